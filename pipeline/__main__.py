@@ -1,0 +1,125 @@
+"""The command line: `python -m pipeline <stage> ...`.
+
+A stage is a module of `pipeline.stages`; the signature and docstring of its `run` are the stage's flags and help.
+Only the stage asked for is imported.
+"""
+
+import argparse
+import ast
+import importlib
+import inspect
+import os
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import parse_settings
+from pipeline.errors import PipelineError
+
+STAGES = Path(__file__).parent / "stages"
+
+
+def stage_summaries() -> dict[str, str]:
+    """Every stage with the first line of its module's docstring, without importing any."""
+    summaries = {}
+    for path in sorted(STAGES.glob("[a-z]*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        summaries[path.stem] = docstring.partition("\n")[0]
+    return summaries
+
+
+def stage_parser(stage: str, run: Callable[..., None]) -> argparse.ArgumentParser:
+    """Flags of a stage, from the signature and docstring of its `run`."""
+    docstring = inspect.getdoc(run) or ""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline {stage}",
+        description=docstring.partition("\nArgs:")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    helps = _argument_helps(docstring)
+    types_of = typing.get_type_hints(run, include_extras=True)
+    for name, parameter in inspect.signature(run).parameters.items():
+        flag = f"--{name.replace('_', '-')}"
+        required = parameter.default is inspect.Parameter.empty
+        options: dict[str, Any] = {"required": required, "help": helps.get(name, "").replace("%", "%%")}
+        if not required:
+            options["default"] = parameter.default
+        of = types_of[name]
+        if typing.get_origin(of) is list:
+            parser.add_argument(flag, dest=name, nargs="*", type=typing.get_args(of)[0], metavar="PATH", **options)
+        else:
+            parser.add_argument(flag, dest=name, type=_converter(of), metavar=_metavar(of), **options)
+    return parser
+
+
+def _plain(of: Any) -> Any:
+    """`X` of `X | None`."""
+    if typing.get_origin(of) in (types.UnionType, typing.Union):
+        members = [member for member in typing.get_args(of) if member is not type(None)]
+        if len(members) == 1:
+            return members[0]
+    return of
+
+
+def _converter(of: Any) -> Callable[[str], Any]:
+    plain = _plain(of)
+    if plain in (str, int, float, Path):
+        return typing.cast("Callable[[str], Any]", plain)
+    return lambda text: parse_settings(of, text)
+
+
+def _metavar(of: Any) -> str:
+    return {Path: "PATH", int: "N", float: "X", str: "TEXT"}.get(_plain(of), "JSON")
+
+
+def _argument_helps(docstring: str) -> dict[str, str]:
+    """The `Args:` section of a Google-style docstring, by argument."""
+    section = docstring.partition("\nArgs:\n")[2].partition("\n\n")[0]
+    helps: dict[str, str] = {}
+    name = ""
+    for line in section.splitlines():
+        start = re.match(r"    (\w+): (.*)", line)
+        if start:
+            name, helps[start[1]] = start[1], start[2]
+        elif name:
+            helps[name] += " " + line.strip()
+    return helps
+
+
+def main(arguments: list[str]) -> int:
+    """Run one stage.
+
+    Returns:
+        The exit code: 0, or 2 for a mistake that the user can mend.
+    """
+    summaries = stage_summaries()
+    listing = "\n".join(f"  {stage:<24}{summary}" for stage, summary in summaries.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description="Run one stage of the workflow. Snakemake does this for you.",
+        epilog=f"stages:\n{listing}\n\n`python -m pipeline STAGE --help` explains one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("stage", choices=summaries, metavar="STAGE")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
+    chosen = parser.parse_args(arguments)
+    try:
+        run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
+        flags = stage_parser(chosen.stage, run).parse_args(chosen.arguments)
+        run(**vars(flags))
+    except PipelineError as error:
+        print(f"error: {chosen.stage}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it closes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""Every Zarr artifact of the workflow: its arrays, their types and dimensions, on one page.
+
+Videos differ in length, so arrays are flat: all the videos of a shard one after another. The leading dimension says
+what a row is; for each leading dimension `d` but "video" the store holds the bounds `{d}_ptr` (int64, one more than
+there are videos): the rows of video i are `{d}_ptr[i]:{d}_ptr[i + 1]`, as in a CSR matrix and in PyTorch Geometric.
+
+A change of meaning, type or dimension raises `version`: older stores are then refused with the stage to run.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Type and dimension names of one array."""
+
+    dtype: str
+    dims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One kind of artifact.
+
+    Attributes:
+        name: Plural noun, as in the artifact's path.
+        version: Raised when the meaning of any array changes.
+        stage: The rule and command that makes it.
+        arrays: The arrays but the bounds, which follow from the leading dimensions.
+    """
+
+    name: str
+    version: int
+    stage: str
+    arrays: dict[str, ArraySpec]
+
+    def ragged(self) -> list[str]:
+        """Leading dimensions that have bounds, in order of appearance."""
+        return [dim for dim in dict.fromkeys(spec.dims[0] for spec in self.arrays.values()) if dim != "video"]
+
+
+FRAMES = Schema(
+    name="frames",
+    version=1,
+    stage="decode_frames",
+    arrays={
+        "pixels": ArraySpec("u1", ("pixel", "rgb")),  # frame after frame, each row-major
+        "number": ArraySpec("i4", ("frame",)),  # number of the frame in the video, from 0
+        "time": ArraySpec("f4", ("frame",)),  # presentation time in seconds
+        "size": ArraySpec("i4", ("video", "hw")),  # height and width as stored
+        "num_frames": ArraySpec("i4", ("video",)),  # frames in the whole video
+        "fps": ArraySpec("f4", ("video",)),  # mean frame rate of the file
+    },
+)
+
+MOTION = Schema(
+    name="motion",
+    version=1,
+    stage="extract_i3d",
+    arrays={
+        "motion": ArraySpec("f2", ("frame", "motion_feature")),  # I3D of the frame's window
+        "window_start": ArraySpec("i4", ("frame",)),  # first frame of that window
+    },
+)
+
+NODES = Schema(
+    name="nodes",
+    version=1,
+    stage="build_grid_nodes",
+    arrays={
+        "x": ArraySpec("f2", ("node", "feature")),  # CLIP4Clip embedding, not normalised
+        "node_frame": ArraySpec("i2", ("node",)),  # the sampled frame (0, 1, ...) the node is in
+        "box": ArraySpec("f2", ("node", "xyxy")),  # in [0, 1] of the whole frame
+        "frame_time": ArraySpec("f4", ("frame",)),  # seconds; a frame may have no nodes
+    },
+)
+
+SPATIAL_GRAPHS = Schema(
+    name="spatial_graphs",
+    version=1,
+    stage="build_spatial_graphs",
+    arrays={
+        "source": ArraySpec("i2", ("edge",)),  # node numbers within the video
+        "target": ArraySpec("i2", ("edge",)),
+    },
+)
+
+TEMPORAL_GRAPHS = Schema(
+    name="temporal_graphs",
+    version=1,
+    stage="build_temporal_graphs",
+    arrays={
+        "source": ArraySpec("i2", ("edge",)),  # a node of frame t - 1
+        "target": ArraySpec("i2", ("edge",)),  # a node of frame t
+        "weight": ArraySpec("f2", ("edge",)),  # softmax of the cosine over the targets of a source
+    },
+)
+
+GRAPHS = Schema(
+    name="graphs",
+    version=1,
+    stage="convert_graphs",
+    arrays={
+        "x": ArraySpec("f2", ("node", "feature")),
+        "node_frame": ArraySpec("i2", ("node",)),
+        "box": ArraySpec("f2", ("node", "xyxy")),
+        "source": ArraySpec("i2", ("edge",)),
+        "target": ArraySpec("i2", ("edge",)),
+        "kind": ArraySpec("u1", ("edge",)),  # 0 within a frame, 1 to the next frame
+        "weight": ArraySpec("f2", ("edge",)),  # temporal weight; 1 within a frame
+        "motion": ArraySpec("f2", ("frame", "motion_feature")),  # one row a frame, never one an edge
+    },
+)
