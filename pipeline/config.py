@@ -5,12 +5,13 @@ A stage gets the model it needs as JSON on its command line; it never reads conf
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from pipeline.datasets.shapes_captions import ACTION_PHRASES, COLOUR_WORDS, SHAPE_WORDS
 from pipeline.errors import PipelineError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"  # names stand in paths
@@ -35,6 +36,17 @@ class Clips(Settings):
     test: Count
 
 
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    known = sorted(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"the generator has none of this name{_suggest(name, known)}")
+        return name
+
+    return AfterValidator(check)
+
+
 class ShapesSettings(Settings):
     """Generated videos of moving shapes, with captions and the truth about every frame."""
 
@@ -42,19 +54,27 @@ class ShapesSettings(Settings):
     shards: Count
     seed: int
     clips: Clips
-    colours: list[str]
-    shapes: list[str]
-    actions: list[str]
+    colours: Annotated[list[Annotated[str, _one_of(COLOUR_WORDS)]], Field(min_length=1)]
+    shapes: Annotated[list[Annotated[str, _one_of(SHAPE_WORDS)]], Field(min_length=1)]
+    actions: Annotated[list[Annotated[str, _one_of(ACTION_PHRASES)]], Field(min_length=1)]
     two_objects: Share
     held_out_pairs: Annotated[int, Field(ge=0)]
     captions: Count
-    short_sides: list[Count]
-    aspects: list[Annotated[str, Field(pattern=r"^\d+:\d+$")]]
-    fps: list[Positive]
+    short_sides: Annotated[list[Annotated[int, Field(ge=16)]], Field(min_length=1)]
+    aspects: Annotated[list[Annotated[str, Field(pattern=r"^[1-9]\d*:[1-9]\d*$")]], Field(min_length=1)]
+    fps: Annotated[list[Positive], Field(min_length=1)]
     seconds: tuple[Positive, Positive]
     noise: Annotated[float, Field(ge=0)]
     webm: Share
     avi: Share
+
+    @model_validator(mode="after")
+    def _ranges_are_ranges(self) -> Self:
+        if self.seconds[0] > self.seconds[1]:
+            raise ValueError("`seconds` is shortest, then longest: write the smaller number first")
+        if self.webm + self.avi > 1:
+            raise ValueError("`webm` and `avi` are shares of all the clips: together at most 1")
+        return self
 
 
 class Splits(Settings):
@@ -115,13 +135,19 @@ class I3dSettings(Settings):
 
 
 class VisionArch(Settings):
-    """Sizes of a vision transformer."""
+    """Sizes of an image tower: a vision transformer, or a CLIP ResNet if `layers` is a list."""
 
     image_size: Count
-    patch_size: Count
+    patch_size: Count | None
     width: Count
     heads: Count
-    layers: Count
+    layers: Count | tuple[Count, Count, Count, Count]
+
+    @model_validator(mode="after")
+    def _only_transformers_have_patches(self) -> Self:
+        if isinstance(self.layers, int) != (self.patch_size is not None):
+            raise ValueError("a transformer has a `patch_size`; a ResNet has none (null) and a list of four `layers`")
+        return self
 
 
 class TextArch(Settings):
@@ -154,6 +180,7 @@ class FinetuneSettings(Settings):
     weight_decay: Annotated[float, Field(ge=0)]
     warmup: Share
     max_words: Count
+    frames: Count
     crop_scale: tuple[Positive, Positive]
     seed: int
 

@@ -1,0 +1,134 @@
+"""The data set `folder`: one's own videos, with or without captions and splits.
+
+Videos are the files below a folder, or those that a list file names. A video's id is its path relative to the folder,
+extension included and with `/` between its parts: two files of one stem never collide, and no id changes when other
+videos come. Listing is light (names and sizes alone), because the workflow does it whenever it is parsed.
+"""
+
+import hashlib
+import json
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.shards import shard_of
+
+# What FFmpeg reads and cameras, phones and archives write. Other files in the folder are none of our business.
+EXTENSIONS = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
+    | {".vob", ".webm", ".wmv"}
+)
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file of the data set.
+
+    Attributes:
+        id: Path relative to the folder, in Unicode's composed form (a Mac spells accents in two characters).
+        path: The same as the file system spells it; absolute only where a list file names files elsewhere.
+        size: Bytes.
+    """
+
+    id: str
+    path: str
+    size: int
+
+
+def root_of(source: Path) -> Path:
+    """The folder that the paths of the videos are relative to: for a list file, the one it lies in."""
+    return source.parent if source.is_file() else source
+
+
+def list_videos(source: Path) -> list[Video]:
+    """All the videos, by id; reads no file but the list.
+
+    Args:
+        source: A folder, or a list file: a path a line, relative to the list's folder or absolute.
+
+    Raises:
+        PipelineError: if the folder or a listed file is missing, or there is no video.
+    """
+    if source.is_file():
+        videos = _listed(source)
+    elif source.is_dir():
+        videos = [_video(path, entry.stat().st_size) for path, entry in _walk(source, "", frozenset())]
+    else:
+        raise PipelineError(
+            f"`videos: {source}`: there is no such folder or list file (relative paths start where Snakemake is called)"
+        )
+    if not videos:
+        raise PipelineError(f"`videos: {source}`: no video in it ({', '.join(sorted(EXTENSIONS))})")
+    videos.sort(key=lambda video: video.id)
+    for video, following in pairwise(videos):
+        if video.id == following.id:
+            raise PipelineError(f"`videos: {source}`: {video.id} is there twice ({video.path}, {following.path})")
+    return videos
+
+
+def listing_digests(source: Path, shards: int) -> list[str]:
+    """For every shard, the digest of the names and sizes of its videos: what re-runs `index_videos`.
+
+    Args:
+        source: As in `list_videos`, which is called once for all the shards.
+        shards: How many there are.
+    """
+    lines: list[list[str]] = [[] for _ in range(shards)]
+    for video in list_videos(source):
+        lines[shard_of(video.id, shards)].append(json.dumps([video.id, video.path, video.size]))
+    return [hashlib.sha256("\n".join(shard).encode()).hexdigest()[:16] for shard in lines]
+
+
+def _video(path: str, size: int) -> Video:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise PipelineError(f"{path!a}: the file's name is not UTF-8: rename it") from error
+    return Video(unicodedata.normalize("NFC", path), path, size)
+
+
+def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Video files below a folder with their relative paths. Links are followed, hidden names skipped."""
+    here = os.path.realpath(folder)
+    if here in above:  # a link to a folder that we are in
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {here})
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():  # noqa: PTH122, much faster
+                yield prefix + entry.name, entry
+
+
+def _listed(source: Path) -> list[Video]:
+    """Videos of a list file: a path a line, relative to its folder or absolute. Empty lines and `#` are skipped."""
+    root = source.parent.absolute()
+    videos = []
+    for number, line in enumerate(read_text(source).splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        path = Path(text)
+        if not (root / path).is_file():
+            raise PipelineError(f"{source}:{number}: there is no file {text} (relative paths start at {source.parent})")
+        inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
+        videos.append(_video(os.path.normpath(inside), (root / path).stat().st_size))
+    return videos
+
+
+def read_text(path: Path) -> str:
+    """Text of a list or captions file.
+
+    Raises:
+        PipelineError: if it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from error

@@ -1,0 +1,205 @@
+"""Make the embedded data set: real video files of moving shapes, their captions and the truth about every frame.
+
+Generated videos stand in for a camera's where nothing may be downloaded: H.264, VP9 and MPEG-4 files of known content.
+Clips are independent of each other and of their number, so a killed run goes on where it stopped, and asking for more
+clips makes only those. Made for this project.
+"""
+
+import hashlib
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifact import write_json
+from pipeline.code_digest import digest
+from pipeline.config import ShapesSettings
+from pipeline.datasets.shapes_captions import captions_of, draw_captions, vocabulary
+from pipeline.datasets.shapes_drawing import boxes_of, make_noise_tile, render
+from pipeline.datasets.shapes_scenes import (
+    Pair,
+    Scene,
+    choose_held_out_pairs,
+    draw_scene,
+    largest_side,
+    plan_videos,
+    random_of,
+)
+from pipeline.errors import PipelineError
+from pipeline.progress import track
+from pipeline.shards import shard_of
+
+Record = dict[str, Any]  # {"video": an item of the list, "truth": what is in it}
+
+JOURNAL = ".journal.jsonl"
+
+# The same bytes every time: one thread, no time and no random identifiers in the file (bitexact), and no mbtree, which
+# reads memory that x264 never wrote when a frame is narrow (measured: 8 of 40 clips differed from run to run). No
+# B-frames, so that frame k is at k / fps.
+H264 = {"preset": "veryfast", "crf": "30", "mbtree": "0", "g": "12", "bf": "0", "flags": "+bitexact"}
+VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0", "g": "12", "flags": "+bitexact"}
+MPEG4 = {"qmin": "6", "qmax": "6", "g": "12", "flags": "+bitexact"}
+CODECS = {"mp4": ("libx264", H264), "webm": ("libvpx-vp9", VP9), "avi": ("mpeg4", MPEG4)}
+
+
+def run(out: Path, truth: Path, settings: ShapesSettings, shard: int) -> None:
+    """Make the videos of one shard, next to the list of them.
+
+    Args:
+        out: List to write: id, file, size, sha256, split and captions of every video.
+        truth: File to write: objects with their boxes in every frame, and the generator's vocabulary.
+        settings: Settings of the data set.
+        shard: Number of the shard, from 0.
+
+    Raises:
+        PipelineError: The settings ask for more captions than the grammar has or more pairs than there are.
+    """
+    held_out = choose_held_out_pairs(settings)
+    splits = {name: split for name, split in plan_videos(settings).items() if shard_of(name, settings.shards) == shard}
+    noise_tile = make_noise_tile(settings.noise, 2 * largest_side(settings), random_of(settings.seed, "noise"))
+    folder = out.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    key = run_key(settings)
+    records = {name: record for name, record in resume(folder, key).items() if name in splits}
+    remove_strangers(folder, records)
+    write_journal(folder / JOURNAL, key, records)
+    todo = [name for name in splits if name not in records]
+    with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
+        for name in track(todo, len(todo), f"make_shapes {shard}"):
+            records[name] = make_clip(folder, name, splits[name], held_out, settings, noise_tile)
+            journal.write(_line([name, records[name]]))
+            journal.flush()
+    words = vocabulary(settings.colours, settings.shapes, settings.actions)
+    truths = {name: records[name]["truth"] for name in splits}
+    write_json(truth, {"videos": truths, "vocabulary": words, "held_out_pairs": held_out})
+    write_json(out, {"videos": [records[name]["video"] for name in splits]})
+
+
+def make_clip(
+    folder: Path, name: str, split: str, held_out: list[Pair], settings: ShapesSettings, noise_tile: NDArray[np.int16]
+) -> Record:
+    """Draw, render, caption and write one clip; the file appears when it is complete."""
+    scene = draw_scene(name, split, held_out, settings)
+    content = encode(render(scene, noise_tile, random_of(settings.seed, f"{name} pixels")), scene.fps, scene.container)
+    file = folder / f"{name}.{scene.container}"
+    new = file.with_name(f".{file.name}.new")
+    new.write_bytes(content)
+    new.replace(file)
+    video = {
+        "id": name,
+        "file": file.name,
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "split": split,
+        "captions": caption_scene(name, scene, settings),
+    }
+    return {"video": video, "truth": describe(scene)}
+
+
+def caption_scene(name: str, scene: Scene, settings: ShapesSettings) -> list[str]:
+    """Captions of one clip, all different.
+
+    Raises:
+        PipelineError: The grammar has too few.
+    """
+    actor, *others = scene.bodies
+    other = (others[0].colour, others[0].shape) if others else None
+    captions = captions_of(actor.colour, actor.shape, str(actor.action), scene.relation, other)
+    if len(captions) < settings.captions:
+        raise PipelineError(
+            f"make_shapes: captions is {settings.captions}, but the grammar has {len(captions)} for a {actor.colour} "
+            f"{actor.shape} that {actor.action}: set captions to at most that"
+        )
+    return draw_captions(captions, settings.captions, random_of(settings.seed, f"{name} captions"))
+
+
+def describe(scene: Scene) -> Record:
+    """The truth about one clip; the acting object comes first, a box is null where its object is not visible."""
+    objects = [
+        {
+            "colour": body.colour,
+            "shape": body.shape,
+            "size": body.size,
+            "action": body.action,
+            "boxes": boxes_of(body, scene.width, scene.height),
+        }
+        for body in scene.bodies
+    ]
+    return {
+        "objects": objects,
+        "relation": scene.relation,
+        "fps": float(scene.fps),
+        "num_frames": scene.num_frames,
+        "width": scene.width,
+        "height": scene.height,
+    }
+
+
+def encode(frames_THWC: NDArray[np.uint8], fps: Fraction, container: str) -> bytes:
+    """Encode RGB frames [T, H, W, 3] (even sides) as a file of the container "mp4", "webm" or "avi"."""
+    codec, options = CODECS[container]
+    content = io.BytesIO()
+    with av.open(content, "w", format=container, options={"fflags": "+bitexact"}) as file:
+        stream = cast("av.VideoStream", file.add_stream(codec, rate=fps, options=options))
+        stream.height, stream.width = frames_THWC.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        for frame_HWC in frames_THWC:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")))
+        file.mux(stream.encode())
+    return content.getvalue()
+
+
+def run_key(settings: ShapesSettings) -> str:
+    """What the bytes of a clip depend on: the code and all settings but the numbers of clips and shards."""
+    content = [settings.model_dump(mode="json", exclude={"clips", "shards"}), digest("make_shapes", "shapes")]
+    return hashlib.sha256(_line(content).encode()).hexdigest()
+
+
+def resume(folder: Path, key: str) -> dict[str, Record]:
+    """Records of the clips that an earlier run with this key made and that are still as it left them."""
+    path = folder / JOURNAL
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if not lines or _parse(lines[0]) != key:
+        return {}
+    entries = (entry for entry in map(_parse, lines[1:]) if entry is not None)
+    return {name: record for name, record in entries if _is_intact(folder, record["video"])}
+
+
+def remove_strangers(folder: Path, records: dict[str, Record]) -> None:
+    """Delete the videos that no record vouches for: other settings, other shards, half-written files."""
+    known = {record["video"]["file"] for record in records.values()}
+    for path in folder.iterdir():
+        is_video = path.suffix[1:] in CODECS or path.suffix == ".new"
+        if is_video and path.name not in known:
+            path.unlink()
+
+
+def write_journal(path: Path, key: str, records: dict[str, Record]) -> None:
+    """Start the journal of this run: its key, then a line a clip."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(_line(key) + "".join(_line([name, record]) for name, record in records.items()), encoding="utf-8")
+    new.replace(path)
+
+
+def _is_intact(folder: Path, video: Record) -> bool:
+    path = folder / video["file"]
+    digest_now = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return digest_now == str(video["sha256"])
+
+
+def _line(content: object) -> str:
+    return json.dumps(content, sort_keys=True) + "\n"
+
+
+def _parse(line: str) -> Any:
+    """One line of the journal; None where a kill cut it short."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
