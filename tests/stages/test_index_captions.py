@@ -1,0 +1,57 @@
+import json
+
+import pytest
+import yaml
+
+from pipeline.artifact import write_json
+from pipeline.config import FolderSettings, Splits, validate
+from pipeline.errors import PipelineError
+from pipeline.stages.index_captions import run
+
+
+@pytest.fixture
+def tables(tmp_path):
+    for shard, ids in enumerate((["a.mp4"], ["b.mp4", "c.mp4"])):
+        videos = [{"id": video_id, "path": video_id, "size": 1} for video_id in ids]
+        write_json(tmp_path / f"{shard}.json", {"root": "data", "videos": videos})
+    return [tmp_path / "0.json", tmp_path / "1.json"]
+
+
+def folder_settings(captions):
+    splits = Splits(train=1.0, val=0.0, test=0.0)
+    return FolderSettings(kind="folder", shards=2, videos=captions.parent, captions=captions, splits=splits)
+
+
+def test_captions_of_a_folder(tmp_path, tables, capsys):
+    (tmp_path / "c.csv").write_text("video,caption\nb,one\na,two\nb,three\n")
+    run(tmp_path / "out.json", folder_settings(tmp_path / "c.csv"), videos=tables, made=[])
+    assert json.loads((tmp_path / "out.json").read_text()) == {
+        "captions": {"a.mp4": ["two"], "b.mp4": ["one", "three"]},
+        "splits": {"train": ["a.mp4", "b.mp4"], "val": [], "test": []},
+    }
+    out, err = capsys.readouterr()
+    assert out == "3 videos, 2 of them with 3 captions; train 2, val 0, test 0\n"
+    assert err.count("warning: no video in split") == 2
+
+
+def test_captions_of_an_unknown_video_write_nothing(tmp_path, tables):
+    (tmp_path / "c.csv").write_text("video,caption\nd,one\n")
+    with pytest.raises(PipelineError, match="1 unknown videos: d"):
+        run(tmp_path / "out.json", folder_settings(tmp_path / "c.csv"), videos=tables, made=[])
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_captions_of_generated_videos(tmp_path, tables, pytestconfig):
+    config = validate(yaml.safe_load((pytestconfig.rootpath / "config.yaml").read_text(encoding="utf-8")))
+    videos = [
+        {"id": name, "file": f"{name}", "size": 1, "sha256": "0", "split": split, "captions": [f"it is {name}"]}
+        for name, split in (("a.mp4", "train"), ("b.mp4", "val"), ("c.mp4", "test"))
+    ]
+    for video in videos:
+        (tmp_path / video["file"]).write_bytes(b"x")
+    write_json(tmp_path / "list.json", {"videos": videos})
+    run(tmp_path / "out.json", config.datasets["shapes"], videos=tables, made=[tmp_path / "list.json"])
+    assert json.loads((tmp_path / "out.json").read_text()) == {
+        "captions": {"a.mp4": ["it is a.mp4"], "b.mp4": ["it is b.mp4"], "c.mp4": ["it is c.mp4"]},
+        "splits": {"train": ["a.mp4"], "val": ["b.mp4"], "test": ["c.mp4"]},
+    }

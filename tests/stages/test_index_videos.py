@@ -1,0 +1,56 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.artifact import write_json
+from pipeline.errors import PipelineError
+from pipeline.shards import shard_of
+from pipeline.stages.index_videos import run, shapes_table
+
+
+def test_every_video_is_in_the_shard_of_its_id(tmp_path, capsys):
+    (tmp_path / "my videos" / "sub").mkdir(parents=True)
+    names = [f"-v {number}.mp4" for number in range(9)] + ["sub/v.webm"]
+    for name in names:
+        (tmp_path / "my videos" / name).write_bytes(b"xy")
+    found = []
+    for shard in range(3):
+        out = tmp_path / "tables" / f"{shard}.json"
+        run(out, shard=shard, shards=3, made=[], source=[tmp_path / "my videos"])
+        table = json.loads(out.read_text())
+        assert table["root"] == str(tmp_path / "my videos")
+        assert table["videos"] == sorted(table["videos"], key=lambda video: video["id"])
+        for video in table["videos"]:
+            assert shard_of(video["id"], 3) == shard
+            assert video == {"id": video["id"], "path": video["id"], "size": 2}
+        found += [video["id"] for video in table["videos"]]
+    assert sorted(found) == sorted(names)
+    assert "shard 0:" in capsys.readouterr().out
+
+
+def test_the_root_is_written_as_it_was_given(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.mp4").write_bytes(b"xy")
+    (tmp_path / "data" / "list.txt").write_text("a.mp4\n")
+    monkeypatch.chdir(tmp_path)
+    for source in ("data", "data/list.txt"):
+        run(tmp_path / "t.json", shard=0, shards=1, made=[], source=[Path(source)])
+        expected = {"root": "data", "videos": [{"id": "a.mp4", "path": "a.mp4", "size": 2}]}
+        assert json.loads((tmp_path / "t.json").read_text()) == expected
+
+
+def test_the_table_of_generated_videos_holds_their_digests(tmp_path):
+    (tmp_path / "s1.mp4").write_bytes(b"xyz")
+    video = {"id": "s1", "file": "s1.mp4", "size": 3, "sha256": "12ab", "split": "train", "captions": ["c"]}
+    write_json(tmp_path / "list.json", {"videos": [video]})
+    assert shapes_table(tmp_path / "list.json") == {
+        "root": tmp_path.as_posix(),
+        "videos": [{"id": "s1", "path": "s1.mp4", "size": 3, "sha256": "12ab"}],
+    }
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(PipelineError, match="no such folder"):
+        run(tmp_path / "t.json", shard=0, shards=3, made=[], source=[tmp_path / "nowhere"])
+    assert not (tmp_path / "t.json").exists()
