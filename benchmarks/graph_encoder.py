@@ -1,0 +1,96 @@
+"""Graph encoder on factorised edges against PyTorch Geometric's TransformerConv on expanded edges.
+
+Run: `python -m benchmarks.graph_encoder`. One step is forward and backward; PyTorch Geometric's includes the expansion
+of the edges, which its layers cannot do without.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.nn import TransformerConv
+
+from pipeline.models.action_graph import ActionGraph, action_graph
+from pipeline.models.graph_encoder import GraphEncoder
+from pipeline.stages.build_spatial_graphs import spatial_edges
+from pipeline.stages.build_temporal_graphs import temporal_edges
+from pipeline.stages.convert_graphs import join_edges
+
+NODES_A_FRAME = 9
+REPEATS = 5
+
+
+class ExpandedEncoder(nn.Module):
+    """What GraphEncoder equals, written with PyTorch Geometric's layers."""
+
+    def __init__(self, node_dim: int, width: int, num_heads: int, motion_dim: int) -> None:
+        super().__init__()
+        self.lp = nn.Linear(node_dim, width)
+        settings = {"heads": num_heads, "edge_dim": motion_dim, "beta": True, "aggr": "mean"}
+        self.conv1 = TransformerConv(width, width // num_heads, **settings)
+        self.conv2 = TransformerConv(width, width // num_heads, **settings)
+        self.conv3 = TransformerConv(width, width // num_heads, **settings)
+
+    def forward(self, graph: ActionGraph) -> Tensor:
+        """Encode the nodes, `[N, width]`."""
+        x, edge_attr = self.lp(graph.x), graph.expand()
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = torch.relu(x + conv(x, graph.edge_index, edge_attr))
+        return x
+
+
+def random_graph(generator: np.random.Generator, num_frames: int, node_dim: int, motion_dim: int) -> ActionGraph:
+    x = generator.normal(size=(num_frames * NODES_A_FRAME, node_dim))
+    node_frame = np.repeat(np.arange(num_frames), NODES_A_FRAME)
+    motion = np.abs(generator.normal(size=(num_frames, motion_dim)))
+    edges = join_edges(spatial_edges(x, node_frame), temporal_edges(x, node_frame))
+    return action_graph({"x": x, "node_frame": node_frame, "box": np.zeros((len(x), 4)), "motion": motion, **edges})
+
+
+def median_ms(steps: list[Callable[[], None]], device: torch.device) -> list[float]:
+    """Median time of each step; they take turns, so that other work on the machine slows both."""
+    times: list[list[float]] = [[] for _ in steps]
+    for _ in range(REPEATS + 1):
+        for step, of_step in zip(steps, times, strict=True):
+            start = time.perf_counter()
+            step()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            of_step.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(of_step[1:]) for of_step in times]  # the first one warms up
+
+
+def compare(num_graphs: int, num_frames: int, node_dim: int, width: int, motion_dim: int, device: torch.device) -> str:
+    generator = np.random.default_rng(0)
+    graphs = [random_graph(generator, num_frames, node_dim, motion_dim) for _ in range(num_graphs)]
+    batch = Batch.from_data_list(graphs, follow_batch=["motion"]).to(device)
+    torch.manual_seed(0)
+    ours = GraphEncoder(node_dim, width, 4, motion_dim).to(device)
+    theirs = ExpandedEncoder(node_dim, width, 4, motion_dim).to(device)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    with torch.no_grad():
+        difference = (ours(batch) - theirs(batch)).abs().max().item()
+    ours_ms, theirs_ms = median_ms(
+        [lambda: ours(batch).square().mean().backward(), lambda: theirs(batch).square().mean().backward()], device
+    )
+    size = f"{num_graphs} x {num_frames * NODES_A_FRAME} nodes, width {width}, motion {motion_dim}"
+    return f"{size:<46}{ours_ms:>10.1f}{theirs_ms:>12.1f}{theirs_ms / ours_ms:>8.1f}x{difference:>12.1e}"
+
+
+def main() -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(f"forward and backward on {device}, {torch.get_num_threads()} threads, median of {REPEATS}")
+    print(f"{'batch':<46}{'ours, ms':>10}{'PyG, ms':>12}{'faster':>9}{'max diff':>12}")
+    sizes = [(64, 8, 128, 128, 1024), (4, 20, 512, 1024, 1024)]
+    if device.type == "cuda":
+        sizes.append((32, 20, 512, 1024, 1024))  # one copy of its expanded edges is 0.4 GB, autograd keeps many
+    for num_graphs, num_frames, node_dim, width, motion_dim in sizes:
+        print(compare(num_graphs, num_frames, node_dim, width, motion_dim, device), flush=True)
+
+
+if __name__ == "__main__":
+    main()

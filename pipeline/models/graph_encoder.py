@@ -1,0 +1,223 @@
+"""Graph encoder of the captioner: a linear layer and three transformer convolutions over an action graph.
+
+The convolution is the graph transformer of "Masked Label Prediction: Unified Message Passing Model for
+Semi-Supervised Classification" (Shi et al., 2021, equations 3 to 5) in the form and with the parameter names of
+PyTorch Geometric's `TransformerConv(width, width // num_heads, heads=num_heads, edge_dim=motion_dim, beta=True,
+aggr="mean")`, stacked as in "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
+section 3.3). State dicts load either way.
+
+The edge features are never expanded. Within a frame they are the same for all edges, so the motion is projected once
+a frame; between frames they are a number times one column of the projection.
+
+Legend: N nodes, E edges, F frames, K places for nodes in a frame, S = 2 K places for sources (own frame, frame before),
+H heads, C channels of a head, W = H C width, M motion features.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.models.action_graph import TO_NEXT_FRAME, WITHIN_FRAME, ActionGraph
+
+MAX_PLACES_AN_EDGE = 8  # an edge worked on by itself costs about as much as eight places of a block (measured)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Edges as one block of attention a frame: the nodes of a frame attend to their frame and to the frame before.
+
+    Attributes:
+        place: Place of each node: its frame times K plus its number within the frame, `[N]`.
+        edge: Whether there is an edge from the source at S to the target at K, `[F, K, S]`.
+        weight: Its temporal weight; 0 within a frame, `[F, K, S]`.
+        scale: One over the number of edges into a target; 0 where there are none, `[F, K, 1]`.
+    """
+
+    place: Tensor
+    edge: Tensor
+    weight: Tensor
+    scale: Tensor
+
+
+def to_blocks(graph: ActionGraph) -> Blocks | None:
+    """Arrange the edges as blocks.
+
+    Args:
+        graph: A graph or a batch of graphs.
+
+    Returns:
+        The blocks, or None if the edges do not fit: an edge within a frame that leaves its frame or carries another
+        frame's motion, an edge between frames that does not come from the frame before, two edges with the same
+        source, target and kind, or so few edges that nearly all places would be empty.
+    """
+    num_nodes, num_edges, num_frames = graph.x.size(0), graph.edge_index.size(1), graph.motion.size(0)
+    if num_nodes == 0 or num_edges == 0:
+        return None
+    frame_N = graph.node_frame
+    sizes_F = torch.bincount(frame_N, minlength=num_frames)
+    order_N = torch.argsort(frame_N, stable=True)
+    first_F = sizes_F.cumsum(0) - sizes_F
+    number_N = torch.empty_like(frame_N)
+    number_N[order_N] = torch.arange(num_nodes, device=frame_N.device) - first_F[frame_N[order_N]]
+
+    source_E, target_E = graph.edge_index
+    step_E = frame_N[target_E] - frame_N[source_E]
+    within_E = (graph.edge_kind == WITHIN_FRAME) & (step_E == 0) & (graph.edge_frame == frame_N[target_E])
+    between_E = (graph.edge_kind == TO_NEXT_FRAME) & (step_E == 1)
+    fits, size = torch.stack([(within_E | between_E).all().long(), sizes_F.max()]).tolist()
+    if not fits or num_frames * 2 * size**2 > MAX_PLACES_AN_EDGE * num_edges:
+        return None
+
+    place_N = frame_N * size + number_N
+    place_E = place_N[target_E] * 2 * size + number_N[source_E] + size * step_E
+    count = torch.bincount(place_E, minlength=num_frames * size * 2 * size)
+    if count.max() > 1:
+        return None
+    weight = torch.zeros(len(count), dtype=graph.edge_weight.dtype, device=count.device)
+    weight[place_E] = torch.where(between_E, graph.edge_weight, 0)
+    edge_FKS = count.view(num_frames, size, 2 * size) > 0
+    num_sources_FK1 = edge_FKS.sum(2, keepdim=True)
+    scale_FK1 = torch.where(num_sources_FK1 > 0, 1 / num_sources_FK1.clamp(min=1), 0)
+    return Blocks(place_N, edge_FKS, weight.view_as(edge_FKS), scale_FK1)
+
+
+class FactorisedTransformerConv(nn.Module):
+    """PyTorch Geometric's `TransformerConv` (concatenated heads, `beta=True`, `aggr="mean"`) on factorised edges.
+
+    Args:
+        width: Channels of a node, in and out.
+        num_heads: Heads of attention; they divide the width.
+        motion_dim: Channels of a frame's motion.
+    """
+
+    def __init__(self, width: int, num_heads: int, motion_dim: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.lin_key = nn.Linear(width, width)
+        self.lin_query = nn.Linear(width, width)
+        self.lin_value = nn.Linear(width, width)
+        self.lin_edge = nn.Linear(motion_dim, width, bias=False)
+        self.lin_skip = nn.Linear(width, width)
+        self.lin_beta = nn.Linear(3 * width, 1, bias=False)
+
+    def forward(self, x_XW: Tensor, graph: ActionGraph, blocks: Blocks | None) -> Tensor:
+        """Pass messages once.
+
+        Args:
+            x_XW: Nodes: `[F K, W]` in the places of the blocks, or `[N, W]` if there are none.
+            graph: The graph or batch of graphs.
+            blocks: Its edges as blocks; None to work edge by edge, which any edges allow.
+
+        Returns:
+            New nodes, of the shape of `x_XW`.
+        """
+        motion_FW = self.lin_edge(graph.motion)
+        first_W = self.lin_edge.weight[:, 0]
+        query_XW, key_XW, value_XW = self.lin_query(x_XW), self.lin_key(x_XW), self.lin_value(x_XW)
+        if blocks is None:
+            message_XW = self._by_edges(query_XW, key_XW, value_XW, motion_FW, first_W, graph)
+        else:
+            message_XW = self._by_blocks(query_XW, key_XW, value_XW, motion_FW, first_W, blocks)
+        skip_XW: Tensor = self.lin_skip(x_XW)
+        # The gate sees [message, skip, message - skip]; its weights are split rather than its input put together.
+        of_message_1W, of_skip_1W, of_difference_1W = self.lin_beta.weight.chunk(3, dim=1)
+        gate_X1 = F.linear(message_XW, of_message_1W + of_difference_1W)
+        gate_X1 = torch.sigmoid(gate_X1 + F.linear(skip_XW, of_skip_1W - of_difference_1W))
+        return message_XW + gate_X1 * (skip_XW - message_XW)
+
+    def _by_blocks(
+        self, query_XW: Tensor, key_XW: Tensor, value_XW: Tensor, motion_FW: Tensor, first_W: Tensor, blocks: Blocks
+    ) -> Tensor:
+        query_FHKC = self._blocked(query_XW, blocks)
+        key_FHSC = self._with_frame_before(key_XW, motion_FW, blocks)
+        value_FHSC = self._with_frame_before(value_XW, motion_FW, blocks)
+        first_HC1 = first_W.view(self.num_heads, -1, 1)
+        weight_F1KS = blocks.weight.unsqueeze(1)
+        score_FHKS = query_FHKC @ key_FHSC.transpose(2, 3) + (query_FHKC @ first_HC1) * weight_F1KS
+        score_FHKS = score_FHKS / math.sqrt(query_FHKC.size(3))
+        # Not -inf: a target without edges has only such scores; its scale of 0 then makes its message 0.
+        score_FHKS = score_FHKS.masked_fill(~blocks.edge.unsqueeze(1), torch.finfo(score_FHKS.dtype).min)
+        alpha_FHKS = score_FHKS.softmax(dim=3)
+        between_FHK1 = (alpha_FHKS * weight_F1KS).sum(3, keepdim=True)
+        message_FHKC = alpha_FHKS @ value_FHSC + between_FHK1 * first_HC1.transpose(1, 2)
+        return (message_FHKC * blocks.scale.unsqueeze(1)).transpose(1, 2).reshape_as(query_XW)
+
+    def _blocked(self, x_XW: Tensor, blocks: Blocks) -> Tensor:
+        num_frames, size, _ = blocks.edge.shape
+        return x_XW.view(num_frames, size, self.num_heads, -1).transpose(1, 2)
+
+    def _with_frame_before(self, x_XW: Tensor, motion_FW: Tensor, blocks: Blocks) -> Tensor:
+        """Sources of each frame: its own nodes, which carry its motion, and the plain nodes of the frame before.
+
+        The first frame of a graph comes after the last one of another, or of itself: no edge leads there.
+        """
+        x_FHKC = self._blocked(x_XW, blocks)
+        motion_FH1C = motion_FW.view(len(motion_FW), self.num_heads, 1, -1)
+        return torch.cat([x_FHKC + motion_FH1C, x_FHKC.roll(1, dims=0)], dim=2)
+
+    def _by_edges(
+        self, query_NW: Tensor, key_NW: Tensor, value_NW: Tensor, motion_FW: Tensor, first_W: Tensor, graph: ActionGraph
+    ) -> Tensor:
+        source_E, target_E = graph.edge_index
+        num_nodes, num_edges = len(query_NW), len(source_E)
+        within_E = graph.edge_kind == WITHIN_FRAME
+        row_E = torch.where(within_E, graph.edge_frame, len(motion_FW))
+        factor_E1 = torch.where(within_E, 1, graph.edge_weight).unsqueeze(1)
+        edge_EW = torch.cat([motion_FW, first_W.unsqueeze(0).to(motion_FW.dtype)])[row_E] * factor_E1
+
+        query_EHC = query_NW[target_E].view(num_edges, self.num_heads, query_NW.size(1) // self.num_heads)
+        key_EHC = (key_NW[source_E] + edge_EW).view_as(query_EHC)
+        score_EH = (query_EHC * key_EHC).sum(2) / math.sqrt(query_EHC.size(2))
+        score_EH = score_EH.to(torch.promote_types(score_EH.dtype, torch.float32))
+        index_EH = target_E.unsqueeze(1).expand_as(score_EH)
+        zeros_NH = score_EH.new_zeros(num_nodes, self.num_heads)
+        largest_NH = zeros_NH.scatter_reduce(0, index_EH, score_EH.detach(), "amax", include_self=False)
+        part_EH = (score_EH - largest_NH[target_E]).exp()
+        total_NH = zeros_NH.index_add(0, target_E, part_EH)
+        num_sources_N1 = torch.bincount(target_E, minlength=num_nodes).clamp(min=1).unsqueeze(1)
+        alpha_EH1 = (part_EH / (total_NH * num_sources_N1)[target_E]).unsqueeze(2)
+        message_EW = ((value_NW[source_E] + edge_EW).view_as(query_EHC) * alpha_EH1).flatten(1)
+        return message_EW.new_zeros(query_NW.shape).index_add(0, target_E, message_EW)
+
+
+class GraphEncoder(nn.Module):
+    """A linear layer, then three times `x = relu(x + conv(x))`.
+
+    Args:
+        node_dim: Features of a node.
+        width: Channels of a node inside and after.
+        num_heads: Heads of attention; they divide the width.
+        motion_dim: Features of a frame's motion.
+
+    Raises:
+        ValueError: if the heads do not divide the width.
+    """
+
+    def __init__(self, node_dim: int, width: int, num_heads: int, motion_dim: int) -> None:
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(f"width {width} is not a multiple of num_heads {num_heads}")
+        self.lp = nn.Linear(node_dim, width)
+        self.conv1 = FactorisedTransformerConv(width, num_heads, motion_dim)
+        self.conv2 = FactorisedTransformerConv(width, num_heads, motion_dim)
+        self.conv3 = FactorisedTransformerConv(width, num_heads, motion_dim)
+
+    def forward(self, graph: ActionGraph) -> Tensor:
+        """Encode the nodes.
+
+        Args:
+            graph: A graph, or a batch made with `Batch.from_data_list`.
+
+        Returns:
+            Encoded nodes `[N, width]`, in the order of `graph.x`.
+        """
+        blocks = to_blocks(graph)
+        x_XW: Tensor = self.lp(graph.x)
+        if blocks is not None:
+            x_XW = x_XW.new_zeros(blocks.edge[..., 0].numel(), x_XW.size(1)).index_copy(0, blocks.place, x_XW)
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x_XW = torch.relu(x_XW + conv(x_XW, graph, blocks))
+        return x_XW if blocks is None else x_XW.index_select(0, blocks.place)

@@ -1,0 +1,53 @@
+"""Tie every node to every node of its frame.
+
+The spatial action graph of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
+section 3.2): fully connected within a frame, each node also with itself. The motion that these edges carry is the
+same for a whole frame and stays in its own artifact.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifact import create, read
+from pipeline.progress import track
+from pipeline.schemas import NODES, SPATIAL_GRAPHS
+
+
+def run(nodes: Path, out: Path) -> None:
+    """Make the edges within frames for the videos of a shard.
+
+    Args:
+        nodes: The shard's `nodes` artifact.
+        out: The `spatial_graphs` artifact to make.
+    """
+    found = read(nodes, NODES)
+    ids = [*found.ids, *found.failed]
+    with create(
+        out, SPATIAL_GRAPHS, ids=ids, stage="build_spatial_graphs", settings={}, inputs={"nodes": nodes}
+    ) as writer:
+        todo = writer.remaining
+        for video_id in track(todo, len(todo), "build_spatial_graphs"):
+            if video_id in found.failed:
+                writer.fail(video_id, found.failed[video_id])
+            else:
+                rows = found.video(video_id, ["x", "node_frame"])
+                writer.append(video_id, **spatial_edges(rows["x"], rows["node_frame"]))
+
+
+def spatial_edges(x_ND: NDArray[Any], frame_N: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """All pairs of nodes of one frame, each node with itself included.
+
+    Args:
+        x_ND: Node features `[N, D]`. A node whose features are all zero stands for nothing and gets no edges.
+        frame_N: Frame of each node, `[N]`.
+
+    Returns:
+        `source` and `target`, node numbers `[E]`, sorted by source, then by target: n^2 edges for a frame of n nodes.
+    """
+    valid_N = (x_ND != 0).any(axis=1)
+    tied_NN = np.equal.outer(frame_N, frame_N) & np.logical_and.outer(valid_N, valid_N)
+    source_E, target_E = np.nonzero(tied_NN)
+    return {"source": source_E, "target": target_E}

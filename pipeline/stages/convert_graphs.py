@@ -1,0 +1,125 @@
+"""Join nodes, motion, spatial and temporal edges into one graph a video.
+
+Action graphs as in "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023, section
+3.2), factorised: one motion vector a frame and one weight an edge. `pipeline.models.action_graph` reads them as
+PyTorch Geometric data.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifact import Artifact, create, read
+from pipeline.errors import VideoError
+from pipeline.progress import track
+from pipeline.schemas import GRAPHS, MOTION, NODES, SPATIAL_GRAPHS, TEMPORAL_GRAPHS
+
+Rows = Mapping[str, NDArray[Any]]
+
+
+def run(nodes: Path, motion: Path, spatial: Path, temporal: Path, out: Path) -> None:
+    """Make the graphs of a shard: of every video that all the inputs hold.
+
+    Args:
+        nodes: The shard's `nodes` artifact.
+        motion: Its `motion` artifact.
+        spatial: Its `spatial_graphs` artifact, made from the same nodes.
+        temporal: Its `temporal_graphs` artifact, made from the same nodes.
+        out: The `graphs` artifact to make.
+    """
+    paths = {"nodes": nodes, "motion": motion, "spatial": spatial, "temporal": temporal}
+    schemas = {"nodes": NODES, "motion": MOTION, "spatial": SPATIAL_GRAPHS, "temporal": TEMPORAL_GRAPHS}
+    found = {name: read(path, schemas[name]) for name, path in paths.items()}
+    reasons = missing(found)
+    ids = list(dict.fromkeys([*found["nodes"].ids, *found["motion"].ids, *sorted(reasons)]))
+    with create(out, GRAPHS, ids=ids, stage="convert_graphs", settings={}, inputs=paths) as writer:
+        todo = writer.remaining
+        for video_id in track(todo, len(todo), "convert_graphs"):
+            if video_id in reasons:
+                writer.fail(video_id, reasons[video_id])
+                continue
+            rows = {name: artifact.video(video_id) for name, artifact in found.items()}
+            try:
+                graph = join(rows["nodes"], rows["motion"], rows["spatial"], rows["temporal"])
+            except VideoError as error:
+                writer.fail(video_id, str(error))
+            else:
+                writer.append(video_id, **graph)
+
+
+def missing(artifacts: Mapping[str, Artifact]) -> dict[str, str]:
+    """Why videos are not in all of the artifacts.
+
+    Args:
+        artifacts: The inputs by name, those made first first.
+
+    Returns:
+        For each video that an input lacks the reason, as given where it first failed.
+    """
+    reasons: dict[str, str] = {}
+    for artifact in artifacts.values():
+        for video_id, reason in artifact.failed.items():
+            reasons.setdefault(video_id, reason)
+    everything = dict.fromkeys(video_id for artifact in artifacts.values() for video_id in artifact.ids)
+    for artifact in artifacts.values():
+        for video_id in sorted(everything.keys() - set(artifact.ids)):
+            reasons.setdefault(video_id, f"not in {artifact.schema.name}")
+    return reasons
+
+
+def join(nodes: Rows, motion: Rows, spatial: Rows, temporal: Rows) -> dict[str, NDArray[Any]]:
+    """The graph of one video from the rows of its parts.
+
+    Args:
+        nodes: `x` `[N, D]`, `node_frame` `[N]`, `box` `[N, 4]`, `frame_time` `[F]`.
+        motion: `motion` `[F, M]`.
+        spatial: `source`, `target` of the edges within frames.
+        temporal: `source`, `target`, `weight` of the edges to the next frame.
+
+    Returns:
+        The arrays of a `graphs` artifact.
+
+    Raises:
+        VideoError: if nodes and motion have different numbers of frames, or if an edge does not fit the nodes.
+    """
+    num_frames, num_windows = len(nodes["frame_time"]), len(motion["motion"])
+    if num_frames != num_windows:
+        raise VideoError(
+            f"nodes have {num_frames} frames, motion has {num_windows}, expected equally many: "
+            "run extract_i3d and the nodes again from the same frames"
+        )
+    frame_N = nodes["node_frame"].astype(np.int64)
+    for name, edges, step in (("spatial_graphs", spatial, 0), ("temporal_graphs", temporal, 1)):
+        source_E, target_E = edges["source"], edges["target"]
+        largest = max(source_E.max(initial=-1), target_E.max(initial=-1))
+        if largest >= len(frame_N) or np.any(frame_N[target_E] - frame_N[source_E] != step):
+            raise VideoError(f"{name} do not fit the {len(frame_N)} nodes: run build_{name} again from these nodes")
+    return {
+        "x": nodes["x"],
+        "node_frame": nodes["node_frame"],
+        "box": nodes["box"],
+        "motion": motion["motion"],
+        **join_edges(spatial, temporal),
+    }
+
+
+def join_edges(spatial: Rows, temporal: Rows) -> dict[str, NDArray[Any]]:
+    """One edge list: the edges within frames (kind 0, weight 1), then those to the next frame (kind 1).
+
+    Args:
+        spatial: `source`, `target` `[A]`.
+        temporal: `source`, `target`, `weight` `[B]`.
+
+    Returns:
+        `source`, `target`, `kind`, `weight` `[A + B]`.
+    """
+    num_spatial, num_temporal = len(spatial["source"]), len(temporal["source"])
+    return {
+        "source": np.concatenate([spatial["source"], temporal["source"]]),
+        "target": np.concatenate([spatial["target"], temporal["target"]]),
+        "kind": np.repeat(np.array([0, 1], np.uint8), [num_spatial, num_temporal]),
+        "weight": np.concatenate([np.ones(num_spatial), temporal["weight"]]),
+    }

@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+from torch_geometric.data import Batch
+from torch_geometric.nn import TransformerConv
+
+from pipeline.models.action_graph import ActionGraph, action_graph
+from pipeline.models.graph_encoder import GraphEncoder, to_blocks
+from pipeline.stages.build_spatial_graphs import spatial_edges
+from pipeline.stages.build_temporal_graphs import temporal_edges
+from pipeline.stages.convert_graphs import join_edges
+
+NODE_DIM, WIDTH, HEADS, MOTION_DIM = 6, 16, 4, 10
+SIZES = {
+    "grid": [9, 9, 9],
+    "any number": [0, 1, 9, 13],
+    "gap": [3, 0, 0, 4],
+    "one frame": [5],
+    "one node": [1],
+    "nodeless frames": [0, 0],
+    "no frames": [],
+}
+
+
+class ExpandedEncoder(nn.Module):
+    """The same encoder of PyTorch Geometric's layers, which take expanded edges."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lp = nn.Linear(NODE_DIM, WIDTH)
+        settings = {"heads": HEADS, "edge_dim": MOTION_DIM, "beta": True, "aggr": "mean"}
+        for name in ("conv1", "conv2", "conv3"):
+            self.add_module(name, TransformerConv(WIDTH, WIDTH // HEADS, **settings))
+
+    def forward(self, graph: ActionGraph) -> Tensor:
+        x = self.lp(graph.x)
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = torch.relu(x + conv(x, graph.edge_index, graph.expand()))
+        return x
+
+
+@pytest.fixture
+def encoders() -> tuple[GraphEncoder, ExpandedEncoder]:
+    """Ours and PyTorch Geometric's with equal weights, loaded strictly one way and the other."""
+    torch.manual_seed(0)
+    ours, theirs = GraphEncoder(NODE_DIM, WIDTH, HEADS, MOTION_DIM), ExpandedEncoder()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    return ours, theirs
+
+
+def make_graph(sizes: list[int], seed: int = 0, invalid: int | None = None) -> ActionGraph:
+    """A graph of frames with these numbers of nodes; node `invalid` has features of zero."""
+    generator = np.random.default_rng(seed)
+    node_frame = np.repeat(np.arange(len(sizes)), sizes)
+    x = generator.normal(size=(len(node_frame), NODE_DIM))
+    if invalid is not None:
+        x[invalid] = 0
+    edges = join_edges(spatial_edges(x, node_frame), temporal_edges(x, node_frame))
+    motion = 2 * generator.random((len(sizes), MOTION_DIM))
+    return action_graph({"x": x, "node_frame": node_frame, "box": np.zeros((len(x), 4)), "motion": motion, **edges})
+
+
+def make_batch(graphs: list[ActionGraph]) -> Batch:
+    return Batch.from_data_list(graphs, follow_batch=["motion"])
+
+
+def assert_equal_to_pyg(encoders: tuple[GraphEncoder, ExpandedEncoder], graph: ActionGraph) -> None:
+    """Outputs and the gradients of every parameter, of the nodes and of the motion agree to 1e-5."""
+    results = []
+    for encoder in encoders:
+        graph.x, graph.motion = (tensor.detach().requires_grad_() for tensor in (graph.x, graph.motion))
+        encoder.zero_grad()
+        out = encoder(graph)
+        out.mul(torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+        gradients = {name: parameter.grad for name, parameter in encoder.named_parameters()}
+        results.append((out, graph.x.grad, graph.motion.grad, gradients))
+    assert_close(results[0][0], results[1][0], atol=1e-5, rtol=0)
+    for ours, theirs in zip(results[0][1:3], results[1][1:3], strict=True):
+        assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    assert results[0][3].keys() == results[1][3].keys()
+    for name, theirs in results[1][3].items():
+        assert_close(results[0][3][name], theirs, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
+def test_equals_pyg_alone(encoders: tuple[GraphEncoder, ExpandedEncoder], sizes: list[int]):
+    assert_equal_to_pyg(encoders, make_graph(sizes))
+
+
+def test_equals_pyg_in_a_batch(encoders: tuple[GraphEncoder, ExpandedEncoder]):
+    batch = make_batch([make_graph(sizes, seed) for seed, sizes in enumerate(SIZES.values())])
+    assert to_blocks(batch) is not None
+    assert_equal_to_pyg(encoders, batch)
+
+
+def test_equals_pyg_with_a_node_without_edges(encoders: tuple[GraphEncoder, ExpandedEncoder]):
+    graph = make_graph([3, 3], invalid=4)
+    assert 4 not in graph.edge_index
+    assert_equal_to_pyg(encoders, graph)
+
+
+def test_equals_pyg_when_nodes_are_not_sorted_by_frame(encoders: tuple[GraphEncoder, ExpandedEncoder]):
+    graph = make_graph([3, 5, 2])
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(1))
+    graph.edge_index = order.argsort()[graph.edge_index]
+    graph.x, graph.node_frame, graph.node_box = graph.x[order], graph.node_frame[order], graph.node_box[order]
+    assert to_blocks(graph) is not None
+    assert_equal_to_pyg(encoders, graph)
+
+
+def test_equals_pyg_with_some_edges_taken_out(encoders: tuple[GraphEncoder, ExpandedEncoder]):
+    graph = take_edges(make_graph([4, 6, 5]), torch.rand(1000, generator=torch.Generator().manual_seed(2)) < 0.5)
+    assert to_blocks(graph) is not None
+    assert_equal_to_pyg(encoders, graph)
+
+
+def take_edges(graph: ActionGraph, keep: Tensor) -> ActionGraph:
+    keep = keep[: graph.num_edges]
+    graph.edge_index = graph.edge_index[:, keep]
+    for name in ("edge_kind", "edge_frame", "edge_weight"):
+        graph[name] = graph[name][keep]
+    return graph
+
+
+def add_edge(graph: ActionGraph, source: int, target: int, kind: int, frame: int, weight: float) -> ActionGraph:
+    graph.edge_index = torch.cat([graph.edge_index, torch.tensor([[source], [target]])], dim=1)
+    graph.edge_kind = torch.cat([graph.edge_kind, torch.tensor([kind])])
+    graph.edge_frame = torch.cat([graph.edge_frame, torch.tensor([frame])])
+    graph.edge_weight = torch.cat([graph.edge_weight, torch.tensor([weight])])
+    return graph
+
+
+# In a graph of frames of 3, 4 and 2 nodes: what attention in blocks cannot express.
+ODD_EDGES = {
+    "twice, another weight": (0, 3, 1, 1, 0.9),
+    "twice, within a frame": (0, 1, 0, 0, 1.0),
+    "backwards": (3, 0, 1, 0, 0.4),
+    "over a frame": (0, 7, 1, 2, 0.4),
+    "temporal edge within a frame": (0, 1, 1, 0, 0.4),
+    "motion edge between frames": (0, 3, 0, 1, 1.0),
+    "motion of another frame": (7, 8, 0, 0, 1.0),
+}
+
+
+@pytest.mark.parametrize("edge", ODD_EDGES.values(), ids=ODD_EDGES.keys())
+def test_equals_pyg_on_edges_that_do_not_fit_blocks(
+    encoders: tuple[GraphEncoder, ExpandedEncoder], request: pytest.FixtureRequest, edge: tuple
+):
+    graph = make_graph([3, 4, 2])
+    if "twice" not in request.node.callspec.id:  # else the old edge in its place would keep it out of the blocks
+        take_edges(graph, (graph.edge_index != torch.tensor(edge[:2]).unsqueeze(1)).any(0))
+    add_edge(graph, *edge)
+    assert to_blocks(graph) is None
+    assert_equal_to_pyg(encoders, graph)
+    batch = make_batch([make_graph([2, 2], 5), graph, make_graph([9], 6)])
+    assert to_blocks(batch) is None
+    assert_equal_to_pyg(encoders, batch)
+
+
+def test_mostly_empty_blocks_are_not_made(encoders: tuple[GraphEncoder, ExpandedEncoder]):
+    graph = make_graph([40] + [1] * 30)
+    assert to_blocks(graph) is None
+    assert_equal_to_pyg(encoders, graph)
+
+
+@pytest.mark.parametrize("odd", [False, True], ids=["blocks", "edges"])
+def test_batched_is_per_graph_and_order_does_not_matter(encoders: tuple[GraphEncoder, ExpandedEncoder], odd: bool):
+    graphs = [make_graph(sizes, seed) for seed, sizes in enumerate(SIZES.values())]
+    if odd:
+        add_edge(graphs[0], *ODD_EDGES["backwards"])
+    alone = [encoders[0](graph) for graph in graphs]
+    assert (to_blocks(make_batch(graphs)) is None) == odd
+    assert_close(encoders[0](make_batch(graphs)), torch.cat(alone), atol=1e-6, rtol=0)
+    order = [3, 0, 6, 5, 1, 2, 4]
+    permuted = encoders[0](make_batch([graphs[number] for number in order]))
+    assert_close(permuted, torch.cat([alone[number] for number in order]), atol=1e-6, rtol=0)
+
+
+def test_large_scores_stay_finite(encoders: tuple[GraphEncoder, ExpandedEncoder]):
+    graph = make_graph([3, 3])
+    graph.x *= 1e4
+    blocks = encoders[0](graph)
+    edges = encoders[0](add_edge(graph, *ODD_EDGES["backwards"]))
+    assert blocks.isfinite().all()
+    assert edges.isfinite().all()
+
+
+@pytest.mark.parametrize("odd", [False, True], ids=["blocks", "edges"])
+def test_runs_in_bf16_close_to_fp32(encoders: tuple[GraphEncoder, ExpandedEncoder], odd: bool):
+    graph = make_graph([9, 9])
+    if odd:
+        add_edge(graph, *ODD_EDGES["backwards"])
+    exact = encoders[0](graph)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = encoders[0](graph)
+        rough.float().sum().backward()
+    assert_close(rough.float(), exact, atol=0.05, rtol=0.05)
+    assert encoders[0].lp.weight.grad.isfinite().all()
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(ValueError, match="multiple of num_heads 3"):
+        GraphEncoder(4, 16, 3, 5)
