@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch  # noqa: F401  before decord: its wheel brings a BLAS that torch would else call, and crash
 
 MILLISECOND = Fraction(1, 1000)
 

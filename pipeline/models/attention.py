@@ -1,0 +1,80 @@
+"""Multi-head attention, the feed-forward sub-layers and the sinusoidal positions (Vaswani et al., 2017).
+
+Keys and values are projected apart from the queries, so that what many queries share (the memory of a video under all
+its captions, or under all beams; the past of a growing caption) is projected once.
+
+Shapes: B rows, L queries, M keys, H heads, D width, K width of a head.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class KeysValues(NamedTuple):
+    """Projected keys and values, `[B, H, M, K]` each."""
+
+    keys_BHMK: Tensor
+    values_BHMK: Tensor
+
+    def take(self, rows: Tensor) -> "KeysValues":
+        """Those of some rows, in the order given."""
+        return KeysValues(self.keys_BHMK.index_select(0, rows), self.values_BHMK.index_select(0, rows))
+
+    def append(self, new: "KeysValues") -> "KeysValues":
+        """With those of later keys behind them."""
+        return KeysValues(
+            torch.cat([self.keys_BHMK, new.keys_BHMK], 2), torch.cat([self.values_BHMK, new.values_BHMK], 2)
+        )
+
+
+class Attention(nn.Module):
+    """Scaled dot-product attention with several heads."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def keys_values(self, x_BMD: Tensor) -> KeysValues:
+        """Project what is attended to."""
+        key_value = self.key_value(x_BMD).unflatten(2, (2, self.num_heads, -1))
+        keys_BHMK, values_BHMK = key_value.permute(2, 0, 3, 1, 4).unbind(0)
+        return KeysValues(keys_BHMK, values_BHMK)
+
+    def forward(self, x_BLD: Tensor, attended: KeysValues, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        """Attend.
+
+        Args:
+            x_BLD: Queries, `[B, L, D]`.
+            attended: From `keys_values`.
+            mask: True where a key may be seen, broadcastable to `[B, H, L, M]`.
+            causal: Query i sees the keys up to i alone.
+
+        Returns:
+            `[B, L, D]`
+        """
+        query_BHLK = self.query(x_BLD).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        dropout = self.dropout if self.training else 0.0
+        found_BHLK = F.scaled_dot_product_attention(query_BHLK, *attended, mask, dropout, is_causal=causal)
+        out: Tensor = self.out(found_BHLK.transpose(1, 2).flatten(2))
+        return out
+
+
+def feed_forward(width: int, inner: int, dropout: float, activation: type[nn.Module]) -> nn.Sequential:
+    """Two linear layers with an activation and dropout between them, applied to each position."""
+    return nn.Sequential(nn.Linear(width, inner), activation(), nn.Dropout(dropout), nn.Linear(inner, width))
+
+
+def sinusoidal_positions(num_positions: int, width: int) -> Tensor:
+    """Sines and cosines of geometrically falling frequencies, `[num_positions, width]` (section 3.5)."""
+    position = torch.arange(num_positions, dtype=torch.float32)[:, None]
+    frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10_000.0) / width))
+    angle = position * frequency
+    return torch.stack([angle.sin(), angle.cos()], 2).flatten(1)[:, :width]

@@ -1,0 +1,332 @@
+"""CLIP4Clip's two towers: CLIP with the parameter names of the OpenAI release, built from open_clip.
+
+CLIP4Clip (Luo et al. 2021, "CLIP4Clip: An Empirical Study of CLIP for End to End Video Clip Retrieval", section 3) adds
+nothing to CLIP (Radford et al. 2021) for its mean-pooling head, so its checkpoints are CLIP's state dict below `clip.`.
+Loading is strict: every parameter must be there with its shape, and what may be there besides is listed by name.
+"""
+
+import functools
+import hashlib
+import json
+import logging
+import math
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.model import CLIP
+from pydantic import BaseModel
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.errors import PipelineError
+from pipeline.weights import save_weights
+
+# B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+VOCABULARY = 49408
+# CLIP4Clip's other similarity heads (its section 3.3: sequential and tight). Mean pooling needs none of them.
+OTHER_HEADS = ("transformerClip.", "frame_position_embeddings.", "lstm_visual.", "cross.", "similarity_dense.")
+# Three integers that OpenAI's release keeps among its parameters.
+OPENAI_SIZES = ("input_resolution", "context_length", "vocab_size")
+
+log = logging.getLogger(__name__)
+
+Arch = str | Mapping[str, Any] | BaseModel
+
+
+class Clip4Clip(CLIP):  # type: ignore[misc]
+    """CLIP whose text tower also takes fewer tokens than its context length.
+
+    Attributes:
+        arch: open_clip name or the mapping of sizes it was built from.
+        activation: "quick_gelu" (OpenAI, CLIP4Clip) or "gelu".
+    """
+
+    def __init__(self, arch: Arch, activation: str = "quick_gelu") -> None:
+        sizes = arch.model_dump() if isinstance(arch, BaseModel) else arch
+        super().__init__(**tower_sizes(sizes), quick_gelu=activation == "quick_gelu")
+        self.arch = sizes
+        self.activation = activation
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the square images that the image tower takes."""
+        size = self.visual.image_size
+        return int(size if isinstance(size, int) else size[0])
+
+    def encode_image(self, images_BCHW: Tensor) -> Tensor:
+        """Embed images: class token after the last layer norm, projected (Radford et al. 2021, section 2.4).
+
+        Args:
+            images_BCHW: float, normalised by `normalise`, H = W = `image_size`.
+
+        Returns:
+            [B, D], not L2-normalised.
+        """
+        features_BD: Tensor = self.visual(images_BCHW)
+        return features_BD
+
+    def encode_text(self, tokens_BL: Tensor) -> Tensor:
+        """Embed captions: the end-of-text token (the highest id) after the last layer norm, projected.
+
+        Args:
+            tokens_BL: ids from `tokenize`, L at most the context length.
+
+        Returns:
+            [B, D], not L2-normalised.
+        """
+        num_rows, num_tokens = tokens_BL.shape
+        x_BLM = self.token_embedding(tokens_BL) + self.positional_embedding[:num_tokens]
+        mask_LL = torch.full((num_tokens, num_tokens), -math.inf, device=x_BLM.device).triu(1)
+        x_BLM = self.ln_final(self.transformer(x_BLM, attn_mask=mask_LL))
+        end_BM = x_BLM[torch.arange(num_rows, device=x_BLM.device), tokens_BL.argmax(dim=-1)]
+        text_BD: Tensor = end_BM @ self.text_projection
+        return text_BD
+
+
+def tower_sizes(arch: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return open_clip's `embed_dim`, `vision_cfg` and `text_cfg` of an architecture.
+
+    Args:
+        arch: open_clip name of a plain CLIP with vision transformer, or the sizes as in `config.yaml`.
+
+    Raises:
+        PipelineError: open_clip does not know the name, or it is another kind of model.
+    """
+    if not isinstance(arch, str):
+        vision, text = dict(arch["vision"]), dict(arch["text"])
+        # A ResNet's only attention is that of its last pooling, over 32 times the width of its stem.
+        width = vision["width"] * (1 if isinstance(vision["layers"], int) else 32)
+        vision["head_width"] = width // vision.pop("heads")
+        return {"embed_dim": arch["embed_dim"], "vision_cfg": vision, "text_cfg": text}
+    config = open_clip.get_model_config(arch)
+    if config is None:
+        raise PipelineError(f"arch {arch!r} is not an open_clip architecture; write for example ViT-B-16 or ViT-B-32")
+    towers = {key: config[key] for key in ("embed_dim", "vision_cfg", "text_cfg")}
+    plain = {"image_size", "layers", "width", "patch_size", "head_width", "mlp_ratio"}
+    if not plain.issuperset(towers["vision_cfg"]) or not isinstance(towers["vision_cfg"]["layers"], int):
+        raise PipelineError(
+            f"arch {arch!r} is not a plain CLIP vision transformer; CLIP4Clip uses ViT-B-16 or ViT-B-32"
+        )
+    if not {"context_length", "vocab_size", "width", "heads", "layers"}.issuperset(towers["text_cfg"]):
+        raise PipelineError(f"arch {arch!r} has a text tower other than CLIP's; CLIP4Clip uses ViT-B-16 or ViT-B-32")
+    return towers
+
+
+def load_clip4clip(path: Path | str, arch: Arch) -> Clip4Clip:
+    """Load a CLIP4Clip `pytorch_model.bin` or a `weights.safetensors` saved by `save_clip4clip`, strictly, in float32.
+
+    Args:
+        path: the file.
+        arch: what the file must be: open_clip name or mapping of sizes.
+
+    Returns:
+        The module in eval mode.
+
+    Raises:
+        PipelineError: the file cannot be read, or holds another architecture.
+    """
+    path = Path(path)
+    state, metadata = read_state(path)
+    return _fill(arch, metadata.get("activation", "quick_gelu"), clip_state(state, path), path)
+
+
+def load_pretrained(weights: str, arch: Arch, seed: int) -> tuple[Clip4Clip, str]:
+    """Return towers with the weights a config names, and where these came from.
+
+    Args:
+        weights: a file, an open_clip tag such as "openai", or "random".
+        arch: open_clip name or mapping of sizes.
+        seed: for "random".
+
+    Returns:
+        Module in eval mode, and its origin: "random", "file <name> sha256 <digest>" or "open_clip <arch> <tag>".
+
+    Raises:
+        PipelineError: no such file or tag, no network, or another architecture.
+    """
+    if weights == "random":
+        log.warning("weights: random: the CLIP4Clip encoder starts UNTRAINED (seed %d)", seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return Clip4Clip(arch).eval(), "random"
+    if Path(weights).is_file():
+        with Path(weights).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return load_clip4clip(weights, arch), f"file {Path(weights).name} sha256 {digest}"
+    if Path(weights).suffix or "/" in weights:
+        raise PipelineError(f"weights: there is no file {weights}; name a file, an open_clip tag or random")
+    return _load_tag(weights, arch), f"open_clip {arch} {weights}"
+
+
+def save_clip4clip(module: Clip4Clip, path: Path, origin: str) -> None:
+    """Write `weights.safetensors`, renamed into place when complete; see `clip_metadata` for what it says of itself."""
+    save_weights(module.state_dict(), path, clip_metadata(module, origin))
+
+
+def clip_metadata(module: Clip4Clip, origin: str) -> dict[str, str]:
+    """Return what a saved file says about itself; `load_clip4clip` needs `activation` from it."""
+    arch = json.dumps(module.arch, sort_keys=True)
+    return {"kind": "clip4clip", "arch": arch, "activation": module.activation, "origin": origin}
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a flat state dict of tensors and the metadata of a safetensors file (nothing for a pickle).
+
+    Raises:
+        PipelineError: the file is not there, damaged, a TorchScript archive, or holds other things than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise PipelineError(f"weights: there is no file {path}") from error
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
+        if "TorchScript" in str(error):
+            raise PipelineError(f"{path} is a TorchScript archive of OpenAI; write weights: openai instead") from error
+        reason = str(error).splitlines()[0]
+        raise PipelineError(f"{path} cannot be read as weights ({reason}); expected a state dict of tensors") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise PipelineError(f"{path} is not a flat state dict of tensors, as CLIP4Clip's pytorch_model.bin is")
+    return state, {}
+
+
+def clip_state(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Return CLIP's part of a checkpoint under CLIP's own names, in float32.
+
+    Raises:
+        PipelineError: the checkpoint has keys that are neither CLIP's nor of a known head of CLIP4Clip.
+    """
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    if not any(key.startswith("clip.") for key in state):
+        return {key: value for key, value in state.items() if key not in OPENAI_SIZES}
+    others = [key for key in state if not key.startswith("clip.")]
+    foreign = [key for key in others if not key.startswith(OTHER_HEADS)]
+    if foreign:
+        raise PipelineError(f"{path} is not a CLIP4Clip checkpoint: unknown keys {_some(foreign)}")
+    if others:
+        log.info("%s: left out %d parameters of another similarity head than mean pooling", path, len(others))
+    return {key.removeprefix("clip."): value for key, value in state.items() if key.startswith("clip.")}
+
+
+def describe(state: Mapping[str, Tensor]) -> str:
+    """Name the architecture that a CLIP state dict has, read off the shapes of its parameters."""
+    try:
+        image = _describe_resnet(state) if "visual.attnpool.c_proj.weight" in state else _describe_vit(state)
+        vocabulary, text_width = state["token_embedding.weight"].shape
+        context = state["positional_embedding"].shape[0]
+        embed = state["text_projection"].shape[1]
+    except KeyError as error:
+        return f"no CLIP that is known here (it has no {error.args[0]})"
+    layers = _num_layers(state, "transformer")
+    text = f"width {text_width}, layers {layers}, context {context}, vocabulary {vocabulary}"
+    return f"image tower: {image}; text tower: {text}; embedding {embed}"
+
+
+def _describe_vit(state: Mapping[str, Tensor]) -> str:
+    width, _, patch, _ = state["visual.conv1.weight"].shape
+    side = math.isqrt(state["visual.positional_embedding"].shape[0] - 1) * patch
+    return f"patch {patch}, image {side}, width {width}, layers {_num_layers(state, 'visual.transformer')}"
+
+
+def _describe_resnet(state: Mapping[str, Tensor]) -> str:
+    width = 2 * state["visual.conv1.weight"].shape[0]  # the stem's first convolution has half of it
+    side = math.isqrt(state["visual.attnpool.positional_embedding"].shape[0] - 1) * 32
+    blocks = {tuple(key.split(".")[1:3]) for key in state if key.startswith("visual.layer")}
+    layers = [sum(block[0] == f"layer{stage}" for block in blocks) for stage in (1, 2, 3, 4)]
+    return f"ResNet, image {side}, width {width}, layers {layers}"
+
+
+def tokenize(texts: Sequence[str], context_length: int) -> Tensor:
+    """Turn captions into ids [B, context_length] of CLIP's byte pairs; longer ones are cut, shorter padded with 0."""
+    tokens: Tensor = _tokenizer()(list(texts), context_length=context_length)
+    return tokens
+
+
+def normalise(images_u1: Tensor) -> Tensor:
+    """Turn bytes [..., 3, H, W] into the float32 images that CLIP takes (its mean and deviation by channel)."""
+    mean = torch.tensor(MEAN, device=images_u1.device).view(3, 1, 1)
+    std = torch.tensor(STD, device=images_u1.device).view(3, 1, 1)
+    return (images_u1.float() / 255 - mean) / std
+
+
+def fit_square(images_u1: Tensor, size: int) -> Tensor:
+    """Resize the shorter side to `size` (bicubic with antialiasing) and cut the square in the centre, as CLIP does.
+
+    Args:
+        images_u1: bytes [B, 3, H, W] on the CPU, any strides, H and W at least 1.
+        size: side in pixels.
+
+    Returns:
+        Bytes [B, 3, size, size].
+    """
+    height, width = images_u1.shape[-2:]
+    short = min(height, width)
+    new_height, new_width = size * height // short, size * width // short
+    resized = F.interpolate(images_u1, (new_height, new_width), mode="bicubic", antialias=True)
+    top, left = round((new_height - size) / 2), round((new_width - size) / 2)
+    return resized[..., top : top + size, left : left + size]
+
+
+@functools.cache
+def _tokenizer() -> Any:
+    return open_clip.SimpleTokenizer()
+
+
+def _load_tag(tag: str, arch: Arch) -> Clip4Clip:
+    if not isinstance(arch, str):
+        raise PipelineError(f"weights: {tag} is read as an open_clip tag, and a tag needs arch to be an open_clip name")
+    source = open_clip.get_pretrained_cfg(arch, tag)
+    if not source:
+        known = ", ".join(open_clip.list_pretrained_tags_by_model(arch))
+        raise PipelineError(f"weights: open_clip has no {tag!r} for {arch}; it has {known or 'none'}")
+    if source.get("mean", MEAN) != MEAN or source.get("std", STD) != STD:
+        raise PipelineError(f"weights: {tag} of {arch} was trained on images normalised otherwise than CLIP's")
+    try:
+        path = Path(open_clip.download_pretrained(source))
+    except (OSError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise PipelineError(
+            f"weights: {tag} of {arch} could not be downloaded ({reason}); fetch it where there is a network "
+            "and name the file, or write random"
+        ) from error
+    quick = source.get("quick_gelu", False) or arch.endswith("-quickgelu")
+    return _fill(arch, "quick_gelu" if quick else "gelu", clip_state(read_state(path)[0], path), path)
+
+
+def _fill(arch: Arch, activation: str, state: dict[str, Tensor], path: Path) -> Clip4Clip:
+    """Build the towers without memory and give them the state's tensors, or say how the two differ."""
+    with torch.device("meta"):
+        module = Clip4Clip(arch, activation)
+    expected = module.state_dict()
+    missing, foreign = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    other = [key for key in expected if key in state and state[key].shape != expected[key].shape]
+    if missing or foreign or other:
+        shapes = [f"{key} is {list(state[key].shape)}, not {list(expected[key].shape)}" for key in other]
+        lists = {"shapes": shapes, "missing": missing, "unknown": foreign}
+        details = "; ".join(f"{what}: {_some(keys)}" for what, keys in lists.items() if keys)
+        raise PipelineError(
+            f"{path} holds another architecture. Found {describe(state)}. Expected {describe(expected)}. {details}"
+        )
+    module.load_state_dict(state, strict=True, assign=True)
+    module.attn_mask = torch.full((module.context_length, module.context_length), -math.inf).triu(1)
+    module.eval()
+    return module
+
+
+def _num_layers(state: Mapping[str, Tensor], prefix: str) -> int:
+    return len({key.split(".resblocks.")[1].split(".")[0] for key in state if key.startswith(f"{prefix}.resblocks.")})
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

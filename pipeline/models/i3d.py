@@ -1,0 +1,291 @@
+"""Inception I3D: one feature vector for a short window of video frames.
+
+The network is the RGB stream of J. Carreira and A. Zisserman, "Quo Vadis, Action Recognition? A New Model and the
+Kinetics Dataset", CVPR 2017, with the parameter names of pytorch-i3d, so that its published weights
+(`rgb_imagenet.pt`) load unchanged.
+
+Shape suffixes: B window, C channel, T time, H height, W width, K class.
+"""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from pipeline.errors import PipelineError
+
+FEATURE_DIM = 1024
+MIN_FRAMES = 9  # fewer leave one time step after the strides, and the average pool needs two
+
+Triple = tuple[int, int, int]
+
+# Output channels of an Inception block: 1x1x1; 1x1x1 then 3x3x3; 1x1x1 then 3x3x3; pool then 1x1x1.
+BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
+    "Mixed_3b": (64, 96, 128, 16, 32, 32),
+    "Mixed_3c": (128, 128, 192, 32, 96, 64),
+    "Mixed_4b": (192, 96, 208, 16, 48, 64),
+    "Mixed_4c": (160, 112, 224, 24, 64, 64),
+    "Mixed_4d": (128, 128, 256, 24, 64, 64),
+    "Mixed_4e": (112, 144, 288, 32, 64, 64),
+    "Mixed_4f": (256, 160, 320, 32, 128, 128),
+    "Mixed_5b": (256, 160, 320, 32, 128, 128),
+    "Mixed_5c": (384, 192, 384, 48, 128, 128),
+}
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after an axis of `size` so that the output has ceil(size / stride) steps (TensorFlow's SAME).
+
+    The odd one goes behind, which is why the padding has to be computed from the input's size.
+    """
+    steps = -(-size // stride)
+    total = max((steps - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def _pad_same(x_BCTHW: Tensor, kernel: Triple, stride: Triple) -> tuple[Tensor, Triple]:
+    """The input, padded only where both sides differ, and the symmetric padding left for the operation itself."""
+    sides = [same_padding(size, k, s) for size, k, s in zip(x_BCTHW.shape[2:], kernel, stride, strict=True)]
+    if all(before == after for before, after in sides):
+        return x_BCTHW, (sides[0][0], sides[1][0], sides[2][0])
+    return F.pad(x_BCTHW, [n for side in reversed(sides) for n in side]), (0, 0, 0)
+
+
+class Unit3d(nn.Module):
+    """A 3D convolution with SAME padding, batch normalisation and ReLU; `logits=True` leaves the last two out."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, logits: bool = False) -> None:
+        super().__init__()
+        self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=logits)
+        self.bn = None if logits else nn.BatchNorm3d(out_channels, eps=1e-3, momentum=0.01)
+        self.activate = not logits
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        """Returns [B, out_channels, ceil(T / stride), ceil(H / stride), ceil(W / stride)]."""
+        kernel, stride = self.conv3d.kernel_size, self.conv3d.stride
+        x_BCTHW, padding = _pad_same(x_BCTHW, _triple(kernel), _triple(stride))
+        x_BCTHW = F.conv3d(x_BCTHW, self.conv3d.weight, self.conv3d.bias, stride, padding)
+        if self.bn is not None:
+            x_BCTHW = self.bn(x_BCTHW)
+        return x_BCTHW.relu_() if self.activate else x_BCTHW
+
+    def fold(self) -> None:
+        """Multiplies the batch normalisation's evaluation-mode scale into the convolution and drops it."""
+        if self.bn is not None:
+            self.conv3d = fuse_conv_bn_eval(self.conv3d, self.bn)
+            self.bn = None
+
+
+class MaxPoolSame(nn.Module):
+    """Max pooling with SAME padding. What it reads is never negative, so that padding zeros or -inf are the same."""
+
+    def __init__(self, kernel: Triple, stride: Triple) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        """Returns [B, C, ceil(T / stride), ceil(H / stride), ceil(W / stride)]."""
+        x_BCTHW, padding = _pad_same(x_BCTHW, self.kernel, self.stride)
+        return F.max_pool3d(x_BCTHW, self.kernel, self.stride, padding)
+
+
+class InceptionBlock(nn.Module):
+    """Four branches on one input, joined over channels."""
+
+    def __init__(self, in_channels: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.b0 = Unit3d(in_channels, channels[0], 1)
+        self.b1a = Unit3d(in_channels, channels[1], 1)
+        self.b1b = Unit3d(channels[1], channels[2], 3)
+        self.b2a = Unit3d(in_channels, channels[3], 1)
+        self.b2b = Unit3d(channels[3], channels[4], 3)
+        self.b3a = MaxPoolSame((3, 3, 3), (1, 1, 1))
+        self.b3b = Unit3d(in_channels, channels[5], 1)
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        """Returns [B, channels[0] + channels[2] + channels[4] + channels[5], T, H, W]."""
+        branches = [
+            self.b0(x_BCTHW),
+            self.b1b(self.b1a(x_BCTHW)),
+            self.b2b(self.b2a(x_BCTHW)),
+            self.b3b(self.b3a(x_BCTHW)),
+        ]
+        return torch.cat(branches, dim=1)
+
+
+class InceptionI3d(nn.Module):
+    """The RGB Inception I3D, with pytorch-i3d's parameter names.
+
+    Args:
+        num_classes: width of the classifier `logits`; 400 for Kinetics-400.
+        in_channels: colour channels of the input.
+    """
+
+    def __init__(self, num_classes: int = 400, in_channels: int = 3) -> None:
+        super().__init__()
+        self.Conv3d_1a_7x7 = Unit3d(in_channels, 64, 7, stride=2)
+        self.MaxPool3d_2a_3x3 = MaxPoolSame((1, 3, 3), (1, 2, 2))
+        self.Conv3d_2b_1x1 = Unit3d(64, 64, 1)
+        self.Conv3d_2c_3x3 = Unit3d(64, 192, 3)
+        self.MaxPool3d_3a_3x3 = MaxPoolSame((1, 3, 3), (1, 2, 2))
+        width = 192
+        for name, channels in BLOCKS.items():
+            if name == "Mixed_4b":
+                self.MaxPool3d_4a_3x3 = MaxPoolSame((3, 3, 3), (2, 2, 2))
+            elif name == "Mixed_5b":
+                self.MaxPool3d_5a_2x2 = MaxPoolSame((2, 2, 2), (2, 2, 2))
+            self.add_module(name, InceptionBlock(width, channels))
+            width = channels[0] + channels[2] + channels[4] + channels[5]
+        self.dropout = nn.Dropout(0.5)
+        self.logits = Unit3d(FEATURE_DIM, num_classes, 1, logits=True)
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        """Class scores before the softmax, [B, num_classes, T'], of windows as `extract_features` takes them."""
+        features_BCT11 = self.dropout(self.extract_features(x_BCTHW)).to(self.logits.conv3d.weight.dtype)
+        logits_BKT11: Tensor = self.logits(features_BCT11)
+        return logits_BKT11.flatten(2)
+
+    def extract_features(self, x_BCTHW: Tensor) -> Tensor:
+        """The pooled output of Mixed_5c, never negative.
+
+        At 224 x 224 pixels the average pool is the published (2, 7, 7) one with stride 1; at other sizes it spans the
+        whole picture and, as published, two time steps. Sixteen frames give one step.
+
+        Args:
+            x_BCTHW: windows of at least 9 frames, in [-1, 1].
+
+        Returns:
+            [B, 1024, T', 1, 1] with T' = ceil(T / 8) - 1, pooled in float32 when the network is in bfloat16.
+
+        Raises:
+            ValueError: fewer than 9 frames.
+        """
+        if x_BCTHW.shape[2] < MIN_FRAMES:
+            raise ValueError(f"I3D needs at least {MIN_FRAMES} frames, got a window of {x_BCTHW.shape[2]}")
+        for name, layer in self.named_children():
+            if name == "dropout":  # the classifier's part begins
+                break
+            x_BCTHW = layer(x_BCTHW)
+        precise = torch.promote_types(x_BCTHW.dtype, torch.float32)
+        x_BCT11 = x_BCTHW.mean((3, 4), keepdim=True, dtype=precise)
+        return (x_BCT11[:, :, :-1] + x_BCT11[:, :, 1:]) / 2
+
+    def folded(self) -> "InceptionI3d":
+        """A copy for inference: batch normalisation folded into the convolutions; the parameter names change."""
+        model = copy.deepcopy(self).eval()
+        for module in model.modules():
+            if isinstance(module, Unit3d):
+                module.fold()
+        return model
+
+
+def load_i3d(path: Path) -> InceptionI3d:
+    """Load a pytorch-i3d checkpoint or a `weights.safetensors`, strictly, in float32.
+
+    Args:
+        path: A state dict of an RGB network with any number of classes.
+
+    Returns:
+        The network in eval mode.
+
+    Raises:
+        PipelineError: the file cannot be read, or holds another architecture.
+    """
+    state = _read_state(path)
+    classifier = state.get("logits.conv3d.bias")
+    model = InceptionI3d(num_classes=400 if classifier is None else classifier.numel())
+    differences = _differences(state, model.state_dict())
+    if differences:
+        raise PipelineError(
+            f"{path} holds another architecture than the RGB Inception I3D of pytorch-i3d (rgb_imagenet.pt): "
+            f"{'; '.join(differences)}; write the path of such a file, or `weights: random`"
+        )
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise PipelineError(f"weights: there is no file {path}; name a pytorch-i3d rgb_imagenet.pt, or write random")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # bytes that are no pickle make torch raise KeyError, struct.error and many others
+        reason = str(error).partition("\n")[0]
+        raise PipelineError(f"{path} cannot be read as weights ({reason}); expected a state dict of tensors") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise PipelineError(f"{path} is not a flat state dict of tensors, as pytorch-i3d's rgb_imagenet.pt is")
+    return state
+
+
+def _differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """What keeps a state dict from loading, in words. Files of PyTorch before 0.4.1 count no batches: that is fine."""
+    required = {key for key in expected if not key.endswith(".num_batches_tracked")}
+    missing = sorted(required - state.keys())
+    unknown = sorted(state.keys() - expected.keys())
+    shapes = [
+        f"{key} is {list(state[key].shape)}, not {list(tensor.shape)}"
+        for key, tensor in expected.items()
+        if key in state and state[key].shape != tensor.shape
+    ]
+    lists = {"missing": missing, "unknown": unknown, "shapes": shapes}
+    return [f"{what}: {', '.join(keys[:3])}{_and_more(keys)}" for what, keys in lists.items() if keys]
+
+
+def _and_more(keys: Sequence[str]) -> str:
+    return f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+
+
+def randomise(model: InceptionI3d, seed: int) -> None:
+    """Kaiming-normal convolutions (He et al., ICCV 2015) from `seed`, in place; `calibrate` has to follow."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.Conv3d):
+            std = math.sqrt(2.0 / (module.in_channels * math.prod(module.kernel_size)))
+            with torch.no_grad():
+                module.weight.normal_(0.0, std, generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+
+
+def normalise(windows_BTHWC: Tensor) -> Tensor:
+    """Bytes [B, T, H, W, 3] to the network's input: [-1, 1], [B, 3, T, H, W], in memory still colour last."""
+    return windows_BTHWC.permute(0, 4, 1, 2, 3) / 127.5 - 1
+
+
+def calibrate(model: InceptionI3d, windows_BCTHW: Tensor, batch_size: int) -> None:
+    """Sets BatchNorm's running statistics to those of the given windows, in place, and puts the model in eval mode.
+
+    Randomly initialised layers under the statistics of PyTorch's default (mean 0, variance 1) shrink their input
+    layer by layer until the features are about 1e-6; after this every channel has mean 0 and variance 1 on real
+    windows. The statistics are the average over batches, as `momentum=None` of `torch.nn.BatchNorm3d` computes it.
+
+    Args:
+        model: changed in place.
+        windows_BCTHW: windows of real videos, in [-1, 1].
+        batch_size: windows in one forward pass.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm3d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    model.train()
+    with torch.no_grad():
+        for batch_BCTHW in torch.split(windows_BCTHW, batch_size):
+            model.extract_features(batch_BCTHW)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+
+
+def _triple(numbers: Sequence[int]) -> Triple:
+    time, height, width = numbers
+    return time, height, width

@@ -1,0 +1,181 @@
+"""Cut each sampled frame into overlapping cells and embed every cell with CLIP4Clip's image tower.
+
+Geometry and preprocessing of AKG-sv's grid nodes: the central square of the frame, `cells` x `cells` cells that reach
+into their neighbours by `overlap` of a cell, each resized and cut to the tower's square input.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline import gpus
+from pipeline.artifact import Artifact, create, read
+from pipeline.config import Clip4ClipSettings, GridNodesSettings
+from pipeline.models.clip4clip import Clip4Clip, fit_square, load_clip4clip, normalise
+from pipeline.progress import track
+from pipeline.schemas import FRAMES, NODES
+
+# F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding
+
+IMAGES_AT_ONCE = 256  # through the tower; on CPUs more is no faster (measured from 64 to 1024)
+
+
+def run(
+    *,
+    frames: Path,
+    weights: Path,
+    out: Path,
+    settings: GridNodesSettings,
+    encoder: Clip4ClipSettings,
+    threads: int,
+) -> None:
+    """Embed the grid cells of every frame of a shard.
+
+    Args:
+        frames: The shard's sampled frames (FRAMES).
+        weights: The encoder's `weights.safetensors`.
+        out: Where the shard's nodes (NODES) go.
+        settings: Cells and overlap.
+        encoder: Architecture and precision of the encoder.
+        threads: CPU threads.
+
+    Raises:
+        PipelineError: The weights are of another architecture, or the frames cannot be read.
+    """
+    torch.set_num_threads(threads)
+    source = read(frames, FRAMES)
+    device = gpus.device()
+    dtype = gpus.dtype(encoder.precision, device)
+    module = load_clip4clip(weights, encoder.arch).to(device)
+    inputs = {"frames": frames, "weights": weights}
+    made_with = {
+        "nodes": settings.model_dump(mode="json"),
+        "encoder": encoder.model_dump(mode="json", include={"arch", "precision"}),
+    }
+    ids = [*source.ids, *source.failed]
+    with create(out, NODES, ids=ids, stage="build_grid_nodes", settings=made_with, inputs=inputs) as writer:
+        good = [video_id for video_id in writer.remaining if video_id not in source.failed]
+        videos = (cut_video(source, video_id, settings, module.image_size) for video_id in good)
+        embedded = embed(videos, module, device, dtype)
+        for video_id, (nodes, x_ND) in zip(good, track(embedded, len(good), "build_grid_nodes"), strict=True):
+            if (np.abs(x_ND) <= np.finfo(np.float16).max).all():  # false for NaN, too
+                writer.append(video_id, x=x_ND, **nodes)
+            else:
+                writer.fail(video_id, "the encoder gave numbers that are not finite or beyond half precision")
+        for video_id in list(writer.remaining):
+            writer.fail(video_id, source.failed[video_id])
+
+
+def grid_boxes(side: int, cells: int, overlap: float) -> NDArray[np.int64]:
+    """Bounds of the cells of a square, row-major.
+
+    A cell is `side // cells` pixels and reaches `overlap` of a cell into its neighbours; the last one ends at the
+    border. In squares of fewer pixels than cells, a cell is the pixel it would begin at.
+
+    Args:
+        side: Pixels.
+        cells: Cells along a side.
+        overlap: Share of a cell, in [0, 1).
+
+    Returns:
+        Pixel bounds (x0, y0, x1, y1), ends exclusive, [cells * cells, 4].
+    """
+    cell, extension = side // cells, int(side / cells * overlap)
+    bounds = []
+    for index in range(cells):
+        start = index * cell - (extension if index > 0 else 0)
+        end = side if index == cells - 1 else (index + 1) * cell + extension
+        start = min(start, side - 1)
+        bounds.append((start, min(max(end, start + 1), side)))
+    return np.array([(x0, y0, x1, y1) for y0, y1 in bounds for x0, x1 in bounds], np.int64)
+
+
+def frame_boxes(height: int, width: int, cells: int, overlap: float) -> NDArray[np.int64]:
+    """Pixel bounds [cells * cells, 4] of the cells of the central square of a frame, in the frame's coordinates."""
+    side = min(height, width)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    boxes: NDArray[np.int64] = grid_boxes(side, cells, overlap) + np.array([left, top, left, top])
+    return boxes
+
+
+def cut_cells(frames_FHWC: Tensor, boxes: NDArray[np.int64], size: int) -> Tensor:
+    """Cut and resize the cells of frames of one size.
+
+    Args:
+        frames_FHWC: Bytes.
+        boxes: Pixel bounds [K, 4].
+        size: Side of the tower's input.
+
+    Returns:
+        Bytes [F, K, C, size, size].
+    """
+    frames_FCHW = frames_FHWC.permute(0, 3, 1, 2)
+    return torch.stack([fit_square(frames_FCHW[..., y0:y1, x0:x1], size) for x0, y0, x1, y1 in boxes.tolist()], dim=1)
+
+
+def cut_video(
+    source: Artifact, video_id: str, settings: GridNodesSettings, size: int
+) -> tuple[dict[str, NDArray[Any]], Tensor]:
+    """Read a video's frames and cut them.
+
+    Returns:
+        `node_frame` [N], `box` [N, 4] in [0, 1] of the whole frame and `frame_time` [F]; and the cells, bytes
+        [N, C, size, size], frame after frame.
+    """
+    video = source.video(video_id)
+    height, width = (int(length) for length in video["size"].reshape(2))
+    frames_FHWC = torch.from_numpy(video["pixels"].reshape(-1, height, width, 3))
+    boxes = frame_boxes(height, width, settings.cells, settings.overlap)
+    cells_FKCSS = cut_cells(frames_FHWC, boxes, size)
+    num_frames, num_cells = cells_FKCSS.shape[:2]
+    nodes = {
+        "node_frame": np.repeat(np.arange(num_frames), num_cells),
+        "box": np.tile(boxes / np.array([width, height, width, height]), (num_frames, 1)),
+        "frame_time": video["time"],
+    }
+    return nodes, cells_FKCSS.flatten(0, 1)
+
+
+def embed(
+    videos: Iterable[tuple[dict[str, NDArray[Any]], Tensor]],
+    module: Clip4Clip,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.float32]]]:
+    """Embed the cells of videos, those of several videos together.
+
+    Args:
+        videos: What goes along and the cells [N, C, S, S] of each video.
+        module: The towers.
+        device: Where to compute.
+        dtype: Of the matrix products.
+
+    Yields:
+        What goes along and the embeddings [N, D] of each video, not L2-normalised, in order.
+    """
+    waiting: list[tuple[dict[str, NDArray[Any]], Tensor]] = []
+    for video in videos:
+        waiting.append(video)
+        if sum(len(cells) for _, cells in waiting) >= IMAGES_AT_ONCE:
+            yield from _embed_together(waiting, module, device, dtype)
+            waiting = []
+    if waiting:
+        yield from _embed_together(waiting, module, device, dtype)
+
+
+@torch.inference_mode()
+def _embed_together(
+    waiting: list[tuple[dict[str, NDArray[Any]], Tensor]], module: Clip4Clip, device: torch.device, dtype: torch.dtype
+) -> list[tuple[dict[str, NDArray[Any]], NDArray[np.float32]]]:
+    images = torch.cat([cells for _, cells in waiting])
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        rows = [
+            module.encode_image(normalise(chunk.to(device))).float() for chunk in torch.split(images, IMAGES_AT_ONCE)
+        ]
+    parts = torch.split(torch.cat(rows).cpu(), [len(cells) for _, cells in waiting])
+    return [(nodes, part.numpy()) for (nodes, _), part in zip(waiting, parts, strict=True)]

@@ -1,0 +1,111 @@
+"""Encoder weights as one safetensors file: taken from a file or an open_clip tag, or random.
+
+Loading is strict: a file of another architecture is refused, never filled up. Random I3D weights are Kaiming-normal
+(He et al., ICCV 2015) with BatchNorm statistics measured on clips of the training split; without them the features are
+about 1e-6.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.artifact import read_json
+from pipeline.config import Clip4ClipSettings, EncoderSettings, I3dSettings
+from pipeline.errors import PipelineError, VideoError
+from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
+from pipeline.weights import save_weights
+from pipeline.windows import WindowRequest, Windows, paths_of, read_ahead
+
+CALIBRATION_WINDOW = 16  # frames, as published
+CALIBRATION_BATCH = 16  # windows whose statistics are taken together
+
+log = logging.getLogger(__name__)
+
+
+def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list[Path]) -> None:
+    """Write the weights of an encoder.
+
+    Args:
+        out: weights.safetensors.
+        settings: The encoder, I3D or CLIP4Clip.
+        videos: Video tables of the data set that random I3D weights are calibrated on; none otherwise.
+        captions: captions.json of that data set, whose training split is used; none otherwise.
+    """
+    model: nn.Module
+    if isinstance(settings, Clip4ClipSettings):
+        from pipeline.models.clip4clip import clip_metadata, load_pretrained  # slow to import: open_clip
+
+        model, origin = load_pretrained(settings.weights, settings.arch, settings.seed)
+        metadata = clip_metadata(model, origin)
+    else:
+        model, origin = _import_i3d(settings, videos, captions)
+        arch = json.dumps({"num_classes": model.logits.conv3d.out_channels}, sort_keys=True)
+        metadata = {"kind": "i3d", "arch": arch, "origin": origin}
+    save_weights(model.state_dict(), out, metadata)
+    log.info("weights of %s: %s", settings.kind, origin)
+
+
+def _import_i3d(settings: I3dSettings, videos: list[Path], captions: list[Path]) -> tuple[InceptionI3d, str]:
+    if settings.weights != "random":
+        path = Path(settings.weights)
+        model = load_i3d(path)
+        with path.open("rb") as file:
+            return model, f"file {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    log.warning("weights: random: the I3D encoder is UNTRAINED (seed %d)", settings.seed)
+    windows = calibration_windows(settings, videos, captions)
+    torch.set_num_threads(1)  # sums in parallel depend on the machine, and the file must not
+    model = InceptionI3d()
+    randomise(model, settings.seed)
+    calibrate(model, normalise(windows), CALIBRATION_BATCH)
+    return model, "random"
+
+
+def calibration_windows(settings: I3dSettings, videos: list[Path], captions: list[Path]) -> Tensor:
+    """Decode one window, the middle one, of each of some training clips.
+
+    Args:
+        settings: `calibration_clips` and `size`.
+        videos: Video tables.
+        captions: One captions.json.
+
+    Returns:
+        u1 [B, 16, size, size, 3], B at most `calibration_clips`.
+
+    Raises:
+        PipelineError: there is no training clip that can be decoded.
+    """
+    if not videos or len(captions) != 1:
+        raise PipelineError("weights: random needs the video tables and captions.json of the `calibrate_on` data set")
+    paths = {key: path for table in videos for key, path in paths_of(_video_table(table)).items()}
+    train = read_json(captions[0], ["splits"], "index_captions")["splits"]["train"]
+    windows: list[Windows] = []
+    candidates = shuffle([video_id for video_id in train if video_id in paths], settings.seed)
+    requests = [WindowRequest(paths[key], None, None, CALIBRATION_WINDOW, settings.size) for key in candidates]
+    for video_id, outcome in zip(candidates, read_ahead(requests, num_workers=1), strict=True):
+        if isinstance(outcome, VideoError):
+            log.warning("not calibrated on %s: %s", video_id, outcome)
+            continue
+        windows.append(outcome)
+        if len(windows) == settings.calibration_clips:
+            break
+    if not windows:
+        raise PipelineError(
+            f"weights: random: none of the {len(candidates)} training videos of `calibrate_on: "
+            f"{settings.calibrate_on}` can be decoded; name another data set or a file of weights"
+        )
+    return torch.from_numpy(np.concatenate(windows))
+
+
+def shuffle(ids: Sequence[str], seed: int) -> list[str]:
+    """The ids in an order that depends on ids and seed alone, not on how they came."""
+    return sorted(ids, key=lambda video_id: hashlib.sha256(f"{seed} {video_id}".encode()).digest())
+
+
+def _video_table(path: Path) -> dict[str, object]:
+    return read_json(path, ["videos", "root"], "index_videos")

@@ -1,0 +1,199 @@
+"""Train the bidirectional captioner (AKG-sv) on the graphs and captions of the training split.
+
+Runs as one process, or as several under torchrun. Checkpoints go to a folder that no rule declares, because Snakemake
+deletes declared outputs before it tries again: a second call with equal settings, code and inputs continues after the
+last whole epoch.
+"""
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+from pipeline import gpus
+from pipeline.artifact import file_digest, read_json
+from pipeline.code_digest import digest as code_digest
+from pipeline.config import CaptionerModelSettings, DecodingSettings, TrainingSettings
+from pipeline.errors import PipelineError
+from pipeline.models.action_graph import load_graphs
+from pipeline.models.captioner import Captioner
+from pipeline.training.caption_batches import CaptionedVideos, EpochPlan
+from pipeline.training.captioner_training import CURVES, CaptionData, CaptionerTraining
+from pipeline.training.model_file import describe_model
+from pipeline.training.vocabulary import Vocabulary, read_vocabulary
+
+
+def run(
+    *,
+    graphs: list[Path],
+    captions: Path,
+    vocabulary: Path,
+    checkpoints: Path,
+    out: Path,
+    curves: Path,
+    model: CaptionerModelSettings,
+    training: TrainingSettings,
+    decoding: DecodingSettings,
+    seed: int,
+    threads: int,
+) -> None:
+    """Train a captioner and keep the weights with the best CIDEr on the validation split.
+
+    Args:
+        graphs: Graphs of the data set, all its shards.
+        captions: The data set's captions.json: captions and splits.
+        vocabulary: The words, from build_vocabulary.
+        checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
+        out: Where the trained model goes (safetensors).
+        curves: Where losses and validation scores of each epoch go (CSV).
+        model: Sizes of the model.
+        training: How it is trained.
+        decoding: How validation captions are searched for.
+        seed: Of initial weights, order, pairing and dropout.
+        threads: CPU threads of a process.
+    """
+    torch.set_num_threads(threads)
+    known = load_graphs(graphs)
+    dataset = read_json(captions, ["captions", "splits"], "index_captions")
+    words = read_vocabulary(vocabulary)
+    plan = EpochPlan(
+        captioned(known, dataset, "train", words, captions),
+        training.batch_size,
+        training.accumulate,
+        training.captions_per_video,
+        training.reverse_pairing,
+        seed,
+        int(os.environ.get("WORLD_SIZE", "1")),  # set by torchrun
+    )
+    plan.check()
+    data = CaptionData(known, plan, captioned(known, dataset, "val", words, captions))
+    everything = {
+        "settings": [settings.model_dump(mode="json") for settings in (model, training, decoding)],
+        "seed": seed,
+        "code": code_digest("train_captioner"),
+        "inputs": [file_digest(path) for path in (*graphs, captions, vocabulary)],
+    }
+    run_key = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]
+    task = new_training(model, training, decoding, words, data, dataset["captions"], seed, checkpoints / run_key)
+    is_first = fit(task, checkpoints / run_key)
+    if is_first:
+        write_curves(curves, task.curves)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        new = out.with_name(f".{out.name}.new")
+        shutil.copyfile(task.best, new)
+        new.replace(out)
+        for name in ("last.ckpt", task.best.name):  # what is complete need not be continued; the logs stay
+            (checkpoints / run_key / name).unlink(missing_ok=True)
+
+
+def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocabulary, source: Path) -> CaptionedVideos:
+    """The videos of a split that have both a graph and captions.
+
+    Raises:
+        PipelineError: if there is none.
+    """
+    ids = dataset["splits"].get(split, [])
+    videos = CaptionedVideos.of_split([i for i in ids if i in known], dataset["captions"], vocabulary)
+    if not videos.ids:
+        raise PipelineError(
+            f"{source}: none of the {len(ids)} videos of split '{split}' has both a graph and a caption, and training "
+            "needs some; check the splits and the videos that failed"
+        )
+    return videos
+
+
+def new_training(
+    model: CaptionerModelSettings,
+    training: TrainingSettings,
+    decoding: DecodingSettings,
+    vocabulary: Vocabulary,
+    data: CaptionData,
+    captions: dict[str, list[str]],
+    seed: int,
+    folder: Path,
+) -> CaptionerTraining:
+    """A captioner with fresh weights, ready to be fitted."""
+    first = data.graphs[data.plan.videos.ids[0]]
+    dims = (first.x.shape[1], first.motion.shape[1])
+    torch.manual_seed(seed)
+    captioner = Captioner(model, len(vocabulary), *dims)
+    description = describe_model(model, vocabulary, *dims)
+    best = folder / "best.safetensors"
+    return CaptionerTraining(captioner, vocabulary, data, captions, training, decoding, seed, best, description)
+
+
+def fit(task: CaptionerTraining, folder: Path) -> bool:
+    """Train, or continue after the last whole epoch.
+
+    Returns:
+        Whether this is the process that writes the outputs.
+    """
+    trainer = new_trainer(task, folder)
+    last = folder / "last.ckpt"
+    trainer.fit(task, datamodule=task.data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    return bool(trainer.is_global_zero)
+
+
+def new_trainer(task: CaptionerTraining, folder: Path) -> L.Trainer:
+    """A Lightning trainer for the processes and devices there are."""
+    quiet_lightning()
+    device = gpus.device()
+    num_processes = task.data.plan.num_processes
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    return L.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=num_processes,
+        strategy=DDPStrategy(process_group_backend=backend, broadcast_buffers=False) if num_processes > 1 else "auto",
+        precision="bf16-mixed" if gpus.dtype(task.settings.precision, device) == torch.bfloat16 else "32-true",
+        max_epochs=task.settings.epochs,
+        accumulate_grad_batches=task.settings.accumulate,
+        gradient_clip_val=task.settings.clip_norm,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        callbacks=[
+            ModelCheckpoint(
+                folder,
+                "last",
+                save_top_k=1,
+                every_n_epochs=1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def quiet_lightning() -> None:
+    """Leave out what Lightning says about devices it did not use and workers that memory does not need."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (
+        ".*LeafSpec.* is deprecated.*",  # Lightning 2.6 uses what torch 2.15 renames
+        ".*does not have many workers.*",
+        "Checkpoint directory .* exists and is not empty.*",
+        ".*smaller than the logging interval.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def write_curves(path: Path, rows: list[dict[str, float | None]]) -> None:
+    """Write the curves as CSV; a cell is empty where no captions were generated."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, CURVES, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)

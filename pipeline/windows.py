@@ -1,0 +1,192 @@
+"""Windows of consecutive frames, as a motion network sees them: which frames, decoded, scaled and cropped.
+
+Windows are aligned to multiples of their length, as AKG-sv and its ancestor do (Hendria et al., "Action Knowledge for
+Video Captioning with Graph Neural Networks", JKSUCIS 2023). Frames are scaled as torchvision's `Resize` scales a
+picture for I3D: by Pillow, bilinear with antialiasing. (decord could scale while reading, but bicubically and in YUV,
+which is not what published weights were trained on.) Nothing here imports torch, so that decoding processes start at
+once and stay small. (A process that uses both has to import torch before decord: after decord torch finds NVBLAS in
+place of its own matrix products, and crashes.)
+
+Shape suffixes: W window, T frame of a window, H height, W width, C colour (red, green, blue).
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.decoding import open_video, read_frames
+from pipeline.errors import VideoError
+
+FRAMES_AT_ONCE = 16  # full-size frames in memory; a 4K frame is 25 MB
+RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
+
+Windows = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class WindowRequest:
+    """Windows to decode of one video.
+
+    Attributes:
+        path: The file.
+        num_frames: Frames the file had when its frames were sampled; None if nobody looked.
+        starts: First frame of each window; None for the one window around the video's middle.
+        length: Frames of a window.
+        size: Side in pixels of the square that is cut out.
+    """
+
+    path: Path
+    num_frames: int | None
+    starts: tuple[int, ...] | None
+    length: int
+    size: int
+
+
+def window_starts(numbers: NDArray[Any], num_frames: int, length: int) -> NDArray[np.int32]:
+    """First frame of the window that belongs to each sampled frame.
+
+    Windows begin at multiples of their length; where too few frames remain, the window is the last `length` frames. A
+    video that is shorter has one window, from frame 0.
+
+    Args:
+        numbers: Frame numbers from 0, [F].
+        num_frames: Frames of the video.
+        length: Frames of a window.
+
+    Returns:
+        [F], int32.
+    """
+    aligned = np.asarray(numbers, dtype=np.int64) // length * length
+    return np.clip(aligned, 0, max(num_frames - length, 0)).astype(np.int32)
+
+
+def window_frames(start: int, num_frames: int, length: int) -> NDArray[np.int64]:
+    """Frame numbers of a window, [length]; beyond the video's end the last frame is repeated."""
+    return np.minimum(np.arange(start, start + length), num_frames - 1)
+
+
+def fit_square(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Scale the shorter side to 256/224 of `size` and cut out the central square, [size, size, 3]."""
+    height, width = frame_HWC.shape[:2]
+    short, scaled = min(height, width), round(RESIZE_SCALE * size)
+    new_width, new_height = scaled * width // short, scaled * height // short
+    picture = Image.fromarray(frame_HWC).resize((new_width, new_height), Image.Resampling.BILINEAR)
+    left, top = round((new_width - size) / 2), round((new_height - size) / 2)
+    return np.asarray(picture.crop((left, top, left + size, top + size)))
+
+
+def read_windows(request: WindowRequest) -> Windows:
+    """Decode the windows of a video; frames that windows share are decoded once.
+
+    Returns:
+        u1 [W, length, size, size, 3], in the order of `request.starts`.
+
+    Raises:
+        VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
+    """
+    reader = open_video(request.path)
+    num_frames = len(reader)
+    if request.num_frames not in (None, num_frames):
+        raise VideoError(f"it has {num_frames} frames, but had {request.num_frames} when its frames were sampled")
+    if num_frames == 0:
+        raise VideoError("no video frame in it")
+    starts = request.starts
+    if starts is None:
+        starts = tuple(window_starts(np.array([num_frames // 2]), num_frames, request.length).tolist())
+    numbers_WT = np.stack([window_frames(start, num_frames, request.length) for start in starts])
+    wanted, rows_WT = np.unique(numbers_WT, return_inverse=True)
+    frames = np.empty((len(wanted), request.size, request.size, 3), dtype=np.uint8)
+    for first in range(0, len(wanted), FRAMES_AT_ONCE):
+        some = slice(first, first + FRAMES_AT_ONCE)
+        frames[some] = [fit_square(frame_HWC, request.size) for frame_HWC in read_frames(reader, wanted[some])]
+    return frames[rows_WT.reshape(numbers_WT.shape)]
+
+
+def read_ahead(
+    requests: Sequence[WindowRequest],
+    num_workers: int,
+    read: Callable[[WindowRequest], Windows] = read_windows,
+) -> Iterator[Windows | VideoError]:
+    """Decode videos in worker processes, a few ahead of the reader.
+
+    Args:
+        requests: One a video.
+        num_workers: Decoding processes, at least 1.
+        read: What a process does with a request.
+
+    Yields:
+        For each request, in order, its windows or why they cannot be had. A decoder that takes its process down
+        costs that video alone.
+    """
+    waiting: deque[tuple[WindowRequest, Future[Windows]]] = deque()
+    todo = iter(requests)
+    pool = _start_pool(num_workers)
+    try:
+        while True:
+            while len(waiting) < num_workers + 2 and (request := next(todo, None)) is not None:
+                waiting.append((request, pool.submit(read, request)))
+            if not waiting:
+                return
+            request, future = waiting.popleft()
+            try:
+                outcome = _outcome(future)
+            except BrokenProcessPool:
+                # All that was in flight is lost, and nothing says which video did it: this one gets a process alone.
+                with _start_pool(1) as lone_pool:
+                    outcome = _alone(lone_pool, read, request)
+                pool.shutdown()
+                pool = _start_pool(num_workers)
+                waiting = deque((lost, pool.submit(read, lost)) for lost, _ in waiting)
+            yield outcome
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _outcome(future: Future[Windows]) -> Windows | VideoError:
+    try:
+        return future.result()
+    except VideoError as error:
+        return error
+
+
+def _alone(pool: Executor, read: Callable[[WindowRequest], Windows], request: WindowRequest) -> Windows | VideoError:
+    try:
+        return _outcome(pool.submit(read, request))
+    except BrokenProcessPool:
+        return VideoError("the decoder crashed on it")
+
+
+def _start_pool(num_workers: int) -> ProcessPoolExecutor:
+    # spawn: a fork of a process with torch's threads in it can hang
+    return ProcessPoolExecutor(num_workers, multiprocessing.get_context("spawn"), initializer=_live_with_parent)
+
+
+def _live_with_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, and end when it does, even by SIGKILL."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def paths_of(table: dict[str, Any]) -> dict[str, Path]:
+    """The file of each video in a video table, by id, in the table's order."""
+    return {video["id"]: Path(table["root"]) / video["path"] for video in table["videos"]}

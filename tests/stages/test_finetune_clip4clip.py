@@ -1,0 +1,257 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from pipeline.artifact import create, write_json
+from pipeline.config import Clip4ClipSettings
+from pipeline.errors import PipelineError
+from pipeline.models.clip4clip import load_clip4clip, load_pretrained, tokenize
+from pipeline.schemas import FRAMES
+from pipeline.stages.finetune_clip4clip import check_train_ids, index_tokens, run, training_dtype
+from pipeline.training import retrieval
+from pipeline.training.retrieval import (
+    epoch_batches,
+    make_optimizer,
+    pool_frames,
+    random_crops,
+    rate_factor,
+    retrieval_scores,
+    sum_of_recalls,
+    symmetric_loss,
+    whole_frames,
+)
+
+ARCH = {
+    "embed_dim": 16,
+    "vision": {"image_size": 16, "patch_size": 8, "width": 32, "heads": 2, "layers": 1},
+    "text": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220), "white": (230, 230, 230)}
+
+
+def settings(**finetune: object) -> Clip4ClipSettings:
+    tuning = {
+        "dataset": "plain",
+        "sampling": "action",
+        "epochs": 3,
+        "batch_size": 4,
+        "lr": 3e-3,
+        "tower_lr_scale": 1.0,
+        "weight_decay": 0.1,
+        "warmup": 0.1,
+        "max_words": 8,
+        "frames": 2,
+        "crop_scale": [0.3, 1.0],
+        "seed": 1,
+    } | finetune
+    encoder = {"kind": "clip4clip", "weights": "random", "seed": 1, "arch": ARCH, "precision": "auto"}
+    return Clip4ClipSettings.model_validate_json(json.dumps(encoder | {"finetune": tuning}))
+
+
+def write_data(folder: Path, num: dict[str, int]) -> dict[str, list[str]]:
+    """Videos of one colour each, in two shards, and captions that say it; returns the splits."""
+    generator = np.random.default_rng(0)
+    splits = {split: [f"{split}-{index}" for index in range(count)] for split, count in num.items()}
+    ids = [video_id for split in splits.values() for video_id in split]
+    captions = {}
+    for shard in range(2):
+        path = folder / f"{shard}.zarr"
+        with create(path, FRAMES, ids=ids[shard::2], stage="finetune_clip4clip", settings={}, inputs={}) as writer:
+            for video_id in ids[shard::2]:
+                name = list(COLOURS)[int(video_id.split("-")[1]) % len(COLOURS)]
+                num_frames = 1 + len(captions) % 3
+                noise = generator.integers(-25, 26, (num_frames, 18, 24, 3))
+                pixels = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8)
+                writer.append(
+                    video_id,
+                    pixels=pixels.reshape(-1, 3),
+                    number=np.arange(num_frames),
+                    time=np.arange(num_frames) / 4,
+                    size=np.array([[18, 24]]),
+                    num_frames=np.array([num_frames]),
+                    fps=np.array([4.0]),
+                )
+                captions[video_id] = [f"a {name} thing", f"something {name}"]
+    write_json(folder / "captions.json", {"captions": captions, "splits": splits})
+    return splits
+
+
+def finetune(folder: Path, encoder: Clip4ClipSettings, name: str = "out") -> dict:
+    run(
+        frames=[folder / "0.zarr" / "zarr.json", folder / "1.zarr" / "zarr.json"],
+        captions=folder / "captions.json",
+        out=folder / name / "weights.safetensors",
+        retrieval=folder / name / "retrieval.json",
+        settings=encoder,
+        threads=1,
+    )
+    return json.loads((folder / name / "retrieval.json").read_text())
+
+
+def test_it_learns_colours_from_the_training_split_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = write_data(tmp_path, {"train": 16, "val": 4, "test": 4})
+    looked_at = set()
+    read_video = retrieval.VideoFrames._read
+    monkeypatch.setattr(
+        retrieval.VideoFrames, "_read", lambda self, video_id: looked_at.add(video_id) or read_video(self, video_id)
+    )
+    scores = finetune(tmp_path, settings(epochs=30, batch_size=8, lr=4e-3))
+    assert set(scores["train_ids"]) == set(splits["train"])
+    assert looked_at == {*splits["train"], *splits["val"]}
+    assert scores["num_videos"] == {"train": 16, "val": 4}
+    assert scores["best"]["text_to_video"]["R@1"] == 1.0
+    assert scores["epochs"][-1]["loss"] < scores["epochs"][0]["loss"]
+    kept = scores["epochs"][scores["kept_epoch"] - 1]
+    assert kept["val"] == scores["best"]
+    assert sum_of_recalls(kept["val"]) == max(sum_of_recalls(epoch["val"]) for epoch in scores["epochs"])
+
+
+def test_what_is_saved_can_be_loaded_and_says_where_it_is_from(tmp_path: Path) -> None:
+    write_data(tmp_path, {"train": 8, "val": 4, "test": 0})
+    finetune(tmp_path, settings())
+    module = load_clip4clip(tmp_path / "out" / "weights.safetensors", ARCH)
+    start, _ = load_pretrained("random", ARCH, 1)
+    with safe_open(tmp_path / "out" / "weights.safetensors", framework="pt") as file:
+        assert file.metadata()["origin"] == "fine-tuned on plain from random"
+    changed = (module.token_embedding.weight != start.token_embedding.weight).any(dim=1)
+    captions = [text for name in COLOURS for text in (f"a {name} thing", f"something {name}")]
+    assert set(changed.nonzero().flatten().tolist()) <= set(tokenize(captions, 8).flatten().tolist())
+    assert changed.sum() >= 5
+    assert not torch.equal(module.visual.conv1.weight, start.visual.conv1.weight)
+
+
+def test_equal_seeds_give_equal_files(tmp_path: Path) -> None:
+    write_data(tmp_path, {"train": 8, "val": 4, "test": 0})
+    files = []
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        finetune(tmp_path, settings(seed=seed), name)
+        files.append((tmp_path / name / "weights.safetensors").read_bytes())
+    assert files[0] == files[1]
+    assert files[0] != files[2]
+
+
+def test_frames_that_do_not_fit_are_read_when_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_data(tmp_path, {"train": 8, "val": 4, "test": 0})
+    in_memory = finetune(tmp_path, settings(), "memory")
+    monkeypatch.setattr(retrieval, "BYTES_IN_MEMORY", 0)
+    assert finetune(tmp_path, settings(), "artifact") == in_memory
+
+
+def test_without_validation_videos_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    write_data(tmp_path, {"train": 8, "val": 0, "test": 0})
+    scores = finetune(tmp_path, settings())
+    assert scores["kept_epoch"] == 3
+    assert scores["best"] is None
+
+
+def test_too_few_videos_are_an_error(tmp_path: Path) -> None:
+    write_data(tmp_path, {"train": 1, "val": 0, "test": 2})
+    with pytest.raises(PipelineError, match="1 captioned training videos of plain have frames"):
+        finetune(tmp_path, settings())
+
+
+def test_a_video_in_two_splits_is_an_error() -> None:
+    splits = {"train": ["a", "b"], "val": ["c"], "test": ["b"]}
+    with pytest.raises(PipelineError, match="such as b"):
+        check_train_ids(["a", "b"], splits)
+    with pytest.raises(PipelineError, match="such as c"):
+        check_train_ids(["a", "c"], splits)
+    check_train_ids(["a"], splits)
+
+
+def test_tokens_are_renumbered_in_order() -> None:
+    tokens, used = index_tokens({"train": {"a": ["red", "a red"]}, "val": {"b": ["blue"]}}, 5)
+    assert used[0] == 0
+    assert used[-2:].tolist() == [49406, 49407]
+    assert tokens["train"]["a"].shape == (2, 5)
+    assert torch.equal(used[tokens["val"]["b"]], tokenize(["blue"], 5))
+    assert tokens["train"]["a"].argmax(dim=1).tolist() == [2, 3]
+
+
+def test_a_batch_holds_a_video_once_and_one_of_its_captions() -> None:
+    num_captions = {f"v{index}": index % 3 + 1 for index in range(11)}
+    batches = list(epoch_batches(num_captions, 4, 1, 0))
+    assert [len(batch) for batch in batches] == [4, 4]
+    items = [item for batch in batches for item in batch]
+    assert len({item.video_id for item in items}) == 8
+    assert all(0 <= item.caption < num_captions[item.video_id] for item in items)
+    assert list(epoch_batches(num_captions, 4, 1, 0)) == batches
+    assert list(epoch_batches(num_captions, 4, 1, 1)) != batches
+    assert [len(batch) for batch in epoch_batches(num_captions, 64, 1, 0)] == [11]
+    drawn = {item.caption for epoch in range(30) for item in next(epoch_batches({"v": 3, "w": 1}, 2, 1, epoch))}
+    assert drawn == {0, 1, 2}
+
+
+def test_crops_are_squares_of_the_asked_area() -> None:
+    ramp = torch.arange(60, dtype=torch.uint8).view(1, 1, 60, 1).expand(5, 40, 60, 3)
+    crops = random_crops(ramp, 20, (0.25, 0.25), 3, np.random.default_rng(0))
+    assert crops.shape == (3, 3, 20, 20)  # half of 40 pixels wide: the pixels themselves
+    assert (crops[..., 1:] - crops[..., :-1] == 1).all()
+    starts = {
+        int(random_crops(ramp[:1], 20, (0.25, 0.25), 1, np.random.default_rng(s))[0, 0, 0, 0]) for s in range(300)
+    }
+    assert (min(starts), max(starts)) == (0, 40)
+    whole = random_crops(ramp, 20, (1.0, 1.0), 9, np.random.default_rng(0))
+    assert torch.equal(whole, whole_frames(ramp, 20))
+
+
+def test_mean_pooling_uses_each_videos_own_frames() -> None:
+    frames = torch.tensor([[3.0, 0.0], [0.0, 5.0], [0.0, 2.0], [-1.0, 0.0]])
+    pooled = pool_frames(frames, torch.tensor([0, 0, 1, 2]), 3)
+    half = math.sqrt(0.5)
+    torch.testing.assert_close(pooled, torch.tensor([[half, half], [0.0, 1.0], [-1.0, 0.0]]))
+
+
+def test_loss_is_the_mean_of_both_directions() -> None:
+    similarity = torch.tensor([[2.0, 0.0], [1.0, 3.0]])
+    rows = math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-2))
+    columns = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-3))
+    assert float(symmetric_loss(similarity)) == pytest.approx((rows + columns) / 4)
+
+
+def test_ranks() -> None:
+    similarity = torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.2, 0.1], [0.5, 0.6, 0.4], [0.1, 0.2, 0.3]])
+    scores = retrieval_scores(similarity, torch.tensor([0, 0, 1, 2]))
+    # Captions: 1, 1, 1, 1. Videos: 0 is best by 0.9 (rank 1), 1 by 0.6 (1), 2 by 0.3, after 0.4 (2).
+    assert scores["text_to_video"] == {"R@1": 1.0, "R@5": 1.0, "R@10": 1.0, "median_rank": 1.0}
+    assert scores["video_to_text"] == {"R@1": 0.666667, "R@5": 1.0, "R@10": 1.0, "median_rank": 1.0}
+
+
+def test_a_collapsed_encoder_does_not_score() -> None:
+    scores = retrieval_scores(torch.zeros(12, 12), torch.arange(12))
+    for direction in scores.values():
+        assert direction == {"R@1": 0.0, "R@5": 0.0, "R@10": 0.0, "median_rank": 12.0}
+
+
+def test_rate_rises_and_falls() -> None:
+    factors = [rate_factor(step, 100, 0.1) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == factors[10] == 1.0
+    assert factors[55] == pytest.approx(0.5)
+    assert factors[99] < 0.001
+    assert rate_factor(0, 5, 0.0) == 1.0
+
+
+def test_towers_learn_at_their_own_rate_and_vectors_do_not_decay() -> None:
+    module, _ = load_pretrained("random", ARCH, 1)
+    groups = make_optimizer(module, 1e-4, 1e-3, 0.2).param_groups
+    assert sum(len(group["params"]) for group in groups) == len(list(module.parameters()))
+    by_id = {id(parameter): group for group in groups for parameter in group["params"]}
+    for parameter, rate, decay in (
+        (module.visual.conv1.weight, 1e-7, 0.2),
+        (module.visual.ln_pre.weight, 1e-7, 0.0),
+        (module.logit_scale, 1e-4, 0.0),
+    ):
+        assert by_id[id(parameter)]["lr"] == pytest.approx(rate)
+        assert by_id[id(parameter)]["weight_decay"] == decay
+
+
+def test_cpus_train_in_single_precision_unless_told() -> None:
+    cpu = torch.device("cpu")
+    assert training_dtype("auto", cpu) == torch.float32
+    assert training_dtype("bf16", cpu) == torch.bfloat16

@@ -1,0 +1,36 @@
+import json
+
+from captioner_toys import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
+
+from pipeline.models.action_graph import load_graphs
+from pipeline.models.beam_search import caption_graphs
+from pipeline.stages.generate_captions import run
+from pipeline.training.model_file import describe_model
+from pipeline.training.vocabulary import read_vocabulary
+from pipeline.weights import save_weights
+
+
+def test_captions_of_a_split_and_the_videos_left_out(tmp_path):
+    toys = write_toys(tmp_path, num_train=2, num_val=2, num_test=6, without="video-7")
+    vocabulary = read_vocabulary(toys.vocabulary)
+    model = captioner(len(vocabulary), sharpen=20.0)
+    save_weights(model.state_dict(), tmp_path / "model", describe_model(MODEL, vocabulary, NODE_DIM, MOTION_DIM))
+    for out in ("one.json", "two.json"):
+        run(
+            graphs=[toys.graphs],
+            captions=toys.captions,
+            model=tmp_path / "model",
+            out=tmp_path / out,
+            split="test",
+            settings=DECODING,
+            threads=1,
+        )
+    found = json.loads((tmp_path / "one.json").read_text())
+    ids = ["video-4", "video-5", "video-6", "video-8", "video-9"]
+    graphs = load_graphs([toys.graphs])
+    expected = dict(zip(ids, caption_graphs(model, vocabulary, [graphs[i] for i in ids], DECODING), strict=True))
+    assert found["captions"] == {video_id: caption.text for video_id, caption in expected.items()}
+    assert found["right_to_left"] == {video_id: caption.right_to_left for video_id, caption in expected.items()}
+    assert sorted(found["scores"]) == ids
+    assert found["missing"] == ["video-7"]
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()

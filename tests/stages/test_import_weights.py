@@ -1,0 +1,130 @@
+"""Weights from files and by chance, and what is said when they do not fit."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from pipeline.__main__ import main
+from pipeline.artifact import write_json
+from pipeline.config import Clip4ClipSettings, ClipArch, I3dSettings, TextArch, VisionArch
+from pipeline.errors import PipelineError
+from pipeline.models.clip4clip import load_clip4clip
+from pipeline.models.i3d import InceptionI3d, load_i3d, randomise
+from pipeline.stages.import_weights import run, shuffle
+
+RANDOM = I3dSettings(
+    kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=2, size=32, precision="fp32"
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory, make_video):
+    """Two video tables and captions: training clips 0, 1, 2 (bad) and 3, test clip 4."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("dataset")
+    for number in (0, 1, 3, 4):
+        make_video(folder / f"{number}.mp4", 20 + number, size_hw=(40, 40 + 8 * number))
+    (folder / "2.mp4").write_text("no video")
+    for shard, numbers in enumerate(([0, 1], [2, 3, 4])):
+        videos = [{"id": f"clip{n}", "path": f"{n}.mp4", "size": 1} for n in numbers]
+        write_json(folder / f"{shard}.json", {"root": str(folder), "videos": videos})
+    splits = {"train": ["clip0", "clip1", "clip2", "clip3"], "val": [], "test": ["clip4"]}
+    write_json(folder / "captions.json", {"captions": {}, "splits": splits})
+    return {"videos": [folder / "0.json", folder / "1.json"], "captions": [folder / "captions.json"]}
+
+
+def metadata(path):
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()
+
+
+def test_a_file_becomes_safetensors(tmp_path):
+    model = InceptionI3d()
+    randomise(model, seed=5)
+    torch.save(model.state_dict(), tmp_path / "rgb_imagenet.pt")
+    settings = RANDOM.model_copy(update={"weights": str(tmp_path / "rgb_imagenet.pt"), "calibrate_on": None})
+    out = tmp_path / "encoders" / "i3d" / "weights.safetensors"
+    run(out, settings, videos=[], captions=[])
+    said = metadata(out)
+    assert (said["kind"], json.loads(said["arch"])) == ("i3d", {"num_classes": 400})
+    assert said["origin"].startswith("file rgb_imagenet.pt sha256 ")
+    assert len(said["origin"].split()[-1]) == 64
+    saved, state = load_file(out), model.state_dict()
+    assert saved.keys() == state.keys()
+    assert all(torch.equal(saved[key], state[key]) for key in state)
+
+
+def test_random_weights_are_calibrated_on_training_clips(dataset, tmp_path, caplog):
+    run(tmp_path / "two.safetensors", RANDOM, **dataset)
+    assert "UNTRAINED (seed 1)" in caplog.text
+    assert metadata(tmp_path / "two.safetensors")["origin"] == "random"
+    model = load_i3d(tmp_path / "two.safetensors")
+    fresh = InceptionI3d()
+    randomise(fresh, seed=1)
+    assert torch.equal(model.Mixed_5c.b0.conv3d.weight, fresh.Mixed_5c.b0.conv3d.weight)
+    assert not torch.equal(model.Mixed_5c.b0.bn.running_var, fresh.Mixed_5c.b0.bn.running_var)
+
+    # the order of tables, and of videos in the splits, changes nothing: not a byte
+    run(tmp_path / "again.safetensors", RANDOM, videos=dataset["videos"][::-1], captions=dataset["captions"])
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    run(tmp_path / "other.safetensors", RANDOM.model_copy(update={"seed": 2}), **dataset)
+    assert (tmp_path / "other.safetensors").read_bytes() != (tmp_path / "two.safetensors").read_bytes()
+
+
+def test_only_training_clips_that_decode_are_used(dataset, tmp_path, caplog):
+    """All three good training clips are asked for and more: the bad one is named, the test clip is not touched."""
+    many = RANDOM.model_copy(update={"calibration_clips": 10})
+    run(tmp_path / "many.safetensors", many, **dataset)
+    assert "not calibrated on clip2: not a video file" in caplog.text
+    only = json.loads(dataset["captions"][0].read_text())
+    del only["splits"]["test"]
+    only["splits"]["train"].remove("clip2")
+    write_json(tmp_path / "captions.json", only)
+    run(tmp_path / "only.safetensors", many, videos=dataset["videos"], captions=[tmp_path / "captions.json"])
+    assert (tmp_path / "many.safetensors").read_bytes() == (tmp_path / "only.safetensors").read_bytes()
+
+
+def test_no_clip_to_calibrate_on_is_said(dataset, tmp_path):
+    write_json(tmp_path / "captions.json", {"captions": {}, "splits": {"train": ["clip2"], "val": [], "test": []}})
+    with pytest.raises(PipelineError, match="none of the 1 training videos of `calibrate_on: clips` can be decoded"):
+        run(tmp_path / "w.safetensors", RANDOM, videos=dataset["videos"], captions=[tmp_path / "captions.json"])
+    with pytest.raises(PipelineError, match=r"needs the video tables and captions.json"):
+        run(tmp_path / "w.safetensors", RANDOM, videos=[], captions=[])
+    assert not (tmp_path / "w.safetensors").exists()
+
+
+def test_shuffle_depends_on_ids_and_seed_alone():
+    ids = [f"clip{number}" for number in range(20)]
+    order = shuffle(ids, seed=1)
+    assert sorted(order) == sorted(ids)
+    assert order == shuffle(ids[::-1], seed=1) != shuffle(ids, seed=2)
+    assert [name for name in order if name != "clip7"] == shuffle([name for name in ids if name != "clip7"], seed=1)
+
+
+def test_clip4clip_is_imported_too(tmp_path):
+    arch = ClipArch(
+        embed_dim=16,
+        vision=VisionArch(image_size=16, patch_size=8, width=16, heads=2, layers=1),
+        text=TextArch(context_length=77, vocab_size=49408, width=16, heads=2, layers=1),
+    )
+    settings = Clip4ClipSettings(kind="clip4clip", weights="random", seed=1, arch=arch, finetune=None, precision="fp32")
+    run(tmp_path / "w.safetensors", settings, videos=[], captions=[])
+    said = metadata(tmp_path / "w.safetensors")
+    assert (said["kind"], said["origin"]) == ("clip4clip", "random")
+    assert load_clip4clip(tmp_path / "w.safetensors", arch).encode_image(torch.zeros(1, 3, 16, 16)).shape == (1, 16)
+
+
+def test_a_wrong_file_is_one_line_and_exit_code_2(tmp_path, capsys):
+    torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pt")
+    settings = RANDOM.model_copy(update={"weights": str(tmp_path / "other.pt")}).model_dump_json()
+    out = tmp_path / "w.safetensors"
+    arguments = ["import_weights", "--out", str(out), "--settings", settings, "--videos", "--captions"]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0
+    assert "other.pt holds another architecture" in said
+    assert "unknown: conv.weight" in said
+    assert not out.exists()

@@ -1,0 +1,170 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from captioner_toys import DECODING, MODEL, TRAINING, Toys, write_toys
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from pipeline.artifact import write_json
+from pipeline.errors import PipelineError
+from pipeline.models.action_graph import load_graphs
+from pipeline.models.beam_search import caption_graphs
+from pipeline.stages.train_captioner import run
+from pipeline.training import captioner_training
+from pipeline.training.captioner_training import CaptionerTraining, decay_groups, learning_rate_scale
+from pipeline.training.model_file import load_captioner
+
+ROOT = Path(__file__).parents[2]
+
+
+def train(toys: Toys, folder: Path, **changes) -> tuple[bytes, list[dict[str, str]]]:
+    """The bytes of the model, and the curves."""
+    settings = {
+        "model": MODEL,
+        "training": TRAINING,
+        "decoding": DECODING,
+        "seed": 1,
+        "threads": 1,
+        "checkpoints": folder / "checkpoints",
+    }
+    out, curves = folder / "model.safetensors", folder / "curves.csv"
+    run(
+        graphs=[toys.graphs],
+        captions=toys.captions,
+        vocabulary=toys.vocabulary,
+        out=out,
+        curves=curves,
+        **{**settings, **changes},
+    )
+    with curves.open() as file:
+        return out.read_bytes(), list(csv.DictReader(file))
+
+
+def test_the_learning_rate_rises_and_falls():
+    assert [learning_rate_scale(step, 2, 6) for step in range(7)] == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+def test_biases_and_norms_do_not_decay():
+    layer = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3))
+    decayed, others = decay_groups(layer, 0.1)
+    assert [tuple(p.shape) for p in decayed["params"]] == [(3, 2)]
+    assert len(others["params"]) == 3
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+
+
+def test_a_split_without_graphs_is_said(tmp_path):
+    toys = write_toys(tmp_path, num_train=3, num_val=1, num_test=1, without="video-3")
+    with pytest.raises(PipelineError, match="none of the 1 videos of split 'val' has both a graph and a caption"):
+        train(toys, tmp_path)
+
+
+@pytest.mark.slow
+def test_two_runs_give_the_same_bytes_and_the_test_split_none(tmp_path):
+    """T8: what the test videos are called or show makes no difference."""
+    toys = write_toys(tmp_path)
+    first = train(toys, tmp_path / "first")
+    dataset = json.loads(toys.captions.read_text())
+    for video_id in dataset["splits"]["test"]:
+        dataset["captions"][video_id] = ["something else altogether"]
+    write_json(tmp_path / "changed.json", dataset)
+    second = train(Toys(toys.graphs, tmp_path / "changed.json", toys.vocabulary), tmp_path / "second")
+    assert first == second
+    assert [row["epoch"] for row in first[1]] == ["1", "2", "3", "4"]
+    assert [row["step"] for row in first[1]] == ["2", "4", "6", "8"]
+    assert [row["val_cider"] != "" for row in first[1]] == [False, True, False, True]
+    assert not list((tmp_path / "first" / "checkpoints").glob("*/*.ckpt"))
+    assert train(toys, tmp_path / "third", seed=2)[0] != first[0]
+
+
+class Killed(Exception):  # noqa: N818
+    pass
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
+    toys = write_toys(tmp_path)
+    undisturbed = train(toys, tmp_path / "undisturbed")
+    whole = CaptionerTraining.training_step
+
+    def killed_in_epoch_3(self, batch, batch_idx):
+        if self.current_epoch == 2 and self.global_step == 5:
+            raise Killed
+        return whole(self, batch, batch_idx)
+
+    monkeypatch.setattr(CaptionerTraining, "training_step", killed_in_epoch_3)
+    with pytest.raises(Killed):
+        train(toys, tmp_path / "disturbed")
+    assert not (tmp_path / "disturbed" / "model.safetensors").exists()
+    epochs = []
+
+    def watched(self, batch, batch_idx):
+        epochs.append(self.current_epoch)
+        return whole(self, batch, batch_idx)
+
+    monkeypatch.setattr(CaptionerTraining, "training_step", watched)
+    assert train(toys, tmp_path / "disturbed") == undisturbed
+    assert epochs == [2, 2, 3, 3]
+
+
+@pytest.mark.slow
+def test_it_stops_and_keeps_the_best_when_captions_do_not_get_better(tmp_path, monkeypatch):
+    toys = write_toys(tmp_path)
+    scores = iter([0.1, 0.7, 0.5, 0.6])
+    monkeypatch.setattr(captioner_training, "cider", lambda *_: next(scores))
+    settings = TRAINING.model_copy(update={"epochs": 8, "validate_every": 1, "patience": 2})
+    _, curves = train(toys, tmp_path, training=settings)
+    assert [row["val_cider"] for row in curves] == ["0.100000", "0.700000", "0.500000", "0.600000"]
+
+
+@pytest.mark.slow
+def test_it_learns_what_the_graphs_show(tmp_path):
+    toys = write_toys(tmp_path, num_train=12, num_val=3, num_test=3)
+    dropless = MODEL.model_copy(update={"dropout": 0.0, "width": 32, "visual_width": 32, "graph_width": 32})
+    settings = TRAINING.model_copy(update={"epochs": 60, "lr": 5e-3, "validate_every": 20, "label_smoothing": 0.05})
+    _, curves = train(toys, tmp_path, model=dropless, training=settings)
+    assert float(curves[-1]["train_loss"]) < 0.5 * float(curves[0]["train_loss"])
+    model, vocabulary = load_captioner(tmp_path / "model.safetensors")
+    dataset = json.loads(toys.captions.read_text())
+    ids = dataset["splits"]["train"] + dataset["splits"]["test"]
+    graphs = load_graphs([toys.graphs])
+    for video_id, found in zip(ids, caption_graphs(model, vocabulary, [graphs[i] for i in ids], DECODING), strict=True):
+        truths = {vocabulary.decode(vocabulary.encode(text)) for text in dataset["captions"][video_id]}
+        assert found.text in truths
+        assert found.right_to_left in truths
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path):
+    """T16: the number of processes is no setting; without dropout the weights are the same but for rounding."""
+    toys = write_toys(tmp_path)
+    settings = {"model": MODEL.model_copy(update={"dropout": 0.0})}
+    _, curves = train(toys, tmp_path / "one", **settings)
+    (tmp_path / "two").mkdir()
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "pipeline", "train_captioner", "--graphs", str(toys.graphs), "--captions", str(toys.captions)]
+    command += ["--vocabulary", str(toys.vocabulary), "--checkpoints", str(tmp_path / "two" / "checkpoints")]
+    command += ["--out", str(tmp_path / "two" / "model.safetensors"), "--curves", str(tmp_path / "two" / "curves.csv")]
+    command += ["--model", settings["model"].model_dump_json(), "--training", TRAINING.model_dump_json()]
+    command += ["--decoding", DECODING.model_dump_json(), "--seed", "1", "--threads", "1"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("train_captioner: epoch 1 of 4") == 1
+    one = load_file(tmp_path / "one" / "model.safetensors")
+    two = load_file(tmp_path / "two" / "model.safetensors")
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert_close(two[name], tensor, atol=1e-3, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+    with (tmp_path / "two" / "curves.csv").open() as file:
+        others = list(csv.DictReader(file))
+    for row, other in zip(curves, others, strict=True):
+        for key in ("epoch", "step"):
+            assert row[key] == other[key]
+        for key in ("train_loss", "train_left_to_right", "train_right_to_left", "val_loss"):
+            assert float(other[key]) == pytest.approx(float(row[key]), abs=1e-4)

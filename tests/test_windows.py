@@ -1,0 +1,117 @@
+"""Which frames a window has, how they are cut, and what becomes of videos that cannot be decoded."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import windows
+from pipeline.decoding import open_video, read_frames
+from pipeline.errors import VideoError
+from pipeline.windows import WindowRequest, fit_square, read_ahead, read_windows, window_frames, window_starts
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "numbers", "expected"),
+    [
+        (1, [0], [0]),
+        (5, [0, 2, 4], [0, 0, 0]),
+        (15, [0, 7, 14], [0, 0, 0]),
+        (16, [0, 8, 15], [0, 0, 0]),
+        (17, [0, 15, 16], [0, 0, 1]),
+        (40, [0, 15, 16, 31, 32, 39], [0, 0, 16, 16, 24, 24]),
+        (48, [31, 32, 47], [16, 32, 32]),
+    ],
+)
+def test_window_starts(num_frames, numbers, expected):
+    starts = window_starts(np.array(numbers, dtype=np.int32), num_frames, 16)
+    assert starts.tolist() == expected
+    assert starts.dtype == np.int32
+
+
+def test_short_videos_repeat_their_last_frame():
+    assert window_frames(0, 1, 16).tolist() == [0] * 16
+    assert window_frames(0, 5, 16).tolist() == [0, 1, 2, 3] + [4] * 12
+    assert window_frames(0, 15, 16).tolist() == [*range(15), 14]
+    assert window_frames(1, 17, 16).tolist() == list(range(1, 17))
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 80), (80, 48), (61, 61), (17, 200), (300, 401)])
+def test_fit_square_scales_as_torchvision_does(height, width):
+    import torch  # here, because the decoding processes of the tests below import this file
+    from torch.nn import functional as F
+
+    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    cut = fit_square(frame, 32)
+    assert cut.shape == (32, 32, 3)
+    short = min(height, width)
+    new = (37 * height // short, 37 * width // short)  # 37: 256/224 of 32, rounded
+    scaled = F.interpolate(torch.from_numpy(frame).permute(2, 0, 1)[None], new, mode="bilinear", antialias=True)[0]
+    top, left = round((new[0] - 32) / 2), round((new[1] - 32) / 2)
+    expected = scaled[:, top : top + 32, left : left + 32].permute(1, 2, 0).numpy()
+    assert np.abs(cut.astype(int) - expected).max() <= 1  # of 255: the two round differently
+
+
+def test_read_windows_decodes_a_shared_frame_once(tmp_path, make_video, monkeypatch):
+    path = tmp_path / "video.mp4"
+    make_video(path, 40)
+    asked = []
+
+    def counting(reader, numbers):
+        asked.extend(int(number) for number in numbers)
+        return read_frames(reader, numbers)
+
+    monkeypatch.setattr(windows, "read_frames", counting)
+    found = read_windows(WindowRequest(path, 40, (16, 24), 16, 32))
+    assert asked == list(range(16, 40))
+    every = [fit_square(frame, 32) for frame in read_frames(open_video(path), range(40))]
+    assert found.shape == (2, 16, 32, 32, 3)
+    assert np.array_equal(found[0], every[16:32])
+    assert np.array_equal(found[1], every[24:40])
+
+
+def test_read_windows_pads_short_videos(tmp_path, make_video):
+    path = tmp_path / "short.mp4"
+    make_video(path, 5)
+    found = read_windows(WindowRequest(path, 5, (0,), 16, 32))[0]
+    assert not np.array_equal(found[3], found[4])
+    assert all(np.array_equal(found[4], frame) for frame in found[5:])
+
+
+def test_read_windows_finds_the_middle(tmp_path, make_video):
+    path = tmp_path / "video.mp4"
+    make_video(path, 40)
+    middle = read_windows(WindowRequest(path, None, None, 16, 32))
+    assert np.array_equal(middle, read_windows(WindowRequest(path, 40, (16,), 16, 32)))
+
+
+def test_a_file_that_changed_is_refused(tmp_path, make_video):
+    path = tmp_path / "video.mp4"
+    make_video(path, 20)
+    with pytest.raises(VideoError, match="it has 20 frames, but had 40 when its frames were sampled"):
+        read_windows(WindowRequest(path, 40, (0,), 16, 32))
+
+
+def read_or_crash(request):
+    """What a decoding process does in the test below, by the name of the file."""
+    if request.path.name == "crash":
+        os._exit(11)
+    if request.path.name == "bad":
+        raise VideoError("bad file")
+    return np.array([int(request.path.name), os.getpid()])
+
+
+def test_read_ahead_keeps_order_and_loses_only_what_crashes():
+    names = ["0", "bad", "2", "crash", "4", "5", "bad", "7"]
+    requests = [WindowRequest(Path(name), None, None, 16, 32) for name in names]
+    outcomes = list(read_ahead(requests, num_workers=2, read=read_or_crash))
+    told = [str(o) if isinstance(o, VideoError) else int(o[0]) for o in outcomes]
+    crashed = "the decoder crashed on it"
+    assert told == [0, "bad file", 2, crashed, 4, 5, "bad file", 7]
+    assert all(o[1] != os.getpid() for o in outcomes if not isinstance(o, VideoError))
+
+
+def test_read_ahead_passes_bugs_on():
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(read_ahead([WindowRequest(Path("no number"), None, None, 16, 32)], num_workers=1, read=read_or_crash))
