@@ -20,8 +20,9 @@ from pipeline.models.captioner import Captioner
 from pipeline.schemas import GRAPHS
 from pipeline.shards import shard_of
 from pipeline.training.captioner_training import GraphList
-from pipeline.training.model_file import describe_model, save_weights
+from pipeline.training.model_file import describe_model
 from pipeline.training.vocabulary import SPECIAL, Vocabulary
+from pipeline.weights import save_weights
 
 CONFIG = Path(__file__).parents[2] / "config.yaml"
 WORDS = vocabulary(["red", "blue"], ["circle", "square"], ["grows", "shrinks", "moves left"])
@@ -129,7 +130,7 @@ def experiment(tmp_path):
         for parameter in captioner.parameters():
             if parameter.dim() > 1:
                 parameter.mul_(3)  # far from uniform, so that different graphs give different captions
-    save_weights(folder / "model.safetensors", captioner.state_dict(), describe_model(settings, known, 3, 3))
+    save_weights(captioner.state_dict(), folder / "model.safetensors", describe_model(settings, known, 3, 3))
     write_json(folder / "test/captions.json", {"captions": CAPTIONS, "missing": []})
     return tmp_path
 

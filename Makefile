@@ -1,0 +1,56 @@
+# Each target prepares .venv by itself: `make demo` and `make test` are all a fresh machine needs.
+PYTHON ?= python3
+CORES ?= all
+# How many jobs that would use a GPU run at once; without a GPU they share the CPUs.
+GPUS ?= 2
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+define PRINT_SCORES
+import json, sys
+scores = json.load(open(sys.argv[1]))
+print(f"\nTest split: {scores['num_covered']} of {scores['num_videos']} videos captioned")
+for name, value in scores["metrics"].items():
+    print(f"  {name:8} {value:.3f}")
+endef
+export PRINT_SCORES
+
+.PHONY: demo test test-unit lint bench lock
+.DELETE_ON_ERROR:
+
+demo: $(STAMP)
+	snakemake --cores $(CORES) --resources gpu=$(GPUS)
+	@python -c "$$PRINT_SCORES" results/experiments/grid/test/scores.json
+	@echo "Report: $(CURDIR)/results/report/index.html"
+
+test: $(STAMP)
+	python -m pytest
+
+test-unit: $(STAMP)
+	python -m pytest -m "not slow"
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+	codespell
+
+# Measurements: speed side by side, and what the demo's captions say of the generator's truth.
+bench: demo
+	python -m benchmarks.graph_encoder
+	python -m benchmarks.score_truth --experiment grid
+
+# The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.
+lock: $(STAMP)
+	python -m pip install --quiet --disable-pip-version-check uv
+	uv pip compile --universal --generate-hashes --no-header --extra dev --extra cluster --upgrade -o requirements.lock pyproject.toml
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@

@@ -1,0 +1,55 @@
+"""
+Clipgraph: raw videos to captions through action graphs.
+
+    snakemake --cores 8 --resources gpu=2                             everything in config.yaml
+    snakemake results/datasets/shapes/nodes/grid/001.zarr/zarr.json   one shard of one stage, and what it needs
+"""
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+from pipeline.config import validate
+from pipeline.errors import PipelineError
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+try:
+    config = validate(config).model_dump(mode="json")
+except PipelineError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "rules/common.smk"
+
+
+wildcard_constraints:
+    shard=r"\d\d\d+",
+    split="train|val|test",
+    dataset=names("datasets"),
+    sampling=names("samplings"),
+    encoder=names("encoders"),
+    nodes=names("nodes"),
+    graph=names("graphs"),
+    vocabulary=names("vocabularies"),
+    experiment=names("experiments"),
+
+
+include: "rules/videos.smk"
+include: "rules/features.smk"
+include: "rules/nodes.smk"
+include: "rules/graphs.smk"
+include: "rules/training.smk"
+include: "rules/evaluation.smk"
+include: "rules/report.smk"
+
+
+# The report, and every artifact it tells of: Snakemake makes a lost file again only where a target asks for it.
+rule all:
+    default_target: True
+    input:
+        artifact("report"),
+        *rules.write_report.input,

@@ -1,0 +1,174 @@
+"""
+Where artifacts are, and what the parameters of a job hold.
+
+A route such as "graph.nodes.sampling" starts at a wildcard and walks config.yaml: the sampling of the nodes of this
+graph. So inputs are named by what they are, and the lines of config.yaml say which that is.
+"""
+
+import json
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from pipeline.code_digest import PACKAGE, digest
+from pipeline.datasets.folder import listing_digests
+from pipeline.shards import shard_names
+
+ARTIFACTS = {
+    "made": "results/datasets/{dataset}/made/{shard}/list.json",
+    "truth": "results/datasets/{dataset}/made/{shard}/truth.json",
+    "videos": "results/datasets/{dataset}/videos/{shard}.json",
+    "captions": "results/datasets/{dataset}/captions.json",
+    "frames": "results/datasets/{dataset}/frames/{sampling}/{shard}.zarr/zarr.json",
+    "motion": "results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr/zarr.json",
+    "nodes": "results/datasets/{dataset}/nodes/{nodes}/{shard}.zarr/zarr.json",
+    "spatial_graphs": "results/datasets/{dataset}/spatial_graphs/{graph}/{shard}.zarr/zarr.json",
+    "temporal_graphs": "results/datasets/{dataset}/temporal_graphs/{graph}/{shard}.zarr/zarr.json",
+    "graphs": "results/datasets/{dataset}/graphs/{graph}/{shard}.zarr/zarr.json",
+    "weights": "results/encoders/{encoder}/weights.safetensors",
+    "retrieval": "results/encoders/{encoder}/retrieval.json",
+    "vocabulary": "results/vocabularies/{vocabulary}.json",
+    "model": "results/experiments/{experiment}/model.safetensors",
+    "curves": "results/experiments/{experiment}/curves.csv",
+    "generated": "results/experiments/{experiment}/{split}/captions.json",
+    "scores": "results/experiments/{experiment}/{split}/scores.json",
+    "report": "results/report/index.html",
+}
+
+# The section of config.yaml that a word of a route names an entry of.
+SECTIONS = {
+    "dataset": "datasets",
+    "calibrate_on": "datasets",
+    "sampling": "samplings",
+    "encoder": "encoders",
+    "motion": "encoders",
+    "nodes": "nodes",
+    "graph": "graphs",
+    "vocabulary": "vocabularies",
+    "captioner": "captioners",
+    "experiment": "experiments",
+}
+
+
+def walk(route, wildcards):
+    """What a route leads to: the settings at its end, or a name in them."""
+    first, *rest = route.split(".")
+    word, value = first, wildcards[first]
+    for next_word in rest:
+        entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
+        word, value = next_word, entry[next_word]
+    return value
+
+
+def holds(condition, wildcards):
+    """Whether a route leads to something, or to the value after an equals sign: "dataset.kind=shapes"."""
+    route, equals, value = condition.partition("=")
+    try:
+        found = walk(route, wildcards)
+    except KeyError:  # a setting that only entries of another kind have
+        return False
+    return found == value if equals else found is not None
+
+
+def names(section, having=None, lacking=None, **equal):
+    """Regular expression of the names in a section whose entries fit; matches nothing where none does."""
+    fitting = [
+        name
+        for name, entry in config[section].items()
+        if (having is None or entry.get(having))
+        and (lacking is None or not entry.get(lacking))
+        and all(entry.get(key) == value for key, value in equal.items())
+    ]
+    return "|".join(fitting) or "(?!)"
+
+
+def artifact(kind, each=None, where=None, **routes):
+    """Path of an artifact, or the input function that finds it.
+
+    Args:
+        kind: A key of ARTIFACTS.
+        each: A wildcard: the artifacts of every entry in its section.
+        where: A route: only where it leads to something, or to the value after an equals sign.
+        routes: For a name in the path, the route that leads to it, a list of names, or "all" shards.
+    """
+    pattern = ARTIFACTS[kind]
+    if each is None and where is None and not routes:
+        return pattern
+
+    def paths(wildcards):
+        starts = [dict(wildcards.items())] if each is None else [{each: name} for name in config[SECTIONS[each]]]
+        found = []
+        for start in starts:
+            if where is not None and not holds(where, start):
+                continue
+            known = start | {word: walk(to, start) if "." in to else to for word, to in routes.items()}
+            if known.get("shard") == "all":
+                known["shard"] = shard_names(config["datasets"][known["dataset"]]["shards"])
+            found += expand(pattern, **known)
+        return list(dict.fromkeys(found))
+
+    return paths
+
+
+def own_file(route):
+    """Input function of a file that the user brings, where a route leads to its path and not to a word (`random`)."""
+
+    def path(wildcards):
+        value = walk(route, dict(wildcards.items()))
+        is_path = isinstance(value, str) and (len(Path(value).parts) > 1 or Path(value).suffix)
+        return [value] if is_path else []
+
+    return path
+
+
+def settings(route):
+    """Settings at the end of a route, as JSON with sorted keys: text, because Snakemake compares parameters by it."""
+
+    def text(wildcards):
+        word = route.rpartition(".")[2]
+        value = walk(route, dict(wildcards.items()))
+        entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
+        return json.dumps(entry, sort_keys=True)
+
+    return text
+
+
+def code(stage, *files):
+    """Digest of the code that computes a stage's values, and of files of the package that it fills in."""
+
+    def digests(wildcards):
+        dataset = config["datasets"][wildcards.dataset]["kind"] if hasattr(wildcards, "dataset") else None
+        return "-".join([stage_digest(stage, dataset), *map(file_digest, files)])
+
+    return digests
+
+
+stage_digest = cache(digest)
+
+
+@cache
+def file_digest(name):
+    return sha256((PACKAGE / name).read_bytes()).hexdigest()[:16]
+
+
+def source(wildcards):
+    """Where videos are that the user brings. Not an input: `listing` says what of it a shard depends on."""
+    settings = config["datasets"][wildcards.dataset]
+    return [settings["videos"]] if settings["kind"] == "folder" else []
+
+
+def listing(wildcards):
+    """Digest of the names and sizes of a shard's files, for videos that the user brings."""
+    if config["datasets"][wildcards.dataset]["kind"] != "folder":
+        return ""
+    return dataset_listing(wildcards.dataset)[int(wildcards.shard)]
+
+
+@cache
+def dataset_listing(dataset):
+    """The digests of all the shards, from listing the folder once."""
+    settings = config["datasets"][dataset]
+    try:
+        return listing_digests(Path(settings["videos"]), settings["shards"])
+    except PipelineError as error:
+        raise WorkflowError(f"datasets.{dataset}: {error}") from None

@@ -1,0 +1,119 @@
+"""
+Features: what frames look like and how they move.
+
+REQUIRED INPUTS   frames, videos; published weights where the config names a file
+OUTPUTS           results/encoders/{encoder}/weights.safetensors (and retrieval.json of a fine-tuned one)
+                  results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr   (schema: motion)
+"""
+
+
+rule import_weights:
+    """Check published weights and put them into one form, or draw random ones."""
+    input:
+        videos=artifact("videos", where="encoder.calibrate_on", dataset="encoder.calibrate_on", shard="all"),
+        captions=artifact("captions", where="encoder.calibrate_on", dataset="encoder.calibrate_on"),
+        weights=own_file("encoder.weights"),
+    output:
+        artifact("weights"),
+    log:
+        "logs/import_weights/{encoder}.log",
+    benchmark:
+        "logs/import_weights/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", lacking="finetune"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        settings=settings("encoder"),
+        code=code("import_weights"),
+    shell:
+        """
+        python -m pipeline import_weights \
+            --videos {input.videos:q} \
+            --captions {input.captions:q} \
+            --settings {params.settings:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule finetune_clip4clip:
+    """Fine-tune CLIP4Clip for retrieval on a training split."""
+    input:
+        frames=artifact("frames", dataset="encoder.finetune.dataset", sampling="encoder.finetune.sampling", shard="all"),
+        captions=artifact("captions", dataset="encoder.finetune.dataset"),
+        weights=own_file("encoder.weights"),
+    output:
+        weights=artifact("weights"),
+        retrieval=artifact("retrieval"),
+    log:
+        "logs/finetune_clip4clip/{encoder}.log",
+    benchmark:
+        "logs/finetune_clip4clip/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", having="finetune"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime="1d",
+        gpu=1,
+    params:
+        settings=settings("encoder"),
+        code=code("finetune_clip4clip"),
+    shell:
+        """
+        python -m pipeline.gpus {resources.gpu} python -m pipeline finetune_clip4clip \
+            --frames {input.frames:q} \
+            --captions {input.captions:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output.weights:q} \
+            --retrieval {output.retrieval:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule extract_i3d:
+    """Describe the motion in the window of frames around every sampled frame."""
+    input:
+        frames=artifact("frames"),
+        videos=artifact("videos"),
+        weights=artifact("weights"),
+    output:
+        artifact("motion"),
+    log:
+        "logs/extract_i3d/{dataset}/{sampling}/{encoder}/{shard}.log",
+    benchmark:
+        "logs/extract_i3d/{dataset}/{sampling}/{encoder}/{shard}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", kind="i3d"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: max(1, workflow.cores // 2)
+    resources:
+        mem_mb=6000,
+        runtime="1d",
+        gpu=1,
+    params:
+        settings=settings("encoder"),
+        window=settings("sampling.window"),
+        code=code("extract_i3d"),
+    shell:
+        """
+        python -m pipeline.gpus {resources.gpu} python -m pipeline extract_i3d \
+            --frames {input.frames:q} \
+            --videos {input.videos:q} \
+            --weights {input.weights:q} \
+            --settings {params.settings:q} \
+            --window {params.window} \
+            --threads {threads} \
+            --decoders {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """

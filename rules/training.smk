@@ -1,0 +1,84 @@
+"""
+Training: words and a captioner.
+
+REQUIRED INPUTS   captions, graphs
+OUTPUTS           results/vocabularies/{vocabulary}.json
+                  results/experiments/{experiment}/model.safetensors and curves.csv
+                  checkpoints/ (not declared: what an interrupted training goes on from)
+"""
+
+
+rule build_vocabulary:
+    """Collect the words of the training captions."""
+    input:
+        captions=artifact("captions", dataset="vocabulary.dataset"),
+    output:
+        artifact("vocabulary"),
+    log:
+        "logs/build_vocabulary/{vocabulary}.log",
+    benchmark:
+        "logs/build_vocabulary/{vocabulary}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime="1h",
+    params:
+        settings=settings("vocabulary"),
+        code=code("build_vocabulary"),
+    shell:
+        """
+        python -m pipeline build_vocabulary \
+            --captions {input.captions:q} \
+            --settings {params.settings:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+# More GPUs: `--resources gpu=4 --set-resources train_captioner:gpu=4`. Without any it is one process on the CPU.
+rule train_captioner:
+    """Train the captioner of one experiment."""
+    input:
+        graphs=artifact("graphs", dataset="experiment.dataset", graph="experiment.graph", shard="all"),
+        captions=artifact("captions", dataset="experiment.dataset"),
+        vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
+    output:
+        model=artifact("model"),
+        curves=artifact("curves"),
+    log:
+        "logs/train_captioner/{experiment}.log",
+    benchmark:
+        "logs/train_captioner/{experiment}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime="2d",
+        gpu=1,
+    params:
+        model=settings("experiment.captioner.model"),
+        training=settings("experiment.captioner.training"),
+        decoding=settings("experiment.captioner.decoding"),
+        seed=settings("experiment.seed"),
+        code=code("train_captioner"),
+    shell:
+        """
+        python -m pipeline.gpus {resources.gpu} \
+            torchrun --standalone --nproc-per-node $(({resources.gpu} > 1 ? {resources.gpu} : 1)) \
+            -m pipeline train_captioner \
+            --graphs {input.graphs:q} \
+            --captions {input.captions:q} \
+            --vocabulary {input.vocabulary:q} \
+            --model {params.model:q} \
+            --training {params.training:q} \
+            --decoding {params.decoding:q} \
+            --seed {params.seed} \
+            --threads {threads} \
+            --checkpoints checkpoints/{wildcards.experiment} \
+            --out {output.model:q} \
+            --curves {output.curves:q} \
+            >{log:q} 2>&1
+        """

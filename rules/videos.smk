@@ -1,0 +1,134 @@
+"""
+Videos: what there is to look at, and the frames looked at.
+
+REQUIRED INPUTS   a folder of videos and a file of captions (kind `folder`), or none (kind `shapes`)
+OUTPUTS           results/datasets/{dataset}/videos/{shard}.json
+                  results/datasets/{dataset}/captions.json
+                  results/datasets/{dataset}/frames/{sampling}/{shard}.zarr   (schema: frames)
+"""
+
+
+rule make_shapes:
+    """Generate the videos of one shard, with captions and the truth about every frame."""
+    output:
+        videos=artifact("made"),
+        truth=artifact("truth"),
+    log:
+        "logs/make_shapes/{dataset}/{shard}.log",
+    benchmark:
+        "logs/make_shapes/{dataset}/{shard}.tsv"
+    wildcard_constraints:
+        dataset=names("datasets", kind="shapes"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime="1h",
+    params:
+        settings=settings("dataset"),
+        code=code("make_shapes"),
+    shell:
+        """
+        python -m pipeline make_shapes \
+            --shard {wildcards.shard} \
+            --settings {params.settings:q} \
+            --out {output.videos:q} \
+            --truth {output.truth:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule index_videos:
+    """List the videos of one shard."""
+    input:
+        made=artifact("made", where="dataset.kind=shapes"),
+    output:
+        artifact("videos"),
+    log:
+        "logs/index_videos/{dataset}/{shard}.log",
+    benchmark:
+        "logs/index_videos/{dataset}/{shard}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="1h",
+    params:
+        source=source,
+        shards=settings("dataset.shards"),
+        listing=listing,
+        code=code("index_videos"),
+    shell:
+        """
+        python -m pipeline index_videos \
+            --made {input.made:q} \
+            --source {params.source:q} \
+            --shard {wildcards.shard} \
+            --shards {params.shards} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule index_captions:
+    """Collect captions and splits."""
+    input:
+        made=artifact("made", where="dataset.kind=shapes", shard="all"),
+        videos=artifact("videos", shard="all"),
+        captions=own_file("dataset.captions"),
+    output:
+        artifact("captions"),
+    log:
+        "logs/index_captions/{dataset}.log",
+    benchmark:
+        "logs/index_captions/{dataset}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="1h",
+    params:
+        settings=settings("dataset"),
+        code=code("index_captions"),
+    shell:
+        """
+        python -m pipeline index_captions \
+            --made {input.made:q} \
+            --videos {input.videos:q} \
+            --settings {params.settings:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule decode_frames:
+    """Sample frames by true time stamps."""
+    input:
+        videos=artifact("videos"),
+    output:
+        artifact("frames"),
+    log:
+        "logs/decode_frames/{dataset}/{sampling}/{shard}.log",
+    benchmark:
+        "logs/decode_frames/{dataset}/{sampling}/{shard}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="4h",
+    params:
+        settings=settings("sampling"),
+        code=code("decode_frames"),
+    shell:
+        """
+        python -m pipeline decode_frames \
+            --videos {input.videos:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,88 @@
+"""The Snakefile itself: what it imports, how it takes mistakes, and that the checks are clean."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import ROOT, Project
+
+
+def test_the_snakefile_imports_light_modules_only() -> None:
+    sources = [ROOT / "Snakefile", ROOT / "rules/common.smk"]
+    lines = [line for file in sources for line in file.read_text(encoding="utf-8").splitlines()]
+    imports = [line for line in lines if line.startswith(("import ", "from ")) and "snakemake" not in line]
+    assert "from pipeline.config import validate" in imports
+    program = "\n".join([*imports, "import sys", "print(*{'torch', 'numpy', 'zarr', 'av'} & set(sys.modules))"])
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_lint_is_clean(finished: Project) -> None:
+    done = finished.snakemake("--lint")
+    assert done.returncode == 0, done.stdout
+    assert "Congratulations" in done.stdout
+
+
+def test_nothing_to_do_is_said_in_seconds(finished: Project) -> None:
+    start = time.monotonic()
+    output = finished.run("--dry-run")
+    assert "Nothing to be done" in output
+    assert time.monotonic() - start < 10  # 5 s are promised; the machine may be busy with other tests
+
+
+def test_all_config_mistakes_are_said_at_once(project: Project) -> None:
+    project.configure(nodes={"grid": {"overlaps": 0.5}}, graphs={"grid": {"nodes": "grdi"}})
+    done = project.snakemake("--dry-run")
+    assert done.returncode != 0
+    assert "`nodes.grid.overlaps`: there is no such key: did you mean `overlap`?" in done.stdout
+    assert "`graphs.grid.nodes: grdi`: no such entry in `nodes`: did you mean `grid`?" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_missing_folder(project: Project) -> None:
+    project.configure(datasets={"home": {"videos": "nowhere"}})
+    done = project.snakemake("--dry-run")
+    assert done.returncode != 0
+    assert "nowhere" in done.stdout
+    assert "no such folder" in done.stdout
+
+
+def test_caption_file_with_an_unknown_video(project: Project) -> None:
+    with (project.root / "captions.csv").open("a", encoding="utf-8") as file:
+        file.write("nobody.mp4,a square moves,train\n")
+    done = project.snakemake("results/datasets/home/captions.json")
+    assert done.returncode != 0
+    assert "nobody.mp4" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("overlay", sorted(path.name for path in (ROOT / "configs").glob("*.yaml")))
+def test_shipped_overlays_are_valid(overlay: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", f"configs/{overlay}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_rule_says_what_it_needs() -> None:
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        for rule in file.read_text(encoding="utf-8").split("\nrule ")[1:]:
+            for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "params", "shell"):
+                assert f"\n    {directive}:" in rule, f"{file.name}: {rule.partition(':')[0]} has no {directive}"
+            assert "code=code(" in rule
+
+
+def test_the_default_profile_comments_each_entry() -> None:
+    text = (ROOT / "profiles/default/profile.yaml").read_text(encoding="utf-8")
+    entries = yaml.safe_load(text)
+    assert entries["rerun-incomplete"] is True
+    assert entries["max-checksum-file-size"] == "10GB"
+    assert Path(ROOT / "profiles/default").is_dir()
