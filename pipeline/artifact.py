@@ -335,8 +335,9 @@ class Artifact:
         self.failed: dict[str, str] = dict(root.attrs["failed"])  # type: ignore[arg-type]
         self.digest = str(root.attrs["digest"])
         self._arrays: dict[str, zarr.Array[Any]] = dict(root.arrays())
-        self._rows = {video_id: row for row, video_id in enumerate(self.ids)}
+        self._numbers = {video_id: number for number, video_id in enumerate(self.ids)}
         self._ptrs: dict[str, NDArray[np.int64]] = {}
+        self._blocks: dict[str, tuple[int, NDArray[Any]]] = {}  # of each array, the rows decoded last and their start
 
     def ptr(self, dim: str) -> NDArray[np.int64]:
         """Bounds of the videos along a leading dimension, `[len(ids) + 1]`."""
@@ -350,13 +351,23 @@ class Artifact:
 
     def video(self, video_id: str, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """The rows of one video, of all arrays or of those named."""
-        row = self._rows[video_id]
+        row = self._numbers[video_id]
         rows: dict[str, NDArray[Any]] = {}
         for name in names if names is not None else self.schema.arrays:
             dim = self.schema.arrays[name].dims[0]
             bounds = (row, row + 1) if dim == "video" else (int(self.ptr(dim)[row]), int(self.ptr(dim)[row + 1]))
-            rows[name] = self._read(name, slice(*bounds))
+            rows[name] = self._rows_of(name, *bounds)
         return rows
+
+    def _rows_of(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Some rows. Zarr decodes whole chunks; they are kept, because the next video's rows follow."""
+        first, block = self._blocks.get(name, (0, None))
+        if block is None or start < first or stop > first + len(block):
+            step = self._arrays[name].chunks[0]
+            first = start // step * step
+            block = self._read(name, slice(first, -(-stop // step) * step))
+            self._blocks[name] = (first, block)
+        return block[start - first : stop - first].copy()
 
     def _read(self, name: str, rows: slice) -> NDArray[Any]:
         try:
