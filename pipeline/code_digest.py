@@ -10,7 +10,18 @@ import hashlib
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-NOT_VALUES = {"artifact", "code_digest", "config", "errors", "gpus", "progress", "schemas", "shards", "__main__"}
+NOT_VALUES = {
+    "artifact",
+    "artifact_writer",
+    "code_digest",
+    "config",
+    "errors",
+    "gpus",
+    "progress",
+    "schemas",
+    "shards",
+    "__main__",
+}
 
 
 def digest(stage: str, dataset: str | None = None) -> str:

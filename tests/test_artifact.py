@@ -164,8 +164,8 @@ def test_arrays_that_break_the_schema_are_refused(tmp_path, change, message):
 
 
 def test_large_arrays_span_chunks_and_shards(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.artifact.CHUNK_BYTES", 60)
-    monkeypatch.setattr("pipeline.artifact.SHARD_CHUNKS", 2)
+    monkeypatch.setattr("pipeline.artifact_writer.CHUNK_BYTES", 60)
+    monkeypatch.setattr("pipeline.artifact_writer.SHARD_CHUNKS", 2)
     x = np.arange(300.0).reshape(100, 3)
     with start(tmp_path / "a.zarr", ids=["one", "two"]) as writer:
         writer.append("one", x=x[:35], node_frame=np.arange(35), fps=np.zeros(1))
