@@ -15,6 +15,7 @@ NOT_VALUES = {
     "artifact_writer",
     "code_digest",
     "config",
+    "config_mistakes",
     "errors",
     "gpus",
     "progress",

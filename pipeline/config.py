@@ -3,7 +3,6 @@
 A stage gets the model it needs as JSON on its command line; it never reads config.yaml itself.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from pipeline.config_mistakes import broken_references, describe, suggest
 from pipeline.datasets.shapes_captions import ACTION_PHRASES, COLOUR_WORDS, SHAPE_WORDS
 from pipeline.errors import PipelineError
 
@@ -41,7 +41,7 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
 
     def check(name: str) -> str:
         if name not in known:
-            raise ValueError(f"the generator has none of this name{_suggest(name, known)}")
+            raise ValueError(f"the generator has none of this name{suggest(name, known)}")
         return name
 
     return AfterValidator(check)
@@ -322,23 +322,6 @@ class Config(Settings):
     report: ReportSettings
 
 
-# Where a section names an entry of another: (section, path within an entry, section named, kind it must be of).
-REFERENCES = (
-    ("encoders", ("calibrate_on",), "datasets", None),
-    ("encoders", ("finetune", "dataset"), "datasets", None),
-    ("encoders", ("finetune", "sampling"), "samplings", None),
-    ("nodes", ("sampling",), "samplings", None),
-    ("nodes", ("encoder",), "encoders", "clip4clip"),
-    ("graphs", ("nodes",), "nodes", None),
-    ("graphs", ("motion",), "encoders", "i3d"),
-    ("vocabularies", ("dataset",), "datasets", None),
-    ("experiments", ("dataset",), "datasets", None),
-    ("experiments", ("graph",), "graphs", None),
-    ("experiments", ("captioner",), "captioners", None),
-    ("experiments", ("vocabulary",), "vocabularies", None),
-)
-
-
 def validate(raw: Mapping[str, Any]) -> Config:
     """Check a configuration as Snakemake or YAML gives it.
 
@@ -351,8 +334,8 @@ def validate(raw: Mapping[str, Any]) -> Config:
         # The JSON form: strict mode in Python would refuse a str for a Path and a list for a tuple.
         config = Config.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        mistakes += [_describe(raw, dict(found)) for found in error.errors(include_url=False)]
-    mistakes += _broken_references(raw)
+        mistakes += [describe(raw, dict(found), _field_names()) for found in error.errors(include_url=False)]
+    mistakes += broken_references(raw)
     if mistakes or config is None:
         raise PipelineError("config: " + "; ".join(dict.fromkeys(mistakes)))
     return config
@@ -375,69 +358,8 @@ def parse_settings(model: Any, text: str) -> Any:
         raise PipelineError(f"settings: {'; '.join(found)}") from error
 
 
-def _describe(raw: Mapping[str, Any], error: Mapping[str, Any]) -> str:
-    """One mistake that pydantic found, with its path as it stands in the YAML."""
-    location = error["loc"]
-    if location[0] in ("datasets", "encoders"):
-        location = location[:2] + location[3:]  # without the kind that chose the model
-    path, value = _path_in(raw, location, error["type"] == "missing")
-    if error["type"] == "extra_forbidden":
-        return f"`{path}`: there is no such key{_suggest(path.rsplit('.', 1)[-1], _field_names())}"
-    if error["type"] == "missing":
-        return f"`{path}`: missing, there are no defaults: copy it from config.yaml"
-    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "[key]":
-        return f"`{path}`: a name may hold letters, digits, `_` and `-`, and starts with a letter or a digit"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"`{path}`: {message}" + (f" (is {json.dumps(value)})" if not isinstance(value, Mapping) else "")
-
-
-def _path_in(raw: Any, location: tuple[int | str, ...], is_missing: bool) -> tuple[str, Any]:
-    """The dotted path of an error, without what only pydantic knows (the member of a union), and the value there."""
-    parts: list[str] = []
-    value = raw
-    for part in location:
-        inside = isinstance(value, Mapping) and part in value
-        if inside or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
-            value = value[part]
-            parts.append(str(part))
-    if is_missing:
-        parts.append(str(location[-1]))
-    return ".".join(parts), value
-
-
-def _suggest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if near:
-        return f": did you mean `{near[0]}`?"
-    return f": there is {', '.join(sorted(known)) or 'none'}" if len(known) < 20 else ""
-
-
 def _field_names() -> list[str]:
     models = [Settings]
     for model in models:
         models += model.__subclasses__()
     return sorted({name for model in models for name in model.model_fields})
-
-
-def _broken_references(raw: Mapping[str, Any]) -> list[str]:
-    mistakes = []
-    for section, path, target, kind in REFERENCES:
-        entries = raw.get(section)
-        named = raw.get(target)
-        if not isinstance(entries, Mapping) or not isinstance(named, Mapping):
-            continue  # reported already
-        for entry, settings in entries.items():
-            name = settings
-            for key in path:
-                name = name.get(key) if isinstance(name, Mapping) else None
-            if not isinstance(name, str):
-                continue
-            place = ".".join([section, str(entry), *path])
-            if name not in named:
-                mistakes.append(
-                    f"`{place}: {name}`: no such entry in `{target}`{_suggest(name, [str(n) for n in named])}"
-                )
-            elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
-                fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
-                mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    return mistakes

@@ -1,0 +1,85 @@
+"""What is wrong with a configuration, in words: the place as it stands in the YAML, and what to write instead."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Where a section names an entry of another: (section, path within an entry, section named, kind it must be of).
+REFERENCES = (
+    ("encoders", ("calibrate_on",), "datasets", None),
+    ("encoders", ("finetune", "dataset"), "datasets", None),
+    ("encoders", ("finetune", "sampling"), "samplings", None),
+    ("nodes", ("sampling",), "samplings", None),
+    ("nodes", ("encoder",), "encoders", "clip4clip"),
+    ("graphs", ("nodes",), "nodes", None),
+    ("graphs", ("motion",), "encoders", "i3d"),
+    ("vocabularies", ("dataset",), "datasets", None),
+    ("experiments", ("dataset",), "datasets", None),
+    ("experiments", ("graph",), "graphs", None),
+    ("experiments", ("captioner",), "captioners", None),
+    ("experiments", ("vocabulary",), "vocabularies", None),
+)
+
+
+def describe(raw: Mapping[str, Any], error: Mapping[str, Any], keys: list[str]) -> str:
+    """One mistake that pydantic found, with its path as it stands in the YAML."""
+    location = error["loc"]
+    if location[0] in ("datasets", "encoders"):
+        location = location[:2] + location[3:]  # without the kind that chose the model
+    path, value = _path_in(raw, location, error["type"] == "missing")
+    if error["type"] == "extra_forbidden":
+        return f"`{path}`: there is no such key{suggest(path.rsplit('.', 1)[-1], keys)}"
+    if error["type"] == "missing":
+        return f"`{path}`: missing, there are no defaults: copy it from config.yaml"
+    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "[key]":
+        return f"`{path}`: a name may hold letters, digits, `_` and `-`, and starts with a letter or a digit"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"`{path}`: {message}" + (f" (is {json.dumps(value)})" if not isinstance(value, Mapping) else "")
+
+
+def _path_in(raw: Any, location: tuple[int | str, ...], is_missing: bool) -> tuple[str, Any]:
+    """The dotted path of an error, without what only pydantic knows (the member of a union), and the value there."""
+    parts: list[str] = []
+    value = raw
+    for part in location:
+        inside = isinstance(value, Mapping) and part in value
+        if inside or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
+            value = value[part]
+            parts.append(str(part))
+    if is_missing:
+        parts.append(str(location[-1]))
+    return ".".join(parts), value
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """The end of a message about an unknown word: the known one that it resembles, or all if they are few."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f": did you mean `{near[0]}`?"
+    return f": there is {', '.join(sorted(known)) or 'none'}" if len(known) < 20 else ""
+
+
+def broken_references(raw: Mapping[str, Any]) -> list[str]:
+    """Names of entries that do not exist in the section they refer to, or are of another kind than needed."""
+    mistakes = []
+    for section, path, target, kind in REFERENCES:
+        entries = raw.get(section)
+        named = raw.get(target)
+        if not isinstance(entries, Mapping) or not isinstance(named, Mapping):
+            continue  # reported already
+        for entry, settings in entries.items():
+            name = settings
+            for key in path:
+                name = name.get(key) if isinstance(name, Mapping) else None
+            if not isinstance(name, str):
+                continue
+            place = ".".join([section, str(entry), *path])
+            if name not in named:
+                mistakes.append(
+                    f"`{place}: {name}`: no such entry in `{target}`{suggest(name, [str(n) for n in named])}"
+                )
+            elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
+                fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
+                mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
+    return mistakes
