@@ -92,6 +92,6 @@ def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
 
 
 def test_settings_that_do_not_fit_are_a_users_mistake(tmp_path):
-    done = pipeline("build_grid_nodes", "--settings", "{}")
+    done = pipeline("build_vocabulary", "--settings", "{}")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

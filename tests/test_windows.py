@@ -102,6 +102,7 @@ def read_or_crash(request):
     return np.array([int(request.path.name), os.getpid()])
 
 
+@pytest.mark.slow
 def test_read_ahead_keeps_order_and_loses_only_what_crashes():
     names = ["0", "bad", "2", "crash", "4", "5", "bad", "7"]
     requests = [WindowRequest(Path(name), None, None, 16, 32) for name in names]

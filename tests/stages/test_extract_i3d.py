@@ -126,6 +126,7 @@ def test_shared_windows_are_computed_once_in_full_batches(shard, tmp_path, monke
     assert np.array_equal(np.concatenate(batches)[:10], expected)
 
 
+@pytest.mark.slow
 def test_runs_are_identical_and_batches_do_not_matter(shard, motion, tmp_path, monkeypatch):
     assert extract(shard, tmp_path / "again.zarr", decoders=2).digest == motion.digest
     monkeypatch.setattr(extract_i3d, "BATCH_SIZE", 1)
@@ -133,6 +134,7 @@ def test_runs_are_identical_and_batches_do_not_matter(shard, motion, tmp_path, m
     assert np.allclose(alone, motion.array("motion").astype(np.float32), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_continues_to_the_same_artifact(shard, tmp_path, monkeypatch):
     calls = deque([True, True])
 

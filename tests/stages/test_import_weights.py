@@ -57,6 +57,7 @@ def test_a_file_becomes_safetensors(tmp_path):
     assert all(torch.equal(saved[key], state[key]) for key in state)
 
 
+@pytest.mark.slow
 def test_random_weights_are_calibrated_on_training_clips(dataset, tmp_path, caplog):
     run(tmp_path / "two.safetensors", RANDOM, **dataset)
     assert "UNTRAINED (seed 1)" in caplog.text

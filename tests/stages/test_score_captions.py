@@ -33,6 +33,7 @@ def with_meteor(started_meteor, monkeypatch):
 
 
 @pytest.mark.usefixtures("with_meteor")
+@pytest.mark.slow
 def test_identical_captions_are_perfect():
     sentences = {"a": "A red circle moves left.", "b": "Two small dogs run down a hill!"}
     scores = score({i: [s] for i, s in sentences.items()}, sentences)
