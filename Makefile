@@ -42,12 +42,13 @@ lint: $(STAMP)
 # Measurements: speed side by side, and what the demo's captions say of the generator's truth.
 bench: demo
 	python -m benchmarks.graph_encoder
+	python -m benchmarks.memory
 	python -m benchmarks.score_truth --experiment grid
 
 # The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.
 lock: $(STAMP)
 	python -m pip install --quiet --disable-pip-version-check uv
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --extra cluster --upgrade -o requirements.lock pyproject.toml
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --extra cluster --extra knowledge --upgrade -o requirements.lock pyproject.toml
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

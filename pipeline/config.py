@@ -8,8 +8,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
+from pipeline.config_likes import resolve_likes, without_inherited
 from pipeline.config_mistakes import broken_references, describe, suggest
 from pipeline.datasets.shapes_captions import ACTION_PHRASES, COLOUR_WORDS, SHAPE_WORDS
 from pipeline.errors import PipelineError
@@ -26,6 +37,20 @@ class Settings(BaseModel):
     """A section of the configuration."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class WeightsUrl(Settings):
+    """Weights to fetch once and keep."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+# `random`, a file, a tag the encoder knows, or a URL with its digest; told apart, so that mistakes are said of one.
+Weights = Annotated[
+    Annotated[str, Tag("a word")] | Annotated[WeightsUrl, Tag("an address")],
+    Discriminator(lambda value: "an address" if isinstance(value, dict | WeightsUrl) else "a word"),
+]
 
 
 class Clips(Settings):
@@ -91,6 +116,14 @@ class Splits(Settings):
         return self
 
 
+class SplitLists(Settings):
+    """A file a split."""
+
+    train: Path
+    val: Path
+    test: Path | None
+
+
 class FolderSettings(Settings):
     """A folder (or a list file) of one's own videos, with or without captions."""
 
@@ -101,7 +134,49 @@ class FolderSettings(Settings):
     splits: Splits
 
 
-DatasetSettings = Annotated[ShapesSettings | FolderSettings, Field(discriminator="kind")]
+class MsvdSettings(Settings):
+    """MSVD: 1,970 clips named VideoID_Start_End, with the captions of the MSR Video Description Corpus."""
+
+    kind: Literal["msvd"]
+    shards: Count
+    videos: Path
+    mapping: Path | None
+    captions: Path | Annotated[list[Path], Field(min_length=1)]
+    splits: SplitLists | Literal["position"]
+
+
+class MsrvttSettings(Settings):
+    """MSR-VTT: 10,000 clips, 20 captions each."""
+
+    kind: Literal["msrvtt"]
+    shards: Count
+    videos: Path
+    captions: Path | Annotated[list[Path], Field(min_length=1)]
+    splits: Literal["position", "file"]
+
+
+class VatexSettings(Settings):
+    """VATEX: a JSON file a split, ten English captions a clip."""
+
+    kind: Literal["vatex"]
+    shards: Count
+    videos: Path
+    captions: SplitLists
+
+
+class CocoCaptionsSettings(Settings):
+    """Captions in the JSON form of COCO, a file a split."""
+
+    kind: Literal["coco_captions"]
+    shards: Count
+    videos: Path
+    captions: SplitLists
+
+
+DatasetSettings = Annotated[
+    ShapesSettings | FolderSettings | MsvdSettings | MsrvttSettings | VatexSettings | CocoCaptionsSettings,
+    Field(discriminator="kind"),
+]
 
 
 class SamplingSettings(Settings):
@@ -118,7 +193,7 @@ class I3dSettings(Settings):
     """Motion: Inception I3D over windows of frames."""
 
     kind: Literal["i3d"]
-    weights: str
+    weights: Weights
     seed: int
     calibrate_on: str | None
     calibration_clips: Count
@@ -189,14 +264,40 @@ class Clip4ClipSettings(Settings):
     """Appearance: a CLIP4Clip image tower, fine-tuned here or brought along."""
 
     kind: Literal["clip4clip"]
-    weights: str
+    weights: Weights
     seed: int
     arch: str | ClipArch
     finetune: FinetuneSettings | None
     precision: Precision
 
 
-EncoderSettings = Annotated[I3dSettings | Clip4ClipSettings, Field(discriminator="kind")]
+class DetectorFinetuneSettings(Settings):
+    """Detection learnt on the boxes of a generated data set's training split."""
+
+    dataset: str
+    sampling: str
+    frames: Count
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Share
+    seed: int
+
+
+class DetectorSettings(Settings):
+    """A torchvision detection model."""
+
+    kind: Literal["detector"]
+    weights: Weights
+    seed: int
+    arch: str
+    size: Annotated[int, Field(ge=32)]
+    finetune: DetectorFinetuneSettings | None
+    precision: Precision
+
+
+EncoderSettings = Annotated[I3dSettings | Clip4ClipSettings | DetectorSettings, Field(discriminator="kind")]
 
 
 class GridNodesSettings(Settings):
@@ -208,12 +309,106 @@ class GridNodesSettings(Settings):
     cells: Count
     overlap: Annotated[float, Field(ge=0, lt=1)]
 
+    @property
+    def places(self) -> int:
+        """Nodes that a frame can have."""
+        return self.cells**2
+
+
+class ObjectNodesSettings(Settings):
+    """Nodes: the objects that a detector finds in a frame."""
+
+    kind: Literal["object"]
+    sampling: str
+    detector: str
+    region: Literal["frame", "square"]
+    max_objects: Count
+    score: Share
+    feature: Literal["backbone", "clip"]
+    encoder: str | None
+
+    @model_validator(mode="after")
+    def _clip_needs_an_encoder(self) -> Self:
+        if (self.feature == "clip") != (self.encoder is not None):
+            raise ValueError("`feature: clip` needs an `encoder`; `feature: backbone` is the detector's own (null)")
+        return self
+
+    @property
+    def places(self) -> int:
+        """Nodes that a frame can have."""
+        return self.max_objects
+
+
+NodesSettings = Annotated[GridNodesSettings | ObjectNodesSettings, Field(discriminator="kind")]
+
+
+class SimilaritySettings(Settings):
+    """Which nodes of the next frame a node is tied to."""
+
+    top_k: Count | None
+
 
 class GraphSettings(Settings):
-    """An action graph: nodes, and the motion on their edges."""
+    """An action graph: nodes, the motion on their edges, and the edges to the next frame."""
 
     nodes: str
     motion: str
+    motion_of: Literal["frame", "union_box"]
+    similarity: SimilaritySettings
+
+
+class TripletSettings(Settings):
+    """Where (subject, verb, object) comes from."""
+
+    source: Literal["spacy", "openie"]
+    spacy_model: str
+    openie_file: Path | None
+    min_count: Count
+    max_entity_words: Count
+
+    @model_validator(mode="after")
+    def _openie_has_a_file(self) -> Self:
+        if (self.source == "openie") != (self.openie_file is not None):
+            raise ValueError("`source: openie` needs an `openie_file`; `source: spacy` has none (null)")
+        return self
+
+
+class EmbeddingSettings(Settings):
+    """A knowledge graph embedding."""
+
+    model: Literal["transe", "distmult", "complex", "rotate"]
+    width: Count
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    held_out: Share
+    seed: int
+
+    @model_validator(mode="after")
+    def _complex_numbers_are_pairs(self) -> Self:
+        if self.model in ("complex", "rotate") and self.width % 2:
+            raise ValueError(f"`width` ({self.width}) must be even: {self.model} has two features a complex number")
+        return self
+
+
+class LinkingSettings(Settings):
+    """What a video is told of the knowledge graph."""
+
+    entities: Count
+    relations: Annotated[int, Field(ge=0)]
+    features: Literal["text", "graph", "both"]
+    videos: Literal["own", "shuffled"]
+
+
+class KnowledgeSettings(Settings):
+    """A knowledge graph of the training captions, and how videos are linked to it."""
+
+    dataset: str
+    sampling: str
+    encoder: str
+    triplets: TripletSettings
+    embedding: EmbeddingSettings
+    linking: LinkingSettings
 
 
 class VocabularySettings(Settings):
@@ -228,6 +423,8 @@ class CaptionerModelSettings(Settings):
     """Sizes of the bidirectional captioner."""
 
     node_position: Literal["none", "learned"]
+    pool: Literal["real", "all"]
+    graph_encoder: Literal["transformer", "gat", "gatv2"]
     graph_width: Count
     graph_heads: Count
     visual_width: Count
@@ -235,6 +432,9 @@ class CaptionerModelSettings(Settings):
     visual_feedforward: Count
     visual_heads_right_to_left: Count
     visual_heads_left_to_right: Count
+    fusion: Literal["concatenate", "sum"]
+    knowledge_attention: Literal["mha", "mha_position", "ffn"]
+    knowledge_layers: Count
     width: Count
     decoder_layers: Count
     decoder_heads: Count
@@ -271,8 +471,18 @@ class TrainingSettings(Settings):
     left_to_right_weight: Share
     reverse_pairing: Literal["epoch", "once"]
     validate_every: Count
+    validation_beam: Count
     patience: Count
     precision: Precision
+
+
+class NucleusSettings(Settings):
+    """Diverse captions drawn from the most likely words (Holtzman et al., 2020)."""
+
+    p: Annotated[float, Field(gt=0, le=1)]
+    temperature: Positive
+    samples: Count
+    seed: int
 
 
 class DecodingSettings(Settings):
@@ -280,7 +490,18 @@ class DecodingSettings(Settings):
 
     beam: Count
     max_words: Count
+    min_words: Annotated[int, Field(ge=0)]
+    length_penalty: Annotated[float, Field(ge=0)]
+    no_repeat_ngram: Annotated[int, Field(ge=0)]
+    rerank: Literal["none", "both"]
+    nucleus: NucleusSettings | None
     batch_size: Count
+
+    @model_validator(mode="after")
+    def _shortest_is_shorter(self) -> Self:
+        if self.min_words > self.max_words:
+            raise ValueError(f"`min_words` ({self.min_words}) must not be more than `max_words` ({self.max_words})")
+        return self
 
 
 class CaptionerSettings(Settings):
@@ -297,15 +518,27 @@ class ExperimentSettings(Settings):
 
     dataset: str
     graph: str
+    objects: str | None
+    knowledge: str | None
     captioner: str
     vocabulary: str
     seed: int
 
 
+class PredictionSettings(Settings):
+    """Captions for videos that need none of their own."""
+
+    experiment: str
+    dataset: str
+
+
 class ReportSettings(Settings):
     """The report page."""
 
+    experiments: Annotated[list[str], Field(min_length=1)]
     videos: Annotated[int, Field(ge=0)]
+    resamples: Count
+    akg: bool
 
 
 class Config(Settings):
@@ -314,11 +547,13 @@ class Config(Settings):
     datasets: dict[Name, DatasetSettings]
     samplings: dict[Name, SamplingSettings]
     encoders: dict[Name, EncoderSettings]
-    nodes: dict[Name, GridNodesSettings]
+    nodes: dict[Name, NodesSettings]
     graphs: dict[Name, GraphSettings]
+    knowledge: dict[Name, KnowledgeSettings]
     vocabularies: dict[Name, VocabularySettings]
     captioners: dict[Name, CaptionerSettings]
     experiments: dict[Name, ExperimentSettings]
+    predictions: dict[Name, PredictionSettings]
     report: ReportSettings
 
 
@@ -328,7 +563,7 @@ def validate(raw: Mapping[str, Any]) -> Config:
     Raises:
         PipelineError: with every mistake, its place and what to write instead.
     """
-    mistakes: list[str] = []
+    written, (raw, mistakes) = raw, resolve_likes(raw)
     config: Config | None = None
     try:
         # The JSON form: strict mode in Python would refuse a str for a Path and a list for a tuple.
@@ -337,7 +572,7 @@ def validate(raw: Mapping[str, Any]) -> Config:
         mistakes += [describe(raw, dict(found), _field_names()) for found in error.errors(include_url=False)]
     mistakes += broken_references(raw)
     if mistakes or config is None:
-        raise PipelineError("config: " + "; ".join(dict.fromkeys(mistakes)))
+        raise PipelineError("config: " + "; ".join(without_inherited(written, mistakes)))
     return config
 
 

@@ -5,27 +5,37 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# Where a section names an entry of another: (section, path within an entry, section named, kind it must be of).
+# Where a section names an entry of another: (section, or the entries of it that are of a kind; path within an entry;
+# section named; kind that the named entry must be of).
 REFERENCES = (
     ("encoders", ("calibrate_on",), "datasets", None),
-    ("encoders", ("finetune", "dataset"), "datasets", None),
+    ("encoders of kind clip4clip", ("finetune", "dataset"), "datasets", None),
+    ("encoders of kind detector", ("finetune", "dataset"), "datasets", "shapes"),
     ("encoders", ("finetune", "sampling"), "samplings", None),
     ("nodes", ("sampling",), "samplings", None),
     ("nodes", ("encoder",), "encoders", "clip4clip"),
+    ("nodes", ("detector",), "encoders", "detector"),
     ("graphs", ("nodes",), "nodes", None),
     ("graphs", ("motion",), "encoders", "i3d"),
+    ("knowledge", ("dataset",), "datasets", None),
+    ("knowledge", ("sampling",), "samplings", None),
+    ("knowledge", ("encoder",), "encoders", "clip4clip"),
     ("vocabularies", ("dataset",), "datasets", None),
     ("experiments", ("dataset",), "datasets", None),
     ("experiments", ("graph",), "graphs", None),
+    ("experiments", ("objects",), "nodes", "object"),
+    ("experiments", ("knowledge",), "knowledge", None),
     ("experiments", ("captioner",), "captioners", None),
     ("experiments", ("vocabulary",), "vocabularies", None),
+    ("predictions", ("experiment",), "experiments", None),
+    ("predictions", ("dataset",), "datasets", None),
 )
 
 
 def describe(raw: Mapping[str, Any], error: Mapping[str, Any], keys: list[str]) -> str:
     """One mistake that pydantic found, with its path as it stands in the YAML."""
     location = error["loc"]
-    if location[0] in ("datasets", "encoders"):
+    if location[0] in ("datasets", "encoders", "nodes"):
         location = location[:2] + location[3:]  # without the kind that chose the model
     path, value = _path_in(raw, location, error["type"] == "missing")
     if error["type"] == "extra_forbidden":
@@ -64,11 +74,14 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
     """Names of entries that do not exist in the section they refer to, or are of another kind than needed."""
     mistakes = []
     for section, path, target, kind in REFERENCES:
+        section, _, kind_of_entry = section.partition(" of kind ")
         entries = raw.get(section)
         named = raw.get(target)
         if not isinstance(entries, Mapping) or not isinstance(named, Mapping):
             continue  # reported already
         for entry, settings in entries.items():
+            if kind_of_entry and not (isinstance(settings, Mapping) and settings.get("kind") == kind_of_entry):
+                continue
             name = settings
             for key in path:
                 name = name.get(key) if isinstance(name, Mapping) else None
@@ -82,4 +95,16 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
             elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    return mistakes
+    return mistakes + _unknown_in_report(raw)
+
+
+def _unknown_in_report(raw: Mapping[str, Any]) -> list[str]:
+    report, experiments = raw.get("report"), raw.get("experiments")
+    if not isinstance(report, Mapping) or not isinstance(experiments, Mapping):
+        return []
+    named, known = report.get("experiments"), [str(name) for name in experiments]
+    return [
+        f"`report.experiments: {name}`: no such entry in `experiments`{suggest(str(name), known)}"
+        for name in (named if isinstance(named, list) else [])
+        if name not in experiments
+    ]

@@ -63,14 +63,25 @@ MOTION = Schema(
     },
 )
 
+APPEARANCE = Schema(
+    name="appearance",
+    version=1,
+    stage="extract_clip",
+    arrays={
+        "x": ArraySpec("f2", ("frame", "feature")),  # CLIP4Clip embedding of the central square, not normalised
+    },
+)
+
 NODES = Schema(
     name="nodes",
-    version=1,
-    stage="build_grid_nodes",
+    version=2,
+    stage="build_grid_nodes or build_object_nodes",
     arrays={
-        "x": ArraySpec("f2", ("node", "feature")),  # CLIP4Clip embedding, not normalised
+        "x": ArraySpec("f2", ("node", "feature")),  # CLIP4Clip embedding or detector features, not normalised
         "node_frame": ArraySpec("i2", ("node",)),  # the sampled frame (0, 1, ...) the node is in
         "box": ArraySpec("f2", ("node", "xyxy")),  # in [0, 1] of the whole frame
+        "label": ArraySpec("i2", ("node",)),  # class that the detector saw; 0 for a cell of a grid
+        "score": ArraySpec("f2", ("node",)),  # how sure the detector was; 1 for a cell of a grid
         "frame_time": ArraySpec("f4", ("frame",)),  # seconds; a frame may have no nodes
     },
 )
@@ -109,5 +120,29 @@ GRAPHS = Schema(
         "kind": ArraySpec("u1", ("edge",)),  # 0 within a frame, 1 to the next frame
         "weight": ArraySpec("f2", ("edge",)),  # temporal weight; 1 within a frame
         "motion": ArraySpec("f2", ("frame", "motion_feature")),  # one row a frame, never one an edge
+    },
+)
+
+PAIR_MOTION = Schema(
+    name="pair_motion",
+    version=1,
+    stage="extract_union_motion",
+    arrays={
+        "motion": ArraySpec("f2", ("pair", "motion_feature")),  # I3D of the window, cut to the union of two boxes
+        "box": ArraySpec("f2", ("pair", "xyxy")),  # that union, in [0, 1] of the whole frame; each once a frame
+        "pair_frame": ArraySpec("i2", ("pair",)),  # the sampled frame it is of
+        "edge_pair": ArraySpec("i4", ("edge",)),  # for each edge of the spatial graph, in its order: the pair
+    },
+)
+
+KNOWLEDGE = Schema(
+    name="knowledge",
+    version=1,
+    stage="link_knowledge",
+    arrays={
+        "x": ArraySpec("f2", ("row", "feature")),  # entities, the likeliest first, then relations
+        "is_relation": ArraySpec("u1", ("row",)),  # 0 for an entity, 1 for a relation
+        "word": ArraySpec("i4", ("row",)),  # number of the entity or relation in the embedding's list
+        "similarity": ArraySpec("f2", ("row",)),  # cosine of the video and the entity; 0 for a relation
     },
 )

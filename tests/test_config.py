@@ -54,6 +54,19 @@ def test_all_mistakes_are_reported_at_once(raw):
     ]
 
 
+def test_a_detector_learns_from_generated_boxes_alone(raw):
+    folder = {"kind": "folder", "shards": 1, "videos": "home", "captions": None}
+    raw["datasets"]["home"] = folder | {"splits": {"train": 0.8, "val": 0.1, "test": 0.1}}
+    raw["encoders"]["clip"]["finetune"]["dataset"] = "home"
+    validate(raw)
+    raw["encoders"]["objects"]["finetune"]["dataset"] = "home"
+    assert mistakes(raw) == ["`encoders.objects.finetune.dataset: home`: must be of kind shapes: shapes"]
+    raw["encoders"]["objects"]["finetune"]["dataset"] = "shaeps"
+    assert mistakes(raw) == [
+        "`encoders.objects.finetune.dataset: shaeps`: no such entry in `datasets`: did you mean `shapes`?"
+    ]
+
+
 def test_references_must_be_of_the_right_kind(raw):
     raw["nodes"]["grid"]["encoder"] = "i3d"
     raw["graphs"]["grid"]["motion"] = "clip"
@@ -85,6 +98,40 @@ def test_values_are_checked(raw, section, change, message):
         place = place[key]
     place.update(change)
     assert re.search(message, "; ".join(mistakes(raw)))
+
+
+def test_the_report_names_experiments_that_there_are(raw):
+    raw["report"]["experiments"] = ["grid", "grd"]
+    assert mistakes(raw) == ["`report.experiments: grd`: no such entry in `experiments`: did you mean `grid`?"]
+
+
+def test_settings_that_need_one_another(raw):
+    raw["nodes"]["object"]["encoder"] = None
+    raw["knowledge"]["captions"]["triplets"]["source"] = "openie"
+    raw["captioners"]["bidirectional"]["decoding"]["min_words"] = 21
+    found = "; ".join(mistakes(raw))
+    assert "`feature: clip` needs an `encoder`" in found
+    assert "`source: openie` needs an `openie_file`" in found
+    assert "`min_words` (21) must not be more than `max_words` (20)" in found
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"url": "ftp://host/i3d.pt", "sha256": "0" * 64}, r"`encoders.i3d.weights.url`: String should match .*ftp:"),
+        ({"url": "https://host/i3d.pt", "sha256": "ABC"}, r'`encoders.i3d.weights.sha256`: String should .*"ABC"'),
+        ({"url": "https://host/i3d.pt"}, r"`encoders.i3d.weights.sha256`: missing"),
+        ({"url": "https://host/i3d.pt", "sha256": "0" * 64, "md5": "0"}, r"`encoders.i3d.weights.md5`: there is no"),
+        (3, r"`encoders.i3d.weights`: Input should be a valid string \(is 3\)"),
+    ],
+)
+def test_weights_are_a_word_or_an_address_with_its_digest(raw, weights, message):
+    raw["encoders"]["i3d"]["weights"] = {"url": "https://host/i3d.pt", "sha256": "0" * 64}
+    assert validate(raw).encoders["i3d"].weights.sha256 == "0" * 64
+    raw["encoders"]["i3d"]["weights"] = weights
+    found = mistakes(raw)
+    assert len(found) == 1
+    assert re.search(message, found[0])
 
 
 def test_folder_data_sets_are_valid(raw):
@@ -122,5 +169,5 @@ SELF_EXPLANATORY = {
     "arch", "embed_dim", "vision", "text", "kind", "clips", "colours", "shapes", "actions", "seed", "epochs", "lr",
     "batch_size", "weight_decay", "model", "training", "decoding", "graph_heads", "clip_norm", "label_smoothing",
     "dropout", "beam", "max_words", "nodes", "motion", "graph", "captioner", "vocabulary", "sampling", "encoder",
-    "calibration_clips", "dataset",
+    "calibration_clips", "dataset", "triplets", "embedding", "linking",
 }  # fmt: skip
