@@ -12,17 +12,22 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 NOT_VALUES = {
     "artifact",
+    "artifact_chunks",
+    "artifact_shards",
     "artifact_writer",
     "code_digest",
     "config",
+    "config_likes",
     "config_mistakes",
     "errors",
     "gpus",
     "progress",
     "schemas",
     "shards",
+    "weights_cache",
     "__main__",
 }
+CHOOSERS = {"readers"}  # only choose among modules by the kind of the data set: the chosen one counts, they do not
 
 
 def digest(stage: str, dataset: str | None = None) -> str:
@@ -31,27 +36,29 @@ def digest(stage: str, dataset: str | None = None) -> str:
     Args:
         stage: Name of the stage.
         dataset: Kind of the data set at work; readers of other kinds are then left out, so that adding a data set
-            re-runs nothing.
+            re-runs nothing. What the reader at work imports counts, be it of another kind.
     """
-    todo = [f"pipeline.stages.{stage}"]
+    todo = [(f"pipeline.stages.{stage}", "")]
     trees: dict[str, str] = {}
     while todo:
-        name = todo.pop()
-        if name in trees or not _computes_values(name, dataset):
+        name, importer = todo.pop()
+        if name in trees or not _computes_values(name, importer, dataset):
             continue
         path = _source(name)
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        todo += _imports(tree, name, is_package=path.name == "__init__.py")
+        todo += [(imported, name) for imported in _imports(tree, name, is_package=path.name == "__init__.py")]
         trees[name] = ast.unparse(_without_docstrings(tree))
-    content = "\n".join(f"{name}\n{trees[name]}" for name in sorted(trees))
+    counted = sorted(name for name in trees if name.split(".")[1] not in CHOOSERS)
+    content = "\n".join(f"{name}\n{trees[name]}" for name in counted)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _computes_values(name: str, dataset: str | None) -> bool:
+def _computes_values(name: str, importer: str, dataset: str | None) -> bool:
     parts = name.split(".")[1:]
     if not parts or parts[0] in NOT_VALUES:
         return False
-    if dataset is not None and len(parts) == 2 and parts[0] == "datasets":
+    from_reader = importer.startswith("pipeline.datasets.")  # only the reader at work gets so far
+    if dataset is not None and len(parts) == 2 and parts[0] == "datasets" and not from_reader:
         return parts[1] == dataset or parts[1].startswith(f"{dataset}_")
     return True
 

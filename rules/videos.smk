@@ -1,9 +1,11 @@
 """
 Videos: what there is to look at, and the frames looked at.
 
-REQUIRED INPUTS   a folder of videos and a file of captions (kind `folder`), or none (kind `shapes`)
+REQUIRED INPUTS   a folder of videos and files of captions (kinds `folder`, `msvd`, `msrvtt`, `vatex`, `coco_captions`),
+                  or none (kind `shapes`)
 OUTPUTS           results/datasets/{dataset}/videos/{shard}.json
                   results/datasets/{dataset}/captions.json
+                  results/datasets/{dataset}/check.json   and check.txt, the same as a table
                   results/datasets/{dataset}/frames/{sampling}/{shard}.zarr   (schema: frames)
 """
 
@@ -56,7 +58,9 @@ rule index_videos:
         mem_mb=1000,
         runtime="1h",
     params:
+        kind=kind,
         source=source,
+        mapping=mapping,
         shards=settings("dataset.shards"),
         listing=listing,
         code=code("index_videos"),
@@ -64,7 +68,9 @@ rule index_videos:
         """
         python -m pipeline index_videos \
             --made {input.made:q} \
+            --kind {params.kind} \
             --source {params.source:q} \
+            --mapping {params.mapping:q} \
             --shard {wildcards.shard} \
             --shards {params.shards} \
             --out {output:q} \
@@ -77,7 +83,7 @@ rule index_captions:
     input:
         made=artifact("made", where="dataset.kind=shapes", shard="all"),
         videos=artifact("videos", shard="all"),
-        captions=own_file("dataset.captions"),
+        annotations=annotations,
     output:
         artifact("captions"),
     log:
@@ -100,6 +106,40 @@ rule index_captions:
             --videos {input.videos:q} \
             --settings {params.settings:q} \
             --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule check_dataset:
+    """Count videos, captions and splits, and list what is missing."""
+    input:
+        videos=artifact("videos", shard="all"),
+        captions=artifact("captions"),
+    output:
+        counts=artifact("check"),
+        table=artifact("check_table"),
+    log:
+        "logs/check_dataset/{dataset}.log",
+    benchmark:
+        "logs/check_dataset/{dataset}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="1h",
+    params:
+        kind=kind,
+        code=code("check_dataset"),
+    shell:
+        """
+        python -m pipeline check_dataset \
+            --name {wildcards.dataset} \
+            --kind {params.kind} \
+            --videos {input.videos:q} \
+            --captions {input.captions:q} \
+            --out {output.counts:q} \
+            --table {output.table:q} \
             >{log:q} 2>&1
         """
 

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from pipeline import code_digest
@@ -28,6 +30,11 @@ FILES = {
     "datasets/folder.py": "x = 1\n",
     "datasets/shapes.py": "from pipeline.datasets.shapes_captions import y\n",
     "datasets/shapes_captions.py": "y = 1\n",
+    "stages/read_things.py": "from pipeline import readers\n",
+    "readers.py": "from pipeline.datasets import annotated, folder, msvd, vatex\n",
+    "datasets/annotated.py": "from pipeline.datasets import folder\n",
+    "datasets/msvd.py": "from pipeline.datasets import annotated\n",
+    "datasets/vatex.py": "from pipeline.datasets.annotated import z\n",
 }
 
 
@@ -78,3 +85,43 @@ def test_readers_of_other_kinds_of_data_sets_do_not_count(package):
     assert code_digest.digest("index_things", "folder") != before["folder"]
     edit(package, "datasets/shapes_captions.py", "y = 1", "y = 2")
     assert code_digest.digest("index_things", "shapes") != before["shapes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("datasets/msvd.py", {"msvd"}),
+        ("datasets/vatex.py", {"vatex"}),
+        ("datasets/annotated.py", {"msvd", "vatex"}),
+        ("datasets/folder.py", {"msvd", "vatex", "folder"}),
+        ("readers.py", set()),
+    ],
+)
+def test_a_reader_counts_with_what_it_imports_for_its_own_kind_alone(package, name, changed):
+    kinds = ("shapes", "folder", "msvd", "vatex")
+    before = {kind: code_digest.digest("read_things", kind) for kind in kinds}
+    with (package / name).open("a") as file:
+        file.write("new = 1\n")
+    assert {kind for kind in kinds if code_digest.digest("read_things", kind) != before[kind]} == changed
+
+
+def test_a_new_kind_of_data_set_changes_no_digest(package):
+    before = {kind: code_digest.digest("read_things", kind) for kind in ("shapes", "folder", "msvd")}
+    (package / "datasets/msrvtt.py").write_text("from pipeline.datasets import annotated\n")
+    edit(package, "readers.py", "msvd, vatex", "msrvtt, msvd, vatex")
+    assert {kind: code_digest.digest("read_things", kind) for kind in before} == before
+    assert code_digest.digest("read_things", "msrvtt") not in before.values()
+
+
+@pytest.mark.parametrize("stage", ["index_videos", "index_captions"])
+def test_the_readers_of_the_package_count_for_their_own_kind_alone(tmp_path, monkeypatch, stage):
+    shutil.copytree(code_digest.PACKAGE, tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code_digest, "PACKAGE", tmp_path / "pipeline")
+    kinds = ("shapes", "folder", "msvd", "msrvtt", "vatex", "coco_captions")
+    before = {kind: code_digest.digest(stage, kind) for kind in kinds}
+    for edited in ("msvd", "msrvtt", "vatex", "coco_captions"):
+        with (tmp_path / f"pipeline/datasets/{edited}.py").open("a") as file:
+            file.write("\nNEW = 1\n")
+        after = {kind: code_digest.digest(stage, kind) for kind in kinds}
+        assert {kind for kind in kinds if after[kind] != before[kind]} == {edited}
+        before = after

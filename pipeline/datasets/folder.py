@@ -5,8 +5,6 @@ extension included and with `/` between its parts: two files of one stem never c
 videos come. Listing is light (names and sizes alone), because the workflow does it whenever it is parsed.
 """
 
-import hashlib
-import json
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -15,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.shards import shard_of
 
 # What FFmpeg reads and cameras, phones and archives write. Other files in the folder are none of our business.
 EXTENSIONS = frozenset(
@@ -68,19 +65,6 @@ def list_videos(source: Path) -> list[Video]:
         if video.id == following.id:
             raise PipelineError(f"`videos: {source}`: {video.id} is there twice ({video.path}, {following.path})")
     return videos
-
-
-def listing_digests(source: Path, shards: int) -> list[str]:
-    """For every shard, the digest of the names and sizes of its videos: what re-runs `index_videos`.
-
-    Args:
-        source: As in `list_videos`, which is called once for all the shards.
-        shards: How many there are.
-    """
-    lines: list[list[str]] = [[] for _ in range(shards)]
-    for video in list_videos(source):
-        lines[shard_of(video.id, shards)].append(json.dumps([video.id, video.path, video.size]))
-    return [hashlib.sha256("\n".join(shard).encode()).hexdigest()[:16] for shard in lines]
 
 
 def _video(path: str, size: int) -> Video:

@@ -1,18 +1,23 @@
 """Gather the captions and splits of a data set."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from pipeline import readers
 from pipeline.artifact import read_json, write_json
-from pipeline.config import DatasetSettings, FolderSettings, ShapesSettings
-from pipeline.datasets import folder_captions, shapes
+from pipeline.config import DatasetSettings, ShapesSettings
+from pipeline.datasets import shapes
+from pipeline.datasets.annotated import FoundClips, shown
 
 
 def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Path]) -> None:
     """Write captions and splits of all the shards.
 
     Args:
-        out: JSON to write: `captions` (texts by video id) and `splits` (ids of train, val and test).
+        out: JSON to write: `captions` (texts by video id), `splits` (ids of train, val and test, those with captions),
+            `missing` (ids that have captions and no file), `annotated` (number of videos of each split, missing ones
+            included) and `notes` for the user.
         settings: Settings of the data set.
         videos: The video tables of all shards.
         made: The lists of generated videos of all shards (`shapes`); nothing for other data sets.
@@ -21,15 +26,20 @@ def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Pat
         PipelineError: if the captions cannot be read or do not fit the videos.
     """
     ids = [video["id"] for table in videos for video in read_json(table, ["videos"], "index_videos")["videos"]]
-    match settings:
-        case FolderSettings():
-            captions, splits = folder_captions.read_captions(settings, ids)
-        case ShapesSettings():
-            captions, splits = shapes.read_captions(made)
-    write_json(out, {"captions": captions, "splits": splits})
-    num_captions = sum(len(texts) for texts in captions.values())
-    sizes = ", ".join(f"{split} {len(members)}" for split, members in splits.items())
-    print(f"{len(ids)} videos, {len(captions)} of them with {num_captions} captions; {sizes}")
-    for split, members in splits.items():
-        if captions and not members:
-            print(f"warning: no video in split {split}: name splits in the captions file", file=sys.stderr)
+    if isinstance(settings, ShapesSettings):
+        found = FoundClips.of_all(*shapes.read_captions(made))
+    else:
+        found = readers.read_captions(settings, ids)
+    write_json(out, asdict(found))
+    num_captions = sum(len(texts) for texts in found.captions.values())
+    sizes = ", ".join(f"{split} {len(members)}" for split, members in found.splits.items())
+    print(f"{len(ids)} videos, {len(found.captions)} of them with {num_captions} captions; {sizes}")
+    warnings = [f"captions, but no file: {shown(found.missing)}"] if found.missing else []
+    warnings += found.notes
+    warnings += [
+        f"no video in split {split}: check where the data set's splits come from"
+        for split, members in found.splits.items()
+        if found.captions and not members
+    ]
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)

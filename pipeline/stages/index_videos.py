@@ -3,22 +3,28 @@
 from pathlib import Path
 from typing import Any
 
+from pipeline import readers
 from pipeline.artifact import write_json
-from pipeline.datasets import folder, shapes
+from pipeline.datasets import shapes
+from pipeline.datasets.folder import root_of
 from pipeline.errors import PipelineError
 from pipeline.shards import shard_of
 
 
-def run(out: Path, shard: int, shards: int, made: list[Path], source: list[Path]) -> None:
+def run(
+    out: Path, shard: int, shards: int, kind: str, made: list[Path], source: list[Path], mapping: list[Path]
+) -> None:
     """Write the video table of one shard.
 
     Args:
         out: JSON to write: `root` (a folder) and `videos` (id, path below root and size in bytes, by id).
         shard: Number of the shard, from 0.
         shards: How many there are.
+        kind: Of the data set.
         made: The list of generated videos of this shard (`shapes`); nothing for other data sets.
-        source: The folder or list file of one's own videos (`folder`); nothing for other data sets. No other setting
-            of the data set comes here: a new file of captions must not decode the videos again.
+        source: The folder or list file of videos; nothing where they are generated. No other setting of the data set
+            but `mapping` comes here: a new file of captions must not decode the videos again.
+        mapping: The file that gives clips their ids (`msvd`); nothing where they are called like their files.
 
     Raises:
         PipelineError: if the folder is missing or empty, or the list does not fit.
@@ -27,19 +33,22 @@ def run(out: Path, shard: int, shards: int, made: list[Path], source: list[Path]
         raise PipelineError(
             f"shard {shard}: one --made list or one --source is expected, not {len(made) + len(source)}"
         )
-    table = shapes_table(made[0]) if made else folder_table(source[0], shard, shards)
+    if made:
+        table = shapes_table(made[0])
+    else:
+        table = brought_table(kind, source[0], mapping[0] if mapping else None, shard, shards)
     write_json(out, table)
     print(f"shard {shard}: {len(table['videos'])} videos, {sum(v['size'] for v in table['videos']) / 1e6:.1f} MB")
 
 
-def folder_table(source: Path, shard: int, shards: int) -> dict[str, Any]:
-    """The videos of a folder that fall in one shard."""
+def brought_table(kind: str, source: Path, mapping: Path | None, shard: int, shards: int) -> dict[str, Any]:
+    """The videos that the user brings, of them those that fall in one shard."""
     videos = [
         {"id": video.id, "path": video.path, "size": video.size}
-        for video in folder.list_videos(source)
+        for video in readers.list_videos(kind, source, mapping)
         if shard_of(video.id, shards) == shard
     ]
-    return {"root": folder.root_of(source).as_posix(), "videos": videos}
+    return {"root": root_of(source).as_posix(), "videos": videos}
 
 
 def shapes_table(made: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from pipeline.artifact import write_json
-from pipeline.config import FolderSettings, Splits, validate
+from pipeline.config import CocoCaptionsSettings, FolderSettings, SplitLists, Splits, validate
 from pipeline.errors import PipelineError
 from pipeline.stages.index_captions import run
 
@@ -28,6 +28,9 @@ def test_captions_of_a_folder(tmp_path, tables, capsys):
     assert json.loads((tmp_path / "out.json").read_text()) == {
         "captions": {"a.mp4": ["two"], "b.mp4": ["one", "three"]},
         "splits": {"train": ["a.mp4", "b.mp4"], "val": [], "test": []},
+        "missing": [],
+        "annotated": {"train": 2, "val": 0, "test": 0},
+        "notes": [],
     }
     out, err = capsys.readouterr()
     assert out == "3 videos, 2 of them with 3 captions; train 2, val 0, test 0\n"
@@ -54,4 +57,29 @@ def test_captions_of_generated_videos(tmp_path, tables, pytestconfig):
     assert json.loads((tmp_path / "out.json").read_text()) == {
         "captions": {"a.mp4": ["it is a.mp4"], "b.mp4": ["it is b.mp4"], "c.mp4": ["it is c.mp4"]},
         "splits": {"train": ["a.mp4"], "val": ["b.mp4"], "test": ["c.mp4"]},
+        "missing": [],
+        "annotated": {"train": 1, "val": 1, "test": 1},
+        "notes": [],
     }
+
+
+def test_annotated_videos_without_a_file_are_listed(tmp_path, tables, capsys):
+    path = tmp_path / "c.json"
+    images = [{"id": number, "file_name": f"{name}.mp4"} for number, name in enumerate(["a.mp4", "gone"])]
+    annotations = [{"image_id": number, "caption": f"caption {number}"} for number in range(2)]
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    lists = SplitLists(train=path, val=path, test=None)
+    settings = CocoCaptionsSettings(kind="coco_captions", shards=2, videos=tmp_path, captions=lists)
+    with pytest.raises(PipelineError, match=r"a\.mp4 is in split val here and in train before"):
+        run(tmp_path / "out.json", settings, videos=tables, made=[])
+    (tmp_path / "v.json").write_text(json.dumps({"images": [], "annotations": []}))
+    settings = settings.model_copy(update={"captions": SplitLists(train=path, val=tmp_path / "v.json", test=None)})
+    run(tmp_path / "out.json", settings, videos=tables, made=[])
+    assert json.loads((tmp_path / "out.json").read_text()) == {
+        "captions": {"a.mp4": ["caption 0"]},
+        "splits": {"train": ["a.mp4"], "val": [], "test": []},
+        "missing": ["gone"],
+        "annotated": {"train": 2, "val": 0, "test": 0},
+        "notes": [],
+    }
+    assert "warning: captions, but no file: gone\n" in capsys.readouterr().err

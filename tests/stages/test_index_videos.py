@@ -17,7 +17,7 @@ def test_every_video_is_in_the_shard_of_its_id(tmp_path, capsys):
     found = []
     for shard in range(3):
         out = tmp_path / "tables" / f"{shard}.json"
-        run(out, shard=shard, shards=3, made=[], source=[tmp_path / "my videos"])
+        run(out, shard=shard, shards=3, kind="folder", made=[], source=[tmp_path / "my videos"], mapping=[])
         table = json.loads(out.read_text())
         assert table["root"] == str(tmp_path / "my videos")
         assert table["videos"] == sorted(table["videos"], key=lambda video: video["id"])
@@ -35,7 +35,7 @@ def test_the_root_is_written_as_it_was_given(tmp_path, monkeypatch):
     (tmp_path / "data" / "list.txt").write_text("a.mp4\n")
     monkeypatch.chdir(tmp_path)
     for source in ("data", "data/list.txt"):
-        run(tmp_path / "t.json", shard=0, shards=1, made=[], source=[Path(source)])
+        run(tmp_path / "t.json", shard=0, shards=1, kind="folder", made=[], source=[Path(source)], mapping=[])
         expected = {"root": "data", "videos": [{"id": "a.mp4", "path": "a.mp4", "size": 2}]}
         assert json.loads((tmp_path / "t.json").read_text()) == expected
 
@@ -52,5 +52,18 @@ def test_the_table_of_generated_videos_holds_their_digests(tmp_path):
 
 def test_a_missing_folder(tmp_path):
     with pytest.raises(PipelineError, match="no such folder"):
-        run(tmp_path / "t.json", shard=0, shards=3, made=[], source=[tmp_path / "nowhere"])
+        run(tmp_path / "t.json", shard=0, shards=3, kind="folder", made=[], source=[tmp_path / "nowhere"], mapping=[])
     assert not (tmp_path / "t.json").exists()
+
+
+def test_clips_of_a_published_data_set_have_the_ids_of_its_mapping(tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "-a b_0_5.avi").write_bytes(b"xy")
+    (tmp_path / "mapping.txt").write_text("-a b_0_5 vid1\n")
+    source, mapping = [tmp_path / "clips"], [tmp_path / "mapping.txt"]
+    run(tmp_path / "t.json", shard=0, shards=1, kind="msvd", made=[], source=source, mapping=mapping)
+    table = json.loads((tmp_path / "t.json").read_text())
+    assert table == {
+        "root": str(tmp_path / "clips"),
+        "videos": [{"id": "vid1", "path": "-a b_0_5.avi", "size": 2}],
+    }

@@ -1,0 +1,50 @@
+"""The data set `coco_captions`: any videos with captions in the JSON form of COCO (Chen et al., 2015), a file a split.
+
+`images` lists the clips (`id`, perhaps `file_name`), `annotations` their captions (`image_id`, `caption`). A clip is
+called by its file's name without extension, where there is one, else by its id.
+"""
+
+import os
+from pathlib import Path
+
+from pipeline.config import CocoCaptionsSettings
+from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, records
+from pipeline.datasets.folder import Video
+from pipeline.errors import PipelineError
+
+
+def list_videos(source: Path) -> list[Video]:
+    """Videos by id, the file's name.
+
+    Raises:
+        PipelineError: if the folder cannot be read, or two files are one clip.
+    """
+    return list_clips(source)
+
+
+def read_annotations(settings: CocoCaptionsSettings) -> Annotations:
+    """Captions, and splits by the file a clip stands in.
+
+    Raises:
+        PipelineError: naming file and item of what cannot be read.
+    """
+    annotations = Annotations()
+    for split, path in settings.captions.model_dump().items():
+        if path is not None:
+            _read_split(annotations, split, path)
+    return annotations
+
+
+def _read_split(annotations: Annotations, split: str, path: Path) -> None:
+    content = load_json(path, f"captions.{split}")
+    clips: dict[str, str] = {}
+    for place, image in records(content, "images", ["id"], path):
+        name = image.get("file_name")
+        clip = clip_id(os.path.splitext(name)[0] if isinstance(name, str) else str(image["id"]), place)  # noqa: PTH122
+        clips[str(image["id"])] = clip
+        annotations.assign(clip, split, place)
+    for place, annotation in records(content, "annotations", ["image_id", "caption"], path):
+        named = str(annotation["image_id"])
+        if named not in clips:
+            raise PipelineError(f"{place}: there is no image {named} in `images`")
+        annotations.add(clips[named], annotation["caption"], place)

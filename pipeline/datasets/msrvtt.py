@@ -1,0 +1,94 @@
+"""The data set `msrvtt` (Xu et al., CVPR 2016): 10,000 clips, 20 captions each, in splits of 6513, 497 and 2990.
+
+Annotations are videodatainfo_2017.json or MSRVTT_data.json (`videos` and `sentences`), or nested objects of id ->
+{sentence: caption}; with some 20 MB they are read as a whole.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import MsrvttSettings
+from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, published_sizes, records
+from pipeline.datasets.folder import Video
+from pipeline.errors import PipelineError
+
+SIZES = {"train": 6513, "val": 497, "test": 2990}
+SPLIT_NAMES = {"train": "train", "validate": "val", "val": "val", "test": "test"}  # as the published files spell them
+
+
+def list_videos(source: Path) -> list[Video]:
+    """Videos by id, the file's name; of an .mp4 and a .webm of one name the .mp4 counts.
+
+    Raises:
+        PipelineError: if the folder cannot be read, or two files are one clip.
+    """
+    return list_clips(source, preferred=(".mp4", ".webm"))
+
+
+def read_annotations(settings: MsrvttSettings) -> Annotations:
+    """Captions and splits.
+
+    `splits: position` counts the number N of an id videoN: video0 to video6512 are for training, the next 497 for
+    validation. Other ids count by their place in the files. `splits: file` takes what the files say of each video.
+
+    Raises:
+        PipelineError: naming file and item of what cannot be read.
+    """
+    annotations = Annotations()
+    clips: dict[str, None] = {}
+    for path in settings.captions if isinstance(settings.captions, list) else [settings.captions]:
+        content = load_json(path, "captions")
+        if isinstance(content, dict) and content and not {"videos", "sentences"} & content.keys():
+            found = _read_nested(content, path, annotations)
+            if settings.splits == "file":
+                raise PipelineError(f"{path}: id -> {{sentence: caption}} names no split: write `splits: position`")
+        else:
+            found = _read_videos(content, path, settings, annotations)
+        clips |= dict.fromkeys(found)
+    if settings.splits == "position":
+        numbers = [re.fullmatch(r"video(0|[1-9]\d*)", clip) for clip in clips]
+        counts_numbers = all(numbers)
+        for place, (clip, number) in enumerate(zip(clips, numbers, strict=True)):
+            annotations.assign(clip, split_at(int(number[1]) if counts_numbers and number else place), "position")
+    published_sizes(annotations, SIZES)
+    return annotations
+
+
+def split_at(position: int) -> str:
+    """Split of the clip at a position, from 0."""
+    if position < SIZES["train"]:
+        return "train"
+    return "val" if position < SIZES["train"] + SIZES["val"] else "test"
+
+
+def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations: Annotations) -> list[str]:
+    """Read `videos` and `sentences`; the ids in the order of `videos`."""
+    by_file = settings.splits == "file"
+    clips: dict[str, None] = {}
+    for place, video in records(content, "videos", ["video_id", "split"] if by_file else ["video_id"], path):
+        clip = clip_id(video["video_id"], place)
+        clips[clip] = None
+        if by_file:
+            split = video["split"]
+            if not isinstance(split, str) or split not in SPLIT_NAMES:
+                raise PipelineError(f"{place}: unknown split {split!r}: expected {', '.join(SPLIT_NAMES)}")
+            annotations.assign(clip, SPLIT_NAMES[split], place)
+    for place, sentence in records(content, "sentences", ["video_id", "caption"], path):
+        clip = clip_id(sentence["video_id"], place)
+        if clip not in clips:
+            raise PipelineError(f"{place}: {clip} is not among the `videos`")
+        annotations.add(clip, sentence["caption"], place)
+    return list(clips)
+
+
+def _read_nested(content: dict[str, Any], path: Path, annotations: Annotations) -> list[str]:
+    """Read id -> {sentence: caption}; the ids in the order of the file."""
+    clips = []
+    for name, sentences in content.items():
+        if not isinstance(sentences, dict):
+            raise PipelineError(f"{path}: {name}: expected `videos` and `sentences`, or id -> {{sentence: caption}}")
+        clips.append(clip_id(name, str(path)))
+        for sentence, caption in sentences.items():
+            annotations.add(clips[-1], caption, f"{path}: {name}: {sentence}")
+    return clips

@@ -1,0 +1,179 @@
+"""The data set `msvd` (Chen and Dolan, ACL 2011): 1,970 clips, some 41 English captions each.
+
+A clip is called VideoID_Start_End, as its file is, or vidN where a mapping file says so. Captions are read from the
+Microsoft Research Video Description Corpus (CSV), from AllVideoDescriptions.txt, or from a JSON of id -> captions; both
+texts line by line. Splits of 1200, 100 and 670 clips are those of Venugopalan et al. (ICCV 2015).
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.config import MsvdSettings
+from pipeline.datasets.annotated import (
+    Annotations,
+    clip_id,
+    list_clips,
+    load_json,
+    published_sizes,
+    read_lines,
+    read_split_lists,
+    require_file,
+)
+from pipeline.datasets.folder import Video
+from pipeline.errors import PipelineError
+
+SIZES = {"train": 1200, "val": 100, "test": 670}
+COLUMNS = ("VideoID", "Start", "End", "Language", "Description")
+# What stands for no description: pandas, which the reference reads the corpus with, takes these for null.
+NULLS = frozenset({"", "NULL", "null", "NaN", "nan", "NA", "N/A", "n/a"})
+NUM_LINES = 20  # a quoted description over more lines is a quote that is never closed
+
+
+def list_videos(source: Path, mapping: Path | None) -> list[Video]:
+    """Videos by id: vidN of the mapping, else the file's name. A file that is called vidN itself is that clip, too.
+
+    Raises:
+        PipelineError: if the folder or the mapping cannot be read, or two files are one clip.
+    """
+    return list_clips(source, names=read_mapping(mapping))
+
+
+def read_annotations(settings: MsvdSettings) -> Annotations:
+    """Captions and splits.
+
+    `splits: position` counts the number N of an id vidN: vid1 to vid1200 are for training, the next 100 for validation.
+    Other ids count by their place in the mapping; without a mapping, by their place among all captioned clips in the
+    order of their code points, which is the order that the published mapping has.
+
+    Raises:
+        PipelineError: naming file and line of what cannot be read.
+    """
+    names = read_mapping(settings.mapping)
+    annotations = Annotations()
+    for path in settings.captions if isinstance(settings.captions, list) else [settings.captions]:
+        for clip, caption, place in _captions(path):
+            known = clip_id(clip, place)
+            annotations.add(names.get(known, known), caption, place)
+    if settings.splits == "position":
+        for clip, position in _positions(annotations, names).items():
+            annotations.assign(clip, split_at(position), "position")
+    else:
+        read_split_lists(settings.splits.model_dump(), annotations, names)
+    published_sizes(annotations, SIZES)
+    return annotations
+
+
+def split_at(position: int) -> str:
+    """Split of the clip at a position, from 0."""
+    if position < SIZES["train"]:
+        return "train"
+    return "val" if position < SIZES["train"] + SIZES["val"] else "test"
+
+
+def _positions(annotations: Annotations, names: Mapping[str, str]) -> dict[str, int]:
+    clips = list(annotations.captions)
+    numbers = [re.fullmatch(r"vid([1-9]\d*)", clip) for clip in clips]
+    if all(numbers):
+        return {clip: int(number[1]) - 1 for clip, number in zip(clips, numbers, strict=True) if number}
+    places = {clip: place for place, clip in enumerate(names.values() if names else sorted(clips))}
+    return {clip: places[clip] for clip in clips if clip in places}
+
+
+def read_mapping(path: Path | None) -> dict[str, str]:
+    """Id of each clip name, in the order of the file; nothing without a file.
+
+    Args:
+        path: Lines of a clip name, a space and an id.
+
+    Raises:
+        PipelineError: naming file and line, also where a name or an id comes twice.
+    """
+    names: dict[str, str] = {}
+    ids: set[str] = set()
+    for number, line in read_lines(path, "mapping") if path is not None else ():
+        place = f"{path}:{number}"
+        pair = line.rsplit(maxsplit=1)
+        if len(pair) != 2:
+            raise PipelineError(f"{place}: expected a clip name and an id (`-4wsuPCjDBc_5_15 vid1`), found {line!r}")
+        name, clip = (clip_id(part, place) for part in pair)
+        if name in names or clip in ids:
+            raise PipelineError(f"{place}: {name if name in names else clip} stands here for the second time")
+        names[name] = clip
+        ids.add(clip)
+    return names
+
+
+def _captions(path: Path) -> Iterator[tuple[str, object, str]]:
+    """Clip, caption and place of every caption of a file."""
+    match path.suffix.lower():
+        case ".csv":
+            yield from _csv_rows(path)
+        case ".txt":
+            yield from _text_lines(path)
+        case ".json":
+            yield from _json_lists(path)
+        case _:
+            raise PipelineError(
+                f"`captions: {path}`: expected the corpus (.csv), AllVideoDescriptions.txt, or id -> captions (.json)"
+            )
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, object, str]]:
+    num_rows = num_english = start = 0
+    try:
+        with require_file(path, "captions").open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise PipelineError(f"{path}:1: no column {', '.join(lacking)}: expected {', '.join(COLUMNS)}")
+            start = reader.line_num + 1
+            for row in reader:
+                place, start = f"{path}:{start}", reader.line_num + 1
+                num_rows += 1
+                if any(row[name] is None for name in COLUMNS) or row["Description"].count("\n") > NUM_LINES:
+                    raise PipelineError(f"{place}: a field is missing, or a quote is never closed")
+                if row["Language"].strip() != "English":
+                    continue
+                num_english += 1
+                if row["Description"].strip() not in NULLS:
+                    times = [_whole(row[name], f"{place}: {name}") for name in ("Start", "End")]
+                    yield "_".join([row["VideoID"].strip(), *times]), row["Description"], place
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: not UTF-8 ({error.reason}): save it as UTF-8") from error
+    except csv.Error as error:
+        raise PipelineError(f"{path}:{start}: no CSV ({error})") from error
+    if num_rows and not num_english:
+        raise PipelineError(f"{path}: none of {num_rows} rows has `English` in its column Language")
+
+
+def _whole(text: str, place: str) -> str:
+    """A number of seconds as clip names spell it; spreadsheets write 5.0 for 5."""
+    match = re.fullmatch(r"(\d+)(\.0*)?", text.strip())
+    if match is None:
+        raise PipelineError(f"{place}: expected whole seconds, found {text!r}")
+    return match[1]
+
+
+def _text_lines(path: Path) -> Iterator[tuple[str, object, str]]:
+    """Lines of a clip name and a caption, after a head of other lines."""
+    in_head = True
+    for number, line in read_lines(path, "captions"):
+        match = re.match(r"(.+?_\d+_\d+)\s+(.*)", line)
+        if match:
+            in_head = False
+            yield match[1], match[2], f"{path}:{number}"
+        elif not in_head and not line.startswith("#"):
+            raise PipelineError(f"{path}:{number}: expected VideoID_Start_End and a caption, found {line[:40]!r}")
+
+
+def _json_lists(path: Path) -> Iterator[tuple[str, object, str]]:
+    content = load_json(path, "captions")
+    if not isinstance(content, dict):
+        raise PipelineError(f'{path}: expected {{"vid1": ["a caption", ...], ...}}')
+    for clip, captions in content.items():
+        if not isinstance(captions, list):
+            raise PipelineError(f"{path}: {clip}: expected a list of captions")
+        for caption in captions:
+            yield clip, caption, f"{path}: {clip}"

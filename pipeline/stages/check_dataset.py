@@ -1,0 +1,101 @@
+"""Count what a data set holds, before any of it is looked at."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifact import read_json, write_json
+
+SPLITS = ("train", "val", "test")
+NUM_SHOWN = 5  # missing videos spelt out in the table
+
+
+def run(out: Path, table: Path, name: str, kind: str, videos: list[Path], captions: Path) -> None:
+    """Write the numbers of videos, captions and splits, and what is missing.
+
+    Args:
+        out: JSON to write: `videos`, `bytes`, `captioned` (videos), `captions`, `captions_per_video`, `uncaptioned`
+            and `missing` (ids), `notes`, and `splits` with `videos`, `annotated` and `captions` of each.
+        table: The same as a text table.
+        name: Name of the data set.
+        kind: Its kind.
+        videos: The video tables of all its shards.
+        captions: Its captions and splits.
+    """
+    found = [video for path in videos for video in read_json(path, ["videos"], "index_videos")["videos"]]
+    index = read_json(captions, ["captions", "splits", "missing", "annotated", "notes"], "index_captions")
+    counted = {"name": name, "kind": kind} | count(found, index)
+    write_json(out, counted)
+    text = describe(counted, out)
+    table.write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+def count(videos: list[dict[str, Any]], index: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a data set.
+
+    Args:
+        videos: Its video table.
+        index: Its captions and splits, as `index_captions` writes them.
+    """
+    captions = index["captions"]
+    num_captions = sum(len(texts) for texts in captions.values())
+    splits = {
+        split: {
+            "videos": len(index["splits"][split]),
+            "annotated": index["annotated"][split],
+            "captions": sum(len(captions[video_id]) for video_id in index["splits"][split]),
+        }
+        for split in SPLITS
+    }
+    return {
+        "videos": len(videos),
+        "bytes": sum(video["size"] for video in videos),
+        "captioned": len(captions),
+        "captions": num_captions,
+        "captions_per_video": round(num_captions / max(1, len(captions)), 2),
+        "splits": splits,
+        "uncaptioned": sorted({video["id"] for video in videos} - captions.keys()),
+        "missing": index["missing"],
+        "notes": index["notes"],
+    }
+
+
+def describe(counted: dict[str, Any], source: Path) -> str:
+    """The numbers as a table of splits, with what the user should know below it.
+
+    Args:
+        counted: As `count` gives them, with name and kind.
+        source: Where they are written in full.
+    """
+    splits = counted["splits"]
+    free = {
+        "videos": counted["captioned"] - sum(split["videos"] for split in splits.values()),
+        "captions": counted["captions"] - sum(split["captions"] for split in splits.values()),
+    }
+    rows = [_row(name, split["videos"], split["captions"], split["annotated"]) for name, split in splits.items()]
+    if free["videos"]:
+        rows.append(_row("no split", free["videos"], free["captions"], None))
+    rows.append(_row("all", counted["captioned"], counted["captions"], None))
+    head = ["", "videos", "captions", "a video", "missing"]
+    widths = [max(10, *(len(row[column]) for row in [head, *rows])) for column in range(len(head))]
+    lines = [f"{counted['name']} ({counted['kind']}): {counted['videos']:,} videos, {counted['bytes'] / 1e6:,.1f} MB"]
+    for row in [head, *rows]:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(["  " + row[0].ljust(widths[0]), *cells]).rstrip())
+    for label, ids in (("captions, but no file", counted["missing"]), ("no captions", counted["uncaptioned"])):
+        if ids:
+            lines.append(f"  {label}: {_some(ids, source)}")
+    lines += [f"  note: {note}" for note in counted["notes"]]
+    return "\n".join([*lines, "", ""])
+
+
+def _row(name: str, videos: int, captions: int, annotated: int | None) -> list[str]:
+    mean = f"{captions / videos:.1f}" if videos else "-"
+    missing = "" if annotated is None else f"{annotated - videos:,} of {annotated:,}" if annotated > videos else "0"
+    return [name, f"{videos:,}", f"{captions:,}", mean, missing]
+
+
+def _some(ids: list[str], source: Path) -> str:
+    names = ", ".join(name if name.isprintable() else ascii(name) for name in ids[:NUM_SHOWN])
+    more = f" and {len(ids) - NUM_SHOWN:,} more ({source} lists them)" if len(ids) > NUM_SHOWN else ""
+    return f"{len(ids):,} video{'s' if len(ids) > 1 else ''}: {names}{more}"

@@ -1,0 +1,131 @@
+"""The reader of MSR-VTT, on generated files in the formats that it is published in."""
+
+import json
+
+import pytest
+
+from pipeline.config import MsrvttSettings
+from pipeline.datasets.annotated import find_clips
+from pipeline.datasets.msrvtt import list_videos, read_annotations
+from pipeline.errors import PipelineError
+
+SIZES = {"train": 6513, "val": 497, "test": 2990}
+IDS = [f"video{number}" for number in range(10_000)]
+
+
+def info(ids, num_captions=2, **more):
+    """Content of videodatainfo_2017.json, its sentences in another order than its videos."""
+    videos = [
+        {"video_id": i, "category": 9, "start time": 1.5, **{key: of[i] for key, of in more.items()}} for i in ids
+    ]
+    sentences = [
+        {"caption": f"caption {number} of {i}", "video_id": i, "sen_id": place * num_captions + number}
+        for place, i in enumerate(ids)
+        for number in range(num_captions)
+    ]
+    return {"info": {"year": "2017"}, "videos": videos, "sentences": sentences[::-1]}
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def settings_of(captions, splits="position"):
+    return MsrvttSettings(kind="msrvtt", shards=4, videos=captions[0] if isinstance(captions, list) else captions,
+                          captions=captions, splits=splits)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """10,000 empty clips, 50 of them in .webm, two in both."""
+    folder = tmp_path_factory.mktemp("msrvtt")
+    for number, name in enumerate(IDS):
+        (folder / f"{name}.{'webm' if number % 200 == 0 else 'mp4'}").touch()
+    (folder / "video1.webm").touch()
+    (folder / "video0.mp4").touch()
+    return folder
+
+
+def test_10000_clips_in_splits_of_6513_497_and_2990(tmp_path, clips):
+    videos = list_videos(clips)
+    assert len(videos) == 10_000
+    paths = {video.id: video.path for video in videos}
+    assert [paths[f"video{number}"] for number in (0, 1, 200)] == ["video0.mp4", "video1.mp4", "video200.webm"]
+    path = write(tmp_path / "videodatainfo_2017.json", info(IDS))
+    found = find_clips(read_annotations(settings_of(path)), paths)
+    assert {split: len(members) for split, members in found.splits.items()} == SIZES
+    assert {"video0", "video6512"} <= set(found.splits["train"])
+    assert {"video6513", "video7009"} <= set(found.splits["val"])
+    assert {"video7010", "video9999"} <= set(found.splits["test"])
+    assert found.captions["video3"] == ["caption 1 of video3", "caption 0 of video3"]  # in the file's order
+    assert (found.missing, found.notes) == ([], [])
+
+
+def test_splits_of_the_file(tmp_path):
+    split = dict(zip(IDS, ["test"] * 2990 + ["validate"] * 497 + ["train"] * 6513, strict=True))
+    path = write(tmp_path / "MSRVTT_data.json", info(IDS, 1, split=split))
+    annotations = read_annotations(settings_of(path, "file"))
+    assert annotations.notes == []
+    assert [annotations.split_of[i] for i in ("video0", "video2990", "video9999")] == ["test", "val", "train"]
+    by_position = read_annotations(settings_of(path))
+    assert [by_position.split_of[i] for i in ("video0", "video6513", "video9999")] == ["train", "val", "test"]
+
+
+def test_nested_captions_whose_order_is_not_that_of_the_ids(tmp_path):
+    paths = []
+    for name, ids in (("train", IDS[:6513][::-1]), ("val", IDS[6513:7010]), ("test", IDS[7010:])):
+        paths.append(write(tmp_path / f"{name}.json", {i: {"0": f"a {i}", "sen 1": "b"} for i in ids}))
+    annotations = read_annotations(settings_of(paths))
+    assert annotations.notes == []
+    assert annotations.captions["video6512"] == ["a video6512", "b"]
+    assert [annotations.split_of[i] for i in ("video0", "video6512", "video6513", "video7010")] == [
+        "train", "train", "val", "test",
+    ]  # fmt: skip
+
+
+def test_ids_of_another_form_count_by_place(tmp_path):
+    ids = [f"clip {number:05d}-\u00fc" for number in range(7011)]
+    annotations = read_annotations(settings_of(write(tmp_path / "c.json", info(ids[::-1], 1))))
+    assert [annotations.split_of[ids[-1 - place]] for place in (0, 6512, 6513, 7009, 7010)] == [
+        "train", "train", "val", "val", "test",
+    ]  # fmt: skip
+    assert annotations.notes == ["train/val/test are annotated for 6513/497/1 clips, published for 6513/497/2990"]
+
+
+@pytest.mark.parametrize(
+    ("content", "splits", "message"),
+    [
+        ({"videos": []}, "position", "there is no `sentences` at its top"),
+        ({"sentences": []}, "position", r"there is no `videos` at its top \(found `sentences`\)"),
+        ([], "position", r"there is no `videos` at its top \(found no object\)"),
+        ({}, "position", r"there is no `videos` at its top \(found nothing\)"),
+        ({"videos": [{"id": 1}], "sentences": []}, "position", r"videos\[0\]: there is no `video_id`"),
+        ({"videos": [{"video_id": "v"}], "sentences": []}, "file", r"videos\[0\]: there is no `split`"),
+        (info(["v"], split={"v": "dev"}), "file", r"videos\[0\]: unknown split 'dev': expected train, validate"),
+        (info(["../v"]), "position", r"videos\[0\]: the id '\.\./v' would leave the data folder"),
+        (
+            {"videos": [], "sentences": [{"video_id": "v", "caption": "c"}]},
+            "position",
+            r"sentences\[0\]: v is not among the `videos`",
+        ),
+        (
+            {"videos": [{"video_id": "v"}], "sentences": [{"video_id": "v", "text": "c"}]},
+            "position",
+            r"sentences\[0\]: there is no `caption`",
+        ),
+        ({"v": ["c"]}, "position", r"v: expected `videos` and `sentences`, or id -> \{sentence: caption\}"),
+        ({"v": {"0": 5}}, "position", "v: 0: the caption of v must be a text, not 5"),
+        ({"v": {"0": "c"}}, "file", r"id -> \{sentence: caption\} names no split: write `splits: position`"),
+    ],
+)
+def test_malformed_annotations_are_named_in_a_line(tmp_path, content, splits, message):
+    path = write(tmp_path / "c.json", content)
+    with pytest.raises(PipelineError, match=rf"c\.json: {message}") as raised:
+        read_annotations(settings_of(path, splits))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(PipelineError, match=r"`captions: .*c\.json`: there is no such file"):
+        read_annotations(settings_of(tmp_path / "c.json"))

@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from pipeline.artifact import write_json
+from pipeline.errors import PipelineError
+from pipeline.stages.check_dataset import run
+
+INDEX = {
+    "captions": {"a": ["one", "two"], "b": ["three"], "c-1": ["four", "five", "six"]},
+    "splits": {"train": ["a", "b"], "val": [], "test": []},
+    "missing": [f"m{number}" for number in range(7)],
+    "annotated": {"train": 1200, "val": 1, "test": 0},
+    "notes": ["with captions, but in no split: c-1"],
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    sizes = {"a": 1_500_000, "b": 1, "c-1": 2, "silent": 3}
+    for shard, ids in enumerate((["a", "silent"], ["b", "c-1"])):
+        videos = [{"id": video_id, "path": video_id, "size": sizes[video_id]} for video_id in ids]
+        write_json(tmp_path / f"{shard}.json", {"root": "data", "videos": videos})
+    write_json(tmp_path / "captions.json", INDEX)
+    return [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "captions.json"
+
+
+def test_counts(tmp_path, written):
+    videos, captions = written
+    run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="msvd", videos=videos, captions=captions)
+    assert json.loads((tmp_path / "o.json").read_text()) == {
+        "name": "mine",
+        "kind": "msvd",
+        "videos": 4,
+        "bytes": 1_500_006,
+        "captioned": 3,
+        "captions": 6,
+        "captions_per_video": 2.0,
+        "splits": {
+            "train": {"videos": 2, "annotated": 1200, "captions": 3},
+            "val": {"videos": 0, "annotated": 1, "captions": 0},
+            "test": {"videos": 0, "annotated": 0, "captions": 0},
+        },
+        "uncaptioned": ["silent"],
+        "missing": INDEX["missing"],
+        "notes": INDEX["notes"],
+    }
+
+
+def test_the_table(tmp_path, written, capsys, monkeypatch):
+    videos, captions = written
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="msvd", videos=videos, captions=captions)
+    text = (tmp_path / "o.txt").read_text()
+    assert text == capsys.readouterr().out
+    assert text.replace(str(tmp_path), ".").splitlines() == [
+        "mine (msvd): 4 videos, 1.5 MB",
+        "                  videos    captions     a video         missing",
+        "  train                2           3         1.5  1,198 of 1,200",
+        "  val                  0           0           -          1 of 1",
+        "  test                 0           0           -               0",
+        "  no split             1           3         3.0",
+        "  all                  3           6         2.0",
+        "  captions, but no file: 7 videos: m0, m1, m2, m3, m4 and 2 more (./o.json lists them)",
+        "  no captions: 1 video: silent",
+        "  note: with captions, but in no split: c-1",
+        "",
+    ]
+
+
+def test_captions_of_an_older_version_are_refused(tmp_path, written):
+    videos, captions = written
+    write_json(captions, {"captions": {}, "splits": {}})
+    with pytest.raises(PipelineError, match="lacks missing, annotated, notes: delete it and run index_captions"):
+        run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="msvd", videos=videos, captions=captions)
