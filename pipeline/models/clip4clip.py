@@ -10,8 +10,7 @@ import hashlib
 import json
 import logging
 import math
-import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ import open_clip
 import torch
 from open_clip.model import CLIP
 from pydantic import BaseModel
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
 from pipeline.weights import save_weights
+from pipeline.weights_loading import differences, match_table, read_state, some
 
 # B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width
 
@@ -35,6 +34,7 @@ VOCABULARY = 49408
 OTHER_HEADS = ("transformerClip.", "frame_position_embeddings.", "lstm_visual.", "cross.", "similarity_dense.")
 # Three integers that OpenAI's release keeps among its parameters.
 OPENAI_SIZES = ("input_resolution", "context_length", "vocab_size")
+EXAMPLE = "CLIP4Clip's pytorch_model.bin"
 
 log = logging.getLogger(__name__)
 
@@ -120,31 +120,36 @@ def tower_sizes(arch: str | Mapping[str, Any]) -> dict[str, Any]:
     return towers
 
 
-def load_clip4clip(path: Path | str, arch: Arch) -> Clip4Clip:
+def load_clip4clip(path: Path | str, arch: Arch, tell: Callable[[str], None] = log.info) -> Clip4Clip:
     """Load a CLIP4Clip `pytorch_model.bin` or a `weights.safetensors` saved by `save_clip4clip`, strictly, in float32.
 
     Args:
         path: the file.
         arch: what the file must be: open_clip name or mapping of sizes.
+        tell: gets the table of what was matched.
 
     Returns:
-        The module in eval mode.
+        The module in eval mode. Its activation is the one that the file names, or else QuickGELU, as in OpenAI's
+        release and in CLIP4Clip whatever open_clip means by the name.
 
     Raises:
         PipelineError: the file cannot be read, or holds another architecture.
     """
     path = Path(path)
-    state, metadata = read_state(path)
-    return _fill(arch, metadata.get("activation", "quick_gelu"), clip_state(state, path), path)
+    state, metadata = read_state(path, EXAMPLE)
+    return _fill(arch, metadata.get("activation", "quick_gelu"), state, path, tell)
 
 
-def load_pretrained(weights: str, arch: Arch, seed: int) -> tuple[Clip4Clip, str]:
+def load_pretrained(
+    weights: str, arch: Arch, seed: int, tell: Callable[[str], None] = log.info
+) -> tuple[Clip4Clip, str]:
     """Return towers with the weights a config names, and where these came from.
 
     Args:
         weights: a file, an open_clip tag such as "openai", or "random".
         arch: open_clip name or mapping of sizes.
         seed: for "random".
+        tell: gets the table of what was matched.
 
     Returns:
         Module in eval mode, and its origin: "random", "file <name> sha256 <digest>" or "open_clip <arch> <tag>".
@@ -160,10 +165,10 @@ def load_pretrained(weights: str, arch: Arch, seed: int) -> tuple[Clip4Clip, str
     if Path(weights).is_file():
         with Path(weights).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return load_clip4clip(weights, arch), f"file {Path(weights).name} sha256 {digest}"
+        return load_clip4clip(weights, arch, tell), f"file {Path(weights).name} sha256 {digest}"
     if Path(weights).suffix or "/" in weights:
         raise PipelineError(f"weights: there is no file {weights}; name a file, an open_clip tag or random")
-    return _load_tag(weights, arch), f"open_clip {arch} {weights}"
+    return _load_tag(weights, arch, tell), f"open_clip {arch} {weights}"
 
 
 def save_clip4clip(module: Clip4Clip, path: Path, origin: str) -> None:
@@ -177,45 +182,28 @@ def clip_metadata(module: Clip4Clip, origin: str) -> dict[str, str]:
     return {"kind": "clip4clip", "arch": arch, "activation": module.activation, "origin": origin}
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a flat state dict of tensors and the metadata of a safetensors file (nothing for a pickle).
+def clip_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Take CLIP's part of a checkpoint, under CLIP's own names.
 
-    Raises:
-        PipelineError: the file is not there, damaged, a TorchScript archive, or holds other things than tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise PipelineError(f"weights: there is no file {path}") from error
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        if "TorchScript" in str(error):
-            raise PipelineError(f"{path} is a TorchScript archive of OpenAI; write weights: openai instead") from error
-        reason = str(error).splitlines()[0]
-        raise PipelineError(f"{path} cannot be read as weights ({reason}); expected a state dict of tensors") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise PipelineError(f"{path} is not a flat state dict of tensors, as CLIP4Clip's pytorch_model.bin is")
-    return state, {}
+    Args:
+        state: tensors as in the file, with `clip.` before CLIP's names (CLIP4Clip) or without (OpenAI, and our own).
+        path: the file, for messages.
 
-
-def clip_state(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Return CLIP's part of a checkpoint under CLIP's own names, in float32.
+    Returns:
+        CLIP's tensors; and the names of the others, with the reason why they are not needed.
 
     Raises:
         PipelineError: the checkpoint has keys that are neither CLIP's nor of a known head of CLIP4Clip.
     """
-    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    if not any(key.startswith("clip.") for key in state):
-        return {key: value for key, value in state.items() if key not in OPENAI_SIZES}
-    others = [key for key in state if not key.startswith("clip.")]
+    prefix = "clip." if any(key.startswith("clip.") for key in state) else ""
+    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    others = [key for key in state if not key.startswith(prefix)]
     foreign = [key for key in others if not key.startswith(OTHER_HEADS)]
     if foreign:
-        raise PipelineError(f"{path} is not a CLIP4Clip checkpoint: unknown keys {_some(foreign)}")
-    if others:
-        log.info("%s: left out %d parameters of another similarity head than mean pooling", path, len(others))
-    return {key.removeprefix("clip."): value for key, value in state.items() if key.startswith("clip.")}
+        raise PipelineError(f"{path} is not a CLIP4Clip checkpoint: unknown keys {some(foreign)}")
+    left_out = dict.fromkeys(others, "for another similarity than mean pooling")
+    left_out |= dict.fromkeys(own.keys() & set(OPENAI_SIZES), "sizes, no parameters")
+    return {key: value for key, value in own.items() if key not in OPENAI_SIZES}, left_out
 
 
 def describe(state: Mapping[str, Tensor]) -> str:
@@ -282,7 +270,7 @@ def _tokenizer() -> Any:
     return open_clip.SimpleTokenizer()
 
 
-def _load_tag(tag: str, arch: Arch) -> Clip4Clip:
+def _load_tag(tag: str, arch: Arch, tell: Callable[[str], None]) -> Clip4Clip:
     if not isinstance(arch, str):
         raise PipelineError(f"weights: {tag} is read as an open_clip tag, and a tag needs arch to be an open_clip name")
     source = open_clip.get_pretrained_cfg(arch, tag)
@@ -300,24 +288,27 @@ def _load_tag(tag: str, arch: Arch) -> Clip4Clip:
             "and name the file, or write random"
         ) from error
     quick = source.get("quick_gelu", False) or arch.endswith("-quickgelu")
-    return _fill(arch, "quick_gelu" if quick else "gelu", clip_state(read_state(path)[0], path), path)
+    return _fill(arch, "quick_gelu" if quick else "gelu", read_state(path, EXAMPLE)[0], path, tell)
 
 
-def _fill(arch: Arch, activation: str, state: dict[str, Tensor], path: Path) -> Clip4Clip:
-    """Build the towers without memory and give them the state's tensors, or say how the two differ."""
+def _fill(
+    arch: Arch, activation: str, state: Mapping[str, Tensor], path: Path, tell: Callable[[str], None]
+) -> Clip4Clip:
+    """Build the towers without memory and give them the file's tensors, or say how the two differ."""
+    own, left_out = clip_state(state, path)
     with torch.device("meta"):
         module = Clip4Clip(arch, activation)
     expected = module.state_dict()
-    missing, foreign = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-    other = [key for key in expected if key in state and state[key].shape != expected[key].shape]
-    if missing or foreign or other:
-        shapes = [f"{key} is {list(state[key].shape)}, not {list(expected[key].shape)}" for key in other]
-        lists = {"shapes": shapes, "missing": missing, "unknown": foreign}
-        details = "; ".join(f"{what}: {_some(keys)}" for what, keys in lists.items() if keys)
+    found = differences(own, expected)
+    if found:
         raise PipelineError(
-            f"{path} holds another architecture. Found {describe(state)}. Expected {describe(expected)}. {details}"
+            f"{path} holds another architecture. Found {describe(own)}. Expected {describe(expected)}. "
+            f"{'; '.join(found)}"
         )
-    module.load_state_dict(state, strict=True, assign=True)
+    table = match_table(own, expected, depth=2, left_out=left_out)
+    tell(f"{path}: CLIP with {activation}; {describe(own)}\n{table}")
+    single = {key: value.float() if value.is_floating_point() else value for key, value in own.items()}
+    module.load_state_dict(single, strict=True, assign=True)
     module.attn_mask = torch.full((module.context_length, module.context_length), -math.inf).triu(1)
     module.eval()
     return module
@@ -325,8 +316,3 @@ def _fill(arch: Arch, activation: str, state: dict[str, Tensor], path: Path) -> 
 
 def _num_layers(state: Mapping[str, Tensor], prefix: str) -> int:
     return len({key.split(".resblocks.")[1].split(".")[0] for key in state if key.startswith(f"{prefix}.resblocks.")})
-
-
-def _some(names: Sequence[str], limit: int = 3) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

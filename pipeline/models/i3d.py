@@ -8,20 +8,23 @@ Shape suffixes: B window, C channel, T time, H height, W width, K class.
 """
 
 import copy
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.errors import PipelineError
+from pipeline.weights_loading import differences, match_table, read_state
 
 FEATURE_DIM = 1024
 MIN_FRAMES = 9  # fewer leave one time step after the strides, and the average pool needs two
+
+log = logging.getLogger(__name__)
 
 Triple = tuple[int, int, int]
 
@@ -185,11 +188,12 @@ class InceptionI3d(nn.Module):
         return model
 
 
-def load_i3d(path: Path) -> InceptionI3d:
+def load_i3d(path: Path, tell: Callable[[str], None] = log.info) -> InceptionI3d:
     """Load a pytorch-i3d checkpoint or a `weights.safetensors`, strictly, in float32.
 
     Args:
         path: A state dict of an RGB network with any number of classes.
+        tell: Gets the table of what was matched.
 
     Returns:
         The network in eval mode.
@@ -197,50 +201,18 @@ def load_i3d(path: Path) -> InceptionI3d:
     Raises:
         PipelineError: the file cannot be read, or holds another architecture.
     """
-    state = _read_state(path)
+    state, _ = read_state(path, "a pytorch-i3d rgb_imagenet.pt")
     classifier = state.get("logits.conv3d.bias")
     model = InceptionI3d(num_classes=400 if classifier is None else classifier.numel())
-    differences = _differences(state, model.state_dict())
-    if differences:
+    found = differences(state, model.state_dict())
+    if found:
         raise PipelineError(
             f"{path} holds another architecture than the RGB Inception I3D of pytorch-i3d (rgb_imagenet.pt): "
-            f"{'; '.join(differences)}; write the path of such a file, or `weights: random`"
+            f"{'; '.join(found)}; write the path of such a file, or `weights: random`"
         )
+    tell(f"{path}: Inception I3D\n{match_table(state, model.state_dict(), depth=1, left_out={})}")
     model.load_state_dict(state, strict=True)
     return model.eval()
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise PipelineError(f"weights: there is no file {path}; name a pytorch-i3d rgb_imagenet.pt, or write random")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no pickle make torch raise KeyError, struct.error and many others
-        reason = str(error).partition("\n")[0]
-        raise PipelineError(f"{path} cannot be read as weights ({reason}); expected a state dict of tensors") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise PipelineError(f"{path} is not a flat state dict of tensors, as pytorch-i3d's rgb_imagenet.pt is")
-    return state
-
-
-def _differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What keeps a state dict from loading, in words. Files of PyTorch before 0.4.1 count no batches: that is fine."""
-    required = {key for key in expected if not key.endswith(".num_batches_tracked")}
-    missing = sorted(required - state.keys())
-    unknown = sorted(state.keys() - expected.keys())
-    shapes = [
-        f"{key} is {list(state[key].shape)}, not {list(tensor.shape)}"
-        for key, tensor in expected.items()
-        if key in state and state[key].shape != tensor.shape
-    ]
-    lists = {"missing": missing, "unknown": unknown, "shapes": shapes}
-    return [f"{what}: {', '.join(keys[:3])}{_and_more(keys)}" for what, keys in lists.items() if keys]
-
-
-def _and_more(keys: Sequence[str]) -> str:
-    return f" and {len(keys) - 3} more" if len(keys) > 3 else ""
 
 
 def randomise(model: InceptionI3d, seed: int) -> None:

@@ -39,6 +39,7 @@ from pipeline.training.retrieval import (
     video_of_frames,
     whole_frames,
 )
+from pipeline.weights_cache import locate_weights
 
 # B videos of a batch, T frames of a batch, Q captions, L tokens, D embedding
 
@@ -119,7 +120,7 @@ def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tu
     Raises:
         PipelineError: The weights cannot be used, or the text tower cannot take CLIP's tokens.
     """
-    module, origin = load_pretrained(settings.weights, settings.arch, settings.seed)
+    module, origin = load_pretrained(locate_weights(settings.weights), settings.arch, settings.seed, tell=say)
     if module.vocab_size < VOCABULARY or module.context_length < tuning.max_words:
         raise PipelineError(
             f"arch: the text tower takes {module.context_length} tokens of {module.vocab_size}; `max_words` "
@@ -205,7 +206,7 @@ def train(
         record: dict[str, Any] = {"epoch": epoch + 1, "loss": round(loss, 6)}
         if val_split.ids:
             record["val"] = evaluate(module, val_split, dtype)
-        print(progress_line(record, tuning.epochs), file=sys.stderr)
+        say(progress_line(record, tuning.epochs))
         score = sum_of_recalls(record["val"]) if val_split.ids else float(epoch)
         if score > best_score:
             best_score, kept, state = score, epoch + 1, copy.deepcopy(module.state_dict())
@@ -223,9 +224,14 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.float32 if precision == "auto" and device.type == "cpu" else gpus.dtype(precision, device)
 
 
+def say(text: str) -> None:
+    """Print to the job's log."""
+    print(f"finetune_clip4clip: {text}", file=sys.stderr)
+
+
 def progress_line(record: dict[str, Any], num_epochs: int) -> str:
     """Loss and recalls at 1 and 10 of an epoch, in words."""
-    line = f"finetune_clip4clip: epoch {record['epoch']} of {num_epochs}, loss {record['loss']:.3f}"
+    line = f"epoch {record['epoch']} of {num_epochs}, loss {record['loss']:.3f}"
     for direction, scores in record.get("val", {}).items():
         line += f", {direction} R@1 {scores['R@1']:.3f} R@10 {scores['R@10']:.3f} rank {scores['median_rank']:g}"
     return line

@@ -1,13 +1,14 @@
-"""Encoder weights as one safetensors file: taken from a file or an open_clip tag, or random.
+"""Encoder weights as one safetensors file: taken from a file, a URL or an open_clip tag, or random.
 
-Loading is strict: a file of another architecture is refused, never filled up. Random I3D weights are Kaiming-normal
-(He et al., ICCV 2015) with BatchNorm statistics measured on clips of the training split; without them the features are
-about 1e-6.
+Loading is strict: a file of another architecture is refused, never filled up; the log says what was matched. Random
+I3D weights are Kaiming-normal (He et al., ICCV 2015) with BatchNorm statistics measured on clips of the training split;
+without them the features are about 1e-6.
 """
 
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.artifact import read_json
-from pipeline.config import Clip4ClipSettings, EncoderSettings, I3dSettings
+from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
 from pipeline.weights import save_weights
-from pipeline.windows import WindowRequest, Windows, paths_of, read_ahead
+from pipeline.weights_cache import locate_weights
+from pipeline.windows import WindowRequest, Windows, paths_of, read_ahead, read_windows
 
 CALIBRATION_WINDOW = 16  # frames, as published
 CALIBRATION_BATCH = 16  # windows whose statistics are taken together
@@ -33,37 +35,62 @@ def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list
 
     Args:
         out: weights.safetensors.
-        settings: The encoder, I3D or CLIP4Clip.
+        settings: The encoder: I3D, CLIP4Clip or a detector.
         videos: Video tables of the data set that random I3D weights are calibrated on; none otherwise.
         captions: captions.json of that data set, whose training split is used; none otherwise.
     """
-    model: nn.Module
+    weights = locate_weights(settings.weights)
     if isinstance(settings, Clip4ClipSettings):
-        from pipeline.models.clip4clip import clip_metadata, load_pretrained  # slow to import: open_clip
-
-        model, origin = load_pretrained(settings.weights, settings.arch, settings.seed)
-        metadata = clip_metadata(model, origin)
+        model, metadata = _import_clip(weights, settings)
+    elif isinstance(settings, DetectorSettings):
+        model, metadata = _import_detector(weights, settings)
     else:
-        model, origin = _import_i3d(settings, videos, captions)
-        arch = json.dumps({"num_classes": model.logits.conv3d.out_channels}, sort_keys=True)
-        metadata = {"kind": "i3d", "arch": arch, "origin": origin}
+        model, metadata = _import_i3d(weights, settings, videos, captions)
     save_weights(model.state_dict(), out, metadata)
-    log.info("weights of %s: %s", settings.kind, origin)
+    say(f"weights of {settings.kind}: {metadata['origin']}")
 
 
-def _import_i3d(settings: I3dSettings, videos: list[Path], captions: list[Path]) -> tuple[InceptionI3d, str]:
-    if settings.weights != "random":
-        path = Path(settings.weights)
-        model = load_i3d(path)
+def say(text: str) -> None:
+    """Print to the job's log."""
+    print(f"import_weights: {text}", file=sys.stderr)
+
+
+def _import_clip(weights: str, settings: Clip4ClipSettings) -> tuple[nn.Module, dict[str, str]]:
+    from pipeline.models.clip4clip import clip_metadata, load_pretrained  # slow to import: open_clip
+
+    model, origin = load_pretrained(weights, settings.arch, settings.seed, tell=say)
+    return model, clip_metadata(model, origin)
+
+
+def _import_detector(weights: str, settings: DetectorSettings) -> tuple[nn.Module, dict[str, str]]:
+    from pipeline.models.detector import detector_metadata, load_pretrained  # slow to import: torchvision
+
+    model, categories, origin = load_pretrained(weights, settings.arch, settings.size, settings.seed, tell=say)
+    return model, detector_metadata(model, settings.arch, settings.size, categories, origin)
+
+
+def _import_i3d(
+    weights: str, settings: I3dSettings, videos: list[Path], captions: list[Path]
+) -> tuple[nn.Module, dict[str, str]]:
+    if weights == "random":
+        model, origin = _random_i3d(settings, videos, captions), "random"
+    else:
+        path = Path(weights)
+        model = load_i3d(path, tell=say)
         with path.open("rb") as file:
-            return model, f"file {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+            origin = f"file {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    arch = json.dumps({"num_classes": model.logits.conv3d.out_channels}, sort_keys=True)
+    return model, {"kind": "i3d", "arch": arch, "origin": origin}
+
+
+def _random_i3d(settings: I3dSettings, videos: list[Path], captions: list[Path]) -> InceptionI3d:
     log.warning("weights: random: the I3D encoder is UNTRAINED (seed %d)", settings.seed)
     windows = calibration_windows(settings, videos, captions)
     torch.set_num_threads(1)  # sums in parallel depend on the machine, and the file must not
     model = InceptionI3d()
     randomise(model, settings.seed)
     calibrate(model, normalise(windows), CALIBRATION_BATCH)
-    return model, "random"
+    return model
 
 
 def calibration_windows(settings: I3dSettings, videos: list[Path], captions: list[Path]) -> Tensor:
@@ -87,7 +114,7 @@ def calibration_windows(settings: I3dSettings, videos: list[Path], captions: lis
     windows: list[Windows] = []
     candidates = shuffle([video_id for video_id in train if video_id in paths], settings.seed)
     requests = [WindowRequest(paths[key], None, None, CALIBRATION_WINDOW, settings.size) for key in candidates]
-    for video_id, outcome in zip(candidates, read_ahead(requests, num_workers=1), strict=True):
+    for video_id, outcome in zip(candidates, read_ahead(requests, 1, read_windows), strict=True):
         if isinstance(outcome, VideoError):
             log.warning("not calibrated on %s: %s", video_id, outcome)
             continue

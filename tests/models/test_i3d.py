@@ -148,12 +148,23 @@ def test_equals_the_published_forward(published, size):
 
 
 @torch.no_grad()
-def test_at_224_pixels_the_pool_is_the_published_one(published):
-    x = clip(1, 3, 9, 224, 224)
+def test_a_checkpoint_gives_the_published_features_at_224_pixels(published, tmp_path):
+    """One window as published, sixteen frames, through the file; and the (2, 7, 7) pool."""
+    torch.set_num_threads(1)
+    torch.save(published, tmp_path / "rgb_imagenet.pt")
+    x = clip(1, 3, 16, 224, 224)
     expected = F.avg_pool3d(published_forward(published, x), (2, 7, 7), stride=1)
-    features = load(published).folded().extract_features(x)
-    assert features.shape == (1, 1024, 1, 1, 1)
-    assert (features - expected).abs().max() < 1e-5 * expected.max()
+    assert expected.shape == (1, 1024, 1, 1, 1)
+    assert 0.1 < expected.std() < 10
+    told = []
+    model = load_i3d(tmp_path / "rgb_imagenet.pt", tell=told.append)
+    for network in (model, model.folded()):
+        assert (network.extract_features(x) - expected).abs().max() < 1e-5 * expected.max()
+    table = [line.split() for line in told[0].splitlines()]
+    assert table[1] == ["Conv3d_1a_7x7", "5", "tensors", "66,112", "numbers"]
+    assert [row[0] for row in table[4:13]] == [f"Mixed_{line.split()[0]}" for line in MIXED.split("\n")[1:-1]]
+    assert table[-2][:4] == ["in", "all", "287", "tensors"]  # five of each of 57 units, and the classifier's two
+    assert " ".join(table[-1]) == "not in the file: 57 counts of batches, which nothing uses"
 
 
 @torch.no_grad()

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -8,11 +9,11 @@ import torch
 from safetensors import safe_open
 
 from pipeline.artifact import create, write_json
-from pipeline.config import Clip4ClipSettings
+from pipeline.config import Clip4ClipSettings, WeightsUrl
 from pipeline.errors import PipelineError
-from pipeline.models.clip4clip import load_clip4clip, load_pretrained, tokenize
+from pipeline.models.clip4clip import load_clip4clip, load_pretrained, save_clip4clip, tokenize
 from pipeline.schemas import FRAMES
-from pipeline.stages.finetune_clip4clip import check_train_ids, index_tokens, run, training_dtype
+from pipeline.stages.finetune_clip4clip import check_train_ids, index_tokens, run, starting_towers, training_dtype
 from pipeline.training import retrieval
 from pipeline.training.retrieval import (
     epoch_batches,
@@ -25,6 +26,7 @@ from pipeline.training.retrieval import (
     symmetric_loss,
     whole_frames,
 )
+from pipeline.weights_cache import cached_path
 
 ARCH = {
     "embed_dim": 16,
@@ -123,6 +125,29 @@ def test_what_is_saved_can_be_loaded_and_says_where_it_is_from(tmp_path: Path) -
     assert set(changed.nonzero().flatten().tolist()) <= set(tokenize(captions, 8).flatten().tolist())
     assert changed.sum() >= 5
     assert not torch.equal(module.visual.conv1.weight, start.visual.conv1.weight)
+
+
+def test_it_starts_from_weights_by_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is in the cache; another digest is another file, which nobody serves here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    towers, _ = load_pretrained("random", ARCH, 9)
+    save_clip4clip(towers, tmp_path / "towers.safetensors", "random")
+    content = (tmp_path / "towers.safetensors").read_bytes()
+    source = WeightsUrl(url="http://127.0.0.1:1/towers.safetensors", sha256=hashlib.sha256(content).hexdigest())
+    cached_path(source).parent.mkdir(parents=True)
+    cached_path(source).write_bytes(content)
+    encoder = settings().model_copy(update={"weights": source})
+    assert encoder.finetune is not None
+    module, origin = starting_towers(encoder, encoder.finetune)
+    assert torch.equal(module.visual.conv1.weight, towers.visual.conv1.weight)
+    assert origin == f"file towers.safetensors sha256 {source.sha256}"
+    assert "finetune_clip4clip: weights/" in capsys.readouterr().err
+    other = encoder.model_copy(update={"weights": source.model_copy(update={"sha256": "0" * 64})})
+    with pytest.raises(PipelineError, match="cannot be fetched"):
+        starting_towers(other, encoder.finetune)
 
 
 def test_equal_seeds_give_equal_files(tmp_path: Path) -> None:

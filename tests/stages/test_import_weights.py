@@ -1,5 +1,6 @@
-"""Weights from files and by chance, and what is said when they do not fit."""
+"""Weights from files, by URL and by chance, and what is said when they do not fit."""
 
+import hashlib
 import json
 
 import pytest
@@ -9,11 +10,13 @@ from safetensors.torch import load_file
 
 from pipeline.__main__ import main
 from pipeline.artifact import write_json
-from pipeline.config import Clip4ClipSettings, ClipArch, I3dSettings, TextArch, VisionArch
+from pipeline.config import Clip4ClipSettings, ClipArch, DetectorSettings, I3dSettings, TextArch, VisionArch, WeightsUrl
 from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import load_clip4clip
+from pipeline.models.detector import build_detector, load_detector
 from pipeline.models.i3d import InceptionI3d, load_i3d, randomise
 from pipeline.stages.import_weights import run, shuffle
+from pipeline.weights_cache import cached_path
 
 RANDOM = I3dSettings(
     kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=2, size=32, precision="fp32"
@@ -41,7 +44,7 @@ def metadata(path):
         return file.metadata()
 
 
-def test_a_file_becomes_safetensors(tmp_path):
+def test_a_file_becomes_safetensors(tmp_path, capsys):
     model = InceptionI3d()
     randomise(model, seed=5)
     torch.save(model.state_dict(), tmp_path / "rgb_imagenet.pt")
@@ -55,6 +58,38 @@ def test_a_file_becomes_safetensors(tmp_path):
     saved, state = load_file(out), model.state_dict()
     assert saved.keys() == state.keys()
     assert all(torch.equal(saved[key], state[key]) for key in state)
+    told = capsys.readouterr().err
+    assert "rgb_imagenet.pt: Inception I3D\n  Conv3d_1a_7x7 " in told
+    assert f"import_weights: weights of i3d: {said['origin']}" in told
+
+
+def test_a_url_gives_the_same_bytes_as_its_file(tmp_path, monkeypatch):
+    """The file is in the cache already; the settings name it with its digest."""
+    monkeypatch.chdir(tmp_path)
+    model = InceptionI3d()
+    randomise(model, seed=5)
+    torch.save(model.state_dict(), "rgb_imagenet.pt")
+    content = (tmp_path / "rgb_imagenet.pt").read_bytes()
+    source = WeightsUrl(url="http://127.0.0.1:1/rgb_imagenet.pt", sha256=hashlib.sha256(content).hexdigest())
+    cached_path(source).parent.mkdir(parents=True)
+    cached_path(source).write_bytes(content)
+    for name, weights in (("file", "rgb_imagenet.pt"), ("url", source)):
+        settings = RANDOM.model_copy(update={"weights": weights, "calibrate_on": None})
+        run(tmp_path / name, settings, videos=[], captions=[])
+    assert metadata(tmp_path / "url")["origin"] == f"file rgb_imagenet.pt sha256 {source.sha256}"
+    assert (tmp_path / "url").read_bytes() == (tmp_path / "file").read_bytes()
+
+
+def test_a_url_without_network_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    entry = RANDOM.model_dump(mode="json") | {"weights": {"url": "http://127.0.0.1:1/i3d.pt", "sha256": "0" * 64}}
+    arguments = ["import_weights", "--out", "w", "--settings", json.dumps(entry), "--videos", "--captions"]
+    assert main(arguments) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: import_weights: weights: http://127.0.0.1:1/i3d.pt cannot be fetched (")
+    assert f"put the file at weights/{'0' * 16}/i3d.pt, or name a file of this machine" in last
+    assert not (tmp_path / "w").exists()
 
 
 @pytest.mark.slow
@@ -116,6 +151,37 @@ def test_clip4clip_is_imported_too(tmp_path):
     said = metadata(tmp_path / "w.safetensors")
     assert (said["kind"], said["origin"]) == ("clip4clip", "random")
     assert load_clip4clip(tmp_path / "w.safetensors", arch).encode_image(torch.zeros(1, 3, 16, 16)).shape == (1, 16)
+
+
+def test_a_detector_is_imported_too(tmp_path, capsys, caplog):
+    settings = DetectorSettings(
+        kind="detector",
+        weights="random",
+        seed=1,
+        arch="fasterrcnn_resnet18_fpn",
+        size=64,
+        finetune=None,
+        precision="fp32",
+    )
+    run(tmp_path / "random.safetensors", settings, videos=[], captions=[])
+    assert "UNTRAINED (seed 1)" in caplog.text
+    assert metadata(tmp_path / "random.safetensors")["origin"] == "random"
+
+    # five classes in a file as torchvision's are
+    state = build_detector(settings.arch, 5, settings.size).state_dict()
+    torch.save(state, tmp_path / "five.pth")
+    named = settings.model_copy(update={"weights": str(tmp_path / "five.pth")})
+    run(tmp_path / "five.safetensors", named, videos=[], captions=[])
+    said = metadata(tmp_path / "five.safetensors")
+    assert (said["kind"], said["arch"]) == ("detector", settings.arch)
+    assert said["origin"].startswith("file five.pth sha256 ")
+    model, categories = load_detector(tmp_path / "five.safetensors", settings.arch, settings.size)
+    assert len(categories) == 5
+    loaded = model.state_dict()
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
+    told = capsys.readouterr().err
+    assert "five.pth: fasterrcnn_resnet18_fpn of 5 classes with the background\n  backbone.body " in told
+    assert f"weights of detector: {said['origin']}" in told
 
 
 def test_a_wrong_file_is_one_line_and_exit_code_2(tmp_path, capsys):
