@@ -18,6 +18,7 @@ import zarr
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from pipeline.artifact_chunks import ChunkReader
 from pipeline.artifact_writer import Writer, short_digest
 from pipeline.code_digest import digest as code_digest
 from pipeline.errors import PipelineError
@@ -106,7 +107,7 @@ class Artifact:
         self._arrays: dict[str, zarr.Array[Any]] = dict(root.arrays())
         self._numbers = {video_id: number for number, video_id in enumerate(self.ids)}
         self._ptrs: dict[str, NDArray[np.int64]] = {}
-        self._blocks: dict[str, tuple[int, NDArray[Any]]] = {}  # of each array, the rows decoded last and their start
+        self._chunks = {name: ChunkReader(store / name, array) for name, array in self._arrays.items()}
 
     def ptr(self, dim: str) -> NDArray[np.int64]:
         """Bounds of the videos along a leading dimension, `[len(ids) + 1]`."""
@@ -114,9 +115,17 @@ class Artifact:
             self._ptrs[dim] = self.array(f"{dim}_ptr")
         return self._ptrs[dim]
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array over all videos."""
+        return tuple(self._arrays[name].shape)
+
+    def num_bytes(self, name: str) -> int:
+        """What an array takes in memory, in its stored type."""
+        return int(self._arrays[name].nbytes)
+
     def array(self, name: str) -> NDArray[Any]:
         """A whole array, all videos one after another."""
-        return self._read(name, slice(None))
+        return self._rows(name, 0, self.shape(name)[0])
 
     def video(self, video_id: str, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """The rows of one video, of all arrays or of those named."""
@@ -125,26 +134,15 @@ class Artifact:
         for name in names if names is not None else self.schema.arrays:
             dim = self.schema.arrays[name].dims[0]
             bounds = (row, row + 1) if dim == "video" else (int(self.ptr(dim)[row]), int(self.ptr(dim)[row + 1]))
-            rows[name] = self._rows_of(name, *bounds)
+            rows[name] = self._rows(name, *bounds)
         return rows
 
-    def _rows_of(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Some rows. Zarr decodes whole chunks; they are kept, because the next video's rows follow."""
-        first, block = self._blocks.get(name, (0, None))
-        if block is None or start < first or stop > first + len(block):
-            step = self._arrays[name].chunks[0]
-            first = start // step * step
-            block = self._read(name, slice(first, -(-stop // step) * step))
-            self._blocks[name] = (first, block)
-        return block[start - first : stop - first].copy()
-
-    def _read(self, name: str, rows: slice) -> NDArray[Any]:
+    def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         try:
-            return np.asarray(self._arrays[name][rows])
-        except (ValueError, RuntimeError, OSError) as error:  # what Zarr raises on a bad checksum or a short shard
-            raise ArtifactError(
-                f"{self.store}: array `{name}` is damaged ({error}): {_run_again(self.store, self.schema)}"
-            ) from error
+            return self._chunks[name].rows(start, stop)
+        except (ValueError, OSError) as error:  # a wrong checksum or a short shard
+            again = _run_again(self.store, self.schema)
+            raise ArtifactError(f"{self.store}: array `{name}` is damaged ({error}): {again}") from error
 
 
 def _run_again(store: Path, schema: Schema) -> str:

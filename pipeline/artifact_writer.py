@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TextIO
@@ -23,8 +24,8 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from pipeline.schemas import ArraySpec, Schema
 
-CHUNK_BYTES = 2**20
-SHARD_CHUNKS = 64
+CHUNK_BYTES = 2**18  # about a video: training reads them at random, and a chunk is decoded whole
+SHARD_CHUNKS = 256  # 64 MB a file
 
 
 class Writer:
@@ -162,7 +163,7 @@ class Writer:
         shutil.rmtree(self.partial)
 
     def _write_store(self, folder: Path) -> None:
-        arrays = {name: self._committed(name, spec) for name, spec in self.schema.arrays.items()}
+        arrays: dict[str, Rows] = {name: self._committed(name, spec) for name, spec in self.schema.arrays.items()}
         dims = {name: spec.dims for name, spec in self.schema.arrays.items()}
         for dim in self.schema.ragged():
             lengths = [rows[dim] for rows in self.rows]
@@ -179,12 +180,39 @@ class Writer:
             _write_array(root, name, array, dims[name])
         root.create_group("provenance", attributes=self.provenance)
 
-    def _committed(self, name: str, spec: ArraySpec) -> NDArray[Any]:
+    def _committed(self, name: str, spec: ArraySpec) -> "CommittedRows":
         shape = (self._num_rows(spec), *self.tails.get(name, [0] * (len(spec.dims) - 1)))
-        dtype = np.dtype(spec.dtype).newbyteorder("<")
-        if 0 in shape:
-            return np.zeros(shape, dtype)
-        return np.memmap(self.partial / f"{name}.rows", dtype, "r", shape=shape)
+        return CommittedRows(self.partial / f"{name}.rows", np.dtype(spec.dtype).newbyteorder("<"), shape)
+
+
+@dataclass(frozen=True)
+class CommittedRows:
+    """An array in a file of raw rows, read a slice at a time: a memory map would count towards a job's memory.
+
+    Attributes:
+        path: The file.
+        dtype: Type of the numbers.
+        shape: Of the whole array.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole array."""
+        return int(self.dtype.itemsize * np.prod(self.shape, dtype=int))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        start, stop, _ = rows.indices(len(self))
+        row_items = int(np.prod(self.shape[1:], dtype=int))
+        offset = start * row_items * self.dtype.itemsize
+        items = np.fromfile(self.path, self.dtype, (stop - start) * row_items, offset=offset)
+        return items.reshape(stop - start, *self.shape[1:])
 
 
 def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDArray[Any]:
@@ -205,7 +233,10 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     return np.ascontiguousarray(array.astype(dtype))
 
 
-def _data_digest(arrays: Mapping[str, NDArray[Any]], content: Mapping[str, Any]) -> str:
+Rows = NDArray[Any] | CommittedRows
+
+
+def _data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
     """Digest of ids and arrays, a few rows at a time so that large arrays need no memory."""
     state = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):
@@ -216,17 +247,17 @@ def _data_digest(arrays: Mapping[str, NDArray[Any]], content: Mapping[str, Any])
     return short_digest(state)
 
 
-def _chunk_rows(array: NDArray[Any]) -> int:
+def _chunk_rows(array: Rows) -> int:
     row_bytes = max(1, array.nbytes // max(1, len(array)))
     return max(1, min(len(array), CHUNK_BYTES // row_bytes))
 
 
-def _blocks(array: NDArray[Any]) -> Iterable[slice]:
+def _blocks(array: Rows) -> Iterable[slice]:
     step = _chunk_rows(array) * SHARD_CHUNKS
     return (slice(start, min(start + step, len(array))) for start in range(0, len(array), step))
 
 
-def _write_array(root: zarr.Group, name: str, array: NDArray[Any], dims: tuple[str, ...]) -> None:
+def _write_array(root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...]) -> None:
     rows = _chunk_rows(array)
     tail = tuple(max(1, size) for size in array.shape[1:])
     num_chunks = max(1, min(SHARD_CHUNKS, -(-len(array) // rows)))

@@ -21,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ FRAMES_AT_ONCE = 16  # full-size frames in memory; a 4K frame is 25 MB
 RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
 
 Windows = NDArray[np.uint8]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,28 @@ class WindowRequest:
         num_frames: Frames the file had when its frames were sampled; None if nobody looked.
         starts: First frame of each window; None for the one window around the video's middle.
         length: Frames of a window.
-        size: Side in pixels of the square that is cut out.
+        size: Side in pixels of the square that is cut out of each frame; or height and width that it is scaled to,
+            all of it.
     """
 
     path: Path
     num_frames: int | None
     starts: tuple[int, ...] | None
     length: int
-    size: int
+    size: int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class WindowFrames:
+    """The frames of the windows of a video, each once.
+
+    Attributes:
+        frames: u1 [number of frames, H, W, 3].
+        rows_WT: For each frame of each window, its row of `frames`.
+    """
+
+    frames: Windows
+    rows_WT: NDArray[np.intp]
 
 
 def window_starts(numbers: NDArray[Any], num_frames: int, length: int) -> NDArray[np.int32]:
@@ -88,11 +103,31 @@ def fit_square(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(picture.crop((left, top, left + size, top + size)))
 
 
+def scale(frame_HWC: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scale a whole frame, [*size_hw, 3]; one of that size stays as it is."""
+    if frame_HWC.shape[:2] == size_hw:
+        return frame_HWC
+    return np.asarray(Image.fromarray(frame_HWC).resize(size_hw[::-1], Image.Resampling.BILINEAR))
+
+
 def read_windows(request: WindowRequest) -> Windows:
     """Decode the windows of a video; frames that windows share are decoded once.
 
     Returns:
-        u1 [W, length, size, size, 3], in the order of `request.starts`.
+        u1 [W, length, H, W, 3], in the order of `request.starts`.
+
+    Raises:
+        VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
+    """
+    found = read_window_frames(request)
+    return found.frames[found.rows_WT]
+
+
+def read_window_frames(request: WindowRequest) -> WindowFrames:
+    """Decode the frames of the windows of a video, each once.
+
+    Returns:
+        The frames in their order in the video, the windows in the order of `request.starts`.
 
     Raises:
         VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
@@ -108,30 +143,33 @@ def read_windows(request: WindowRequest) -> Windows:
         starts = tuple(window_starts(np.array([num_frames // 2]), num_frames, request.length).tolist())
     numbers_WT = np.stack([window_frames(start, num_frames, request.length) for start in starts])
     wanted, rows_WT = np.unique(numbers_WT, return_inverse=True)
-    frames = np.empty((len(wanted), request.size, request.size, 3), dtype=np.uint8)
+    size = request.size
+    height, width = (size, size) if isinstance(size, int) else size
+    frames = np.empty((len(wanted), height, width, 3), dtype=np.uint8)
     for first in range(0, len(wanted), FRAMES_AT_ONCE):
         some = slice(first, first + FRAMES_AT_ONCE)
-        frames[some] = [fit_square(frame_HWC, request.size) for frame_HWC in read_frames(reader, wanted[some])]
-    return frames[rows_WT.reshape(numbers_WT.shape)]
+        frames[some] = [
+            fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
+            for frame_HWC in read_frames(reader, wanted[some])
+        ]
+    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape))
 
 
 def read_ahead(
-    requests: Sequence[WindowRequest],
-    num_workers: int,
-    read: Callable[[WindowRequest], Windows] = read_windows,
-) -> Iterator[Windows | VideoError]:
+    requests: Sequence[WindowRequest], num_workers: int, read: Callable[[WindowRequest], Found]
+) -> Iterator[Found | VideoError]:
     """Decode videos in worker processes, a few ahead of the reader.
 
     Args:
         requests: One a video.
         num_workers: Decoding processes, at least 1.
-        read: What a process does with a request.
+        read: What a process does with a request: `read_windows` or `read_window_frames`.
 
     Yields:
-        For each request, in order, its windows or why they cannot be had. A decoder that takes its process down
+        For each request, in order, what was read or why it cannot be had. A decoder that takes its process down
         costs that video alone.
     """
-    waiting: deque[tuple[WindowRequest, Future[Windows]]] = deque()
+    waiting: deque[tuple[WindowRequest, Future[Found]]] = deque()
     todo = iter(requests)
     pool = _start_pool(num_workers)
     try:
@@ -155,14 +193,14 @@ def read_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _outcome(future: Future[Windows]) -> Windows | VideoError:
+def _outcome(future: Future[Found]) -> Found | VideoError:
     try:
         return future.result()
     except VideoError as error:
         return error
 
 
-def _alone(pool: Executor, read: Callable[[WindowRequest], Windows], request: WindowRequest) -> Windows | VideoError:
+def _alone(pool: Executor, read: Callable[[WindowRequest], Found], request: WindowRequest) -> Found | VideoError:
     try:
         return _outcome(pool.submit(read, request))
     except BrokenProcessPool:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.artifact import ArtifactError, create, file_digest, read, read_json, write_json
+from pipeline.artifact_chunks import ChunkReader
 from pipeline.schemas import ArraySpec, Schema
 
 SCORES = Schema(
@@ -173,7 +174,38 @@ def test_large_arrays_span_chunks_and_shards(tmp_path, monkeypatch):
     store = read(tmp_path / "a.zarr", SCORES)
     assert len(list((tmp_path / "a.zarr/x/c").iterdir())) == 5
     assert np.array_equal(store.array("x"), x)
-    assert np.array_equal(store.video("two")["x"], x[35:])
+    for _ in range(2):  # from one video to the other and back
+        assert np.array_equal(store.video("two")["x"], x[35:])
+        assert np.array_equal(store.video("one")["x"], x[:35])
+        assert store.video("two")["node_frame"].tolist() == list(range(65))
+
+
+def test_a_chunk_that_two_videos_share_is_decoded_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.artifact_writer.CHUNK_BYTES", 60)  # ten rows
+    with start(tmp_path / "a.zarr", ids=list("abc")) as writer:
+        for number in range(3):
+            writer.append(
+                "abc"[number], x=np.full((15, 3), 1.0 * number), node_frame=np.zeros(15, int), fps=np.zeros(1)
+            )
+    store = read(tmp_path / "a.zarr", SCORES)
+    decoded = []
+    decode = ChunkReader._decode
+
+    def counting(reader, number):
+        decoded.append((reader.folder.name, number))
+        return decode(reader, number)
+
+    monkeypatch.setattr(ChunkReader, "_decode", counting)
+    assert [store.video(video_id, ["x"])["x"].mean() for video_id in "abc"] == [0, 1, 2]
+    assert decoded == [("node_ptr", 0), *(("x", number) for number in range(5))]
+    store.video("a", ["x"])["x"][:] = 9  # a copy
+    assert store.video("a", ["x"])["x"].max() == 0
+
+
+def test_arrays_without_columns(tmp_path):
+    with start(tmp_path / "a.zarr", ids=["one"]) as writer:
+        writer.append("one", x=np.zeros((4, 0)), node_frame=np.zeros(4, int), fps=np.zeros(1))
+    assert read(tmp_path / "a.zarr", SCORES).video("one")["x"].shape == (4, 0)
 
 
 def shard_file(path):
@@ -196,6 +228,8 @@ def test_damage_is_seen_when_reading(tmp_path, damage):
     damage(tmp_path / "a.zarr")
     with pytest.raises(ArtifactError, match=r"array `x` is damaged .* run build_vocabulary again: snakemake"):
         read(tmp_path / "a.zarr", SCORES).array("x")
+    with pytest.raises(ArtifactError, match=r"array `x` is damaged .* run build_vocabulary again: snakemake"):
+        read(tmp_path / "a.zarr", SCORES).video("two")
 
 
 def remove_root(path):

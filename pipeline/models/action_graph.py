@@ -1,14 +1,16 @@
-"""Action graphs as PyTorch Geometric data, straight from `graphs` artifacts.
+"""Action graphs as PyTorch Geometric data, straight from artifacts.
 
 The spatio-temporal graph of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
 section 3): nodes are regions of sampled frames. Within a frame every node is tied to every node, itself included, and
-all of these edges carry the frame's I3D feature; from a frame to the next an edge carries a similarity. The edges are
-kept factorised: one motion vector a frame and one number an edge, never a vector an edge.
+all of these edges carry the frame's I3D feature, or each that of the box around its two nodes; from a frame to the next
+an edge carries a similarity. The edges are kept factorised: one motion vector a frame (or a pair) and one number an
+edge, never a vector an edge.
 
-Legend: N nodes, E edges, F frames, D node features, M motion features.
+Legend: N nodes, E edges, A edges within frames, F frames, P pairs of nodes, R rows of knowledge, O objects, D node
+features, M motion features, K knowledge features.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from pipeline.artifact import Artifact, read
+from pipeline.artifact_shards import Shards, hold_smallest
 from pipeline.errors import PipelineError
-from pipeline.schemas import GRAPHS
+from pipeline.schemas import GRAPHS, KNOWLEDGE, NODES, PAIR_MOTION
 
 WITHIN_FRAME = 0
 TO_NEXT_FRAME = 1
-IN_MEMORY_BYTES = 4 * 2**30  # graphs that take more together are read from disk one by one
+IN_MEMORY_BYTES = 640 * 2**20  # below 2 GB with all that training imports: 3,000 videos of full width
+
+Rows = Mapping[str, NDArray[Any]]
 
 
 class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
-    """The graph of one video; a `Batch` of such graphs has the same fields and methods.
+    """The graph of one video; a `batch_graphs` of such graphs has the same fields and methods.
 
-    Batch with `Batch.from_data_list(graphs, follow_batch=["motion"])`: `motion_batch [F]` then says whose frame is
-    whose. Graphs and frames without nodes are legal.
+    Graphs and frames without nodes are legal. The attributes from `pair_motion` on are there only if the set of graphs
+    was opened with them; `"knowledge" in graph` tells.
 
     Attributes:
         x: Node features `[N, D]`.
@@ -42,6 +47,11 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
         edge_frame: Frame of the target, a row of `motion`, `[E]`.
         edge_weight: Temporal weight; 1 within a frame, `[E]`.
         motion: Motion features, one row a frame, `[F, M]`.
+        pair_motion: Motion features of the boxes around two nodes, `[P, M]`.
+        edge_pair: Row of `pair_motion` of each edge within a frame, `[E]`. For other edges it says nothing: 0, and in
+            a batch the first pair of the graph, if it has any.
+        knowledge: What the video is told of the knowledge graph, `[R, K]`; a video may have no row.
+        objects: Boxes, then features, of the objects in the video, `[O, 4 + D]`; a video may have none.
     """
 
     x: Tensor
@@ -52,46 +62,84 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
     edge_frame: Tensor
     edge_weight: Tensor
     motion: Tensor
+    pair_motion: Tensor
+    edge_pair: Tensor
+    knowledge: Tensor
+    objects: Tensor
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
         """What a batch adds to the numbers of the next graph: frames by this graph's frames, nodes by its nodes."""
         if key in {"node_frame", "edge_frame"}:
             return self.motion.size(0)
+        if key == "edge_pair":
+            return self.pair_motion.size(0)
         return super().__inc__(key, value, *args, **kwargs)
 
     def expand(self) -> Tensor:
         """The dense edge features that PyTorch Geometric's convolutions take.
 
         Returns:
-            `[E, M]`: the motion of the frame for an edge within a frame; for an edge between frames its weight in
-            channel 0 and zeros in the others.
+            `[E, M]`: for an edge within a frame the motion of its pair, or of the frame where there is no motion of
+            pairs; for an edge between frames its weight in channel 0 and zeros in the others.
         """
-        within = (self.edge_kind == WITHIN_FRAME).unsqueeze(1)
-        edge_attr_EM = torch.where(within, self.motion[self.edge_frame], 0)
-        edge_attr_EM[:, 0] = torch.where(within[:, 0], edge_attr_EM[:, 0], self.edge_weight)
+        within = self.edge_kind == WITHIN_FRAME
+        rows_AM = (
+            self.pair_motion[self.edge_pair[within]] if "pair_motion" in self else self.motion[self.edge_frame[within]]
+        )
+        edge_attr_EM = self.motion.new_zeros(len(within), self.motion.size(1))
+        edge_attr_EM[within] = rows_AM
+        edge_attr_EM[~within, 0] = self.edge_weight[~within]
         return edge_attr_EM
 
 
-def action_graph(rows: dict[str, NDArray[Any]]) -> ActionGraph:
+def batch_graphs(graphs: Sequence[ActionGraph]) -> Batch:
+    """Several graphs as one.
+
+    Args:
+        graphs: All with the same attributes.
+
+    Returns:
+        The batch; `motion_batch [F]`, `knowledge_batch [R]` and `objects_batch [O]` say whose row is whose, as `batch
+        [N]` does of the nodes.
+    """
+    return Batch.from_data_list(list(graphs), follow_batch=["motion", "knowledge", "objects"])
+
+
+def action_graph(
+    rows: Rows, pairs: Rows | None = None, knowledge: NDArray[Any] | None = None, objects: NDArray[Any] | None = None
+) -> ActionGraph:
     """The graph of one video.
 
     Args:
         rows: The video's rows of every array of a `graphs` artifact.
+        pairs: Its `motion` `[P, M]` and `edge_pair` `[A]` of a `pair_motion` artifact, if edges carry the motion of
+            pairs.
+        knowledge: Its rows of knowledge `[R, K]`, if the captioner reads any.
+        objects: Boxes and features of its objects `[O, 4 + D]`, if the captioner reads any.
 
     Returns:
         The graph: features in float32, indices in int64.
     """
     node_frame = _tensor(rows["node_frame"], np.int64)
     edge_index = torch.stack([_tensor(rows["source"], np.int64), _tensor(rows["target"], np.int64)])
+    edge_kind = _tensor(rows["kind"], np.int64)
+    further: dict[str, Tensor] = {}
+    if pairs is not None:
+        edge_pair = torch.zeros_like(edge_kind)
+        edge_pair[edge_kind == WITHIN_FRAME] = _tensor(pairs["edge_pair"], np.int64)
+        further |= {"pair_motion": _tensor(pairs["motion"], np.float32), "edge_pair": edge_pair}
+    further |= {} if knowledge is None else {"knowledge": _tensor(knowledge, np.float32)}
+    further |= {} if objects is None else {"objects": _tensor(objects, np.float32)}
     return ActionGraph(
         x=_tensor(rows["x"], np.float32),
         node_frame=node_frame,
         node_box=_tensor(rows["box"], np.float32),
         edge_index=edge_index,
-        edge_kind=_tensor(rows["kind"], np.int64),
+        edge_kind=edge_kind,
         edge_frame=node_frame[edge_index[1]],
         edge_weight=_tensor(rows["weight"], np.float32),
         motion=_tensor(rows["motion"], np.float32),
+        **further,
     )
 
 
@@ -102,37 +150,36 @@ def _tensor(array: NDArray[Any], dtype: type[np.generic]) -> Tensor:
 class GraphSet:
     """Graphs by video id.
 
-    The flat arrays are held in memory in their stored types (half precision) if they are small enough together, and
-    read video by video otherwise. Every access makes a new graph.
+    The flat arrays are held in memory in their stored types (half precision), the smallest first, as far as they fit
+    together; the others are read video by video. Every access makes a new graph.
 
     Attributes:
-        ids: The videos that have a graph, in the order of the artifacts.
+        ids: The videos that have a graph (and motion of pairs, if asked for), in the order of the artifacts.
         failed: The videos that were left out, with the reason.
+        in_memory: Whether all arrays are held in memory.
     """
 
-    def __init__(self, artifacts: Sequence[Artifact], in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
-        self.ids: list[str] = []
-        self.failed: dict[str, str] = {}
-        self._artifacts = list(artifacts)
-        self._places: dict[str, tuple[int, int]] = {}
-        for number, artifact in enumerate(artifacts):
-            for row, video_id in enumerate(artifact.ids):
-                if video_id in self._places:
-                    other = artifacts[self._places[video_id][0]].store
-                    raise PipelineError(
-                        f"{artifact.store}: video {video_id} is also in {other}, expected in one: give each shard once"
-                    )
-                self._places[video_id] = (number, row)
-            self.ids += artifact.ids
-            self.failed |= artifact.failed
-        self._arrays: list[dict[str, NDArray[Any]]] | None = None
-        if sum(map(_stored_bytes, artifacts)) <= in_memory_bytes:
-            self._arrays = [{name: artifact.array(name) for name in GRAPHS.arrays} for artifact in artifacts]
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the arrays are held in memory."""
-        return self._arrays is not None
+    def __init__(
+        self,
+        graphs: Sequence[Artifact],
+        pair_motion: Sequence[Artifact] = (),
+        knowledge: Sequence[Artifact] = (),
+        objects: Sequence[Artifact] = (),
+        in_memory_bytes: int = IN_MEMORY_BYTES,
+    ) -> None:
+        self._graphs = Shards(graphs, list(GRAPHS.arrays))
+        self._pairs = Shards(pair_motion, ["motion", "edge_pair"]) if pair_motion else None
+        self._knowledge = Shards(knowledge, ["x"]) if knowledge else None
+        self._objects = Shards(objects, ["box", "x"]) if objects else None
+        self.failed = dict(self._graphs.failed)
+        further = [of for of in (self._pairs, self._knowledge, self._objects) if of is not None]
+        for of in further:
+            of.expect(self._graphs.ids)
+        if self._pairs is not None:
+            lost = set(self._graphs.ids) & self._pairs.failed.keys()
+            self.failed |= {video_id: self._pairs.failed[video_id] for video_id in sorted(lost)}
+        self.ids = [video_id for video_id in self._graphs.ids if video_id not in self.failed]
+        self.in_memory = hold_smallest([self._graphs, *further], in_memory_bytes)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -141,41 +188,67 @@ class GraphSet:
         return iter(self.ids)
 
     def __contains__(self, video_id: object) -> bool:
-        return video_id in self._places
+        return video_id in self._graphs and video_id not in self.failed
 
     def __getitem__(self, video_id: str) -> ActionGraph:
-        number, row = self._places[video_id]
-        artifact = self._artifacts[number]
-        if self._arrays is None:
-            return action_graph(artifact.video(video_id))
-        rows = {}
-        for name, spec in GRAPHS.arrays.items():
-            bounds = artifact.ptr(spec.dims[0])
-            rows[name] = self._arrays[number][name][bounds[row] : bounds[row + 1]]
-        return action_graph(rows)
+        if video_id not in self:
+            raise KeyError(video_id)
+        rows = self._graphs.video(video_id)
+        return action_graph(
+            rows, self._pairs_of(video_id, rows), self._knowledge_of(video_id), self._objects_of(video_id)
+        )
+
+    def _pairs_of(self, video_id: str, rows: Rows) -> Rows | None:
+        if self._pairs is None:
+            return None
+        pairs = self._pairs.video(video_id)
+        num_edges = int(np.count_nonzero(rows["kind"] == WITHIN_FRAME))
+        if len(pairs["edge_pair"]) != num_edges:
+            raise PipelineError(
+                f"video {video_id}: pair_motion has {len(pairs['edge_pair'])} edges, its graph has {num_edges} within "
+                "frames, expected equally many: run extract_union_motion again from the same spatial_graphs"
+            )
+        return pairs
+
+    def _knowledge_of(self, video_id: str) -> NDArray[Any] | None:
+        if self._knowledge is None:
+            return None
+        if video_id not in self._knowledge:
+            return np.zeros((0, self._knowledge.width("x")))
+        return self._knowledge.video(video_id)["x"]
+
+    def _objects_of(self, video_id: str) -> NDArray[Any] | None:
+        if self._objects is None:
+            return None
+        if video_id not in self._objects:
+            return np.zeros((0, 4 + self._objects.width("x")))
+        rows = self._objects.video(video_id)
+        return np.concatenate([rows["box"], rows["x"]], axis=1)
 
 
-def _stored_bytes(artifact: Artifact) -> int:
-    """Bytes that the arrays take in memory in their stored types."""
-    if not artifact.ids:
-        return 0
-    total = 0
-    for name, rows in artifact.video(artifact.ids[0]).items():
-        row_bytes = rows.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64))
-        total += row_bytes * int(artifact.ptr(GRAPHS.arrays[name].dims[0])[-1])
-    return total
-
-
-def load_graphs(paths: Sequence[Path]) -> GraphSet:
-    """Open `graphs` artifacts, the shards of one data set.
+def load_graphs(
+    paths: Sequence[Path],
+    pair_motion: Sequence[Path] = (),
+    knowledge: Sequence[Path] = (),
+    objects: Sequence[Path] = (),
+) -> GraphSet:
+    """Open the graphs of a data set, and what else its captioner reads.
 
     Args:
-        paths: The stores' folders or their `zarr.json`.
+        paths: Stores (their folders or `zarr.json`) of `graphs`, one a shard.
+        pair_motion: Stores of `pair_motion` for edges that carry it; a video that failed there has no graph.
+        knowledge: Stores of `knowledge`; a video that failed there has no row.
+        objects: Stores of `nodes` that are objects; a video that failed there has no row.
 
     Returns:
-        Their graphs by video id.
+        The graphs by video id.
 
     Raises:
-        PipelineError: if a store cannot be read or a video stands in two of them.
+        PipelineError: if a store cannot be read, a video stands in two of them, or a shard is missing.
     """
-    return GraphSet([read(path, GRAPHS) for path in paths])
+    return GraphSet(
+        [read(path, GRAPHS) for path in paths],
+        [read(path, PAIR_MOTION) for path in pair_motion],
+        [read(path, KNOWLEDGE) for path in knowledge],
+        [read(path, NODES) for path in objects],
+    )

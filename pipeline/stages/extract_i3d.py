@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,11 +24,19 @@ from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import InceptionI3d, load_i3d, normalise
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.windows import WindowRequest, Windows, paths_of, read_ahead, window_starts
+from pipeline.windows import WindowRequest, Windows, paths_of, read_ahead, read_windows, window_starts
 
 BATCH_SIZE = 16  # windows; more gain nothing on a CPU, and 16 of 224 pixels take about 2 GB in float32
 
 Encode = Callable[[Windows], NDArray[np.float32]]
+
+
+class WindowSeries(Protocol):
+    """Windows u1 [T, H, W, C] of one video: an array, or something that makes each when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 def run(
@@ -68,7 +77,7 @@ def run(
             for video_id in todo
             if video_id in plans
         ]
-        features = encode_across(read_ahead(requests, decoders), encode, BATCH_SIZE)
+        features = encode_across(read_ahead(requests, decoders, read_windows), encode, BATCH_SIZE)
         for video_id in track(todo, len(todo), "extract_i3d"):
             if video_id in sampled.failed:
                 writer.fail(video_id, sampled.failed[video_id])
@@ -129,7 +138,7 @@ def make_encoder(model: InceptionI3d, precision: str) -> Encode:
 
 
 def encode_across(
-    decoded: Iterable[Windows | VideoError], encode: Encode, batch_size: int
+    decoded: Iterable[WindowSeries | VideoError], encode: Encode, batch_size: int
 ) -> Iterator[NDArray[np.float32] | VideoError]:
     """Encode the windows of many videos in batches that run across videos.
 
@@ -137,7 +146,7 @@ def encode_across(
     interrupted.
 
     Args:
-        decoded: For each video its windows u1 [B, T, H, W, 3], or why there are none.
+        decoded: For each video its windows, or why there are none.
         encode: From windows [batch_size, ...] to features [batch_size, 1024].
         batch_size: Windows in a batch.
 
@@ -149,10 +158,11 @@ def encode_across(
     features: list[NDArray[np.float32]] = []
     for outcome in decoded:
         videos.append(outcome if isinstance(outcome, VideoError) else len(outcome))
-        windows.extend([] if isinstance(outcome, VideoError) else outcome)
-        while len(windows) >= batch_size:
-            features.extend(encode(np.stack(windows[:batch_size])))
-            del windows[:batch_size]
+        for window in [] if isinstance(outcome, VideoError) else outcome:
+            windows.append(window)
+            if len(windows) == batch_size:
+                features.extend(encode(np.stack(windows)))
+                windows.clear()
         yield from _complete(videos, features)
     if windows:
         padded = windows + windows[-1:] * (batch_size - len(windows))

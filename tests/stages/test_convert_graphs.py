@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pipeline.artifact import create, read
+from pipeline.config import SimilaritySettings
 from pipeline.errors import VideoError
 from pipeline.schemas import GRAPHS, MOTION, NODES, Schema
 from pipeline.stages import build_spatial_graphs, build_temporal_graphs, convert_graphs
@@ -21,6 +22,8 @@ def make_nodes(num_frames: int, cells: int = 9, width: int = 8, seed: int = 0) -
         "x": x,
         "node_frame": np.repeat(np.arange(num_frames), cells),
         "box": np.random.default_rng(seed + 1).random((len(x), 4)),
+        "label": np.zeros(len(x), int),
+        "score": np.ones(len(x)),
         "frame_time": np.arange(num_frames, dtype=np.float32),
     }
 
@@ -31,7 +34,7 @@ def make_motion(num_frames: int, width: int = 5, seed: int = 0) -> Video:
 
 
 def write(path: Path, schema: Schema, videos: dict[str, Video | str]) -> Path:
-    with create(path, schema, ids=list(videos), stage=schema.stage, settings={}, inputs={}) as writer:
+    with create(path, schema, ids=list(videos), stage="convert_graphs", settings={}, inputs={}) as writer:
         for video_id, rows in videos.items():
             if isinstance(rows, str):
                 writer.fail(video_id, rows)
@@ -49,7 +52,7 @@ def convert(folder: Path, nodes: dict[str, Video | str], motion: dict[str, Video
         "temporal": folder / "temporal.zarr",
     }
     build_spatial_graphs.run(paths["nodes"], paths["spatial"])
-    build_temporal_graphs.run(paths["nodes"], paths["temporal"])
+    build_temporal_graphs.run(paths["nodes"], paths["temporal"], SimilaritySettings(top_k=None))
     convert_graphs.run(**paths, out=folder / "graphs.zarr")
     return {**paths, "graphs": folder / "graphs.zarr"}
 
@@ -59,6 +62,8 @@ def test_a_tiny_graph_written_out(tmp_path: Path):
         "x": np.array([[1, 0], [3, 0], [0, 0]], np.float16),  # the last one is no node
         "node_frame": np.array([0, 1, 1]),
         "box": np.arange(12).reshape(3, 4) / 16,
+        "label": np.zeros(3, int),
+        "score": np.ones(3),
         "frame_time": np.array([0, 0.5]),
     }
     paths = convert(tmp_path, {"v": nodes}, {"v": make_motion(2)})
@@ -98,7 +103,7 @@ def test_different_numbers_of_frames_are_recorded_not_cut(tmp_path: Path):
 def test_a_frame_without_nodes_keeps_its_motion(tmp_path: Path):
     nodes = make_nodes(3)
     keep = nodes["node_frame"] != 1
-    nodes |= {name: nodes[name][keep] for name in ("x", "node_frame", "box")}
+    nodes |= {name: nodes[name][keep] for name in ("x", "node_frame", "box", "label", "score")}
     graph = read(convert(tmp_path, {"v": nodes}, {"v": make_motion(3)})["graphs"], GRAPHS).video("v")
     assert len(graph["source"]) == 2 * 81
     assert not graph["kind"].any()

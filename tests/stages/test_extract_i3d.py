@@ -1,5 +1,6 @@
 """The stage on real videos: the right window for every sampled frame, once, in eval mode, whatever the batches."""
 
+import hashlib
 import json
 import shutil
 from collections import deque
@@ -91,6 +92,11 @@ def test_rows_are_those_of_the_sampled_frames(shard, motion):
 def test_bad_videos_are_carried_over(shard, motion):
     assert motion.failed == read(shard / "frames.zarr", FRAMES).failed
     assert motion.failed["text"].startswith("not a video file")
+
+
+def test_the_digest_of_the_weights_is_kept(shard, motion):
+    kept = json.loads((motion.store / "provenance" / "zarr.json").read_text())["attributes"]["inputs"]["weights"]
+    assert kept == f"sha256:{hashlib.sha256((shard / 'weights.safetensors').read_bytes()).hexdigest()[:32]}"
 
 
 @torch.no_grad()

@@ -1,0 +1,257 @@
+"""Motion features of pairs of nodes: one I3D vector for the union box of the two nodes of each edge within a frame.
+
+The paper (Hendria et al., "Action Knowledge for Video Captioning with Graph Neural Networks", JKSUCIS 2023, section
+3.2) means the edge between two nodes to tell how that part of the picture moves; no published code computes it, and
+`extract_i3d` describes the whole frame as they do. Here the 16 frames of the window are cut to the smallest box around
+both nodes (around one, for its edge with itself) and go through the same network, normalised alike.
+
+Whole frames are scaled to the size that the sampled frames are stored at, boxes are rounded to their pixels, and each
+box of a window is computed once, however many edges and frames share it. A cut is warped to the network's square input
+whatever its shape, as R-CNN warps its regions (Girshick et al., CVPR 2014, appendix A): cutting the middle out would
+lose one of the two nodes, and padding would show the network borders that it never saw in training.
+
+Shape suffixes: N node, E edge, F sampled frame, P pair (box of a frame), C cut (box of a window), W window, T time, H
+height, W width, S side of the network's input.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from pipeline.artifact import Artifact, create, read, read_json
+from pipeline.config import I3dSettings
+from pipeline.errors import PipelineError, VideoError
+from pipeline.models.i3d import FEATURE_DIM, load_i3d
+from pipeline.progress import track
+from pipeline.schemas import FRAMES, NODES, PAIR_MOTION, SPATIAL_GRAPHS
+from pipeline.stages.extract_i3d import BATCH_SIZE, encode_across, make_encoder
+from pipeline.windows import (
+    WindowFrames,
+    WindowRequest,
+    Windows,
+    paths_of,
+    read_ahead,
+    read_window_frames,
+    window_starts,
+)
+
+Rows = Mapping[str, NDArray[Any]]
+
+
+def run(
+    videos: Path,
+    frames: Path,
+    nodes: Path,
+    spatial: Path,
+    weights: Path,
+    out: Path,
+    settings: I3dSettings,
+    window: int,
+    threads: int,
+    decoders: int,
+) -> None:
+    """Compute I3D features of the boxes around two nodes.
+
+    Args:
+        videos: Video table of the shard (JSON).
+        frames: Sampled frames of the same shard.
+        nodes: Its nodes, made from these frames.
+        spatial: Its `spatial_graphs`, made from these nodes.
+        weights: weights.safetensors of the encoder.
+        out: Where the `pair_motion` artifact is written.
+        settings: The encoder.
+        window: Frames of a window (16 as published).
+        threads: Threads of the network on a CPU.
+        decoders: Processes that decode videos ahead of it.
+    """
+    torch.set_num_threads(threads)
+    paths = paths_of(read_json(videos, ["videos", "root"], "index_videos"))
+    shard = Shard(read(frames, FRAMES), read(nodes, NODES), read(spatial, SPATIAL_GRAPHS), window)
+    shard.check(paths, videos)
+    encode = make_encoder(load_i3d(weights), settings.precision)
+    inputs = {"videos": videos, "frames": frames, "nodes": nodes, "spatial": spatial, "weights": weights}
+    made_with = {**settings.model_dump(mode="json"), "window": window}
+    with create(
+        out, PAIR_MOTION, ids=list(paths), stage="extract_union_motion", settings=made_with, inputs=inputs
+    ) as writer:
+        todo = writer.remaining
+        plans = {video_id: shard.plan(video_id) for video_id in todo}
+        wanted = {i: plan for i, plan in plans.items() if isinstance(plan, Plan) and len(plan.cuts_C5)}
+        decoded = read_ahead([plan.request(paths[i]) for i, plan in wanted.items()], decoders, read_window_frames)
+        cuts = (
+            found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
+            for found, plan in zip(decoded, wanted.values(), strict=True)
+        )
+        features = encode_across(cuts, encode, BATCH_SIZE)
+        for video_id in track(todo, len(todo), "extract_union_motion"):
+            plan = plans[video_id]
+            outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
+            if isinstance(plan, VideoError) or isinstance(outcome, VideoError):
+                writer.fail(video_id, str(plan if isinstance(plan, VideoError) else outcome))
+            else:
+                writer.append(video_id, motion=outcome[plan.pair_cut_P], **plan.rows())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which cuts of a video are needed, and for what.
+
+    Attributes:
+        num_frames: Frames of the video.
+        window: Frames of a window.
+        size_hw: Height and width that its frames are scaled to.
+        cuts_C5: Start of the window, then left, top, right, bottom of the box in pixels, ends exclusive; each once, in
+            ascending order.
+        pairs_P5: Sampled frame, then the box; each once, in ascending order.
+        pair_cut_P: The cut of each pair.
+        edge_pair_E: The pair of each edge of the spatial graph, in its order.
+    """
+
+    num_frames: int
+    window: int
+    size_hw: tuple[int, int]
+    cuts_C5: NDArray[np.int32]
+    pairs_P5: NDArray[np.int32]
+    pair_cut_P: NDArray[np.int32]
+    edge_pair_E: NDArray[np.int32]
+
+    @property
+    def starts(self) -> NDArray[np.int32]:
+        """First frame of each window, ascending, each once."""
+        return np.unique(self.cuts_C5[:, 0])
+
+    def request(self, path: Path) -> WindowRequest:
+        """The windows to decode."""
+        return WindowRequest(path, self.num_frames, tuple(self.starts.tolist()), self.window, self.size_hw)
+
+    def rows(self) -> dict[str, NDArray[Any]]:
+        """All of the artifact's rows but the motion."""
+        height, width = self.size_hw
+        return {
+            "box": self.pairs_P5[:, 1:] / np.array([width, height, width, height]),
+            "pair_frame": self.pairs_P5[:, 0],
+            "edge_pair": self.edge_pair_E,
+        }
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What plans are made from: the sampled frames of a shard, their nodes, the edges within frames."""
+
+    frames: Artifact
+    nodes: Artifact
+    spatial: Artifact
+    window: int
+
+    def check(self, video_ids: Collection[str], table: Path) -> None:
+        """Raise PipelineError if an artifact is not of these videos."""
+        for artifact in (self.frames, self.nodes, self.spatial):
+            if set(video_ids) != {*artifact.ids, *artifact.failed}:
+                raise PipelineError(
+                    f"{artifact.store} is not of the videos in {table}: run {artifact.schema.stage} again"
+                )
+
+    def plan(self, video_id: str) -> Plan | VideoError:
+        """The plan of a video, or why it has none."""
+        for artifact in (self.frames, self.nodes, self.spatial):
+            if video_id in artifact.failed:
+                return VideoError(artifact.failed[video_id])
+        frames = self.frames.video(video_id, ["number", "size", "num_frames"])
+        nodes = self.nodes.video(video_id, ["box", "node_frame", "frame_time"])
+        edges = self.spatial.video(video_id)
+        try:
+            return plan_video(frames, nodes, edges, self.window)
+        except VideoError as error:
+            return error
+
+
+def plan_video(frames: Rows, nodes: Rows, edges: Rows, window: int) -> Plan:
+    """Find the pairs and cuts of a video.
+
+    Args:
+        frames: `number` `[F]`, `size` `[1, 2]` and `num_frames` `[1]`.
+        nodes: `box` `[N, 4]`, `node_frame` `[N]` and `frame_time` `[F]`.
+        edges: `source` and `target` `[E]`.
+        window: Frames of a window.
+
+    Raises:
+        VideoError: if frames, nodes and edges do not belong together.
+    """
+    if len(nodes["frame_time"]) != len(frames["number"]):
+        raise VideoError(
+            f"nodes have {len(nodes['frame_time'])} frames, {len(frames['number'])} were sampled, expected equally "
+            "many: run the nodes again from the same frames"
+        )
+    frame_N = nodes["node_frame"].astype(np.int64)
+    source_E, target_E = edges["source"], edges["target"]
+    largest = max(source_E.max(initial=-1), target_E.max(initial=-1))
+    if largest >= len(frame_N) or np.any(frame_N[source_E] != frame_N[target_E]):
+        raise VideoError(
+            f"spatial_graphs do not fit the {len(frame_N)} nodes: run build_spatial_graphs again from these nodes"
+        )
+    num_frames = int(frames["num_frames"][0])
+    height, width = (int(length) for length in frames["size"][0])
+    box_N4 = pixel_boxes(nodes["box"], height, width)
+    edges_E5 = np.column_stack([frame_N[source_E], union_boxes(box_N4[source_E], box_N4[target_E])])
+    pairs_P5, edge_pair_E = np.unique(edges_E5, axis=0, return_inverse=True)
+    start_F = window_starts(frames["number"], num_frames, window)
+    cuts_C5, pair_cut_P = np.unique(
+        np.column_stack([start_F[pairs_P5[:, 0]], pairs_P5[:, 1:]]), axis=0, return_inverse=True
+    )
+    small = [array.astype(np.int32) for array in (cuts_C5, pairs_P5, pair_cut_P.ravel(), edge_pair_E.ravel())]
+    return Plan(num_frames, window, (height, width), *small)
+
+
+def pixel_boxes(box_N4: NDArray[Any], height: int, width: int) -> NDArray[np.int64]:
+    """Boxes in pixels, rounded, ends exclusive; each at least one pixel of the frame.
+
+    Args:
+        box_N4: Left, top, right, bottom in [0, 1] of the frame.
+        height: Pixels of the frame.
+        width: Pixels of the frame.
+    """
+    size = np.array([width, height])
+    box_N4 = np.rint(box_N4.astype(np.float64) * np.tile(size, 2)).astype(np.int64)
+    first_N2 = np.clip(box_N4[:, :2], 0, size - 1)
+    return np.column_stack([first_N2, np.clip(box_N4[:, 2:], first_N2 + 1, size)])
+
+
+def union_boxes(box_E4: NDArray[np.int64], other_E4: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The smallest boxes around two."""
+    first_E2 = np.minimum(box_E4[:, :2], other_E4[:, :2])
+    return np.column_stack([first_E2, np.maximum(box_E4[:, 2:], other_E4[:, 2:])])
+
+
+class Cuts:
+    """Windows cut to boxes and warped, u1 [T, S, S, 3] each, in the order of the plan.
+
+    They are made one by one when asked for: 36 boxes of 20 windows at 224 pixels are 1.7 GB.
+    """
+
+    def __init__(self, decoded: WindowFrames, plan: Plan, size: int) -> None:
+        self.decoded = decoded
+        self.plan = plan
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.plan.cuts_C5)
+
+    def __iter__(self) -> Iterator[Windows]:
+        cuts_C5 = self.plan.cuts_C5
+        for start, rows_T in zip(self.plan.starts, self.decoded.rows_WT, strict=True):
+            frames_THWC = self.decoded.frames[rows_T]
+            for left, top, right, bottom in cuts_C5[cuts_C5[:, 0] == start, 1:].tolist():
+                yield warp(frames_THWC[:, top:bottom, left:right], self.size)
+
+
+def warp(frames_THWC: Windows, size: int) -> Windows:
+    """Scale frames to a square, bilinear with antialiasing, [T, size, size, 3]; frames of that size stay the same."""
+    x_TCHW = torch.from_numpy(frames_THWC).permute(0, 3, 1, 2)
+    x_TCSS = F.interpolate(x_TCHW, (size, size), mode="bilinear", antialias=True)
+    return np.ascontiguousarray(x_TCSS.permute(0, 2, 3, 1).numpy())
