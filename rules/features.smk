@@ -1,14 +1,14 @@
 """
 Features: what frames look like and how they move.
 
-REQUIRED INPUTS   frames, videos; published weights where the config names a file
-OUTPUTS           results/encoders/{encoder}/weights.safetensors (and retrieval.json of a fine-tuned one)
+REQUIRED INPUTS   frames, videos; published weights where the config names a file or a URL
+OUTPUTS           results/encoders/{encoder}/weights.safetensors (and retrieval.json or detection.json of a trained one)
                   results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr   (schema: motion)
 """
 
 
 rule import_weights:
-    """Check published weights and put them into one form, or draw random ones."""
+    """Check published weights, fetched if they are named by URL, and put them into one form; or draw random ones."""
     input:
         videos=artifact("videos", where="encoder.calibrate_on", dataset="encoder.calibrate_on", shard="all"),
         captions=artifact("captions", where="encoder.calibrate_on", dataset="encoder.calibrate_on"),
@@ -55,7 +55,7 @@ rule finetune_clip4clip:
     benchmark:
         "logs/finetune_clip4clip/{encoder}.tsv"
     wildcard_constraints:
-        encoder=names("encoders", having="finetune"),
+        encoder=names("encoders", kind="clip4clip", having="finetune"),
     conda:
         "../envs/pipeline.yaml"
     threads: 8
@@ -75,6 +75,46 @@ rule finetune_clip4clip:
             --threads {threads} \
             --out {output.weights:q} \
             --retrieval {output.retrieval:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule finetune_detector:
+    """Train a detector on the boxes of generated training videos."""
+    input:
+        frames=artifact("frames", dataset="encoder.finetune.dataset", sampling="encoder.finetune.sampling", shard="all"),
+        truth=artifact("truth", dataset="encoder.finetune.dataset", shard="all"),
+        captions=artifact("captions", dataset="encoder.finetune.dataset"),
+        weights=own_file("encoder.weights"),
+    output:
+        weights=artifact("weights"),
+        detection=artifact("detection"),
+    log:
+        "logs/finetune_detector/{encoder}.log",
+    benchmark:
+        "logs/finetune_detector/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", kind="detector", having="finetune"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime="1d",
+        gpu=1,
+    params:
+        settings=settings("encoder"),
+        code=code("finetune_detector"),
+    shell:
+        """
+        python -m pipeline.gpus {resources.gpu} python -m pipeline finetune_detector \
+            --frames {input.frames:q} \
+            --truth {input.truth:q} \
+            --captions {input.captions:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output.weights:q} \
+            --detection {output.detection:q} \
             >{log:q} 2>&1
         """
 

@@ -1,10 +1,11 @@
 """
 Graphs: which nodes of a frame, and of two frames in a row, belong together.
 
-REQUIRED INPUTS   nodes, motion
+REQUIRED INPUTS   nodes, motion; frames, videos and weights for motion of pairs
 OUTPUTS           results/datasets/{dataset}/spatial_graphs/{graph}/{shard}.zarr    (schema: spatial_graphs)
                   results/datasets/{dataset}/temporal_graphs/{graph}/{shard}.zarr   (schema: temporal_graphs)
                   results/datasets/{dataset}/graphs/{graph}/{shard}.zarr            (schema: graphs)
+                  results/datasets/{dataset}/pair_motion/{graph}/{shard}.zarr       (schema: pair_motion)
 """
 
 
@@ -52,11 +53,58 @@ rule build_temporal_graphs:
         mem_mb=1500,
         runtime="1h",
     params:
+        settings=settings("graph.similarity"),
         code=code("build_temporal_graphs"),
     shell:
         """
         python -m pipeline build_temporal_graphs \
             --nodes {input.nodes:q} \
+            --settings {params.settings:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+# The network has some 36 boxes a window to see, so that a few decoders keep it busy; each holds whole frames.
+rule extract_union_motion:
+    """Describe the motion in the box around the two nodes of every edge within a frame."""
+    input:
+        frames=artifact("frames", sampling="graph.nodes.sampling"),
+        videos=artifact("videos"),
+        nodes=artifact("nodes", nodes="graph.nodes"),
+        spatial=artifact("spatial_graphs"),
+        weights=artifact("weights", encoder="graph.motion"),
+    output:
+        artifact("pair_motion"),
+    log:
+        "logs/extract_union_motion/{dataset}/{graph}/{shard}.log",
+    benchmark:
+        "logs/extract_union_motion/{dataset}/{graph}/{shard}.tsv"
+    wildcard_constraints:
+        graph=names("graphs", motion_of="union_box"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: max(1, workflow.cores // 2)
+    resources:
+        mem_mb=12000,
+        runtime="3d",
+        gpu=1,
+    params:
+        settings=settings("graph.motion"),
+        window=settings("graph.nodes.sampling.window"),
+        code=code("extract_union_motion"),
+    shell:
+        """
+        python -m pipeline.gpus {resources.gpu} python -m pipeline extract_union_motion \
+            --frames {input.frames:q} \
+            --videos {input.videos:q} \
+            --nodes {input.nodes:q} \
+            --spatial {input.spatial:q} \
+            --weights {input.weights:q} \
+            --settings {params.settings:q} \
+            --window {params.window} \
+            --threads {threads} \
+            --decoders $(({threads} < 4 ? {threads} : 4)) \
             --out {output:q} \
             >{log:q} 2>&1
         """

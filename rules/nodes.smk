@@ -1,7 +1,7 @@
 """
 Nodes: where in a frame something can happen.
 
-REQUIRED INPUTS   frames, weights of an appearance encoder
+REQUIRED INPUTS   frames, weights of an appearance encoder or of a detector
 OUTPUTS           results/datasets/{dataset}/nodes/{nodes}/{shard}.zarr   (schema: nodes)
 """
 
@@ -36,6 +36,47 @@ rule build_grid_nodes:
             --frames {input.frames:q} \
             --weights {input.weights:q} \
             --settings {params.settings:q} \
+            --encoder {params.encoder:q} \
+            --threads {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule build_object_nodes:
+    """Find the objects of every frame and describe them."""
+    input:
+        frames=artifact("frames", sampling="nodes.sampling"),
+        weights=artifact("weights", encoder="nodes.detector"),
+        encoder_weights=artifact("weights", where="nodes.encoder", encoder="nodes.encoder"),
+    output:
+        artifact("nodes"),
+    log:
+        "logs/build_object_nodes/{dataset}/{nodes}/{shard}.log",
+    benchmark:
+        "logs/build_object_nodes/{dataset}/{nodes}/{shard}.tsv"
+    wildcard_constraints:
+        nodes=names("nodes", kind="object"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: max(1, workflow.cores // 2)
+    resources:
+        mem_mb=6000,
+        runtime="1d",
+        gpu=1,
+    params:
+        settings=settings("nodes"),
+        detector=settings("nodes.detector"),
+        encoder=settings("nodes.encoder"),
+        code=code("build_object_nodes"),
+    shell:
+        """
+        python -m pipeline.gpus {resources.gpu} python -m pipeline build_object_nodes \
+            --frames {input.frames:q} \
+            --weights {input.weights:q} \
+            --encoder-weights {input.encoder_weights:q} \
+            --settings {params.settings:q} \
+            --detector {params.detector:q} \
             --encoder {params.encoder:q} \
             --threads {threads} \
             --out {output:q} \

@@ -4,7 +4,6 @@ Geometry and preprocessing of AKG-sv's grid nodes: the central square of the fra
 into their neighbours by `overlap` of a cell, each resized and cut to the tower's square input.
 """
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ from torch import Tensor
 from pipeline import gpus
 from pipeline.artifact import Artifact, create, read
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
-from pipeline.models.clip4clip import Clip4Clip, fit_square, load_clip4clip, normalise
+from pipeline.models.clip4clip import fit_square, load_clip4clip
+from pipeline.models.crop_embedding import embed, fits_half
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, NODES
 
 # F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding
-
-IMAGES_AT_ONCE = 256  # through the tower; on CPUs more is no faster (measured from 64 to 1024)
 
 
 def run(
@@ -63,7 +61,7 @@ def run(
         videos = (cut_video(source, video_id, settings, module.image_size) for video_id in good)
         embedded = embed(videos, module, device, dtype)
         for video_id, (nodes, x_ND) in zip(good, track(embedded, len(good), "build_grid_nodes"), strict=True):
-            if (np.abs(x_ND) <= np.finfo(np.float16).max).all():  # false for NaN, too
+            if fits_half(x_ND):
                 writer.append(video_id, x=x_ND, **nodes)
             else:
                 writer.fail(video_id, "the encoder gave numbers that are not finite or beyond half precision")
@@ -124,8 +122,8 @@ def cut_video(
     """Read a video's frames and cut them.
 
     Returns:
-        `node_frame` [N], `box` [N, 4] in [0, 1] of the whole frame and `frame_time` [F]; and the cells, bytes
-        [N, C, size, size], frame after frame.
+        `node_frame` [N], `box` [N, 4] in [0, 1] of the whole frame, `label` [N] (0), `score` [N] (1) and `frame_time`
+        [F]; and the cells, bytes [N, C, size, size], frame after frame.
     """
     video = source.video(video_id)
     height, width = (int(length) for length in video["size"].reshape(2))
@@ -136,46 +134,8 @@ def cut_video(
     nodes = {
         "node_frame": np.repeat(np.arange(num_frames), num_cells),
         "box": np.tile(boxes / np.array([width, height, width, height]), (num_frames, 1)),
+        "label": np.zeros(num_frames * num_cells, np.int64),
+        "score": np.ones(num_frames * num_cells),
         "frame_time": video["time"],
     }
     return nodes, cells_FKCSS.flatten(0, 1)
-
-
-def embed(
-    videos: Iterable[tuple[dict[str, NDArray[Any]], Tensor]],
-    module: Clip4Clip,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.float32]]]:
-    """Embed the cells of videos, those of several videos together.
-
-    Args:
-        videos: What goes along and the cells [N, C, S, S] of each video.
-        module: The towers.
-        device: Where to compute.
-        dtype: Of the matrix products.
-
-    Yields:
-        What goes along and the embeddings [N, D] of each video, not L2-normalised, in order.
-    """
-    waiting: list[tuple[dict[str, NDArray[Any]], Tensor]] = []
-    for video in videos:
-        waiting.append(video)
-        if sum(len(cells) for _, cells in waiting) >= IMAGES_AT_ONCE:
-            yield from _embed_together(waiting, module, device, dtype)
-            waiting = []
-    if waiting:
-        yield from _embed_together(waiting, module, device, dtype)
-
-
-@torch.inference_mode()
-def _embed_together(
-    waiting: list[tuple[dict[str, NDArray[Any]], Tensor]], module: Clip4Clip, device: torch.device, dtype: torch.dtype
-) -> list[tuple[dict[str, NDArray[Any]], NDArray[np.float32]]]:
-    images = torch.cat([cells for _, cells in waiting])
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        rows = [
-            module.encode_image(normalise(chunk.to(device))).float() for chunk in torch.split(images, IMAGES_AT_ONCE)
-        ]
-    parts = torch.split(torch.cat(rows).cpu(), [len(cells) for _, cells in waiting])
-    return [(nodes, part.numpy()) for (nodes, _), part in zip(waiting, parts, strict=True)]

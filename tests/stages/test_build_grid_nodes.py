@@ -7,9 +7,9 @@ import torch
 from pipeline.artifact import create, read
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
 from pipeline.errors import PipelineError
+from pipeline.models import crop_embedding
 from pipeline.models.clip4clip import Clip4Clip, fit_square, load_pretrained, normalise, save_clip4clip
 from pipeline.schemas import FRAMES, NODES
-from pipeline.stages import build_grid_nodes
 from pipeline.stages.build_grid_nodes import cut_cells, frame_boxes, grid_boxes, run
 
 ARCH = {
@@ -108,7 +108,7 @@ def test_a_cell_shows_its_own_pixels() -> None:
 
 
 def test_run_embeds_every_cell_of_every_frame(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_grid_nodes, "IMAGES_AT_ONCE", 40)  # several videos together, and one video in parts
+    monkeypatch.setattr(crop_embedding, "IMAGES_AT_ONCE", 40)  # several videos together, and one video in parts
     sizes = {"a-b": (2, 24, 32), "one": (1, 5, 5), "long": (6, 30, 20), "last": (1, 48, 48)}
     videos = write_frames(tmp_path / "frames.zarr", sizes, {"bad": "no video frame in it"})
     run(
@@ -129,6 +129,8 @@ def test_run_embeds_every_cell_of_every_frame(tmp_path: Path, weights: Path, mon
         assert found["node_frame"].tolist() == [frame for frame in range(num_frames) for _ in range(9)]
         assert found["frame_time"].tolist() == [frame / 4 for frame in range(num_frames)]
         expected = frame_boxes(height, width, 3, 0.5) / [width, height, width, height]
+        assert (found["label"] == 0).all()
+        assert (found["score"] == 1).all()
         np.testing.assert_allclose(found["box"], np.tile(expected, (num_frames, 1)), atol=1e-3)
         for node in (0, 4, num_frames * 9 - 1):
             x0, y0, x1, y1 = frame_boxes(height, width, 3, 0.5)[node % 9]

@@ -38,7 +38,14 @@ def test_no_nodes_no_edges():
 
 def test_run_carries_failed_videos_on(tmp_path: Path):
     nodes, out = tmp_path / "nodes.zarr", tmp_path / "spatial.zarr"
-    arrays = {"x": np.ones((2, 3)), "node_frame": np.array([0, 1]), "box": np.zeros((2, 4)), "frame_time": np.zeros(2)}
+    arrays = {
+        "x": np.ones((2, 3)),
+        "node_frame": np.array([0, 1]),
+        "box": np.zeros((2, 4)),
+        "label": np.zeros(2, int),
+        "score": np.ones(2),
+        "frame_time": np.zeros(2),
+    }
     with create(nodes, NODES, ids=["bad", "a-b"], stage="build_grid_nodes", settings={}, inputs={}) as writer:
         writer.fail("bad", "no frame could be read")
         writer.append("a-b", **arrays)

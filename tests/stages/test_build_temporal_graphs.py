@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from pipeline.artifact import create, read
+from pipeline.config import SimilaritySettings
 from pipeline.schemas import NODES, TEMPORAL_GRAPHS
 from pipeline.stages.build_spatial_graphs import spatial_edges
 from pipeline.stages.build_temporal_graphs import run, similarity, temporal_edges
@@ -44,6 +45,32 @@ def test_nothing_to_be_similar_to():
     assert similarity(np.zeros((0, 3)), np.ones((2, 3))).shape == (0, 2)
 
 
+def test_the_most_similar_nodes_alone_are_tied_to():
+    previous = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    current = np.array([[-3.0, 0.0], [5.0, 0.0], [0.0, 0.0], [0.0, 0.1]])  # cosines -1, 1, none, 0 and 0, 0, none, 1
+    assert_allclose(similarity(previous, current, top_k=1), [[0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    two = [[0, E / (E + 1), 0, 1 / (E + 1)], [1 / (E + 1), 0, 0, E / (E + 1)], [0, 0, 0, 0]]
+    assert_allclose(similarity(previous, current, top_k=2), two, rtol=1e-12)
+    for enough in (3, 4, 9, None):
+        assert_array_equal(similarity(previous, current, top_k=enough), similarity(previous, current))
+
+
+def test_of_equally_similar_nodes_the_first_are_tied_to():
+    generator = np.random.default_rng(0)
+    x_1D = generator.normal(size=(1, 37))
+    current = np.repeat(x_1D, 9, axis=0) * generator.uniform(0.1, 10, (9, 1))  # one direction: equal but for rounding
+    assert_array_equal(np.nonzero(similarity(x_1D, current, top_k=3))[1], [0, 1, 2])
+
+
+def test_kept_rows_sum_to_1():
+    generator = np.random.default_rng(1)
+    weight = similarity(generator.normal(size=(9, 16)), generator.normal(size=(13, 16)), top_k=4)
+    assert_array_equal(np.count_nonzero(weight, axis=1), [4] * 9)
+    assert_allclose(weight.sum(axis=1), 1, rtol=1e-12)
+    whole = similarity(generator.normal(size=(2, 3)), np.zeros((0, 3)), top_k=4)
+    assert whole.shape == (2, 0)
+
+
 def test_edges_go_to_the_next_frame_only():
     x = np.ones((4, 2))
     edges = temporal_edges(x, np.array([0, 1, 1, 2]))
@@ -77,6 +104,8 @@ def test_run_stores_weights_that_sum_to_1_and_carries_failed_videos_on(tmp_path:
         "x": np.random.default_rng(0).normal(size=(27, 8)),
         "node_frame": np.repeat(np.arange(3), 9),
         "box": np.zeros((27, 4)),
+        "label": np.zeros(27, int),
+        "score": np.ones(27),
         "frame_time": np.zeros(3),
     }
     empty = {name: array[:0] for name, array in arrays.items()}
@@ -84,7 +113,7 @@ def test_run_stores_weights_that_sum_to_1_and_carries_failed_videos_on(tmp_path:
         writer.append("v", **arrays)
         writer.fail("bad", "audio only")
         writer.append("empty", **empty)
-    run(nodes, out)
+    run(nodes, out, SimilaritySettings(top_k=None))
     made = read(out, TEMPORAL_GRAPHS)
     assert made.ids == ["v", "empty"]
     assert made.failed == {"bad": "audio only"}
@@ -92,3 +121,8 @@ def test_run_stores_weights_that_sum_to_1_and_carries_failed_videos_on(tmp_path:
     sums = np.bincount(rows["source"], rows["weight"].astype(np.float64), minlength=27)
     assert_allclose(sums, [1] * 18 + [0] * 9, atol=9 * 2**-12)  # nine half-precision roundings of about 1/9
     assert len(made.video("empty")["source"]) == 0
+    run(nodes, tmp_path / "top.zarr", SimilaritySettings(top_k=2))
+    rows = read(tmp_path / "top.zarr", TEMPORAL_GRAPHS).video("v")
+    assert_array_equal(np.bincount(rows["source"], minlength=27), [2] * 18 + [0] * 9)
+    sums = np.bincount(rows["source"], rows["weight"].astype(np.float64), minlength=27)
+    assert_allclose(sums, [1] * 18 + [0] * 9, atol=2 * 2**-11)

@@ -1,0 +1,284 @@
+"""Detectors: any detection model of torchvision by its name, and a small Faster R-CNN for small frames.
+
+The names of parameters are torchvision's, so that its published files load unchanged. Loading is strict: a file of
+another architecture is refused with what differs; the number of classes is read off the file. The small one,
+`fasterrcnn_resnet18_fpn`, is put together from torchvision's parts after Ren et al. 2015 ("Faster R-CNN") and Lin et
+al. 2017 ("Feature Pyramid Networks for Object Detection").
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import detection as torchvision_detection
+from torchvision.models import get_model, get_model_weights, list_models, resnet18
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.ops import MultiScaleRoIAlign
+
+from pipeline.errors import PipelineError
+from pipeline.weights import save_weights
+from pipeline.weights_loading import BATCH_COUNT, differences, match_table, read_state, some
+
+SMALL = "fasterrcnn_resnet18_fpn"
+FIXED_SIZES = {"ssd300_vgg16": 300, "ssdlite320_mobilenet_v3_large": 320}  # pixels; all others take any size
+LONGEST = 1333 / 800  # longest side to shorter side, as in torchvision's training
+COCO_CLASSES = 91  # of torchvision's published weights, with the background
+# Published with frozen batch norm that adds nothing to the variance (torchvision's `overwrite_eps`).
+EPS_0 = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
+
+EXAMPLE = "torchvision's fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth"
+
+log = logging.getLogger(__name__)
+
+
+def build_detector(arch: str, num_classes: int, size: int) -> nn.Module:
+    """A detector with the parameters that its constructor draws from torch's generator.
+
+    Args:
+        arch: Name of a torchvision detection model, or `fasterrcnn_resnet18_fpn`.
+        num_classes: Classes with the background, which is class 0.
+        size: Shorter side in pixels to which images are brought.
+
+    Returns:
+        The model in eval mode: images float [3, H, W] in [0, 1] of any size to boxes, labels and scores.
+
+    Raises:
+        PipelineError: torchvision has no such detection model, or it takes another size.
+    """
+    model = _construct(arch, num_classes, size)
+    model.eval()
+    _pin_scales(model)
+    return model
+
+
+def _construct(arch: str, num_classes: int, size: int) -> nn.Module:
+    if arch == SMALL:
+        return _small_detector(num_classes, size)
+    known = list_models(module=torchvision_detection)
+    if arch not in known:
+        raise PipelineError(f"arch {arch!r} is no detection model: write {SMALL} or one of {', '.join(known)}")
+    fixed = FIXED_SIZES.get(arch, size)
+    if size != fixed:
+        raise PipelineError(f"arch {arch} takes images of {fixed} pixels alone: write size: {fixed} (is {size})")
+    sizes = {} if arch in FIXED_SIZES else {"min_size": size, "max_size": round(LONGEST * size)}
+    model: nn.Module = get_model(arch, weights=None, weights_backbone=None, num_classes=num_classes, **sizes)
+    return model
+
+
+def _small_detector(num_classes: int, size: int) -> nn.Module:
+    """Faster R-CNN on strides 8 and 16 of a ResNet-18, with anchors for objects of a fifth of the frame and more."""
+    width, roi, hidden = 64, 7, 256
+    backbone = BackboneWithFPN(
+        resnet18(weights=None), {"layer2": "0", "layer3": "1"}, [128, 256], width, norm_layer=nn.BatchNorm2d
+    )
+    anchors = AnchorGenerator(
+        sizes=((round(0.25 * size),), (round(0.375 * size),), (round(0.5 * size),)),
+        aspect_ratios=((0.7, 1.0, 1.4),) * 3,
+    )
+    model: nn.Module = FasterRCNN(
+        backbone,
+        min_size=size,
+        max_size=round(LONGEST * size),
+        rpn_anchor_generator=anchors,
+        rpn_pre_nms_top_n_train=200,
+        rpn_post_nms_top_n_train=64,
+        rpn_pre_nms_top_n_test=100,
+        rpn_post_nms_top_n_test=32,
+        rpn_batch_size_per_image=64,
+        box_roi_pool=MultiScaleRoIAlign(["0", "1"], roi, 2, canonical_scale=size // 2, canonical_level=3),
+        box_head=TwoMLPHead(width * roi**2, hidden),
+        box_predictor=FastRCNNPredictor(hidden, num_classes),
+        box_batch_size_per_image=32,
+    )
+    return model
+
+
+@torch.no_grad()
+def _pin_scales(model: nn.Module) -> None:
+    """Let every RoI pooling know the strides of its maps.
+
+    torchvision guesses them from the first batch, and rounds wrongly where a small image was padded much (65 pixels to
+    96): boxes would then depend on what was looked at first.
+    """
+    pools = [module for module in model.modules() if isinstance(module, MultiScaleRoIAlign)]
+    if pools:
+        side = 256  # a multiple of every stride
+        maps = model.backbone(torch.zeros(1, 3, side, side))  # type: ignore[operator]
+        maps = {"0": maps} if isinstance(maps, Tensor) else maps
+        for pool in pools:
+            pool(maps, [torch.tensor([[0.0, 0.0, side, side]])], [(side, side)])
+
+
+def random_detector(arch: str, num_classes: int, size: int, seed: int) -> nn.Module:
+    """`build_detector` with parameters drawn from a seed; the generators of the process stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_detector(arch, num_classes, size)
+
+
+def load_pretrained(
+    weights: str, arch: str, size: int, seed: int, tell: Callable[[str], None] = log.info
+) -> tuple[nn.Module, list[str], str]:
+    """A detector with the weights that a config names.
+
+    Args:
+        weights: A file, or "random".
+        arch: Its architecture.
+        size: Shorter side in pixels to which images are brought.
+        seed: For "random".
+        tell: Gets the table of what was matched.
+
+    Returns:
+        The model in eval mode; the names of its classes, the background first; and the origin: "random" or
+        "file <name> sha256 <digest>".
+
+    Raises:
+        PipelineError: There is no such file, or it holds another architecture.
+    """
+    if weights == "random":
+        log.warning("weights: random: the detector starts UNTRAINED (seed %d)", seed)
+        return random_detector(arch, COCO_CLASSES, size, seed), class_names(arch, COCO_CLASSES), "random"
+    path = Path(weights)
+    model, categories = load_detector(path, arch, size, tell)
+    with path.open("rb") as file:
+        return model, categories, f"file {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def load_detector(
+    path: Path, arch: str, size: int, tell: Callable[[str], None] = log.info
+) -> tuple[nn.Module, list[str]]:
+    """Load a `weights.safetensors` saved by `save_detector` or a state dict of torchvision, strictly, in float32.
+
+    Args:
+        path: The file.
+        arch: What the file must be.
+        size: Shorter side in pixels to which images are brought.
+        tell: Gets the table of what was matched.
+
+    Returns:
+        The model in eval mode, and the names of its classes, the background first.
+
+    Raises:
+        PipelineError: The file cannot be read, or holds another architecture; says what differs.
+    """
+    state, metadata = read_state(path, EXAMPLE)
+    if metadata.get("arch", arch) != arch:
+        raise PipelineError(f"{path} holds the architecture {metadata['arch']}, expected {arch}: correct `arch`")
+    num_classes = _count_classes(path, arch, size, state)
+    model = build_detector(arch, num_classes, size)
+    expected = model.state_dict()
+    differing = differences(state, expected)
+    if differing:
+        raise PipelineError(f"{path} holds another architecture than {arch}: {'; '.join(differing)}")
+    counts = {key: value for key, value in expected.items() if key.endswith(BATCH_COUNT)}
+    model.load_state_dict(counts | state, strict=True)
+    if "batch_norm_eps" in metadata:
+        _set_eps(model, float(metadata["batch_norm_eps"]))
+    elif arch in EPS_0 and not counts.keys() & state.keys():  # frozen batch norm counts no batches
+        _set_eps(model, 0.0)
+    tell(f"{path}: {arch} of {num_classes} classes with the background\n{match_table(state, expected, 2, {})}")
+    categories = json.loads(metadata["categories"]) if "categories" in metadata else class_names(arch, num_classes)
+    return model, categories
+
+
+def starting_detector(weights: str, arch: str, size: int, num_classes: int, seed: int) -> tuple[nn.Module, str]:
+    """A detector to train for classes of one's own.
+
+    Args:
+        weights: A file, whose weights are taken but for those that depend on the number of classes; or "random".
+        arch: Its architecture.
+        size: Shorter side in pixels to which images are brought.
+        num_classes: Classes with the background.
+        seed: For the weights that are drawn.
+
+    Returns:
+        The model in eval mode, and the origin of its weights, as of `load_pretrained`.
+
+    Raises:
+        PipelineError: There is no such file, or it holds another architecture.
+    """
+    model = random_detector(arch, num_classes, size, seed)
+    if weights == "random":
+        return model, weights
+    trained, _, origin = load_pretrained(weights, arch, size, seed)
+    own = class_tensors(arch, size)
+    model.load_state_dict(model.state_dict() | {k: v for k, v in trained.state_dict().items() if k not in own})
+    eps = {module.eps for module in trained.modules() if isinstance(module, nn.BatchNorm2d)}
+    if len(eps) == 1:
+        _set_eps(model, eps.pop())
+    return model, origin
+
+
+def save_detector(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write `weights.safetensors`, renamed into place when complete; `metadata` is of `detector_metadata`."""
+    save_weights(model.state_dict(), path, metadata)
+
+
+def detector_metadata(model: nn.Module, arch: str, size: int, categories: Sequence[str], origin: str) -> dict[str, str]:
+    """What a saved file says of itself.
+
+    Args:
+        model: The detector.
+        arch: Its architecture.
+        size: Shorter side in pixels to which images were brought.
+        categories: Names of its classes, the background first.
+        origin: Where the weights came from.
+    """
+    metadata = {"kind": "detector", "arch": arch, "size": str(size), "origin": origin}
+    metadata["categories"] = json.dumps(list(categories))
+    eps = {module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
+    if eps == {0.0}:
+        metadata["batch_norm_eps"] = "0.0"
+    return metadata
+
+
+def class_names(arch: str, num_classes: int) -> list[str]:
+    """Names of the classes that torchvision's published weights have, or numbers where there are others."""
+    published = [] if arch == SMALL else list(get_model_weights(arch).DEFAULT.meta["categories"])
+    return published if len(published) == num_classes else ["background", *map(str, range(1, num_classes))]
+
+
+def class_tensors(arch: str, size: int) -> dict[str, tuple[int, int, int]]:
+    """The parameters whose size depends on the number of classes.
+
+    Returns:
+        By name: the dimension, its length for two classes, and how much longer it is for every further class.
+    """
+    with torch.device("meta"):  # shapes alone
+        two, three = (_construct(arch, num_classes, size).state_dict() for num_classes in (2, 3))
+    found = {}
+    for key, value in two.items():
+        grown = [dim for dim, length in enumerate(value.shape) if three[key].shape[dim] != length]
+        if grown:
+            length = value.shape[grown[0]]
+            found[key] = (grown[0], length, three[key].shape[grown[0]] - length)
+    return found
+
+
+def _count_classes(path: Path, arch: str, size: int, state: Mapping[str, Tensor]) -> int:
+    """Number of classes that a state dict has, read off the first parameter that depends on it."""
+    key, (dim, length, step) = next(iter(class_tensors(arch, size).items()))
+    if key not in state or state[key].dim() <= dim:
+        raise PipelineError(
+            f"{path} holds another architecture than {arch}: it has no {key}, but {some(sorted(state))}"
+        )
+    classes, rest = divmod(state[key].shape[dim] - length, step)
+    if rest or classes < -1:
+        raise PipelineError(
+            f"{path} holds another architecture than {arch}: {key} is {list(state[key].shape)}, which fits no "
+            "number of classes"
+        )
+    return 2 + classes
+
+
+def _set_eps(model: nn.Module, eps: float) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = eps

@@ -1,0 +1,192 @@
+"""Train a detector on the boxes of generated videos.
+
+Faster R-CNN's losses as torchvision computes them (Ren et al. 2015), AdamW, one cycle of the rate (Smith and Topin
+2018). The generator knows every box, so nothing has to be labelled: training videos alone are learned from, validation
+videos are measured once at the end, test videos are not looked at. The classes are the shapes.
+"""
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from pipeline import gpus
+from pipeline.artifact import Artifact, read, read_json, write_json
+from pipeline.config import DetectorFinetuneSettings, DetectorSettings
+from pipeline.errors import PipelineError
+from pipeline.models.detection import find_in_videos
+from pipeline.models.detector import detector_metadata, save_detector, starting_detector
+from pipeline.progress import track
+from pipeline.schemas import FRAMES
+from pipeline.training.average_precision import OVERLAP, Boxes, average_precision
+from pipeline.training.detection_examples import Example, Truth, draw_examples, epoch_batches, examples_of, mirror
+from pipeline.weights_cache import locate_weights
+
+CLIP_NORM = 10.0  # longest gradient
+VIDEOS_AT_ONCE = 32  # at evaluation
+MOST_FOUND, LEAST_SURE = 100, 0.05  # detections of a frame and their scores, at evaluation, as torchvision's
+
+
+def run(
+    *,
+    frames: list[Path],
+    truth: list[Path],
+    captions: Path,
+    out: Path,
+    detection: Path,
+    settings: DetectorSettings,
+    threads: int,
+) -> None:
+    """Train a detector on frames of the training split and measure it on those of the validation split.
+
+    Args:
+        frames: Sampled frames (FRAMES) of all shards.
+        truth: truth.json of all shards.
+        captions: Captions and splits.
+        out: Where `weights.safetensors` goes.
+        detection: Where the losses and the average precision go (JSON).
+        settings: Starting weights, architecture and training.
+        threads: CPU threads.
+
+    Raises:
+        PipelineError: There is nothing to train on, weights that cannot be used, or a loss that is no number.
+    """
+    torch.set_num_threads(threads)
+    tuning = settings.finetune
+    if tuning is None:
+        raise PipelineError("this detector has `finetune: null`; import_weights brings its weights")
+    truths: dict[str, Truth] = {}
+    for path in truth:
+        truths |= read_json(path, ["videos"], "make_shapes")["videos"]
+    artifacts = [read(path, FRAMES) for path in frames]
+    source = {video_id: artifact for artifact in artifacts for video_id in artifact.ids if video_id in truths}
+    splits = read_json(captions, ["splits"], "index_captions")["splits"]
+    ids = {name: [video_id for video_id in splits[name] if video_id in source] for name in ("train", "val")}
+    classes = sorted({one["shape"] for video_id in ids["train"] for one in truths[video_id]["objects"]})
+    if not classes:
+        raise PipelineError(f"{captions}: no training video of {tuning.dataset} has frames and boxes to learn from")
+    weights = locate_weights(settings.weights)
+    model, origin = starting_detector(weights, settings.arch, settings.size, len(classes) + 1, settings.seed)
+    examples = draw_examples(source, truths, ids["train"], classes, tuning.frames, tuning.seed)
+    epochs = train(model, examples, tuning, settings.precision)
+    scores = evaluate(model, source, truths, ids["val"], classes, settings)
+    origin = f"trained on {tuning.dataset} from {origin}"
+    categories = ["background", *classes]
+    save_detector(model, out, detector_metadata(model, settings.arch, settings.size, categories, origin))
+    num_frames = {"train": len(examples), "val": scores.pop("num_frames")}
+    told = {"kind": "detection", "origin": origin, "classes": classes, "epochs": epochs, "num_frames": num_frames}
+    write_json(detection, told | {"train_ids": ids["train"]} | scores)
+
+
+def train(
+    model: nn.Module, examples: Sequence[Example], tuning: DetectorFinetuneSettings, precision: str
+) -> list[dict[str, Any]]:
+    """Train for all epochs; leaves the model in eval mode.
+
+    Args:
+        model: The detector, changed in place.
+        examples: To learn from.
+        tuning: How.
+        precision: "fp32", "bf16" or "auto", which is float32 on CPUs, where casting costs small networks more than
+            bf16 gains.
+
+    Returns:
+        Mean loss of each epoch, and of which parts.
+    """
+    device = gpus.device()
+    on_cpu = precision == "auto" and device.type == "cpu"
+    dtype = torch.float32 if on_cpu else gpus.dtype(precision, device)
+    model.to(device).train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, tuning.lr, weight_decay=tuning.weight_decay)
+    num_batches = len(list(epoch_batches(examples, tuning.batch_size, tuning.seed, 1)))
+    total = tuning.epochs * num_batches + 1  # the last step is counted, too
+    schedule = OneCycleLR(optimizer, tuning.lr, total_steps=total, pct_start=tuning.warmup, cycle_momentum=False)
+    epochs = []
+    with torch.random.fork_rng():
+        torch.manual_seed(tuning.seed)  # torchvision draws anchors and proposals to learn from
+        for epoch in range(1, tuning.epochs + 1):
+            parts: list[dict[str, Tensor]] = []
+            plan = epoch_batches(examples, tuning.batch_size, tuning.seed, epoch)
+            label = f"finetune_detector: epoch {epoch} of {tuning.epochs}, batches"
+            for picks in track(plan, num_batches, label):
+                batch = [mirror(examples[pick.index]) if pick.mirrored else examples[pick.index] for pick in picks]
+                losses = batch_losses(model, batch, device, dtype)
+                optimizer.zero_grad()
+                sum(losses.values(), torch.zeros((), device=device)).backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+                optimizer.step()
+                schedule.step()
+                parts.append({name: value.detach() for name, value in losses.items()})
+            epochs.append(epoch_record(epoch, parts, tuning))
+    model.eval().cpu()
+    return epochs
+
+
+def epoch_record(epoch: int, parts: Sequence[dict[str, Tensor]], tuning: DetectorFinetuneSettings) -> dict[str, Any]:
+    """Mean losses of an epoch, told and returned.
+
+    Raises:
+        PipelineError: They are no numbers.
+    """
+    means = {name: round(float(torch.stack([part[name] for part in parts]).mean()), 6) for name in parts[0]}
+    loss = sum(means.values())
+    if not math.isfinite(loss):
+        raise PipelineError(f"finetune: the loss of epoch {epoch} is no number: lower `lr` (is {tuning.lr:g})")
+    told = ", ".join(f"{name.removeprefix('loss_')} {value:.3f}" for name, value in means.items())
+    print(f"finetune_detector: epoch {epoch} of {tuning.epochs}, loss {loss:.3f} ({told})", file=sys.stderr)
+    return {"epoch": epoch, "loss": round(loss, 6), **means}
+
+
+def batch_losses(
+    model: nn.Module, batch: Sequence[Example], device: torch.device, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """The parts of a detector's loss on a batch."""
+    images = [example.image_CHW.to(device).float() / 255 for example in batch]
+    targets = [{"boxes": example.box_N4.to(device), "labels": example.label_N.to(device)} for example in batch]
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        losses: dict[str, Tensor] = model(images, targets)
+    return losses
+
+
+def evaluate(
+    model: nn.Module,
+    source: Mapping[str, Artifact],
+    truths: Mapping[str, Truth],
+    ids: Sequence[str],
+    classes: Sequence[str],
+    settings: DetectorSettings,
+) -> dict[str, Any]:
+    """Average precision on all the sampled frames of videos.
+
+    Returns:
+        `num_frames`, `overlap`, `average_precision` by class, and their mean; null where no frame shows the class.
+    """
+    device = gpus.device()
+    model.to(device)
+    dtype = gpus.dtype(settings.precision, device)
+    found: list[Boxes] = []
+    true: list[Boxes] = []
+    groups = [ids[start : start + VIDEOS_AT_ONCE] for start in range(0, len(ids), VIDEOS_AT_ONCE)]
+    for group in track(groups, len(groups), "finetune_detector: groups of validation videos"):
+        examples = [examples_of(source[video_id], video_id, truths[video_id], classes) for video_id in group]
+        videos = [torch.stack([example.image_CHW for example in own]) for own in examples]
+        for own in find_in_videos(model, videos, settings.size, MOST_FOUND, LEAST_SURE, dtype):
+            found += [Boxes(one.box_N4, one.label_N, one.score_N) for one in own]
+        true += [Boxes(one.box_N4, one.label_N, torch.ones(len(one.label_N))) for own in examples for one in own]
+    model.cpu()
+    by_class = {name: average_precision(found, true, label) for label, name in enumerate(classes, start=1)}
+    known = [value for value in by_class.values() if value is not None]
+    mean = sum(known) / len(known) if known else None
+    print(f"finetune_detector: average precision at an overlap of {OVERLAP}: {by_class}, mean {mean}", file=sys.stderr)
+    return {
+        "num_frames": len(true),
+        "overlap": OVERLAP,
+        "average_precision": by_class,
+        "mean_average_precision": mean,
+    }
