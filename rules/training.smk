@@ -1,7 +1,7 @@
 """
 Training: words and a captioner.
 
-REQUIRED INPUTS   captions, graphs
+REQUIRED INPUTS   captions, graphs; pair_motion, knowledge and nodes of objects where the experiment has them
 OUTPUTS           results/vocabularies/{vocabulary}.json
                   results/experiments/{experiment}/model.safetensors and curves.csv
                   checkpoints/ (not declared: what an interrupted training goes on from)
@@ -42,6 +42,23 @@ rule train_captioner:
     """Train the captioner of one experiment."""
     input:
         graphs=artifact("graphs", dataset="experiment.dataset", graph="experiment.graph", shard="all"),
+        pair_motion=artifact(
+            "pair_motion",
+            where="experiment.graph.motion_of=union_box",
+            dataset="experiment.dataset",
+            graph="experiment.graph",
+            shard="all",
+        ),
+        knowledge=artifact(
+            "knowledge",
+            where="experiment.knowledge",
+            dataset="experiment.dataset",
+            knowledge="experiment.knowledge",
+            shard="all",
+        ),
+        objects=artifact(
+            "nodes", where="experiment.objects", dataset="experiment.dataset", nodes="experiment.objects", shard="all"
+        ),
         captions=artifact("captions", dataset="experiment.dataset"),
         vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
     output:
@@ -61,7 +78,7 @@ rule train_captioner:
     params:
         model=settings("experiment.captioner.model"),
         training=settings("experiment.captioner.training"),
-        decoding=settings("experiment.captioner.decoding"),
+        nodes=settings("experiment.graph.nodes"),
         seed=settings("experiment.seed"),
         code=code("train_captioner"),
     shell:
@@ -70,11 +87,14 @@ rule train_captioner:
             torchrun --standalone --nproc-per-node $(({resources.gpu} > 1 ? {resources.gpu} : 1)) \
             -m pipeline train_captioner \
             --graphs {input.graphs:q} \
+            --pair-motion {input.pair_motion:q} \
+            --knowledge {input.knowledge:q} \
+            --objects {input.objects:q} \
             --captions {input.captions:q} \
             --vocabulary {input.vocabulary:q} \
             --model {params.model:q} \
             --training {params.training:q} \
-            --decoding {params.decoding:q} \
+            --nodes {params.nodes:q} \
             --seed {params.seed} \
             --threads {threads} \
             --checkpoints checkpoints/{wildcards.experiment} \

@@ -1,4 +1,4 @@
-"""Multi-head attention, the feed-forward sub-layers and the sinusoidal positions (Vaswani et al., 2017).
+"""Multi-head attention, feed-forward sub-layers, encoder layers and sinusoidal positions (Vaswani et al., 2017).
 
 Keys and values are projected apart from the queries, so that what many queries share (the memory of a video under all
 its captions, or under all beams; the past of a growing caption) is projected once.
@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+NORM_EPS = 1e-12  # BERT's
 
 
 class KeysValues(NamedTuple):
@@ -64,6 +66,35 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         found_BHLK = F.scaled_dot_product_attention(query_BHLK, *attended, mask, dropout, is_causal=causal)
         out: Tensor = self.out(found_BHLK.transpose(1, 2).flatten(2))
+        return out
+
+
+class EncoderLayer(nn.Module):
+    """A layer of BERT (Devlin et al., 2019): self-attention and feed-forward, normalised after each.
+
+    Args:
+        width: Channels of a token.
+        num_heads: Heads of the self-attention; None for a layer that is feed-forward alone.
+        inner: Channels inside the feed-forward.
+        dropout: Share of values.
+    """
+
+    def __init__(self, width: int, num_heads: int | None, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.attention: Attention | None = None
+        if num_heads is not None:
+            self.attention = Attention(width, num_heads, dropout)
+            self.attention_norm = nn.LayerNorm(width, eps=NORM_EPS)
+        self.feed_forward = feed_forward(width, inner, 0.0, nn.GELU)
+        self.feed_forward_norm = nn.LayerNorm(width, eps=NORM_EPS)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_BMD: Tensor, mask_B11M: Tensor) -> Tensor:
+        """New tokens `[B, M, D]`; those that the mask hides are seen by none."""
+        if self.attention is not None:
+            attended = self.attention(x_BMD, self.attention.keys_values(x_BMD), mask_B11M)
+            x_BMD = self.attention_norm(x_BMD + self.dropout(attended))
+        out: Tensor = self.feed_forward_norm(x_BMD + self.dropout(self.feed_forward(x_BMD)))
         return out
 
 

@@ -2,23 +2,30 @@
 
 The right-to-left caption is searched first. The left-to-right search then attends to the hidden states of the best
 *finished* right-to-left caption of its video, masked as in training (the published code attends to whichever unfinished
-prefix happened to survive). Scores are plain sums of log-probabilities, without a length penalty, as in AKG-sv and BTKG
-(doi 10.1007/s11042-023-17822-4). They only ever fall, so a video is done when no live beam beats its best finished
-caption, and what other videos of the batch still need cannot change it.
+prefix happened to survive). Scores are sums of log-probabilities, plain as in AKG-sv and BTKG (doi
+10.1007/s11042-023-17822-4), or divided by a power of the number of words (Wu et al., 2016, section 7, divide by a power
+of a shifted length). `rerank: both` chooses among the finished left-to-right captions by the sum of what both decoders
+give them.
 
-Shapes: G videos, W beams, S tokens so far, L tokens at most, V words, D width.
+A sum only ever falls, and no caption is longer than the longest one allowed. So no continuation of a beam scores more
+than the beam's sum over the power of the greatest length, and a video is done when its finished captions reach that:
+what other videos of the batch still need cannot change it.
+
+Shapes: G videos, W beams, K finished captions kept, S tokens so far, L tokens at most, V words, D width.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
-from torch_geometric.data import Batch
+from torch import Tensor, nn
 
 from pipeline.config import DecodingSettings
+from pipeline.models.action_graph import batch_graphs
 from pipeline.models.captioner import Captioner, Context, Decoder
-from pipeline.training.vocabulary import BOS, EOS, NEVER_GENERATED, PAD, Vocabulary
+from pipeline.models.nucleus import sample
+from pipeline.models.word_rules import WordRules, forbid
+from pipeline.training.vocabulary import BOS, EOS, PAD, Vocabulary
 
 
 class Caption(NamedTuple):
@@ -26,24 +33,55 @@ class Caption(NamedTuple):
 
     Attributes:
         text: The caption.
-        score: Its log-probability.
+        score: Its log-probability by the left-to-right decoder, divided by the number of words to the power of the
+            length penalty.
         right_to_left: The best caption of the right-to-left decoder, turned round to be read.
+        samples: Further captions, drawn; none unless asked for.
     """
 
     text: str
     score: float
     right_to_left: str
+    samples: tuple[str, ...] = ()
+
+
+class Finished(NamedTuple):
+    """The best finished captions of each video, the best first.
+
+    Attributes:
+        tokens_GKL: `<bos>` and words, padded, `[G, K, L]`.
+        score_GK: Their scores; -inf where there are fewer than K captions.
+    """
+
+    tokens_GKL: Tensor
+    score_GK: Tensor
+
+    def best(self) -> "Found":
+        """The best one of each video."""
+        return Found(self.tokens_GKL[:, 0], self.score_GK[:, 0])
 
 
 class Found(NamedTuple):
-    """The best finished caption of each video: `<bos>` and words, padded, `[G, L]`, and its log-probability `[G]`."""
+    """A finished caption of each video: `<bos>` and words, padded, `[G, L]`, and its score `[G]`."""
 
     tokens_GL: Tensor
     score_G: Tensor
 
 
+class Search(NamedTuple):
+    """What a batch of videos was found to show; samples as in `pipeline.models.nucleus.sample`."""
+
+    right_to_left: Found
+    left_to_right: Found
+    samples_GWL: Tensor | None
+
+
 def caption_graphs(
-    model: Captioner, vocabulary: Vocabulary, graphs: Sequence[Any], settings: DecodingSettings
+    model: Captioner,
+    vocabulary: Vocabulary,
+    graphs: Sequence[Any],
+    settings: DecodingSettings,
+    ids: Sequence[str] | None = None,
 ) -> list[Caption]:
     """Caption action graphs.
 
@@ -51,16 +89,21 @@ def caption_graphs(
         model: On any device; it is put into evaluation mode and left in the mode it was in.
         vocabulary: The words it was trained with.
         graphs: Action graphs, of any videos.
-        settings: Beams, longest caption, graphs at a time.
+        settings: How captions are searched for.
+        ids: Of the videos. What is drawn for a video follows from its id; without ids, from its place in `graphs`.
 
     Returns:
         One caption a graph, in order.
     """
-    return list(iterate_captions(model, vocabulary, graphs, settings))
+    return list(iterate_captions(model, vocabulary, graphs, settings, ids))
 
 
 def iterate_captions(
-    model: Captioner, vocabulary: Vocabulary, graphs: Sequence[Any], settings: DecodingSettings
+    model: Captioner,
+    vocabulary: Vocabulary,
+    graphs: Sequence[Any],
+    settings: DecodingSettings,
+    ids: Sequence[str] | None = None,
 ) -> Iterator[Caption]:
     """As `caption_graphs`, batch by batch; of `graphs` only a batch at a time is asked for."""
     device = model.generator.weight.device
@@ -68,47 +111,61 @@ def iterate_captions(
     model.eval()
     try:
         for start in range(0, len(graphs), settings.batch_size):
-            several = [graphs[number] for number in range(start, min(start + settings.batch_size, len(graphs)))]
-            batch = Batch.from_data_list(several, follow_batch=["motion"]).to(device)
-            right_to_left, left_to_right = search_batch(model, batch, settings.beam, settings.max_words)
-            rows = zip(
-                right_to_left.tokens_GL.tolist(),
-                left_to_right.tokens_GL.tolist(),
-                left_to_right.score_G.tolist(),
-                strict=True,
-            )
-            for backward, forward, score in rows:
-                yield Caption(vocabulary.decode(forward), score, vocabulary.decode(backward[::-1]))
+            numbers = range(start, min(start + settings.batch_size, len(graphs)))
+            batch = batch_graphs([graphs[number] for number in numbers]).to(device)
+            found = search_batch(model, batch, settings, [ids[n] if ids is not None else str(n) for n in numbers])
+            backward = found.right_to_left.tokens_GL.tolist()
+            forward = found.left_to_right.tokens_GL.tolist()
+            scores = found.left_to_right.score_G.tolist()
+            samples = [[]] * len(numbers) if found.samples_GWL is None else found.samples_GWL.tolist()
+            for i in range(len(numbers)):
+                texts = tuple(vocabulary.decode(tokens) for tokens in samples[i])
+                yield Caption(vocabulary.decode(forward[i]), scores[i], vocabulary.decode(backward[i][::-1]), texts)
     finally:
         model.train(training)
 
 
 @torch.inference_mode()
-def search_batch(model: Captioner, graphs: Any, num_beams: int, max_words: int) -> tuple[Found, Found]:
-    """Search right to left, then left to right in the light of what was found.
+def search_batch(model: Captioner, graphs: Any, settings: DecodingSettings, ids: Sequence[str]) -> Search:
+    """Search right to left, then left to right in the light of what was found; then draw captions if asked to.
 
     Args:
         model: In evaluation mode.
-        graphs: `Batch.from_data_list(graphs, follow_batch=["motion"])` on the model's device.
-        num_beams: W.
-        max_words: Longest caption.
+        graphs: Of `batch_graphs`, on the model's device.
+        settings: How captions are searched for.
+        ids: Of the videos.
 
     Returns:
-        The best captions of the right-to-left decoder, last word first, and of the left-to-right decoder.
+        The best captions of the right-to-left decoder, last word first, those of the left-to-right decoder, samples.
     """
+    rules = WordRules(settings.min_words, settings.max_words, settings.no_repeat_ngram)
+    penalty, num_kept = settings.length_penalty, settings.beam if settings.rerank == "both" else 1
     memory = model.encode(graphs)
     backward, forward = model.decoder_right_to_left, model.decoder_left_to_right
-    frames = backward.context(0, memory.right_to_left_GTD, memory.mask_GT)
-    right_to_left = search(model, backward, [frames], num_beams, max_words)
+    frames = backward.context(0, memory.right_to_left_GTD, memory.right_to_left_mask_GT)
+    right_to_left = search(model, backward, [frames], settings.beam, rules, penalty, num_kept=1).best()
     states_GLD, _ = backward(model.embed(right_to_left.tokens_GL), [frames])
     contexts = [
-        forward.context(0, memory.left_to_right_GTD, memory.mask_GT),
+        forward.context(0, memory.left_to_right_GMD, memory.left_to_right_mask_GM),
         forward.context(1, states_GLD, right_to_left.tokens_GL != PAD),
     ]
-    return right_to_left, search(model, forward, contexts, num_beams, max_words)
+    finished = search(model, forward, contexts, settings.beam, rules, penalty, num_kept)
+    left_to_right = finished.best() if num_kept == 1 else rerank(model, frames, finished, penalty)
+    samples_GWL = None
+    if settings.nucleus is not None:
+        samples_GWL = sample(model, forward, contexts, ids, settings.nucleus, rules)
+    return Search(right_to_left, left_to_right, samples_GWL)
 
 
-def search(model: Captioner, decoder: Decoder, contexts: list[list[Context]], num_beams: int, max_words: int) -> Found:
+def search(
+    model: Captioner,
+    decoder: Decoder,
+    contexts: list[list[Context]],
+    num_beams: int,
+    rules: WordRules,
+    length_penalty: float,
+    num_kept: int,
+) -> Finished:
     """Beam search with one decoder.
 
     Args:
@@ -116,10 +173,12 @@ def search(model: Captioner, decoder: Decoder, contexts: list[list[Context]], nu
         decoder: The direction.
         contexts: What it attends to, one row a video.
         num_beams: W, at least 1.
-        max_words: A caption of so many words must end.
+        rules: What captions must keep to.
+        length_penalty: Scores are divided by the number of words to this power.
+        num_kept: K, at least 1.
 
     Returns:
-        The best finished caption of each video; it has at least one word.
+        The best finished captions of each video; the best has at least one word.
     """
     mask = contexts[0][0].mask
     num_videos, device = len(mask), mask.device
@@ -127,23 +186,24 @@ def search(model: Captioner, decoder: Decoder, contexts: list[list[Context]], nu
     tokens_GWS = torch.full((num_videos, num_beams, 1), BOS, device=device)
     score_GW = torch.full((num_videos, num_beams), -torch.inf, device=device)
     score_GW[:, 0] = 0
-    best = Found(
-        torch.full((num_videos, max_words + 1), PAD, device=device),
-        torch.full((num_videos,), -torch.inf, device=device),
+    best = Finished(
+        torch.full((num_videos, num_kept, rules.max_words + 1), PAD, device=device),
+        torch.full((num_videos, num_kept), -torch.inf, device=device),
     )
     past = None
-    for num_words in range(max_words + 1):
+    for num_words in range(rules.max_words + 1):
         x_R1D = model.embed(tokens_GWS[:, :, -1].reshape(-1, 1), first=num_words)
         states_R1D, past = decoder(x_R1D, contexts, past)
         log_probs_GWV = model.generator(states_R1D).float().log_softmax(2).view(num_videos, num_beams, -1)
-        log_probs_GWV[:, :, NEVER_GENERATED] = -torch.inf
+        log_probs_GWV = forbid(log_probs_GWV, tokens_GWS, rules)
         if num_words > 0:
-            best = keep_better(best, tokens_GWS, score_GW + log_probs_GWV[:, :, EOS])
-        if num_words == max_words:
+            ended_GW = (score_GW + log_probs_GWV[:, :, EOS]) / num_words**length_penalty
+            best = keep_better(best, tokens_GWS, ended_GW)
+        if num_words == rules.max_words:
             break
         log_probs_GWV[:, :, EOS] = -torch.inf
         score_GW, choice_GW = (score_GW[:, :, None] + log_probs_GWV).flatten(1).topk(num_beams)
-        if bool((best.score_G >= score_GW[:, 0]).all()):
+        if is_settled(best, score_GW, rules.max_words, length_penalty):
             break
         beam_GW = choice_GW // log_probs_GWV.shape[2]
         word_GW = choice_GW % log_probs_GWV.shape[2]
@@ -152,21 +212,58 @@ def search(model: Captioner, decoder: Decoder, contexts: list[list[Context]], nu
     return best
 
 
-def keep_better(best: Found, tokens_GWS: Tensor, ended_GW: Tensor) -> Found:
-    """The better of the best captions so far and of those that end now.
+def is_settled(best: Finished, score_GW: Tensor, max_words: int, length_penalty: float) -> bool:
+    """Whether no continuation of any beam can be among the best: sums fall, and at best are shared by `max_words`."""
+    return bool((best.score_GK[:, -1] >= score_GW[:, 0] / max_words**length_penalty).all())
+
+
+def keep_better(best: Finished, tokens_GWS: Tensor, ended_GW: Tensor) -> Finished:
+    """The best of the best captions so far and of those that end now; of equals, those that were there before.
 
     Args:
         best: The best so far.
         tokens_GWS: Tokens of the beams.
         ended_GW: Their scores if they end here.
     """
-    score_G, beam_G = ended_GW.max(1)
-    tokens_GL = torch.full_like(best.tokens_GL, PAD)
-    tokens_GL[:, : tokens_GWS.shape[2]] = _of_beams(tokens_GWS, beam_G[:, None])[:, 0]
-    is_better_G = score_G > best.score_G
-    return Found(
-        torch.where(is_better_G[:, None], tokens_GL, best.tokens_GL), torch.where(is_better_G, score_G, best.score_G)
-    )
+    num_kept, num_tokens = best.tokens_GKL.shape[1:]
+    score_GX = torch.cat([best.score_GK, ended_GW], 1)
+    score_GX, choice_GX = score_GX.sort(dim=1, descending=True, stable=True)
+    ended_GWL = nn.functional.pad(tokens_GWS, (0, num_tokens - tokens_GWS.shape[2]), value=PAD)
+    tokens_GXL = torch.cat([best.tokens_GKL, ended_GWL], 1)
+    return Finished(_of_beams(tokens_GXL, choice_GX[:, :num_kept]), score_GX[:, :num_kept])
+
+
+def rerank(model: Captioner, frames: list[Context], finished: Finished, length_penalty: float) -> Found:
+    """Choose the finished caption that both decoders together find likeliest.
+
+    Args:
+        model: Gives embedding, generator and the right-to-left decoder.
+        frames: What that decoder attends to, one row a video.
+        finished: Captions of the left-to-right decoder with their scores.
+        length_penalty: Of those scores; the other direction's are divided alike.
+
+    Returns:
+        The chosen captions with their left-to-right scores.
+    """
+    num_kept = finished.tokens_GKL.shape[1]
+    tokens_RL = reverse(finished.tokens_GKL.flatten(0, 1))
+    states_RLD, _ = model.decoder_right_to_left(model.embed(tokens_RL), [frames])
+    log_probs_RLV = model.generator(states_RLD).float().log_softmax(2)
+    length_R1 = (tokens_RL != PAD).sum(1, keepdim=True)
+    target_RL = nn.functional.pad(tokens_RL[:, 1:], (0, 1), value=PAD).scatter(1, (length_R1 - 1).clamp(min=0), EOS)
+    log_prob_RL = log_probs_RLV.gather(2, target_RL[:, :, None])[:, :, 0].masked_fill(target_RL == PAD, 0)
+    # A row without a caption is but <bos>; its score of -inf keeps it from being chosen.
+    backward_R = log_prob_RL.sum(1) / (length_R1[:, 0] - 1).clamp(min=1) ** length_penalty
+    chosen_G1 = (finished.score_GK + backward_R.view(-1, num_kept)).max(1, keepdim=True).indices
+    return Found(_of_beams(finished.tokens_GKL, chosen_G1)[:, 0], finished.score_GK.gather(1, chosen_G1)[:, 0])
+
+
+def reverse(tokens_RL: Tensor) -> Tensor:
+    """Captions with their words turned round: `<bos>` stays in front and the padding behind."""
+    length_R1 = (tokens_RL != PAD).sum(1, keepdim=True)
+    place_L = torch.arange(tokens_RL.shape[1], device=tokens_RL.device)
+    is_word_RL = (place_L > 0) & (place_L < length_R1)
+    return tokens_RL.gather(1, torch.where(is_word_RL, length_R1 - place_L, place_L))
 
 
 def _of_beams(tokens_GWS: Tensor, beam_GX: Tensor) -> Tensor:

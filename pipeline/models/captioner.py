@@ -3,39 +3,44 @@
 A graph encoder and a visual transformer (UniVL's: Luo et al., 2020) make a memory of frame tokens, one for each
 direction. The right-to-left decoder says a caption backwards; the left-to-right decoder attends to the frames and to
 the right-to-left decoder's hidden states, so that it knows how the sentence may end. Both share the word embedding and
-the generator.
+the generator. Rows of knowledge and of objects, if there are any, are in the left-to-right memory alone.
 
 Where this differs from the published code: token positions run along the caption (there: along the batch), the
 embedding is scaled once (there: twice), frames have no fixed number, the right-to-left states are masked in decoding as
 in training, and each of a layer's attentions has weights of its own, as in the original transformer (there: one module
-does all three). `node_position: learned` adds an embedding of a node's box to its features: without it the mean over a
-frame's nodes can hardly tell left from right.
+does all three).
 
-Shapes: G graphs, F frames of all graphs, N nodes of all graphs, T frames of a graph, C captions, L tokens,
-M right-to-left tokens, D width, V words.
+Shapes: G graphs, T frames of a graph, R rows of all graphs, S rows of a graph, K features of a row, C captions,
+L tokens, M right-to-left tokens or rows of a memory, D width, V words.
 """
 
-import copy
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.config import CaptionerModelSettings
-from pipeline.models.attention import Attention, KeysValues, feed_forward, sinusoidal_positions
-from pipeline.models.graph_encoder import GraphEncoder
+from pipeline.models.attention import NORM_EPS, Attention, KeysValues, feed_forward, sinusoidal_positions
+from pipeline.models.row_encoder import RowEncoder, add_rows, fit_rows
+from pipeline.models.visual_encoder import VisualEncoder, frame_layout
 
-MAX_FRAMES = 512  # learned frame positions, as in UniVL
 MAX_TOKENS = 512
-NORM_EPS = 1e-12
 
 
 class Memory(NamedTuple):
-    """What the decoders see of each graph: frame tokens of either direction, and which of them are frames."""
+    """What the decoders of either direction see of each graph, and where it may be seen.
+
+    Attributes:
+        right_to_left_GTD: Frame tokens.
+        right_to_left_mask_GT: True where a graph has a frame.
+        left_to_right_GMD: Frame tokens and, if they are concatenated, rows of objects and of knowledge.
+        left_to_right_mask_GM: True where a graph has such a frame or row.
+    """
 
     right_to_left_GTD: Tensor
-    left_to_right_GTD: Tensor
-    mask_GT: Tensor
+    right_to_left_mask_GT: Tensor
+    left_to_right_GMD: Tensor
+    left_to_right_mask_GM: Tensor
 
 
 class Context(NamedTuple):
@@ -47,78 +52,6 @@ class Context(NamedTuple):
     def take(self, rows: Tensor) -> "Context":
         """That of some rows, in the order given."""
         return Context(self.attended.take(rows), self.mask.index_select(0, rows))
-
-
-class VisualLayer(nn.Module):
-    """A BERT layer: self-attention and feed-forward, normalised after each."""
-
-    def __init__(self, width: int, num_heads: int, inner: int, dropout: float) -> None:
-        super().__init__()
-        self.attention = Attention(width, num_heads, dropout)
-        self.attention_norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.feed_forward = feed_forward(width, inner, 0.0, nn.GELU)
-        self.feed_forward_norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x_GTD: Tensor, mask_G11T: Tensor) -> Tensor:
-        """New tokens `[G, T, D]`; those that the mask hides are seen by none."""
-        attended = self.attention(x_GTD, self.attention.keys_values(x_GTD), mask_G11T)
-        x_GTD = self.attention_norm(x_GTD + self.dropout(attended))
-        out: Tensor = self.feed_forward_norm(x_GTD + self.dropout(self.feed_forward(x_GTD)))
-        return out
-
-
-class VisualEncoder(nn.Module):
-    """Graphs to frame tokens: graph encoder, mean over the nodes of a frame, transformer over the frames."""
-
-    def __init__(self, settings: CaptionerModelSettings, num_heads: int, node_dim: int, motion_dim: int) -> None:
-        super().__init__()
-        width = settings.visual_width
-        self.node_position = None
-        if settings.node_position == "learned":
-            self.node_position = nn.Sequential(
-                nn.Linear(4, settings.graph_width), nn.GELU(), nn.Linear(settings.graph_width, node_dim)
-            )
-        self.graph_encoder = GraphEncoder(node_dim, settings.graph_width, settings.graph_heads, motion_dim)
-        self.frame_norm = nn.LayerNorm(settings.graph_width, eps=NORM_EPS)
-        self.frame_in = nn.Linear(settings.graph_width, width)
-        self.frame_position = nn.Embedding(MAX_FRAMES, width)
-        self.position_norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.layers = nn.ModuleList(
-            VisualLayer(width, num_heads, settings.visual_feedforward, settings.dropout)
-            for _ in range(settings.visual_layers)
-        )
-        self.dropout = nn.Dropout(settings.dropout)
-        self.out = nn.Linear(width, settings.width)
-        for module in [self.frame_in, self.frame_position, *self.layers.modules()]:
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
-
-    def forward(self, graphs: Any, frame_slot_F: Tensor, mask_GT: Tensor) -> Tensor:
-        """Frame tokens.
-
-        Args:
-            graphs: A batch of action graphs.
-            frame_slot_F: Place of each frame among those of its graph, `[F]`.
-            mask_GT: True where a graph has a frame, `[G, T]`.
-
-        Returns:
-            `[G, T, D]`; rows without a frame mean nothing.
-        """
-        if self.node_position is not None:
-            graphs = copy.copy(graphs)
-            graphs.x = graphs.x + self.node_position(graphs.node_box * 2 - 1)
-        frames_FD = frame_means(self.graph_encoder(graphs), graphs.node_frame, len(graphs.motion))
-        frames_GTD = frames_FD.new_zeros(*mask_GT.shape, frames_FD.shape[1])
-        frames_GTD[graphs.motion_batch, frame_slot_F] = frames_FD
-        x_GTD = self.frame_in(self.frame_norm(frames_GTD)) + self.frame_position.weight[: mask_GT.shape[1]]
-        x_GTD = self.dropout(self.position_norm(x_GTD))
-        for layer in self.layers:
-            x_GTD = layer(x_GTD, mask_GT[:, None, None])
-        out: Tensor = self.out(x_GTD)
-        return out
 
 
 class DecoderLayer(nn.Module):
@@ -163,7 +96,7 @@ class Decoder(nn.Module):
         """Project what is attended to, once for each layer.
 
         Args:
-            number: Which of the contexts it is: 0 the frames, 1 the right-to-left states.
+            number: Which of the contexts it is: 0 the memory, 1 the right-to-left states.
             x_BMD: What is attended to, `[B, M, D]`.
             mask_BM: True where it may be seen, `[B, M]`; at least once in every row.
         """
@@ -199,13 +132,30 @@ class Captioner(nn.Module):
         num_words: V, special tokens included.
         node_dim: Width of the node features.
         motion_dim: Width of the motion features.
+        knowledge_dim: Width of the rows of knowledge; 0 for a captioner that reads none.
+        object_dim: Width of the rows of objects, their boxes included; 0 for a captioner that reads none.
+        places: Nodes that a frame can have, for `pool: all`.
+
+    Raises:
+        ValueError: if `pool: all` is not told the places.
     """
 
-    def __init__(self, settings: CaptionerModelSettings, num_words: int, node_dim: int, motion_dim: int) -> None:
+    def __init__(
+        self,
+        settings: CaptionerModelSettings,
+        num_words: int,
+        node_dim: int,
+        motion_dim: int,
+        knowledge_dim: int = 0,
+        object_dim: int = 0,
+        places: int = 0,
+    ) -> None:
         super().__init__()
         self.width = settings.width
-        self.encoder_right_to_left = VisualEncoder(settings, settings.visual_heads_right_to_left, node_dim, motion_dim)
-        self.encoder_left_to_right = VisualEncoder(settings, settings.visual_heads_left_to_right, node_dim, motion_dim)
+        self.fusion = settings.fusion
+        heads = (settings.visual_heads_right_to_left, settings.visual_heads_left_to_right)
+        self.encoder_right_to_left = VisualEncoder(settings, heads[0], node_dim, motion_dim, places)
+        self.encoder_left_to_right = VisualEncoder(settings, heads[1], node_dim, motion_dim, places)
         self.embedding = nn.Embedding(num_words, settings.width)
         # Times sqrt(D) this has the size of the positions, which would drown otherwise.
         nn.init.normal_(self.embedding.weight, std=settings.width**-0.5)
@@ -215,19 +165,32 @@ class Captioner(nn.Module):
         self.decoder_right_to_left = Decoder(settings, num_contexts=1)
         self.decoder_left_to_right = Decoder(settings, num_contexts=2)
         self.generator = nn.Linear(settings.width, num_words)
+        # Last, so that with equal seeds the rest starts from equal weights with and without these.
+        self.objects = RowEncoder(object_dim, settings, "mha", has_boxes=True) if object_dim else None
+        self.knowledge = RowEncoder(knowledge_dim, settings, settings.knowledge_attention) if knowledge_dim else None
 
     def encode(self, graphs: Any) -> Memory:
-        """Frame tokens of a batch of graphs.
+        """What the decoders see of a batch of graphs.
 
         Args:
-            graphs: `Batch.from_data_list(graphs, follow_batch=["motion"])`.
+            graphs: Made by `batch_graphs`; with `objects` and `knowledge` if the captioner reads these.
         """
         frame_slot_F, mask_GT = frame_layout(graphs.motion_batch, graphs.num_graphs)
-        return Memory(
-            self.encoder_right_to_left(graphs, frame_slot_F, mask_GT),
-            self.encoder_left_to_right(graphs, frame_slot_F, mask_GT),
-            mask_GT,
-        )
+        backward_GTD = self.encoder_right_to_left(graphs, frame_slot_F, mask_GT)
+        forward_GMD, mask_GM = self.encoder_left_to_right(graphs, frame_slot_F, mask_GT), mask_GT
+        for name, encoder in (("objects", self.objects), ("knowledge", self.knowledge)):
+            if encoder is None:
+                continue
+            rows_RK, batch_R = graphs[name], graphs[f"{name}_batch"]
+            if self.fusion == "sum":
+                kept_X = fit_rows(batch_R, torch.bincount(graphs.motion_batch, minlength=graphs.num_graphs))
+                rows_GSD, mask_GS = encoder(rows_RK[kept_X], batch_R[kept_X], graphs.num_graphs)
+                forward_GMD = add_rows(forward_GMD, rows_GSD, mask_GS)
+            else:
+                rows_GSD, mask_GS = encoder(rows_RK, batch_R, graphs.num_graphs)
+                forward_GMD = torch.cat([forward_GMD, rows_GSD], 1)
+                mask_GM = torch.cat([mask_GM, mask_GS], 1)
+        return Memory(backward_GTD, mask_GT, forward_GMD, mask_GM)
 
     def embed(self, tokens_CL: Tensor, first: int = 0) -> Tensor:
         """Embedded tokens `[C, L, D]`, of which the leftmost is number `first` of its caption."""
@@ -252,33 +215,10 @@ class Captioner(nn.Module):
         """
         memory = self.encode(graphs)
         backward, forward = self.decoder_right_to_left, self.decoder_left_to_right
-        frames = [c.take(caption_graph_C) for c in backward.context(0, memory.right_to_left_GTD, memory.mask_GT)]
-        backward_CMD, _ = backward(self.embed(right_to_left_CM), [frames])
-        frames = [c.take(caption_graph_C) for c in forward.context(0, memory.left_to_right_GTD, memory.mask_GT)]
+        frames = backward.context(0, memory.right_to_left_GTD, memory.right_to_left_mask_GT)
+        backward_CMD, _ = backward(self.embed(right_to_left_CM), [[c.take(caption_graph_C) for c in frames]])
+        frames = forward.context(0, memory.left_to_right_GMD, memory.left_to_right_mask_GM)
         states = forward.context(1, backward_CMD, seen_CM)
-        forward_CLD, _ = forward(self.embed(left_to_right_CL), [frames, states])
+        contexts = [[c.take(caption_graph_C) for c in frames], states]
+        forward_CLD, _ = forward(self.embed(left_to_right_CL), contexts)
         return self.generator(forward_CLD), self.generator(backward_CMD)
-
-
-def frame_layout(motion_batch_F: Tensor, num_graphs: int) -> tuple[Tensor, Tensor]:
-    """Where the frames of a batch stand in `[G, T]`, T being the largest number of frames.
-
-    Returns:
-        The place of each frame within its graph `[F]`, and True where there is a frame `[G, T]`. A graph without any
-        frame shows one empty token, so that attention has something to sum.
-    """
-    count_G = torch.bincount(motion_batch_F, minlength=num_graphs)
-    num_frames = max(1, int(count_G.max()))
-    if num_frames > MAX_FRAMES:
-        raise ValueError(f"a graph of {num_frames} frames: the captioner has positions for {MAX_FRAMES}")
-    slot_F = (
-        torch.arange(len(motion_batch_F), device=motion_batch_F.device) - (count_G.cumsum(0) - count_G)[motion_batch_F]
-    )
-    return slot_F, torch.arange(num_frames, device=count_G.device) < count_G.clamp(min=1)[:, None]
-
-
-def frame_means(nodes_ND: Tensor, node_frame_N: Tensor, num_frames: int) -> Tensor:
-    """Mean over the nodes of each frame, `[F, D]`; zeros for a frame without nodes."""
-    sum_FD = nodes_ND.new_zeros(num_frames, nodes_ND.shape[1]).index_add(0, node_frame_N, nodes_ND)
-    count_F = torch.bincount(node_frame_N, minlength=num_frames)
-    return sum_FD / count_F.clamp(min=1)[:, None]

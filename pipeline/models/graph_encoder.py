@@ -1,24 +1,28 @@
-"""Graph encoder of the captioner: a linear layer and three transformer convolutions over an action graph.
+"""Graph encoder of the captioner: a linear layer and three graph convolutions over an action graph.
 
-The convolution is the graph transformer of "Masked Label Prediction: Unified Message Passing Model for
+The convolution of choice is the graph transformer of "Masked Label Prediction: Unified Message Passing Model for
 Semi-Supervised Classification" (Shi et al., 2021, equations 3 to 5) in the form and with the parameter names of
 PyTorch Geometric's `TransformerConv(width, width // num_heads, heads=num_heads, edge_dim=motion_dim, beta=True,
 aggr="mean")`, stacked as in "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
-section 3.3). State dicts load either way.
+section 3.3). State dicts load either way. `gat` and `gatv2` put PyTorch Geometric's attention of "Graph Attention
+Networks" (Velickovic et al., 2018) and "How Attentive are Graph Attention Networks?" (Brody et al., 2022) in its place.
 
-The edge features are never expanded. Within a frame they are the same for all edges, so the motion is projected once
-a frame; between frames they are a number times one column of the projection.
+For the transformer the edge features are never expanded. Within a frame they are the same for all edges, so the motion
+is projected once a frame, or once a pair of nodes if pairs have motion of their own; between frames they are a number
+times one column of the projection.
 
-Legend: N nodes, E edges, F frames, K places for nodes in a frame, S = 2 K places for sources (own frame, frame before),
-H heads, C channels of a head, W = H C width, M motion features.
+Legend: N nodes, E edges, F frames, P pairs, K places for nodes in a frame, S = 2 K places for sources (own frame, frame
+before), H heads, C channels of a head, W = H C width, M motion features.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch_geometric.nn import GATConv, GATv2Conv
 
 from pipeline.models.action_graph import TO_NEXT_FRAME, WITHIN_FRAME, ActionGraph
 
@@ -34,12 +38,15 @@ class Blocks:
         edge: Whether there is an edge from the source at S to the target at K, `[F, K, S]`.
         weight: Its temporal weight; 0 within a frame, `[F, K, S]`.
         scale: One over the number of edges into a target; 0 where there are none, `[F, K, 1]`.
+        pair: Row of `pair_motion` of each edge from the target's own frame, P where there is none, `[F, K, K]`; None
+            if edges within a frame carry the motion of the frame.
     """
 
     place: Tensor
     edge: Tensor
     weight: Tensor
     scale: Tensor
+    pair: Tensor | None
 
 
 def to_blocks(graph: ActionGraph) -> Blocks | None:
@@ -81,7 +88,12 @@ def to_blocks(graph: ActionGraph) -> Blocks | None:
     edge_FKS = count.view(num_frames, size, 2 * size) > 0
     num_sources_FK1 = edge_FKS.sum(2, keepdim=True)
     scale_FK1 = torch.where(num_sources_FK1 > 0, 1 / num_sources_FK1.clamp(min=1), 0)
-    return Blocks(place_N, edge_FKS, weight.view_as(edge_FKS), scale_FK1)
+    pair_FKK = None
+    if "pair_motion" in graph:
+        pair = torch.full_like(count, graph.pair_motion.size(0))
+        pair[place_E] = graph.edge_pair
+        pair_FKK = pair.view_as(edge_FKS)[..., :size]
+    return Blocks(place_N, edge_FKS, weight.view_as(edge_FKS), scale_FK1, pair_FKK)
 
 
 class FactorisedTransformerConv(nn.Module):
@@ -114,13 +126,15 @@ class FactorisedTransformerConv(nn.Module):
         Returns:
             New nodes, of the shape of `x_XW`.
         """
-        motion_FW = self.lin_edge(graph.motion)
+        has_pairs = "pair_motion" in graph
+        motion_YW = self.lin_edge(graph.pair_motion if has_pairs else graph.motion)  # a row a pair, or a frame
         first_W = self.lin_edge.weight[:, 0]
         query_XW, key_XW, value_XW = self.lin_query(x_XW), self.lin_key(x_XW), self.lin_value(x_XW)
         if blocks is None:
-            message_XW = self._by_edges(query_XW, key_XW, value_XW, motion_FW, first_W, graph)
+            row_E = graph.edge_pair if has_pairs else graph.edge_frame
+            message_XW = self._by_edges(query_XW, key_XW, value_XW, motion_YW, row_E, graph)
         else:
-            message_XW = self._by_blocks(query_XW, key_XW, value_XW, motion_FW, first_W, blocks)
+            message_XW = self._by_blocks(query_XW, key_XW, value_XW, motion_YW, first_W, blocks)
         skip_XW: Tensor = self.lin_skip(x_XW)
         # The gate sees [message, skip, message - skip]; its weights are split rather than its input put together.
         of_message_1W, of_skip_1W, of_difference_1W = self.lin_beta.weight.chunk(3, dim=1)
@@ -129,44 +143,54 @@ class FactorisedTransformerConv(nn.Module):
         return message_XW + gate_X1 * (skip_XW - message_XW)
 
     def _by_blocks(
-        self, query_XW: Tensor, key_XW: Tensor, value_XW: Tensor, motion_FW: Tensor, first_W: Tensor, blocks: Blocks
+        self, query_XW: Tensor, key_XW: Tensor, value_XW: Tensor, motion_YW: Tensor, first_W: Tensor, blocks: Blocks
     ) -> Tensor:
+        motion_FW = motion_YW if blocks.pair is None else None
         query_FHKC = self._blocked(query_XW, blocks)
         key_FHSC = self._with_frame_before(key_XW, motion_FW, blocks)
         value_FHSC = self._with_frame_before(value_XW, motion_FW, blocks)
         first_HC1 = first_W.view(self.num_heads, -1, 1)
         weight_F1KS = blocks.weight.unsqueeze(1)
         score_FHKS = query_FHKC @ key_FHSC.transpose(2, 3) + (query_FHKC @ first_HC1) * weight_F1KS
+        if blocks.pair is not None:
+            num_places = blocks.pair.size(2)
+            pair_FKKHC = F.pad(motion_YW, (0, 0, 0, 1))[blocks.pair].view(*blocks.pair.shape, self.num_heads, -1)
+            of_pair_FHKK = torch.einsum("fhkc,fkjhc->fhkj", query_FHKC, pair_FKKHC)
+            score_FHKS = score_FHKS + F.pad(of_pair_FHKK, (0, num_places))
         score_FHKS = score_FHKS / math.sqrt(query_FHKC.size(3))
         # Not -inf: a target without edges has only such scores; its scale of 0 then makes its message 0.
         score_FHKS = score_FHKS.masked_fill(~blocks.edge.unsqueeze(1), torch.finfo(score_FHKS.dtype).min)
         alpha_FHKS = score_FHKS.softmax(dim=3)
         between_FHK1 = (alpha_FHKS * weight_F1KS).sum(3, keepdim=True)
         message_FHKC = alpha_FHKS @ value_FHSC + between_FHK1 * first_HC1.transpose(1, 2)
+        if blocks.pair is not None:
+            own_FHKK = alpha_FHKS[..., :num_places]
+            message_FHKC = message_FHKC + torch.einsum("fhkj,fkjhc->fhkc", own_FHKK, pair_FKKHC.to(own_FHKK.dtype))
         return (message_FHKC * blocks.scale.unsqueeze(1)).transpose(1, 2).reshape_as(query_XW)
 
     def _blocked(self, x_XW: Tensor, blocks: Blocks) -> Tensor:
         num_frames, size, _ = blocks.edge.shape
         return x_XW.view(num_frames, size, self.num_heads, -1).transpose(1, 2)
 
-    def _with_frame_before(self, x_XW: Tensor, motion_FW: Tensor, blocks: Blocks) -> Tensor:
-        """Sources of each frame: its own nodes, which carry its motion, and the plain nodes of the frame before.
+    def _with_frame_before(self, x_XW: Tensor, motion_FW: Tensor | None, blocks: Blocks) -> Tensor:
+        """Sources of each frame: its own nodes, with its motion if it has one, and the plain ones of the frame before.
 
         The first frame of a graph comes after the last one of another, or of itself: no edge leads there.
         """
         x_FHKC = self._blocked(x_XW, blocks)
-        motion_FH1C = motion_FW.view(len(motion_FW), self.num_heads, 1, -1)
-        return torch.cat([x_FHKC + motion_FH1C, x_FHKC.roll(1, dims=0)], dim=2)
+        own_FHKC = x_FHKC if motion_FW is None else x_FHKC + motion_FW.view(len(motion_FW), self.num_heads, 1, -1)
+        return torch.cat([own_FHKC, x_FHKC.roll(1, dims=0)], dim=2)
 
     def _by_edges(
-        self, query_NW: Tensor, key_NW: Tensor, value_NW: Tensor, motion_FW: Tensor, first_W: Tensor, graph: ActionGraph
+        self, query_NW: Tensor, key_NW: Tensor, value_NW: Tensor, motion_YW: Tensor, row_E: Tensor, graph: ActionGraph
     ) -> Tensor:
         source_E, target_E = graph.edge_index
+        first_1W = self.lin_edge.weight[:, 0].unsqueeze(0).to(motion_YW.dtype)
         num_nodes, num_edges = len(query_NW), len(source_E)
         within_E = graph.edge_kind == WITHIN_FRAME
-        row_E = torch.where(within_E, graph.edge_frame, len(motion_FW))
+        row_E = torch.where(within_E, row_E, len(motion_YW))
         factor_E1 = torch.where(within_E, 1, graph.edge_weight).unsqueeze(1)
-        edge_EW = torch.cat([motion_FW, first_W.unsqueeze(0).to(motion_FW.dtype)])[row_E] * factor_E1
+        edge_EW = torch.cat([motion_YW, first_1W])[row_E] * factor_E1
 
         query_EHC = query_NW[target_E].view(num_edges, self.num_heads, query_NW.size(1) // self.num_heads)
         key_EHC = (key_NW[source_E] + edge_EW).view_as(query_EHC)
@@ -183,27 +207,39 @@ class FactorisedTransformerConv(nn.Module):
         return message_EW.new_zeros(query_NW.shape).index_add(0, target_E, message_EW)
 
 
+GraphConvolution = Literal["transformer", "gat", "gatv2"]
+
+
 class GraphEncoder(nn.Module):
     """A linear layer, then three times `x = relu(x + conv(x))`.
+
+    `gat` and `gatv2` take a vector an edge: E M numbers of edge features and E W of each layer's messages, where the
+    transformer makes do with F M and, in blocks, with F K S scores a head. That is 13 MB for a graph of 20 frames of 9
+    nodes with 1,024 channels of motion, and about as much again for each layer in training; on a CPU it takes six to
+    eight times as long (measured at a width of 512).
 
     Args:
         node_dim: Features of a node.
         width: Channels of a node inside and after.
         num_heads: Heads of attention; they divide the width.
         motion_dim: Features of a frame's motion.
+        convolution: `transformer`, `gat` or `gatv2`.
 
     Raises:
         ValueError: if the heads do not divide the width.
     """
 
-    def __init__(self, node_dim: int, width: int, num_heads: int, motion_dim: int) -> None:
+    def __init__(
+        self, node_dim: int, width: int, num_heads: int, motion_dim: int, convolution: GraphConvolution = "transformer"
+    ) -> None:
         super().__init__()
         if width % num_heads:
             raise ValueError(f"width {width} is not a multiple of num_heads {num_heads}")
+        self.node_dim, self.motion_dim = node_dim, motion_dim
         self.lp = nn.Linear(node_dim, width)
-        self.conv1 = FactorisedTransformerConv(width, num_heads, motion_dim)
-        self.conv2 = FactorisedTransformerConv(width, num_heads, motion_dim)
-        self.conv3 = FactorisedTransformerConv(width, num_heads, motion_dim)
+        self.conv1 = new_convolution(convolution, width, num_heads, motion_dim)
+        self.conv2 = new_convolution(convolution, width, num_heads, motion_dim)
+        self.conv3 = new_convolution(convolution, width, num_heads, motion_dim)
 
     def forward(self, graph: ActionGraph) -> Tensor:
         """Encode the nodes.
@@ -214,6 +250,8 @@ class GraphEncoder(nn.Module):
         Returns:
             Encoded nodes `[N, width]`, in the order of `graph.x`.
         """
+        if not isinstance(self.conv1, FactorisedTransformerConv):
+            return self._on_expanded_edges(graph)
         blocks = to_blocks(graph)
         x_XW: Tensor = self.lp(graph.x)
         if blocks is not None:
@@ -221,3 +259,33 @@ class GraphEncoder(nn.Module):
         for conv in (self.conv1, self.conv2, self.conv3):
             x_XW = torch.relu(x_XW + conv(x_XW, graph, blocks))
         return x_XW if blocks is None else x_XW.index_select(0, blocks.place)
+
+    def empty_node(self) -> Tensor:
+        """What becomes of a node of zeros without edges, `[width]`: the same in every graph."""
+        zeros, none = self.lp.weight.new_zeros, self.lp.weight.new_zeros(0, dtype=torch.long)
+        graph = ActionGraph(
+            x=zeros(1, self.node_dim),
+            node_frame=zeros(1, dtype=torch.long),
+            edge_index=torch.stack([none, none]),
+            edge_kind=none,
+            edge_frame=none,
+            edge_weight=zeros(0),
+            motion=zeros(1, self.motion_dim),
+        )
+        encoded: Tensor = self(graph)
+        return encoded[0]
+
+    def _on_expanded_edges(self, graph: ActionGraph) -> Tensor:
+        edge_attr_EM = graph.expand()
+        x_NW: Tensor = self.lp(graph.x)
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x_NW = torch.relu(x_NW + conv(x_NW, graph.edge_index, edge_attr_EM))
+        return x_NW
+
+
+def new_convolution(convolution: GraphConvolution, width: int, num_heads: int, motion_dim: int) -> nn.Module:
+    """One layer; its heads are concatenated to the width. The edges have every node tied to itself already."""
+    if convolution == "transformer":
+        return FactorisedTransformerConv(width, num_heads, motion_dim)
+    of: type[nn.Module] = {"gat": GATConv, "gatv2": GATv2Conv}[convolution]
+    return of(width, width // num_heads, heads=num_heads, edge_dim=motion_dim, add_self_loops=False)

@@ -1,5 +1,7 @@
 """Train the bidirectional captioner (AKG-sv) on the graphs and captions of the training split.
 
+What else it reads besides graphs is what it is given: knowledge, objects, motion of pairs of nodes, or none of these.
+
 Runs as one process, or as several under torchrun. Checkpoints go to a folder that no rule declares, because Snakemake
 deletes declared outputs before it tries again: a second call with equal settings, code and inputs continues after the
 last whole epoch.
@@ -24,7 +26,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from pipeline import gpus
 from pipeline.artifact import file_digest, read_json
 from pipeline.code_digest import digest as code_digest
-from pipeline.config import CaptionerModelSettings, DecodingSettings, TrainingSettings
+from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.captioner import Captioner
@@ -37,6 +39,9 @@ from pipeline.training.vocabulary import Vocabulary, read_vocabulary
 def run(
     *,
     graphs: list[Path],
+    pair_motion: list[Path],
+    knowledge: list[Path],
+    objects: list[Path],
     captions: Path,
     vocabulary: Path,
     checkpoints: Path,
@@ -44,7 +49,7 @@ def run(
     curves: Path,
     model: CaptionerModelSettings,
     training: TrainingSettings,
-    decoding: DecodingSettings,
+    nodes: NodesSettings,
     seed: int,
     threads: int,
 ) -> None:
@@ -52,6 +57,9 @@ def run(
 
     Args:
         graphs: Graphs of the data set, all its shards.
+        pair_motion: Motion of their pairs of nodes, all shards; none where edges carry that of the frame.
+        knowledge: Rows of knowledge, all shards; none for a captioner without.
+        objects: Object nodes to attend to besides the graph, all shards; none for a captioner without.
         captions: The data set's captions.json: captions and splits.
         vocabulary: The words, from build_vocabulary.
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
@@ -59,12 +67,12 @@ def run(
         curves: Where losses and validation scores of each epoch go (CSV).
         model: Sizes of the model.
         training: How it is trained.
-        decoding: How validation captions are searched for.
+        nodes: What the nodes of the graphs are, for the number that a frame can have.
         seed: Of initial weights, order, pairing and dropout.
         threads: CPU threads of a process.
     """
     torch.set_num_threads(threads)
-    known = load_graphs(graphs)
+    known = load_graphs(graphs, pair_motion, knowledge, objects)
     dataset = read_json(captions, ["captions", "splits"], "index_captions")
     words = read_vocabulary(vocabulary)
     plan = EpochPlan(
@@ -79,14 +87,16 @@ def run(
     plan.check()
     data = CaptionData(known, plan, captioned(known, dataset, "val", words, captions))
     everything = {
-        "settings": [settings.model_dump(mode="json") for settings in (model, training, decoding)],
+        "settings": [settings.model_dump(mode="json") for settings in (model, training)],
+        "places": nodes.places,
         "seed": seed,
         "code": code_digest("train_captioner"),
-        "inputs": [file_digest(path) for path in (*graphs, captions, vocabulary)],
+        "inputs": [file_digest(path) for path in (*graphs, *pair_motion, *knowledge, *objects, captions, vocabulary)],
     }
     run_key = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]
-    task = new_training(model, training, decoding, words, data, dataset["captions"], seed, checkpoints / run_key)
-    is_first = fit(task, checkpoints / run_key)
+    folder = checkpoints / run_key
+    task = new_training(model, training, nodes.places, words, data, dataset["captions"], seed, folder)
+    is_first = fit(task, folder)
     if is_first:
         write_curves(curves, task.curves)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +104,7 @@ def run(
         shutil.copyfile(task.best, new)
         new.replace(out)
         for name in ("last.ckpt", task.best.name):  # what is complete need not be continued; the logs stay
-            (checkpoints / run_key / name).unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
 
 
 def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocabulary, source: Path) -> CaptionedVideos:
@@ -116,7 +126,7 @@ def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocab
 def new_training(
     model: CaptionerModelSettings,
     training: TrainingSettings,
-    decoding: DecodingSettings,
+    places: int,
     vocabulary: Vocabulary,
     data: CaptionData,
     captions: dict[str, list[str]],
@@ -125,12 +135,18 @@ def new_training(
 ) -> CaptionerTraining:
     """A captioner with fresh weights, ready to be fitted."""
     first = data.graphs[data.plan.videos.ids[0]]
-    dims = (first.x.shape[1], first.motion.shape[1])
+    dims = {
+        "node_dim": first.x.shape[1],
+        "motion_dim": (first.pair_motion if "pair_motion" in first else first.motion).shape[1],
+        "knowledge_dim": first.knowledge.shape[1] if "knowledge" in first else 0,
+        "object_dim": first.objects.shape[1] if "objects" in first else 0,
+        "places": places,
+    }
     torch.manual_seed(seed)
-    captioner = Captioner(model, len(vocabulary), *dims)
-    description = describe_model(model, vocabulary, *dims)
+    captioner = Captioner(model, len(vocabulary), **dims)
+    description = describe_model(model, vocabulary, **dims)
     best = folder / "best.safetensors"
-    return CaptionerTraining(captioner, vocabulary, data, captions, training, decoding, seed, best, description)
+    return CaptionerTraining(captioner, vocabulary, data, captions, training, seed, best, description)
 
 
 def fit(task: CaptionerTraining, folder: Path) -> bool:
@@ -178,12 +194,11 @@ def new_trainer(task: CaptionerTraining, folder: Path) -> L.Trainer:
 
 
 def quiet_lightning() -> None:
-    """Leave out what Lightning says about devices it did not use and workers that memory does not need."""
+    """Leave out what Lightning says about devices it did not use and folders it goes on with."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (
         ".*LeafSpec.* is deprecated.*",  # Lightning 2.6 uses what torch 2.15 renames
-        ".*does not have many workers.*",
         "Checkpoint directory .* exists and is not empty.*",
         ".*smaller than the logging interval.*",
     ):

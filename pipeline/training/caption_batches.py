@@ -11,18 +11,19 @@ give the answer away, is BTKG's pseudo-reverse (doi 10.1007/s11042-023-17822-4).
 Shapes: C captions, L left-to-right tokens, M right-to-left tokens.
 """
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
-from torch_geometric.data import Batch
+from torch.utils.data import Sampler
 
 from pipeline.errors import PipelineError
-from pipeline.models.action_graph import ActionGraph
+from pipeline.models.action_graph import ActionGraph, batch_graphs
 from pipeline.training.vocabulary import PAD, UNK, Vocabulary
 
 
@@ -30,7 +31,7 @@ class CaptionBatch(NamedTuple):
     """Some videos and captions of theirs.
 
     Attributes:
-        graphs: Batch of action graphs, with `motion_batch`.
+        graphs: Made by `batch_graphs`.
         left_to_right: Captions from `<bos>` to `<eos>`, padded, `[C, 1 + L]`.
         right_to_left: The reversed caption that each is paired with, `[C, 1 + M]`.
         caption_graph: The graph of each caption, `[C]`.
@@ -176,7 +177,7 @@ def validation_pieces(
     return pieces
 
 
-class PieceBatches(Dataset[CaptionBatch]):
+class PieceBatches:
     """Batches by piece.
 
     Args:
@@ -193,12 +194,41 @@ class PieceBatches(Dataset[CaptionBatch]):
         graph_of = {video: number for number, video in enumerate(numbers)}
         graphs: list[ActionGraph] = [self.graphs[self.videos.ids[video]] for video in numbers]
         return CaptionBatch(
-            Batch.from_data_list(graphs, follow_batch=["motion"]),
+            batch_graphs(graphs),
             pad([self.videos.forward[p.video][p.caption] for p in piece.pairs]),
             pad([self.videos.backward[p.video][p.reversed_caption] for p in piece.pairs]),
             torch.tensor([graph_of[p.video] for p in piece.pairs]),
             piece.num_tokens,
         )
+
+
+class BatchesAhead:
+    """Batches of some pieces, in order, each made by a thread while the one before is worked on.
+
+    Graphs that do not fit in memory are read from disk, which takes about as long as a step on a GPU does.
+
+    Args:
+        batches: Makes them.
+        pieces: Which; asked for them when the first batch is.
+    """
+
+    def __init__(self, batches: PieceBatches, pieces: Sampler[Piece] | Sequence[Piece]) -> None:
+        self.batches = batches
+        self.pieces = pieces
+
+    def __len__(self) -> int:
+        return len(self.pieces)  # type: ignore[arg-type]  # Sampler does not declare what ours has
+
+    def __iter__(self) -> Iterator[CaptionBatch]:
+        before: Future[CaptionBatch] | None = None
+        with ThreadPoolExecutor(1) as thread:
+            for piece in self.pieces:
+                batch = thread.submit(operator.getitem, self.batches, piece)
+                if before is not None:
+                    yield before.result()
+                before = batch
+            if before is not None:
+                yield before.result()
 
 
 def pad(captions: Sequence[Sequence[int]]) -> Tensor:

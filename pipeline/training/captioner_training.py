@@ -19,12 +19,12 @@ from pycocoevalcap.cider.cider import Cider
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader
 
 from pipeline.config import DecodingSettings, TrainingSettings
 from pipeline.models.beam_search import caption_graphs
 from pipeline.models.captioner import Captioner
 from pipeline.training.caption_batches import (
+    BatchesAhead,
     CaptionBatch,
     CaptionedVideos,
     EpochPlan,
@@ -72,19 +72,23 @@ class CaptionData(L.LightningDataModule):
         """This process's number."""
         return int(self.trainer.global_rank) if self.trainer else 0
 
-    def train_dataloader(self) -> DataLoader[CaptionBatch]:
+    @property
+    def val_batch_size(self) -> int:
+        """Videos that a process validates at once: as many as it trains on at once."""
+        return -(-self.plan.batch_size // (self.plan.accumulate * self.plan.num_processes))
+
+    def train_dataloader(self) -> BatchesAhead:
         """Batches of this process; the sampler draws each epoch anew."""
         sampler = EpochSampler(
             self.plan, self.process(), lambda: int(self.trainer.current_epoch) if self.trainer else 0
         )
-        return DataLoader(PieceBatches(self.plan.videos, self.graphs), batch_size=None, sampler=sampler)
+        return BatchesAhead(PieceBatches(self.plan.videos, self.graphs), sampler)
 
-    def val_dataloader(self) -> DataLoader[CaptionBatch]:
+    def val_dataloader(self) -> BatchesAhead:
         """This process's share of the validation videos, each once."""
-        plan = self.plan
-        size = -(-plan.batch_size // (plan.accumulate * plan.num_processes))
+        size, plan = self.val_batch_size, self.plan
         pieces = validation_pieces(self.val, size, plan.captions_per_video, self.process(), plan.num_processes)
-        return DataLoader(PieceBatches(self.val, self.graphs), batch_size=None, sampler=pieces)
+        return BatchesAhead(PieceBatches(self.val, self.graphs), pieces)
 
 
 class CaptionerTraining(L.LightningModule):
@@ -96,7 +100,6 @@ class CaptionerTraining(L.LightningModule):
         data: Its batches.
         references: Captions of the validation videos, as written.
         settings: How it is trained.
-        decoding: How validation captions are searched for.
         seed: Of the run.
         best: Where the best weights go.
         description: What that file says about the model.
@@ -113,7 +116,6 @@ class CaptionerTraining(L.LightningModule):
         data: CaptionData,
         references: Mapping[str, Sequence[str]],
         settings: TrainingSettings,
-        decoding: DecodingSettings,
         seed: int,
         best: Path,
         description: dict[str, str],
@@ -124,7 +126,6 @@ class CaptionerTraining(L.LightningModule):
         self.data = data
         self.references = references
         self.settings = settings
-        self.decoding = decoding
         self.seed = seed
         self.best = best
         self.description = description
@@ -234,13 +235,28 @@ class CaptionerTraining(L.LightningModule):
 
     def _score_captions(self) -> float:
         mine = self.data.val.ids[self.global_rank :: self.trainer.world_size]
-        found = caption_graphs(self.model, self.vocabulary, GraphList(self.data.graphs, mine), self.decoding)
+        settings = search_settings(self.settings.validation_beam, self.vocabulary.max_words, self.data.val_batch_size)
+        found = caption_graphs(self.model, self.vocabulary, GraphList(self.data.graphs, mine), settings)
         captions = {video_id: caption.text for video_id, caption in zip(mine, found, strict=True)}
         if dist.is_initialized():
             parts: list[Any] = [None] * self.trainer.world_size
             dist.all_gather_object(parts, captions)
             captions = {video_id: text for part in parts for video_id, text in part.items()}
         return cider({video_id: self.references[video_id] for video_id in self.data.val.ids}, captions)
+
+
+def search_settings(beam: int, max_words: int, batch_size: int) -> DecodingSettings:
+    """How validation captions are searched for: plain scores, so that settings of decoding never choose the weights."""
+    return DecodingSettings(
+        beam=beam,
+        max_words=max_words,
+        min_words=0,
+        length_penalty=0.0,
+        no_repeat_ngram=0,
+        rerank="none",
+        nucleus=None,
+        batch_size=batch_size,
+    )
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

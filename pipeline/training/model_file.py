@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
@@ -12,12 +13,19 @@ from pipeline.models.captioner import Captioner
 from pipeline.training.vocabulary import Vocabulary
 
 KIND = "bidirectional captioner"
+DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "places")
 
 
 def describe_model(
-    settings: CaptionerModelSettings, vocabulary: Vocabulary, node_dim: int, motion_dim: int
+    settings: CaptionerModelSettings,
+    vocabulary: Vocabulary,
+    node_dim: int,
+    motion_dim: int,
+    knowledge_dim: int = 0,
+    object_dim: int = 0,
+    places: int = 0,
 ) -> dict[str, str]:
-    """What the file says about the model, as safetensors metadata."""
+    """What the file says about the model, as safetensors metadata; the numbers are those that `Captioner` takes."""
     description = {
         "kind": KIND,
         "model": settings.model_dump(mode="json"),
@@ -25,6 +33,9 @@ def describe_model(
         "max_words": vocabulary.max_words,
         "node_dim": node_dim,
         "motion_dim": motion_dim,
+        "knowledge_dim": knowledge_dim,
+        "object_dim": object_dim,
+        "places": places,
     }
     return {"description": json.dumps(description, sort_keys=True)}
 
@@ -46,10 +57,10 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     if description.get("kind") != KIND:
         raise PipelineError(f"{path} holds no {KIND}: {again}")
     vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
-    settings = CaptionerModelSettings.model_validate_json(json.dumps(description["model"]))
-    model = Captioner(settings, len(vocabulary), description["node_dim"], description["motion_dim"])
     try:
+        settings = CaptionerModelSettings.model_validate_json(json.dumps(description["model"]))
+        model = Captioner(settings, len(vocabulary), **{name: description[name] for name in DIMS})
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except (KeyError, ValidationError, RuntimeError) as error:
         raise PipelineError(f"{path} was trained by another version of the captioner ({error}): {again}") from error
     return model.eval(), vocabulary

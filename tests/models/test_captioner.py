@@ -1,22 +1,16 @@
-import pytest
 import torch
 from captioner_toys import MODEL, captioner, graph
 from torch.testing import assert_close
-from torch_geometric.data import Batch
 
-from pipeline.models.captioner import frame_layout, frame_means
+from pipeline.models.action_graph import batch_graphs
 
 TOKENS = torch.tensor([[1, 5, 6, 7], [1, 8, 9, 0], [1, 10, 4, 11]])
 SEEN = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]]).bool()
 
 
-def batch_of(graphs):
-    return Batch.from_data_list(graphs, follow_batch=["motion"])
-
-
 def logits(model, graphs, left_to_right=TOKENS, right_to_left=TOKENS, seen=SEEN, of=(0, 1, 2)):
     with torch.no_grad():
-        return model(batch_of(graphs), left_to_right, right_to_left, seen, torch.tensor(of))
+        return model(batch_graphs(graphs), left_to_right, right_to_left, seen, torch.tensor(of))
 
 
 GRAPHS = [graph(1, 3), graph(2, 1), graph(3, nodes_of_frame=(2, 0, 1, 3))]
@@ -90,8 +84,8 @@ def test_captions_of_a_graph_share_its_encoding():
 
 def test_one_word_at_a_time_equals_all_at_once():
     model = captioner()
-    memory = model.encode(batch_of(GRAPHS))
-    context = model.decoder_right_to_left.context(0, memory.right_to_left_GTD, memory.mask_GT)
+    memory = model.encode(batch_graphs(GRAPHS))
+    context = model.decoder_right_to_left.context(0, memory.right_to_left_GTD, memory.right_to_left_mask_GT)
     whole, _ = model.decoder_right_to_left(model.embed(TOKENS), [context])
     past = None
     for place in range(TOKENS.shape[1]):
@@ -105,12 +99,12 @@ def test_a_nodes_place_is_seen_if_and_only_if_asked_for():
     moved.node_box = moved.node_box.flip(0)
     for position, differs in (("learned", True), ("none", False)):
         model = captioner(settings=MODEL.model_copy(update={"node_position": position}))
-        change = (model.encode(batch_of([moved]))[0] - model.encode(batch_of([GRAPHS[0]]))[0]).abs().max()
+        change = (model.encode(batch_graphs([moved]))[0] - model.encode(batch_graphs([GRAPHS[0]]))[0]).abs().max()
         assert (change > 1e-4) == differs
 
 
 def test_adding_positions_leaves_the_graphs_alone():
-    graphs = batch_of([graph(1, 3)])
+    graphs = batch_graphs([graph(1, 3)])
     before = graphs.x.clone()
     captioner().encode(graphs)
     assert_close(graphs.x, before)
@@ -124,26 +118,9 @@ def test_directions_have_their_own_heads_and_weights():
     assert not mine & {id(p) for p in model.encoder_left_to_right.parameters()}
 
 
-def test_frames_are_laid_out_by_graph():
-    slot, mask = frame_layout(torch.tensor([0, 0, 0, 2, 2]), num_graphs=4)
-    assert slot.tolist() == [0, 1, 2, 0, 1]
-    assert mask.int().tolist() == [[1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 0, 0]]
-
-
-def test_more_frames_than_positions_are_refused():
-    with pytest.raises(ValueError, match="positions for 512"):
-        frame_layout(torch.zeros(513, dtype=torch.long), num_graphs=1)
-
-
-def test_means_are_over_the_nodes_there_are():
-    nodes = torch.tensor([[1.0, 2.0], [3.0, 4.0], [7.0, 8.0]])
-    means = frame_means(nodes, torch.tensor([0, 0, 2]), num_frames=3)
-    assert means.tolist() == [[2, 3], [0, 0], [7, 8]]
-
-
 def test_every_weight_is_reached():
     """Several processes wait for the gradient of every weight."""
     model = captioner().train()
-    left, right = model(batch_of(GRAPHS), TOKENS, TOKENS, SEEN, torch.tensor([0, 1, 2]))
+    left, right = model(batch_graphs(GRAPHS), TOKENS, TOKENS, SEEN, torch.tensor([0, 1, 2]))
     (left.square().sum() + right.square().sum()).backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 from torch_geometric.data import Batch
-from torch_geometric.nn import TransformerConv
+from torch_geometric.nn import GATConv, GATv2Conv, TransformerConv
 
-from pipeline.models.action_graph import ActionGraph, action_graph
+from pipeline.models.action_graph import WITHIN_FRAME, ActionGraph, action_graph, batch_graphs
 from pipeline.models.graph_encoder import GraphEncoder, to_blocks
 from pipeline.stages.build_spatial_graphs import spatial_edges
 from pipeline.stages.build_temporal_graphs import temporal_edges
@@ -24,15 +24,22 @@ SIZES = {
 }
 
 
+LAYERS = {
+    "transformer": (TransformerConv, {"beta": True, "aggr": "mean"}),
+    "gat": (GATConv, {"add_self_loops": False}),
+    "gatv2": (GATv2Conv, {"add_self_loops": False}),
+}
+
+
 class ExpandedEncoder(nn.Module):
     """The same encoder of PyTorch Geometric's layers, which take expanded edges."""
 
-    def __init__(self) -> None:
+    def __init__(self, convolution: str = "transformer") -> None:
         super().__init__()
         self.lp = nn.Linear(NODE_DIM, WIDTH)
-        settings = {"heads": HEADS, "edge_dim": MOTION_DIM, "beta": True, "aggr": "mean"}
+        layer, settings = LAYERS[convolution]
         for name in ("conv1", "conv2", "conv3"):
-            self.add_module(name, TransformerConv(WIDTH, WIDTH // HEADS, **settings))
+            self.add_module(name, layer(WIDTH, WIDTH // HEADS, heads=HEADS, edge_dim=MOTION_DIM, **settings))
 
     def forward(self, graph: ActionGraph) -> Tensor:
         x = self.lp(graph.x)
@@ -44,8 +51,12 @@ class ExpandedEncoder(nn.Module):
 @pytest.fixture
 def encoders() -> tuple[GraphEncoder, ExpandedEncoder]:
     """Ours and PyTorch Geometric's with equal weights, loaded strictly one way and the other."""
+    return new_encoders("transformer")
+
+
+def new_encoders(convolution: str) -> tuple[GraphEncoder, ExpandedEncoder]:
     torch.manual_seed(0)
-    ours, theirs = GraphEncoder(NODE_DIM, WIDTH, HEADS, MOTION_DIM), ExpandedEncoder()
+    ours, theirs = GraphEncoder(NODE_DIM, WIDTH, HEADS, MOTION_DIM, convolution), ExpandedEncoder(convolution)
     ours.load_state_dict(theirs.state_dict(), strict=True)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     return ours, theirs
@@ -64,20 +75,33 @@ def make_graph(sizes: list[int], seed: int = 0, invalid: int | None = None) -> A
 
 
 def make_batch(graphs: list[ActionGraph]) -> Batch:
-    return Batch.from_data_list(graphs, follow_batch=["motion"])
+    return batch_graphs(graphs)
 
 
-def assert_equal_to_pyg(encoders: tuple[GraphEncoder, ExpandedEncoder], graph: ActionGraph) -> None:
-    """Outputs and the gradients of every parameter, of the nodes and of the motion agree to 1e-5."""
+def with_pairs(graph: ActionGraph, seed: int = 0) -> ActionGraph:
+    """The graph with motion of pairs: of two nodes within a frame the same either way round."""
+    within = graph.edge_kind == WITHIN_FRAME
+    pairs, rows = graph.edge_index[:, within].sort(dim=0).values.unique(dim=1, return_inverse=True)
+    graph.edge_pair = torch.zeros_like(graph.edge_kind)
+    graph.edge_pair[within] = rows.reshape(-1)
+    graph.pair_motion = 2 * torch.rand(pairs.shape[1], MOTION_DIM, generator=torch.Generator().manual_seed(seed))
+    return graph
+
+
+def assert_equal_to_pyg(
+    encoders: tuple[GraphEncoder, ExpandedEncoder], graph: ActionGraph, tolerance: float = 1e-5
+) -> None:
+    """Outputs agree to the tolerance; the gradients of every parameter, of nodes and motion to 1e-5."""
     results = []
+    motion = "pair_motion" if "pair_motion" in graph else "motion"
     for encoder in encoders:
-        graph.x, graph.motion = (tensor.detach().requires_grad_() for tensor in (graph.x, graph.motion))
+        graph.x, graph[motion] = (tensor.detach().requires_grad_() for tensor in (graph.x, graph[motion]))
         encoder.zero_grad()
         out = encoder(graph)
         out.mul(torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
         gradients = {name: parameter.grad for name, parameter in encoder.named_parameters()}
-        results.append((out, graph.x.grad, graph.motion.grad, gradients))
-    assert_close(results[0][0], results[1][0], atol=1e-5, rtol=0)
+        results.append((out, graph.x.grad, graph[motion].grad, gradients))
+    assert_close(results[0][0], results[1][0], atol=tolerance, rtol=0)
     for ours, theirs in zip(results[0][1:3], results[1][1:3], strict=True):
         assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     assert results[0][3].keys() == results[1][3].keys()
@@ -160,6 +184,57 @@ def test_equals_pyg_on_edges_that_do_not_fit_blocks(
     assert_equal_to_pyg(encoders, batch)
 
 
+@pytest.mark.parametrize("odd", [False, True], ids=["blocks", "edges"])
+def test_equals_pyg_with_motion_of_pairs(encoders: tuple[GraphEncoder, ExpandedEncoder], odd: bool):
+    graphs = [with_pairs(make_graph(sizes, seed), seed) for seed, sizes in enumerate(SIZES.values())]
+    if odd:
+        graph = graphs[0]
+        graph.edge_pair = torch.cat([graph.edge_pair, torch.zeros(1, dtype=torch.long)])
+        add_edge(graph, *ODD_EDGES["backwards"])
+    batch = make_batch(graphs)
+    assert (to_blocks(batch) is None) == odd
+    assert_equal_to_pyg(encoders, batch, tolerance=2e-6)
+    alone = [encoders[0](graph) for graph in graphs]
+    assert_close(encoders[0](batch), torch.cat(alone), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
+def test_equals_pyg_alone_with_motion_of_pairs(encoders: tuple[GraphEncoder, ExpandedEncoder], sizes: list[int]):
+    assert_equal_to_pyg(encoders, with_pairs(make_graph(sizes)), tolerance=2e-6)
+
+
+def test_pairs_with_the_motion_of_their_frame_change_nothing(encoders: tuple[GraphEncoder, ExpandedEncoder]):
+    graph = make_graph([4, 2, 5])
+    plain = encoders[0](graph)
+    graph.pair_motion, graph.edge_pair = graph.motion, graph.edge_frame
+    assert_close(encoders[0](graph), plain, atol=2e-6, rtol=0)
+    assert (encoders[0](with_pairs(graph)) - plain).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("pairs", [False, True], ids=["of frames", "of pairs"])
+@pytest.mark.parametrize("convolution", ["gat", "gatv2"])
+def test_attention_networks_are_pygs(convolution: str, pairs: bool):
+    graphs = [make_graph(sizes, seed) for seed, sizes in enumerate(SIZES.values())]
+    encoders = new_encoders(convolution)
+    batch = make_batch([with_pairs(graph) for graph in graphs] if pairs else graphs)
+    assert_equal_to_pyg(encoders, batch)
+    assert_close(encoders[0](batch), torch.cat([encoders[0](graph) for graph in graphs]), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("convolution", LAYERS)
+def test_an_empty_node_is_what_a_padded_graph_makes_of_it(convolution: str):
+    encoder = new_encoders(convolution)[0]
+    graph = make_graph([3, 2])
+    encoded = encoder(graph)
+    padded = make_graph([3, 2])
+    padded.x = torch.cat([padded.x, torch.zeros(1, NODE_DIM)])
+    padded.node_frame = torch.cat([padded.node_frame, torch.tensor([1])])
+    with_empty = encoder(padded)
+    assert_close(with_empty[:-1], encoded, atol=1e-6, rtol=0)
+    assert_close(encoder.empty_node(), with_empty[-1], atol=1e-6, rtol=0)
+    assert encoder.empty_node().abs().max() > 1e-3
+
+
 def test_mostly_empty_blocks_are_not_made(encoders: tuple[GraphEncoder, ExpandedEncoder]):
     graph = make_graph([40] + [1] * 30)
     assert to_blocks(graph) is None
@@ -188,17 +263,20 @@ def test_large_scores_stay_finite(encoders: tuple[GraphEncoder, ExpandedEncoder]
     assert edges.isfinite().all()
 
 
-@pytest.mark.parametrize("odd", [False, True], ids=["blocks", "edges"])
-def test_runs_in_bf16_close_to_fp32(encoders: tuple[GraphEncoder, ExpandedEncoder], odd: bool):
+@pytest.mark.parametrize("variant", ["blocks", "edges", "pairs", "gat", "gatv2"])
+def test_runs_in_bf16_close_to_fp32(variant: str):
     graph = make_graph([9, 9])
-    if odd:
+    if variant == "edges":
         add_edge(graph, *ODD_EDGES["backwards"])
-    exact = encoders[0](graph)
+    if variant == "pairs":
+        with_pairs(graph)
+    encoder = new_encoders(variant if variant in LAYERS else "transformer")[0]
+    exact = encoder(graph)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rough = encoders[0](graph)
+        rough = encoder(graph)
         rough.float().sum().backward()
     assert_close(rough.float(), exact, atol=0.05, rtol=0.05)
-    assert encoders[0].lp.weight.grad.isfinite().all()
+    assert encoder.lp.weight.grad.isfinite().all()
 
 
 def test_heads_must_divide_the_width():

@@ -3,17 +3,19 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
-from captioner_toys import DECODING, MODEL, TRAINING, Toys, write_toys
+from captioner_toys import DECODING, MODEL, TRAINING, Toys, write_further, write_toys
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from pipeline.artifact import write_json
+from pipeline.config import GridNodesSettings
 from pipeline.errors import PipelineError
-from pipeline.models.action_graph import load_graphs
+from pipeline.models.action_graph import batch_graphs, load_graphs
 from pipeline.models.beam_search import caption_graphs
 from pipeline.stages.train_captioner import run
 from pipeline.training import captioner_training
@@ -21,6 +23,8 @@ from pipeline.training.captioner_training import CaptionerTraining, decay_groups
 from pipeline.training.model_file import load_captioner
 
 ROOT = Path(__file__).parents[2]
+NODES = GridNodesSettings(kind="grid", sampling="action", encoder="clip", cells=2, overlap=0.5)
+NOTHING_FURTHER = {"pair_motion": [], "knowledge": [], "objects": []}
 
 
 def train(toys: Toys, folder: Path, **changes) -> tuple[bytes, list[dict[str, str]]]:
@@ -28,10 +32,11 @@ def train(toys: Toys, folder: Path, **changes) -> tuple[bytes, list[dict[str, st
     settings = {
         "model": MODEL,
         "training": TRAINING,
-        "decoding": DECODING,
+        "nodes": NODES,
         "seed": 1,
         "threads": 1,
         "checkpoints": folder / "checkpoints",
+        **NOTHING_FURTHER,
     }
     out, curves = folder / "model.safetensors", folder / "curves.csv"
     run(
@@ -140,31 +145,118 @@ def test_it_learns_what_the_graphs_show(tmp_path):
 
 
 @pytest.mark.slow
+def test_it_learns_what_the_knowledge_says(tmp_path):
+    """Neither the graphs nor most reversed captions say who runs: whoever names them rightly has it from the rows."""
+    toys = write_toys(tmp_path, num_train=18, num_val=3, num_test=3, told=False)
+    knowledge = write_further(tmp_path, toys, told=True)["knowledge"]
+    dataset = json.loads(toys.captions.read_text())
+    for texts in dataset["captions"].values():
+        texts[1:] = ["running home", "is running", "the home is running"]
+    write_json(toys.captions, dataset)
+    dropless = MODEL.model_copy(update={"dropout": 0.0, "width": 32})
+    changes = {"epochs": 40, "lr": 5e-3, "captions_per_video": 4, "validate_every": 40, "label_smoothing": 0.05}
+    train(toys, tmp_path, model=dropless, training=TRAINING.model_copy(update=changes), knowledge=knowledge)
+    model, vocabulary = load_captioner(tmp_path / "model.safetensors")
+    graphs = load_graphs([toys.graphs], knowledge=knowledge)
+    start, backward = (torch.tensor([vocabulary.encode(text)[:-1]]) for text in ("a", "home running"))
+    for video_id in dataset["splits"]["test"]:
+        logits, _ = model(batch_graphs([graphs[video_id]]), start, backward, backward > 0, torch.tensor([0]))
+        said = vocabulary.words[int(logits[0, -1].argmax())]
+        assert dataset["captions"][video_id][0] == f"a {said} runs home."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fusion", ["concatenate", "sum"])
+def test_a_run_with_everything_can_be_told_from_one_without(tmp_path, fusion):
+    """Pairs, knowledge and objects, a video that has none of the two, and a model that is read back with all of it."""
+    toys = write_toys(tmp_path)
+    further = write_further(tmp_path, toys, without="video-1")
+    model = MODEL.model_copy(update={"fusion": fusion, "pool": "all", "knowledge_attention": "mha_position"})
+    settings = TRAINING.model_copy(update={"epochs": 2})
+    folder = tmp_path / "run"
+    train(toys, folder, model=model, training=settings, **further)
+    captioner, vocabulary = load_captioner(folder / "model.safetensors")
+    assert (captioner.knowledge.norm.normalized_shape, captioner.objects.norm.normalized_shape) == ((7,), (10,))
+    assert captioner.encoder_left_to_right.places == 4
+    graphs = load_graphs([toys.graphs], **further)
+    assert all(found.text for found in caption_graphs(captioner, vocabulary, [graphs[i] for i in graphs], DECODING))
+    train(toys, folder, model=model, training=settings)
+    assert len(list((folder / "checkpoints").iterdir())) == 2  # other inputs, another run
+
+
+RECORDED = """
+import json, os, sys
+from pathlib import Path
+
+from pipeline.__main__ import main
+from pipeline.training import captioner_training
+from pipeline.training.captioner_training import CaptionerTraining, PieceBatches
+
+captioned, validated = [], []
+whole_search, whole_batch = captioner_training.caption_graphs, PieceBatches.__getitem__
+
+def search(model, vocabulary, graphs, settings):
+    captioned.append(graphs.ids)
+    return whole_search(model, vocabulary, graphs, settings)
+
+def batch(self, piece):
+    if self.videos.ids[0] == "video-9":
+        validated.append([self.videos.ids[number] for number in dict.fromkeys(p.video for p in piece.pairs)])
+    return whole_batch(self, piece)
+
+captioner_training.caption_graphs, PieceBatches.__getitem__ = search, batch
+code = main(sys.argv[2:])
+record = {"captioned": captioned, "validated": validated}
+Path(sys.argv[1], f"{os.environ['RANK']}.json").write_text(json.dumps(record))
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(tmp_path):
     """T16: the number of processes is no setting; without dropout the weights are the same but for rounding."""
-    toys = write_toys(tmp_path)
+    toys, two = write_toys(tmp_path), tmp_path / "two"
+    further = write_further(tmp_path, toys, without="video-1")
     settings = {"model": MODEL.model_copy(update={"dropout": 0.0})}
-    _, curves = train(toys, tmp_path / "one", **settings)
-    (tmp_path / "two").mkdir()
+    _, curves = train(toys, tmp_path / "one", **settings, **further)
+    two.mkdir()
+    (tmp_path / "recorded.py").write_text(RECORDED)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "pipeline", "train_captioner", "--graphs", str(toys.graphs), "--captions", str(toys.captions)]
-    command += ["--vocabulary", str(toys.vocabulary), "--checkpoints", str(tmp_path / "two" / "checkpoints")]
-    command += ["--out", str(tmp_path / "two" / "model.safetensors"), "--curves", str(tmp_path / "two" / "curves.csv")]
+    command += [str(tmp_path / "recorded.py"), str(two), "train_captioner", "--graphs", str(toys.graphs)]
+    for name, paths in further.items():
+        command += [f"--{name.replace('_', '-')}", *map(str, paths)]
+    command += ["--captions", str(toys.captions), "--vocabulary", str(toys.vocabulary)]
+    command += ["--checkpoints", str(two / "checkpoints")]
+    command += ["--out", str(two / "model.safetensors"), "--curves", str(two / "curves.csv")]
     command += ["--model", settings["model"].model_dump_json(), "--training", TRAINING.model_dump_json()]
-    command += ["--decoding", DECODING.model_dump_json(), "--seed", "1", "--threads", "1"]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    command += ["--nodes", NODES.model_dump_json(), "--seed", "1", "--threads", "1"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("train_captioner: epoch 1 of 4") == 1
-    one = load_file(tmp_path / "one" / "model.safetensors")
-    two = load_file(tmp_path / "two" / "model.safetensors")
-    assert one.keys() == two.keys()
-    for name, tensor in one.items():
-        assert_close(two[name], tensor, atol=1e-3, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
-    with (tmp_path / "two" / "curves.csv").open() as file:
+    assert_trained_alike(tmp_path / "one", two)
+    with (two / "curves.csv").open() as file:
         others = list(csv.DictReader(file))
     for row, other in zip(curves, others, strict=True):
         for key in ("epoch", "step"):
             assert row[key] == other[key]
         for key in ("train_loss", "train_left_to_right", "train_right_to_left", "val_loss"):
             assert float(other[key]) == pytest.approx(float(row[key]), abs=1e-4)
+        assert (row["val_cider"] == "") == (other["val_cider"] == "")
+    assert_every_video_was_validated_once(two)
+
+
+def assert_trained_alike(one: Path, two: Path) -> None:
+    weights, others = load_file(one / "model.safetensors"), load_file(two / "model.safetensors")
+    assert weights.keys() == others.keys()
+    for name, tensor in weights.items():
+        assert_close(others[name], tensor, atol=1e-3, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def assert_every_video_was_validated_once(folder: Path) -> None:
+    """In each of four validations, and in each of two searches; both processes have a share."""
+    records = [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+    for key, times in (("validated", 4), ("captioned", 2)):
+        shares = [[video_id for part in record[key] for video_id in part] for record in records]
+        assert all(shares)
+        assert Counter(shares[0] + shares[1]) == dict.fromkeys(("video-9", "video-10", "video-11"), times)

@@ -1,11 +1,14 @@
+from threading import Event
+
 import pytest
 import torch
 from captioner_toys import graph
 from torch.testing import assert_close
-from torch_geometric.data import Batch
 
 from pipeline.errors import PipelineError
+from pipeline.models.action_graph import batch_graphs
 from pipeline.training.caption_batches import (
+    BatchesAhead,
     CaptionedVideos,
     EpochPlan,
     EpochSampler,
@@ -100,13 +103,61 @@ def test_a_batch_holds_its_graphs_once_and_its_captions_in_order():
     graphs = {video_id: graph(n, 1 + n % 3) for n, video_id in enumerate(CAPTIONS)}
     piece = VIDEOS.piece([Pair(4, 0, 1), Pair(4, 1, 0), Pair(1, 2, 2)])
     batch = PieceBatches(VIDEOS, graphs)[piece]
-    expected = Batch.from_data_list([graphs["v4"], graphs["v1"]], follow_batch=["motion"])
+    expected = batch_graphs([graphs["v4"], graphs["v1"]])
     assert batch.caption_graph.tolist() == [0, 0, 1]
     assert batch.left_to_right.tolist() == [[1, 4, 5, 7, 2], [1, 4, 6, 2, 0], [1, 5, 8, 2, 0]]
     assert batch.right_to_left.tolist() == [[1, 6, 4, 2, 0], [1, 7, 5, 4, 2], [1, 8, 5, 2, 0]]
     assert batch.num_tokens == (10, 10)
     assert_close(batch.graphs.x, expected.x)
     assert batch.graphs.motion_batch.tolist() == [0, 0, 1, 1]
+
+
+def test_a_batch_has_all_that_its_graphs_have():
+    graphs = {video_id: graph(n, knowledge=n % 3, objects=n % 2, pairs=True) for n, video_id in enumerate(CAPTIONS)}
+    batch = PieceBatches(VIDEOS, graphs)[VIDEOS.piece([Pair(4, 0, 1), Pair(2, 0, 1), Pair(5, 0, 0)])]
+    assert batch.graphs.knowledge_batch.tolist() == [0, 1, 1, 2, 2]
+    assert batch.graphs.objects_batch.tolist() == [2]
+    assert_close(batch.graphs.expand(), torch.cat([graphs[video_id].expand() for video_id in ("v4", "v2", "v5")]))
+
+
+def test_batches_come_in_order_one_ahead():
+    """The pieces are asked for when the first batch is; the next is made before it is asked for, not more."""
+    made, asked = [], []
+    is_second_made = Event()
+
+    class Recorded(PieceBatches):
+        def __getitem__(self, piece):
+            made.append(piece)
+            if len(made) == 2:
+                is_second_made.set()
+            return super().__getitem__(piece)
+
+    class Pieces(list):
+        def __iter__(self):
+            asked.append(True)
+            return super().__iter__()
+
+    graphs = {video_id: graph(n) for n, video_id in enumerate(CAPTIONS)}
+    pieces = Pieces(VIDEOS.piece([Pair(video, 0, 1)]) for video in range(5))
+    ahead = BatchesAhead(Recorded(VIDEOS, graphs), pieces)
+    assert len(ahead) == 5
+    batches = iter(ahead)
+    assert asked == []
+    first = next(batches)
+    assert is_second_made.wait(10)
+    assert made == pieces[:2]
+    for batch, piece in zip([first, *batches], pieces, strict=True):
+        expected = PieceBatches(VIDEOS, graphs)[piece]
+        assert_close(batch.graphs.x, expected.graphs.x)
+        assert batch.left_to_right.tolist() == expected.left_to_right.tolist()
+
+
+def test_what_goes_wrong_in_a_batch_is_raised_in_its_turn():
+    graphs = {"v0": graph(0)}
+    batches = iter(BatchesAhead(PieceBatches(VIDEOS, graphs), [VIDEOS.piece([Pair(n, 0, 0)]) for n in (0, 1)]))
+    next(batches)
+    with pytest.raises(KeyError, match="v1"):
+        next(batches)
 
 
 def test_captions_are_padded_on_the_right():

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 import torch
-from captioner_toys import MODEL, MOTION_DIM, NODE_DIM, captioner
+from captioner_toys import KNOWLEDGE_DIM, MODEL, MOTION_DIM, NODE_DIM, OBJECT_DIM, captioner
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
@@ -22,6 +24,27 @@ def test_a_model_comes_back_with_its_words(tmp_path):
     assert loaded.state_dict().keys() == model.state_dict().keys()
     for name, tensor in model.state_dict().items():
         assert_close(loaded.state_dict()[name], tensor)
+
+
+def test_branches_come_back(tmp_path):
+    dims = {"knowledge_dim": KNOWLEDGE_DIM, "object_dim": OBJECT_DIM, "places": 9}
+    settings = MODEL.model_copy(update={"pool": "all", "graph_encoder": "gatv2"})
+    model = captioner(settings=settings, **dims)
+    description = describe_model(settings, WORDS, NODE_DIM, MOTION_DIM, **dims)
+    save_weights(model.state_dict(), tmp_path / "model.safetensors", description)
+    loaded, _ = load_captioner(tmp_path / "model.safetensors")
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    assert {"knowledge.norm.weight", "objects.norm.weight"} < loaded.state_dict().keys()
+    assert loaded.encoder_left_to_right.places == 9
+
+
+def test_a_file_of_before_there_were_branches_is_refused(tmp_path):
+    content = json.loads(DESCRIPTION["description"])
+    del content["places"], content["model"]["fusion"]
+    path = tmp_path / "model.safetensors"
+    save_weights(captioner().state_dict(), path, {"description": json.dumps(content)})
+    with pytest.raises(PipelineError, match="another version of the captioner"):
+        load_captioner(path)
 
 
 def test_equal_models_give_equal_bytes(tmp_path):
