@@ -26,11 +26,11 @@ from pipeline.artifact import read_json
 from pipeline.config import DecodingSettings, validate
 from pipeline.datasets.shapes_captions import Vocabulary, read_caption
 from pipeline.errors import PipelineError
-from pipeline.models.action_graph import load_graphs
+from pipeline.models.action_graph import GraphSet, load_graphs
 from pipeline.models.beam_search import iterate_captions
 from pipeline.progress import track
+from pipeline.scoring.coco import overlap, tokenise_pairs
 from pipeline.shards import shard_names
-from pipeline.stages.score_captions import overlap, tokenise_pairs
 from pipeline.training.captioner_training import GraphList
 from pipeline.training.model_file import load_captioner
 
@@ -94,7 +94,7 @@ def score_experiment(experiment: str, config: Mapping[str, Any], results: Path) 
     decoding = config["captioners"][entry["captioner"]]["decoding"]
     swapped = caption_swapped(
         list(captions),
-        [home / "graphs" / entry["graph"] / f"{shard}.zarr" for shard in shards],
+        open_graphs(entry, config["graphs"][entry["graph"]]["motion_of"], home, shards),
         folder / "model.safetensors",
         DecodingSettings.model_validate_json(json.dumps(decoding)),
     )
@@ -107,6 +107,20 @@ def score_experiment(experiment: str, config: Mapping[str, Any], results: Path) 
                 rows.append((f"  {name} pairs", *score_captions(part, truth, references, words)))
     rows.append(("graphs of other videos", *score_captions(swapped, truth, references, words)))
     return "\n".join([format_rows(rows), "", by_action(captions, truth, words), "", chance(captions, truth, words)])
+
+
+def open_graphs(entry: Mapping[str, Any], motion_of: str, home: Path, shards: Sequence[str]) -> GraphSet:
+    """The graphs of an experiment's data set, with the pairs, knowledge and objects that its captioner reads."""
+
+    def stores(kind: str, name: str | None) -> list[Path]:
+        return [] if name is None else [home / kind / name / f"{shard}.zarr" for shard in shards]
+
+    return load_graphs(
+        stores("graphs", entry["graph"]),
+        pair_motion=stores("pair_motion", entry["graph"] if motion_of == "union_box" else None),
+        knowledge=stores("knowledge", entry["knowledge"]),
+        objects=stores("nodes", entry["objects"]),
+    )
 
 
 def read_truth(paths: Sequence[Path]) -> tuple[Truth, Vocabulary, set[tuple[str, str]]]:
@@ -133,12 +147,10 @@ def derange(ids: Sequence[str]) -> list[str]:
     return [follower[video_id] for video_id in ids]
 
 
-def caption_swapped(
-    ids: Sequence[str], graphs: Sequence[Path], model: Path, settings: DecodingSettings
-) -> dict[str, str]:
+def caption_swapped(ids: Sequence[str], graphs: GraphSet, model: Path, settings: DecodingSettings) -> dict[str, str]:
     """Caption each video with the trained model from the graph of another."""
     captioner, vocabulary = load_captioner(model)
-    others = GraphList(load_graphs(graphs), derange(ids))
+    others = GraphList(graphs, derange(ids))
     found = iterate_captions(captioner.to(gpus.device()), vocabulary, others, settings)
     return {
         video_id: caption.text

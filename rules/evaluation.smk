@@ -2,7 +2,9 @@
 Evaluation: captions for a split, and their scores.
 
 REQUIRED INPUTS   graphs, model, vocabulary, captions
-OUTPUTS           results/experiments/{experiment}/{split}/captions.json and scores.json
+                  pair_motion, knowledge, nodes of objects, where the experiment has them
+OUTPUTS           results/experiments/{experiment}/{split}/captions.json, scores.json, per_video.csv
+                  and, only where the report asks for it, akg_scores.json
 """
 
 
@@ -10,6 +12,27 @@ rule generate_captions:
     """Search for the best caption of every video of a split."""
     input:
         graphs=artifact("graphs", dataset="experiment.dataset", graph="experiment.graph", shard="all"),
+        pair_motion=artifact(
+            "pair_motion",
+            where="experiment.graph.motion_of=union_box",
+            dataset="experiment.dataset",
+            graph="experiment.graph",
+            shard="all",
+        ),
+        knowledge=artifact(
+            "knowledge",
+            where="experiment.knowledge",
+            dataset="experiment.dataset",
+            knowledge="experiment.knowledge",
+            shard="all",
+        ),
+        objects=artifact(
+            "nodes",
+            where="experiment.objects",
+            dataset="experiment.dataset",
+            nodes="experiment.objects",
+            shard="all",
+        ),
         captions=artifact("captions", dataset="experiment.dataset"),
         model=artifact("model"),
     output:
@@ -32,6 +55,9 @@ rule generate_captions:
         """
         python -m pipeline.gpus {resources.gpu} python -m pipeline generate_captions \
             --graphs {input.graphs:q} \
+            --pair-motion {input.pair_motion:q} \
+            --knowledge {input.knowledge:q} \
+            --objects {input.objects:q} \
             --captions {input.captions:q} \
             --model {input.model:q} \
             --split {wildcards.split} \
@@ -48,7 +74,8 @@ rule score_captions:
         captions=artifact("generated"),
         references=artifact("captions", dataset="experiment.dataset"),
     output:
-        artifact("scores"),
+        scores=artifact("scores"),
+        per_video=artifact("per_video"),
     log:
         "logs/score_captions/{experiment}/{split}.log",
     benchmark:
@@ -66,6 +93,40 @@ rule score_captions:
         python -m pipeline score_captions \
             --captions {input.captions:q} \
             --references {input.references:q} \
+            --split {wildcards.split} \
+            --out {output.scores:q} \
+            --per-video {output.per_video:q} \
+            >{log:q} 2>&1
+        """
+
+
+# Not comparable with the literature: AKG-sv's way, made only where report.akg asks for it.
+rule score_akg:
+    """Score the captions of a split against references cut down to the vocabulary."""
+    input:
+        captions=artifact("generated"),
+        references=artifact("captions", dataset="experiment.dataset"),
+        vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
+    output:
+        artifact("akg_scores"),
+    log:
+        "logs/score_akg/{experiment}/{split}.log",
+    benchmark:
+        "logs/score_akg/{experiment}/{split}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="1h",
+    params:
+        code=code("score_akg"),
+    shell:
+        """
+        python -m pipeline score_akg \
+            --captions {input.captions:q} \
+            --references {input.references:q} \
+            --vocabulary {input.vocabulary:q} \
             --split {wildcards.split} \
             --out {output:q} \
             >{log:q} 2>&1

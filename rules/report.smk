@@ -1,9 +1,20 @@
 """
-Report: one self-contained page about every experiment.
+Report: one self-contained page about the experiments that `report` names.
 
 REQUIRED INPUTS   scores, captions and curves of the experiments, and the artifacts they were made from
 OUTPUTS           results/report/index.html
 """
+
+# Routes to every encoder that an experiment stands on; null where nodes are the detector's own features, where there
+# are no objects and where there is no knowledge.
+TOWERS = ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"]
+DETECTORS = ["experiment.graph.nodes.detector", "experiment.objects.detector"]
+
+
+def of_encoders(kind, routes, having=""):
+    """Input function of what encoders have, each once, where the route goes on to what they must have."""
+    each = [artifact(kind, each="experiment", where=route + having, encoder=route) for route in routes]
+    return lambda wildcards: list(dict.fromkeys(path for paths in each for path in paths(wildcards)))
 
 
 rule write_report:
@@ -32,8 +43,24 @@ rule write_report:
         nodes=artifact(
             "nodes", each="experiment", dataset="experiment.dataset", nodes="experiment.graph.nodes", shard="all"
         ),
+        objects=artifact(
+            "nodes",
+            each="experiment",
+            where="experiment.objects",
+            dataset="experiment.dataset",
+            nodes="experiment.objects",
+            shard="all",
+        ),
         spatial_graphs=artifact(
             "spatial_graphs", each="experiment", dataset="experiment.dataset", graph="experiment.graph", shard="all"
+        ),
+        pair_motion=artifact(
+            "pair_motion",
+            each="experiment",
+            where="experiment.graph.motion_of=union_box",
+            dataset="experiment.dataset",
+            graph="experiment.graph",
+            shard="all",
         ),
         temporal_graphs=artifact(
             "temporal_graphs", each="experiment", dataset="experiment.dataset", graph="experiment.graph", shard="all"
@@ -41,14 +68,30 @@ rule write_report:
         graphs=artifact(
             "graphs", each="experiment", dataset="experiment.dataset", graph="experiment.graph", shard="all"
         ),
-        motion_weights=artifact("weights", each="experiment", encoder="experiment.graph.motion"),
-        appearance_weights=artifact("weights", each="experiment", encoder="experiment.graph.nodes.encoder"),
-        retrieval=artifact(
-            "retrieval",
+        appearance=artifact(
+            "appearance",
             each="experiment",
-            where="experiment.graph.nodes.encoder.finetune",
-            encoder="experiment.graph.nodes.encoder",
+            where="experiment.knowledge",
+            dataset="experiment.dataset",
+            sampling="experiment.knowledge.sampling",
+            encoder="experiment.knowledge.encoder",
+            shard="all",
         ),
+        knowledge=artifact(
+            "knowledge",
+            each="experiment",
+            where="experiment.knowledge",
+            dataset="experiment.dataset",
+            knowledge="experiment.knowledge",
+            shard="all",
+        ),
+        weights=of_encoders("weights", ["experiment.graph.motion", *TOWERS, *DETECTORS]),
+        retrieval=of_encoders("retrieval", TOWERS, having=".finetune"),
+        detection=of_encoders("detection", DETECTORS, having=".finetune"),
+        embedding=artifact(
+            "embedding_scores", each="experiment", where="experiment.knowledge", knowledge="experiment.knowledge"
+        ),
+        akg_scores=(artifact("akg_scores", each="experiment", split=["val", "test"]) if config["report"]["akg"] else []),
     output:
         artifact("report"),
     log:
@@ -69,14 +112,18 @@ rule write_report:
         """
         python -m pipeline write_report \
             --scores {input.scores:q} \
+            --akg-scores {input.akg_scores:q} \
             --captions {input.captions:q} \
             --curves {input.curves:q} \
             --references {input.references:q} \
             --videos {input.videos:q} \
-            --artifacts {input.frames:q} {input.motion:q} {input.nodes:q} {input.spatial_graphs:q} \
-            {input.temporal_graphs:q} {input.graphs:q} \
-            --weights {input.motion_weights:q} {input.appearance_weights:q} \
+            --artifacts {input.frames:q} {input.motion:q} {input.appearance:q} {input.nodes:q} {input.objects:q} \
+            {input.spatial_graphs:q} {input.pair_motion:q} {input.temporal_graphs:q} {input.graphs:q} \
+            {input.knowledge:q} \
+            --weights {input.weights:q} \
             --retrieval {input.retrieval:q} \
+            --detection {input.detection:q} \
+            --embedding {input.embedding:q} \
             --config {params.config:q} \
             --settings {params.settings:q} \
             --out {output:q} \

@@ -5,38 +5,73 @@ from xml.sax.saxutils import escape
 
 # Row from the top, column from the left. Stages that made nothing are left out, and so are rows that become empty.
 PLACES = {
-    "make_shapes": (0, 1.5),
-    "index_videos": (1, 1.5),
-    "index_captions": (2, 0.0),
-    "decode_frames": (2, 1.5),
-    "import_weights": (2, 3.0),
-    "build_vocabulary": (3, 0.0),
-    "finetune_clip4clip": (3, 1.5),
-    "extract_i3d": (3, 3.0),
-    "build_grid_nodes": (4, 1.5),
-    "build_spatial_graphs": (5, 1.0),
-    "build_temporal_graphs": (5, 2.0),
-    "convert_graphs": (6, 1.5),
-    "train_captioner": (7, 1.5),
-    "generate_captions": (8, 1.5),
-    "score_captions": (9, 1.5),
-    "write_report": (10, 1.5),
+    "make_shapes": (0, 2.5),
+    "index_videos": (1, 2.5),
+    "index_captions": (2, 0.5),
+    "decode_frames": (2, 2.5),
+    "import_weights": (2, 4.0),
+    "extract_triplets": (3, 0.0),
+    "check_dataset": (3, 1.0),
+    "finetune_clip4clip": (3, 2.0),
+    "finetune_detector": (3, 3.0),
+    "extract_i3d": (3, 4.0),
+    "embed_knowledge": (4, 0.0),
+    "extract_clip": (4, 1.0),
+    "build_grid_nodes": (4, 2.0),
+    "build_object_nodes": (4, 3.0),
+    "link_knowledge": (5, 1.0),
+    "build_spatial_graphs": (5, 2.0),
+    "build_temporal_graphs": (5, 3.0),
+    "extract_union_motion": (6, 1.5),
+    "build_vocabulary": (7, 0.0),
+    "convert_graphs": (7, 2.5),
+    "train_captioner": (8, 2.5),
+    "describe_experiment": (8, 4.0),
+    "caption_videos": (9, 1.0),
+    "generate_captions": (9, 2.5),
+    "write_gallery": (10, 1.0),
+    "score_captions": (10, 2.5),
+    "score_akg": (10, 3.5),
+    "write_report": (11, 2.5),
 }
 READS = {
     "index_videos": ("make_shapes",),
     "index_captions": ("index_videos",),
+    "check_dataset": ("index_captions",),
     "decode_frames": ("index_videos",),
     "finetune_clip4clip": ("decode_frames", "index_captions"),
     "extract_i3d": ("decode_frames", "import_weights"),
     "build_grid_nodes": ("decode_frames", "finetune_clip4clip", "import_weights"),
-    "build_spatial_graphs": ("build_grid_nodes",),
-    "build_temporal_graphs": ("build_grid_nodes",),
+    "finetune_detector": ("make_shapes", "decode_frames", "index_captions"),
+    "build_object_nodes": ("decode_frames", "finetune_detector", "finetune_clip4clip", "import_weights"),
+    "build_spatial_graphs": ("build_grid_nodes", "build_object_nodes"),
+    "build_temporal_graphs": ("build_grid_nodes", "build_object_nodes"),
     "convert_graphs": ("build_grid_nodes", "build_spatial_graphs", "build_temporal_graphs", "extract_i3d"),
+    "extract_union_motion": ("build_spatial_graphs", "import_weights"),
+    "extract_triplets": ("index_captions",),
+    "embed_knowledge": ("extract_triplets", "finetune_clip4clip", "import_weights"),
+    "extract_clip": ("decode_frames", "finetune_clip4clip", "import_weights"),
+    "link_knowledge": ("extract_clip", "embed_knowledge", "extract_triplets"),
     "build_vocabulary": ("index_captions",),
-    "train_captioner": ("convert_graphs", "build_vocabulary", "index_captions"),
-    "generate_captions": ("train_captioner", "convert_graphs", "build_vocabulary"),
+    "train_captioner": (
+        "convert_graphs",
+        "extract_union_motion",
+        "link_knowledge",
+        "build_vocabulary",
+        "index_captions",
+    ),
+    "generate_captions": (
+        "train_captioner",
+        "convert_graphs",
+        "extract_union_motion",
+        "link_knowledge",
+        "build_vocabulary",
+    ),
+    "caption_videos": ("train_captioner", "convert_graphs"),
+    "write_gallery": ("caption_videos",),
     "score_captions": ("generate_captions", "index_captions"),
-    "write_report": ("score_captions", "generate_captions", "train_captioner"),
+    "score_akg": ("generate_captions", "index_captions", "build_vocabulary"),
+    "write_report": ("score_captions", "score_akg", "generate_captions", "train_captioner"),
 }
 BOX, PITCH, MARGIN = (158, 40), (176, 66), 8  # pixels: width and height
 
@@ -53,7 +88,8 @@ def arrows(counts: Mapping[str, int], nodes_use_imported: bool) -> list[tuple[st
         if counts.get(stage):
             reads[stage] = {source for source in sources if counts.get(source)}
     if not nodes_use_imported:
-        reads.get("build_grid_nodes", set()).discard("import_weights")
+        for stage in ("build_grid_nodes", "build_object_nodes", "extract_clip", "embed_knowledge"):
+            reads.get(stage, set()).discard("import_weights")
 
     def above(stage: str) -> set[str]:
         direct = reads.get(stage, set())
@@ -82,7 +118,7 @@ def draw_dag(counts: Mapping[str, int], nodes_use_imported: bool = False) -> str
     corner = {
         stage: (MARGIN + PLACES[stage][1] * PITCH[0], MARGIN + rows[PLACES[stage][0]] * PITCH[1]) for stage in present
     }
-    width = MARGIN * 2 + 3 * PITCH[0] + BOX[0]
+    width = MARGIN * 2 + 4 * PITCH[0] + BOX[0]
     height = MARGIN * 2 + (len(rows) - 1) * PITCH[1] + BOX[1]
     pairs = arrows(counts, nodes_use_imported)
     told = "; ".join(f"{stage} ({counts[stage]})" for stage in present)

@@ -1,6 +1,7 @@
 """Caption the videos of a split by beam search, right to left and then left to right (AKG-sv and BTKG)."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +18,9 @@ from pipeline.training.model_file import load_captioner
 def run(
     *,
     graphs: list[Path],
+    pair_motion: list[Path],
+    knowledge: list[Path],
+    objects: list[Path],
     captions: Path,
     model: Path,
     out: Path,
@@ -28,26 +32,30 @@ def run(
 
     Args:
         graphs: Graphs of the data set, all its shards.
+        pair_motion: Motion of pairs of nodes; nothing where the graph has the motion of whole frames.
+        knowledge: What the knowledge graph tells of the videos; nothing where the experiment has none.
+        objects: Nodes that are objects, besides the graph; nothing where the experiment has none.
         captions: The data set's captions.json, for its splits.
         model: A trained captioner (safetensors).
-        out: Where the captions go (JSON).
+        out: Where the captions go (JSON): `captions` by id, their `scores` (left to right, also where both directions
+            chose), `right_to_left`, `missing` ids without a graph, and `samples` where some are drawn.
         split: Whose videos are captioned: train, val or test.
         settings: How captions are searched for.
         threads: CPU threads.
     """
     torch.set_num_threads(threads)
-    known = load_graphs(graphs)
+    known = load_graphs(graphs, pair_motion=pair_motion, knowledge=knowledge, objects=objects)
     ids = read_json(captions, ["captions", "splits"], "index_captions")["splits"].get(split, [])
     there = [video_id for video_id in ids if video_id in known]
     captioner, vocabulary = load_captioner(model)
-    found = iterate_captions(captioner.to(gpus.device()), vocabulary, GraphList(known, there), settings)
+    found = iterate_captions(captioner.to(gpus.device()), vocabulary, GraphList(known, there), settings, there)
     captioned = dict(zip(there, track(found, len(there), "generate_captions"), strict=True))
-    write_json(
-        out,
-        {
-            "captions": {video_id: caption.text for video_id, caption in captioned.items()},
-            "scores": {video_id: caption.score for video_id, caption in captioned.items()},
-            "right_to_left": {video_id: caption.right_to_left for video_id, caption in captioned.items()},
-            "missing": [video_id for video_id in ids if video_id not in known],
-        },
-    )
+    content: dict[str, Any] = {
+        "captions": {video_id: caption.text for video_id, caption in captioned.items()},
+        "scores": {video_id: caption.score for video_id, caption in captioned.items()},
+        "right_to_left": {video_id: caption.right_to_left for video_id, caption in captioned.items()},
+        "missing": [video_id for video_id in ids if video_id not in known],
+    }
+    if settings.nucleus is not None:
+        content["samples"] = {video_id: list(caption.samples) for video_id, caption in captioned.items()}
+    write_json(out, content)

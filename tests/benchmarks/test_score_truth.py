@@ -46,12 +46,26 @@ CAPTIONS = {
 }
 MODEL = {
     "node_position": "learned",
+    "pool": "real",
+    "graph_encoder": "transformer",
+    "fusion": "concatenate",
+    "knowledge_attention": "mha",
+    "knowledge_layers": 1,
     **dict.fromkeys(("graph_width", "visual_width", "visual_feedforward", "width", "decoder_feedforward"), 16),
     **dict.fromkeys(("graph_heads", "visual_heads_right_to_left", "visual_heads_left_to_right", "decoder_heads"), 2),
     **dict.fromkeys(("visual_layers", "decoder_layers"), 1),
     "dropout": 0.0,
 }
-DECODING = {"beam": 2, "max_words": 8, "batch_size": 3}
+DECODING = {
+    "beam": 2,
+    "max_words": 8,
+    "min_words": 0,
+    "length_penalty": 0.0,
+    "no_repeat_ngram": 0,
+    "rerank": "none",
+    "nucleus": None,
+    "batch_size": 3,
+}
 
 
 def test_accuracy_reads_the_first_object():
@@ -139,7 +153,7 @@ def test_swapped_captions_come_from_the_other_graphs(experiment):
     stores = sorted((experiment / "results/datasets/shapes/graphs/grid").glob("*.zarr"))
     model = experiment / "results/experiments/grid/model.safetensors"
     settings = DecodingSettings(**DECODING)
-    swapped = caption_swapped(list(TRUTH), stores, model, settings)
+    swapped = caption_swapped(list(TRUTH), load_graphs(stores), model, settings)
     captioner, known = score_truth.load_captioner(model)
     own = [c.text for c in iterate_captions(captioner, known, GraphList(load_graphs(stores), list(TRUTH)), settings)]
     assert len(set(own)) > 1

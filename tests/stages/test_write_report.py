@@ -19,9 +19,11 @@ from pipeline.report import clips
 from pipeline.report.clips import data_uri
 from pipeline.report.curves import draw_curves, group, read_curves
 from pipeline.report.dag import PLACES, READS, arrows, draw_dag
+from pipeline.report.stores import list_failures, read_store, summarise
 from pipeline.schemas import FRAMES, MOTION
+from pipeline.scoring.statistics import COLUMNS, Statistics
 from pipeline.stages import write_report
-from pipeline.stages.write_report import describe_dataset, list_failures, read_store, spread, summarise
+from pipeline.stages.write_report import describe_dataset, spread
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
@@ -107,7 +109,7 @@ CONFIG = {
     "datasets": {"tiny": {"kind": "folder"}},
     "encoders": {"i3d": {"kind": "i3d"}, "clip": {"kind": "clip4clip"}},
     "experiments": {"one": {"dataset": "tiny", "vocabulary": "tiny", "seed": 1}},
-    "report": {"videos": 3},
+    "report": {"experiments": ["one"], "videos": 3},
 }
 
 
@@ -133,6 +135,8 @@ def results(tmp_path):
     for split, covered in {"test": {"a": NASTY, "b": "a cat", "c": ""}, "val": {"a": "a dog"}}.items():
         write_json(experiment / split / "captions.json", {"captions": covered, "missing": []})
         scores = {"split": split, "metrics": metrics, "num_videos": 4, "num_covered": len(covered), "num_distinct": 3}
+        statistics = Statistics(tuple(covered), np.ones((len(covered), len(COLUMNS))))
+        scores["statistics"] = statistics.to_json()
         more = {"novel_share": 0.25, "mean_words": 4.0, "cider_by_video": {"a": 1.25}, "notes": [], "missing": []}
         write_json(experiment / split / "scores.json", scores | more)
     (experiment / "curves.csv").write_text("epoch,train_loss,val_loss,val_cider\n1,3.5,3.6,\n2,2.5,2.7,1.5\n")
@@ -150,6 +154,7 @@ def write_page(results, num_videos=3):
     out = results / "report/index.html"
     write_report.run(
         scores=[results / f"experiments/one/{split}/scores.json" for split in ("test", "val")],
+        akg_scores=[],
         captions=[results / f"experiments/one/{split}/captions.json" for split in ("test", "val")],
         curves=[results / "experiments/one/curves.csv"],
         references=[results / "datasets/tiny/captions.json"],
@@ -157,8 +162,10 @@ def write_page(results, num_videos=3):
         artifacts=[results / f"datasets/tiny/{kind}/000.zarr/zarr.json" for kind in ("motion/s/i3d", "frames/s")],
         weights=[results / f"encoders/{name}/weights.safetensors" for name in ("i3d", "clip")],
         retrieval=[results / "encoders/clip/retrieval.json"],
+        detection=[],
+        embedding=[],
         config=json.dumps(CONFIG),
-        settings=ReportSettings(videos=num_videos),
+        settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False),
         out=out,
     )
     return out.read_text(encoding="utf-8")
@@ -189,6 +196,79 @@ def test_page_tells_everything(results):
         ("video/webm", "vp9"),
         ("video/mp4", "h264"),
     ]
+
+
+@pytest.fixture
+def two_datasets(results):
+    """Two more experiments: one on the same data set, a tenth of a point better in CIDEr; one on another."""
+    config = json.loads(json.dumps(CONFIG))
+    config["datasets"]["other"] = {"kind": "folder"}
+    config["experiments"] |= {
+        "two": config["experiments"]["one"],
+        "far": config["experiments"]["one"] | {"dataset": "other"},
+    }
+    captions = {f"v{number:02d}": "a hat" for number in range(12)}
+    for name, plus in {"one": 0.0, "two": 0.1, "far": 0.0}.items():
+        rows = np.ones((12, len(COLUMNS)))
+        rows[:, COLUMNS.index("CIDEr")] += plus + np.arange(12)
+        statistics = Statistics(tuple(captions), rows)
+        folder = results / f"experiments/{name}"
+        for split in ("val", "test"):
+            write_json(folder / split / "captions.json", {"captions": captions, "missing": []})
+            described = {"num_videos": 12, "num_covered": 12, "num_distinct": 1, "novel_share": 0.0, "mean_words": 2.0}
+            scores = {"metrics": statistics.scores(), "statistics": statistics.to_json(), "notes": [], **described}
+            write_json(folder / split / "scores.json", scores)
+            write_json(folder / split / "akg_scores.json", scores)
+        (folder / "curves.csv").write_text("epoch,train_loss\n1,3.5\n")
+    references = {video_id: ["a hat"] for video_id in captions}
+    for name, missing in {"tiny": [], "other": ["lost clip"]}.items():
+        table = {"captions": references, "splits": {"test": list(captions)}, "missing": missing}
+        write_json(results / f"datasets/{name}/captions.json", table)
+    detected = {"average_precision": {"hat": 0.75, "cat": None}, "mean_average_precision": 0.75, "overlap": 0.5}
+    write_json(results / "encoders/finder/detection.json", detected | {"num_frames": {"train": 9, "val": 8}})
+    metadata = {"kind": "detection", "origin": "trained on tiny from random"}
+    save_file({"w": np.zeros(1)}, results / "encoders/finder/weights.safetensors", metadata=metadata)
+    ranks = {"mrr": 0.625, "hits@10": 0.875, "chance": {"mrr": 0.25, "hits@10": 0.5}}
+    counts = {"num_entities": 7, "num_relations": 3, "num_triplets": {"train": 40, "held_out": 4}}
+    write_json(results / "knowledge/said/scores.json", {"model": "transe", "filtered": ranks, **counts})
+    return config
+
+
+def test_experiments_are_compared_by_data_set(results, two_datasets):
+    names, out = ["far", "one", "two"], results / "report/index.html"
+    folders = [results / f"experiments/{name}/{split}" for name in names for split in ("test", "val")]
+    write_report.run(
+        scores=[folder / "scores.json" for folder in folders],
+        akg_scores=[folder / "akg_scores.json" for folder in folders],
+        captions=[folder / "captions.json" for folder in folders],
+        curves=[results / f"experiments/{name}/curves.csv" for name in names],
+        references=[results / f"datasets/{name}/captions.json" for name in ("tiny", "other")],
+        videos=[results / "datasets/tiny/videos/000.json"] * 2,
+        artifacts=[results / "datasets/tiny/frames/s/000.zarr/zarr.json"] * 2,
+        weights=[results / "encoders/finder/weights.safetensors"] * 2,
+        retrieval=[],
+        detection=[results / "encoders/finder/detection.json"],
+        embedding=[results / "knowledge/said/scores.json"],
+        config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
+        settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True),
+        out=out,
+    )
+    page = Page(out.read_text(encoding="utf-8"))
+    for expected in (
+        "tiny: test split",
+        "other: test split",
+        "\u25b2 +0.100 [+0.100, +0.100]",  # two is better than one in each video; far is not compared with them
+        "not comparable with the literature",
+        "1 captioned clip had no video file",
+        "lost clip",
+        "75.0 %",
+        "62.5 %",
+        "25.0 %",
+        "12 of 12",
+    ):
+        assert expected in page.text, expected
+    assert [attrs["class"] for attrs in page.all("small") if attrs.get("class") in ("up", "down")] == ["up", "up"]
+    assert page.text.count("trained on tiny from random") == 1
 
 
 def test_untrained_encoders_are_announced(results):

