@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline <stage> ...`.
+"""The command line: `python -m pipeline <stage> ...` and `python -m pipeline caption VIDEO...`.
 
 A stage is a module of `pipeline.stages`; the signature and docstring of its `run` are the stage's flags and help.
 Only the stage asked for is imported.
@@ -21,6 +21,7 @@ from pipeline.config import parse_settings
 from pipeline.errors import PipelineError
 
 STAGES = Path(__file__).parent / "stages"
+CAPTION, CAPTION_SUMMARY = "caption", "Caption a few videos by a finished experiment."
 
 
 def stage_summaries() -> dict[str, str]:
@@ -91,7 +92,7 @@ def _argument_helps(docstring: str) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one stage.
+    """Run one stage, or the command `caption`.
 
     Returns:
         The exit code: 0, or 2 for a mistake that the user can mend.
@@ -100,14 +101,19 @@ def main(arguments: list[str]) -> int:
     listing = "\n".join(f"  {stage:<24}{summary}" for stage, summary in summaries.items())
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
-        description="Run one stage of the workflow. Snakemake does this for you.",
-        epilog=f"stages:\n{listing}\n\n`python -m pipeline STAGE --help` explains one.",
+        description="Caption videos, or run one stage of the workflow as Snakemake does.",
+        epilog=f"commands:\n  {CAPTION:<24}{CAPTION_SUMMARY}\n\nstages:\n{listing}\n\n"
+        "`python -m pipeline STAGE --help` explains one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("stage", choices=summaries, metavar="STAGE")
+    parser.add_argument("stage", choices=[CAPTION, *summaries], metavar="STAGE")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     chosen = parser.parse_args(arguments)
     try:
+        if chosen.stage == CAPTION:
+            from pipeline import caption_command
+
+            return caption_command.main(chosen.arguments)
         run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
         flags = stage_parser(chosen.stage, run).parse_args(chosen.arguments)
         run(**vars(flags))

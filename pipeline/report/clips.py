@@ -17,6 +17,7 @@ MAX_BYTES = 400_000
 MAX_SECONDS = 10.0
 MAX_SIDE = 320  # pixels
 MAX_FPS = 15.0
+STILL_QUALITY = 75  # of 100, JPEG
 PLAYABLE = {("mp4", "h264"): "video/mp4", ("webm", "vp9"): "video/webm"}
 _MILLISECOND = Fraction(1, 1000)
 
@@ -37,7 +38,7 @@ def data_uri(path: Path) -> str:
         media_type = playable_as(path)
         content = path.read_bytes() if media_type else transcode(path)
     except (OSError, av.FFmpegError) as error:
-        raise VideoError(f"{path.name}: cannot be shown: {error}") from error
+        raise VideoError(f"{path.name}: cannot be shown: {error.strerror}") from error
     return f"data:{media_type or 'video/mp4'};base64,{b64encode(content).decode()}"
 
 
@@ -86,6 +87,39 @@ def transcode(path: Path) -> bytes:
             raise VideoError(f"{path.name}: cannot be shown: it has no frame that decodes")
         target.mux(outgoing.encode())
     return content.getvalue()
+
+
+def still_uri(path: Path) -> str:
+    """A frame of a video as the `src` of an image: of its middle, or the nearest that decodes.
+
+    Args:
+        path: Any video file.
+
+    Returns:
+        `data:image/jpeg;base64,...`, its longer side at most `MAX_SIDE` pixels.
+
+    Raises:
+        VideoError: No frame can be decoded.
+    """
+    content = io.BytesIO()
+    try:
+        picture = _middle_frame(path).to_image()  # type: ignore[no-untyped-call]
+    except (OSError, av.FFmpegError) as error:
+        raise VideoError(f"{path.name}: cannot be shown: {error.strerror}") from error
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    picture.save(content, "JPEG", quality=STILL_QUALITY)
+    return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
+
+
+def _middle_frame(path: Path) -> av.VideoFrame:
+    """The first frame after the key frame before the middle; the first of all where seeking finds none."""
+    with av.open(str(path)) as source:
+        stream = _video_of(source, path)
+        for microsecond in ((source.duration or 0) // 2, 0):
+            source.seek(microsecond + max(source.start_time or 0, 0))
+            for frame in source.decode(stream):
+                return frame
+    raise VideoError(f"{path.name}: cannot be shown: it has no frame that decodes")
 
 
 def _add_stream(target: av.container.OutputContainer, frame: av.VideoFrame) -> av.VideoStream:

@@ -1,0 +1,89 @@
+"""Everything that one experiment stands on, from the sampling of frames to the search for captions.
+
+With it, the weights and the model, videos can be captioned without config.yaml.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from pipeline.config import (
+    CaptionerSettings,
+    EncoderSettings,
+    ExperimentSettings,
+    GraphSettings,
+    KnowledgeSettings,
+    NodesSettings,
+    SamplingSettings,
+    Settings,
+    VocabularySettings,
+)
+
+
+class ExperimentChain(Settings):
+    """The entries of the configuration that an experiment names, directly or not, and the files made of them.
+
+    Attributes:
+        name: The experiment's.
+        experiment: Its entry.
+        samplings: By name: of the nodes, of the objects and of the frames linked to knowledge.
+        encoders: By name, all that the graph, the objects and the knowledge need.
+        nodes: By name: of the graph, and the objects.
+        graph: The action graph.
+        knowledge: The knowledge graph, if there is one.
+        captioner: Sizes, training and decoding.
+        vocabulary: Its words are in the model file; here is how they were chosen.
+        weights: For each encoder its file, relative to the results.
+        embedding: File of the knowledge graph's embedding, relative to the results, if there is one.
+        triplets: File of its triplets, likewise.
+    """
+
+    name: str
+    experiment: ExperimentSettings
+    samplings: dict[str, SamplingSettings]
+    encoders: dict[str, EncoderSettings]
+    nodes: dict[str, NodesSettings]
+    graph: GraphSettings
+    knowledge: KnowledgeSettings | None
+    captioner: CaptionerSettings
+    vocabulary: VocabularySettings
+    weights: dict[str, str]
+    embedding: str | None
+    triplets: str | None
+
+
+def chain_of(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:
+    """The chain of one experiment, in the JSON form of `ExperimentChain`.
+
+    Args:
+        config: The whole configuration, checked, in its JSON form.
+        name: The experiment.
+        paths: Where `weights`, `embedding` and `triplets` are, with `{encoder}` or `{knowledge}` in the path, whose
+            first part is the folder of the results.
+    """
+    experiment = config["experiments"][name]
+    graph = config["graphs"][experiment["graph"]]
+    nodes = {key: config["nodes"][key] for key in (graph["nodes"], experiment["objects"]) if key is not None}
+    knowledge = None if experiment["knowledge"] is None else config["knowledge"][experiment["knowledge"]]
+    users = [*nodes.values(), *([knowledge] if knowledge else [])]
+    encoders = {graph["motion"], *(user[key] for user in users for key in ("encoder", "detector") if user.get(key))}
+    return {
+        "name": name,
+        "experiment": experiment,
+        "samplings": {user["sampling"]: config["samplings"][user["sampling"]] for user in users},
+        "encoders": {encoder: config["encoders"][encoder] for encoder in sorted(encoders)},
+        "nodes": nodes,
+        "graph": graph,
+        "knowledge": knowledge,
+        "captioner": config["captioners"][experiment["captioner"]],
+        "vocabulary": config["vocabularies"][experiment["vocabulary"]],
+        "weights": {encoder: _below_results(paths["weights"].format(encoder=encoder)) for encoder in sorted(encoders)},
+        **{
+            kind: _below_results(paths[kind].format(knowledge=experiment["knowledge"])) if knowledge else None
+            for kind in ("embedding", "triplets")
+        },
+    }
+
+
+def _below_results(path: str) -> str:
+    return PurePosixPath(*PurePosixPath(path).parts[1:]).as_posix()

@@ -1,0 +1,76 @@
+"""Caption every video of a data set, with or without references, by a trained experiment."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline import gpus
+from pipeline.artifact import read_json, write_json
+from pipeline.config import DecodingSettings
+from pipeline.models.action_graph import GraphSet, load_graphs
+from pipeline.models.beam_search import Caption, iterate_captions
+from pipeline.progress import track
+from pipeline.training.captioner_training import GraphList
+from pipeline.training.model_file import load_captioner
+
+
+def run(
+    *,
+    graphs: list[Path],
+    pair_motion: list[Path],
+    knowledge: list[Path],
+    objects: list[Path],
+    videos: list[Path],
+    model: Path,
+    out: Path,
+    experiment: str,
+    settings: DecodingSettings,
+    threads: int,
+) -> None:
+    """Caption every video that has a graph, and print each caption.
+
+    Args:
+        graphs: Graphs of the data set, all its shards.
+        pair_motion: Motion of pairs of nodes; nothing where the graph has the motion of whole frames.
+        knowledge: What the knowledge graph tells of the videos; nothing where the experiment has none.
+        objects: Nodes that are objects, besides the graph; nothing where the experiment has none.
+        videos: The data set's video tables.
+        model: The experiment's captioner (safetensors).
+        out: Where the captions go (JSON): `videos` by id with path below the data set's folder, caption, score and
+            right_to_left (and samples, where some are drawn), `missing` with a reason by id, `experiment`.
+        experiment: Its name.
+        settings: How captions are searched for.
+        threads: CPU threads.
+    """
+    torch.set_num_threads(threads)
+    known = load_graphs(graphs, pair_motion=pair_motion, knowledge=knowledge, objects=objects)
+    paths = {
+        video["id"]: video["path"]
+        for table in videos
+        for video in read_json(table, ["videos"], "index_videos")["videos"]
+    }
+    ids = [video_id for video_id in paths if video_id in known]
+    captioner, vocabulary = load_captioner(model)
+    found = iterate_captions(captioner.to(gpus.device()), vocabulary, GraphList(known, ids), settings, ids)
+    told = {}
+    for video_id, caption in zip(ids, track(found, len(ids), "caption_videos"), strict=True):
+        print(f"{printable(video_id)}: {caption.text}", flush=True)
+        told[video_id] = describe(paths[video_id], caption)
+    write_json(out, {"experiment": experiment, "videos": told, "missing": reasons(paths.keys() - set(ids), known)})
+
+
+def describe(path: str, caption: Caption) -> dict[str, Any]:
+    """What a prediction says of one video."""
+    told = {"path": path, "caption": caption.text, "score": caption.score, "right_to_left": caption.right_to_left}
+    return told | ({"samples": list(caption.samples)} if caption.samples else {})
+
+
+def reasons(ids: set[str], known: GraphSet) -> dict[str, str]:
+    """Why videos have no graph."""
+    return {video_id: known.failed.get(video_id, "not in graphs: run convert_graphs again") for video_id in sorted(ids)}
+
+
+def printable(name: str) -> str:
+    """A file's name for a terminal: spelt out where it holds line ends or control characters."""
+    return name if name.isprintable() else ascii(name)

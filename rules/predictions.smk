@@ -1,0 +1,123 @@
+"""
+Predictions: captions for videos that need none of their own, and what is needed to caption more by hand.
+
+REQUIRED INPUTS   graphs (and pair_motion, knowledge, nodes where the experiment has them), videos, model
+OUTPUTS           results/experiments/{experiment}/settings.json
+                  results/predictions/{prediction}/captions.json and index.html
+"""
+
+
+rule describe_experiment:
+    """Write down what an experiment stands on: `python -m pipeline caption` needs no config.yaml then."""
+    output:
+        artifact("settings"),
+    log:
+        "logs/describe_experiment/{experiment}.log",
+    benchmark:
+        "logs/describe_experiment/{experiment}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime="10m",
+    params:
+        settings=experiment_chain,
+        code=code("describe_experiment"),
+    shell:
+        """
+        python -m pipeline describe_experiment \
+            --settings {params.settings:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule caption_videos:
+    """Caption every video of a data set by the captioner of an experiment."""
+    input:
+        graphs=artifact("graphs", dataset="prediction.dataset", graph="prediction.experiment.graph", shard="all"),
+        pair_motion=artifact(
+            "pair_motion",
+            where="prediction.experiment.graph.motion_of=union_box",
+            dataset="prediction.dataset",
+            graph="prediction.experiment.graph",
+            shard="all",
+        ),
+        knowledge=artifact(
+            "knowledge",
+            where="prediction.experiment.knowledge",
+            dataset="prediction.dataset",
+            knowledge="prediction.experiment.knowledge",
+            shard="all",
+        ),
+        objects=artifact(
+            "nodes",
+            where="prediction.experiment.objects",
+            dataset="prediction.dataset",
+            nodes="prediction.experiment.objects",
+            shard="all",
+        ),
+        videos=artifact("videos", dataset="prediction.dataset", shard="all"),
+        model=artifact("model", experiment="prediction.experiment"),
+    output:
+        artifact("predicted"),
+    log:
+        "logs/caption_videos/{prediction}.log",
+    benchmark:
+        "logs/caption_videos/{prediction}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: max(1, workflow.cores // 2)
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+        gpu=1,
+    params:
+        experiment=lambda wildcards: walk("prediction.experiment", wildcards),
+        settings=settings("prediction.experiment.captioner.decoding"),
+        code=code("caption_videos"),
+    shell:
+        """
+        python -m pipeline.gpus {resources.gpu} python -m pipeline caption_videos \
+            --graphs {input.graphs:q} \
+            --pair-motion {input.pair_motion:q} \
+            --knowledge {input.knowledge:q} \
+            --objects {input.objects:q} \
+            --videos {input.videos:q} \
+            --model {input.model:q} \
+            --experiment {params.experiment:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule write_gallery:
+    """Show captioned videos on one page."""
+    input:
+        captions=artifact("predicted"),
+        videos=artifact("videos", dataset="prediction.dataset", shard="all"),
+    output:
+        artifact("gallery"),
+    log:
+        "logs/write_gallery/{prediction}.log",
+    benchmark:
+        "logs/write_gallery/{prediction}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime="1h",
+    params:
+        code=code("write_gallery", "report/gallery.html.j2"),
+    shell:
+        """
+        python -m pipeline write_gallery \
+            --captions {input.captions:q} \
+            --videos {input.videos:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,71 @@
+import json
+
+from captioner_toys import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
+
+from pipeline.artifact import write_json
+from pipeline.config import NucleusSettings
+from pipeline.models.action_graph import load_graphs
+from pipeline.models.beam_search import caption_graphs
+from pipeline.stages.caption_videos import printable, run
+from pipeline.training.model_file import describe_model
+from pipeline.training.vocabulary import read_vocabulary
+from pipeline.weights import save_weights
+
+
+def caption_toys(folder, settings=DECODING, extra=()):
+    """Caption toys in two tables, `video-2` without a graph; what was found, and what the model says by itself."""
+    toys = write_toys(folder, num_train=2, num_val=2, num_test=1, without="video-2")
+    vocabulary = read_vocabulary(toys.vocabulary)
+    model = captioner(len(vocabulary), sharpen=20.0)
+    save_weights(model.state_dict(), folder / "model", describe_model(MODEL, vocabulary, NODE_DIM, MOTION_DIM))
+    ids = [f"video-{number}" for number in range(5)]
+    for shard, members in enumerate((ids[:3], [*ids[3:], *extra])):
+        videos = [{"id": video_id, "path": f"{video_id}.mp4", "size": 1} for video_id in members]
+        write_json(folder / f"videos{shard}.json", {"root": "somewhere", "videos": videos})
+    run(
+        graphs=[toys.graphs],
+        pair_motion=[],
+        knowledge=[],
+        objects=[],
+        videos=[folder / "videos0.json", folder / "videos1.json"],
+        model=folder / "model",
+        out=folder / "out.json",
+        experiment="toys",
+        settings=settings,
+        threads=1,
+    )
+    there = [video_id for video_id in ids if video_id != "video-2"]
+    graphs = load_graphs([toys.graphs])
+    expected = caption_graphs(model, vocabulary, [graphs[i] for i in there], settings, there)
+    return json.loads((folder / "out.json").read_text()), dict(zip(there, expected, strict=True))
+
+
+def test_every_video_is_captioned_without_any_references(tmp_path, capsys):
+    found, expected = caption_toys(tmp_path, extra=["late"])
+    assert found["experiment"] == "toys"
+    assert found["videos"] == {
+        video_id: {
+            "path": f"{video_id}.mp4",
+            "caption": caption.text,
+            "score": caption.score,
+            "right_to_left": caption.right_to_left,
+        }
+        for video_id, caption in expected.items()
+    }
+    assert found["missing"] == {"late": "not in graphs: run convert_graphs again", "video-2": "cut off"}
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"{video_id}: {caption.text}" for video_id, caption in expected.items()]
+
+
+def test_drawn_captions_are_told_too(tmp_path):
+    nucleus = NucleusSettings(p=0.9, temperature=1.0, samples=3, seed=1)
+    found, expected = caption_toys(tmp_path, DECODING.model_copy(update={"nucleus": nucleus}))
+    assert {i: video["samples"] for i, video in found["videos"].items()} == {
+        i: list(caption.samples) for i, caption in expected.items()
+    }
+    assert all(len(video["samples"]) == 3 for video in found["videos"].values())
+
+
+def test_names_of_files_cannot_play_tricks_on_a_terminal():
+    assert printable("Urlaub in K\u00f6ln.mp4") == "Urlaub in K\u00f6ln.mp4"
+    assert printable("a\x1b[2J\nb.mp4") == "'a\\x1b[2J\\nb.mp4'"
