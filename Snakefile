@@ -2,6 +2,7 @@
 Clipgraph: raw videos to captions through action graphs.
 
     snakemake --cores 8 --resources gpu=2                             everything in config.yaml
+    snakemake --quiet all check_data                                  what its data sets hold: videos, captions, splits
     snakemake results/datasets/shapes/nodes/grid/001.zarr/zarr.json   one shard of one stage, and what it needs
 """
 
@@ -34,16 +35,20 @@ wildcard_constraints:
     encoder=names("encoders"),
     nodes=names("nodes"),
     graph=names("graphs"),
+    knowledge=names("knowledge"),
     vocabulary=names("vocabularies"),
     experiment=names("experiments"),
+    prediction=names("predictions"),
 
 
 include: "rules/videos.smk"
 include: "rules/features.smk"
 include: "rules/nodes.smk"
 include: "rules/graphs.smk"
+include: "rules/knowledge.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
+include: "rules/predictions.smk"
 include: "rules/report.smk"
 
 
@@ -53,3 +58,17 @@ rule all:
     input:
         artifact("report"),
         *rules.write_report.input,
+        artifact("settings", each="experiment"),
+        artifact("gallery", each="prediction"),
+
+
+rule check_data:
+    """Print what every data set holds: before any video is decoded, and without a GPU."""
+    input:
+        artifact("check_table", each="dataset"),
+    log:
+        "logs/check_data.log",
+    conda:
+        "envs/pipeline.yaml"
+    shell:
+        "cat {input:q} | tee {log:q}"

@@ -11,7 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline.code_digest import PACKAGE, digest
-from pipeline.datasets.folder import listing_digests
+from pipeline.experiment_chain import chain_of
+from pipeline.readers import annotation_files, list_videos, listing_digests
 from pipeline.shards import shard_names
 
 ARTIFACTS = {
@@ -19,19 +20,33 @@ ARTIFACTS = {
     "truth": "results/datasets/{dataset}/made/{shard}/truth.json",
     "videos": "results/datasets/{dataset}/videos/{shard}.json",
     "captions": "results/datasets/{dataset}/captions.json",
+    "check": "results/datasets/{dataset}/check.json",
+    "check_table": "results/datasets/{dataset}/check.txt",
     "frames": "results/datasets/{dataset}/frames/{sampling}/{shard}.zarr/zarr.json",
     "motion": "results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr/zarr.json",
+    "appearance": "results/datasets/{dataset}/appearance/{sampling}/{encoder}/{shard}.zarr/zarr.json",
     "nodes": "results/datasets/{dataset}/nodes/{nodes}/{shard}.zarr/zarr.json",
     "spatial_graphs": "results/datasets/{dataset}/spatial_graphs/{graph}/{shard}.zarr/zarr.json",
     "temporal_graphs": "results/datasets/{dataset}/temporal_graphs/{graph}/{shard}.zarr/zarr.json",
     "graphs": "results/datasets/{dataset}/graphs/{graph}/{shard}.zarr/zarr.json",
+    "pair_motion": "results/datasets/{dataset}/pair_motion/{graph}/{shard}.zarr/zarr.json",
+    "triplets": "results/knowledge/{knowledge}/triplets.json",
+    "embedding": "results/knowledge/{knowledge}/embedding.safetensors",
+    "embedding_scores": "results/knowledge/{knowledge}/scores.json",
+    "knowledge": "results/datasets/{dataset}/knowledge/{knowledge}/{shard}.zarr/zarr.json",
     "weights": "results/encoders/{encoder}/weights.safetensors",
     "retrieval": "results/encoders/{encoder}/retrieval.json",
+    "detection": "results/encoders/{encoder}/detection.json",
     "vocabulary": "results/vocabularies/{vocabulary}.json",
     "model": "results/experiments/{experiment}/model.safetensors",
     "curves": "results/experiments/{experiment}/curves.csv",
     "generated": "results/experiments/{experiment}/{split}/captions.json",
     "scores": "results/experiments/{experiment}/{split}/scores.json",
+    "per_video": "results/experiments/{experiment}/{split}/per_video.csv",
+    "akg_scores": "results/experiments/{experiment}/{split}/akg_scores.json",
+    "settings": "results/experiments/{experiment}/settings.json",
+    "predicted": "results/predictions/{prediction}/captions.json",
+    "gallery": "results/predictions/{prediction}/index.html",
     "report": "results/report/index.html",
 }
 
@@ -42,11 +57,15 @@ SECTIONS = {
     "sampling": "samplings",
     "encoder": "encoders",
     "motion": "encoders",
+    "detector": "encoders",
     "nodes": "nodes",
+    "objects": "nodes",
     "graph": "graphs",
+    "knowledge": "knowledge",
     "vocabulary": "vocabularies",
     "captioner": "captioners",
     "experiment": "experiments",
+    "prediction": "predictions",
 }
 
 
@@ -56,6 +75,8 @@ def walk(route, wildcards):
     word, value = first, wildcards[first]
     for next_word in rest:
         entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
+        if entry is None:  # nothing of the kind here: no knowledge, no fine-tuning
+            return None
         word, value = next_word, entry[next_word]
     return value
 
@@ -87,7 +108,7 @@ def artifact(kind, each=None, where=None, **routes):
 
     Args:
         kind: A key of ARTIFACTS.
-        each: A wildcard: the artifacts of every entry in its section.
+        each: A wildcard: the artifacts of every entry in its section, of experiments those that the report names.
         where: A route: only where it leads to something, or to the value after an equals sign.
         routes: For a name in the path, the route that leads to it, a list of names, or "all" shards.
     """
@@ -96,7 +117,7 @@ def artifact(kind, each=None, where=None, **routes):
         return pattern
 
     def paths(wildcards):
-        starts = [dict(wildcards.items())] if each is None else [{each: name} for name in config[SECTIONS[each]]]
+        starts = [dict(wildcards.items())] if each is None else [{each: name} for name in reported(each)]
         found = []
         for start in starts:
             if where is not None and not holds(where, start):
@@ -108,6 +129,11 @@ def artifact(kind, each=None, where=None, **routes):
         return list(dict.fromkeys(found))
 
     return paths
+
+
+def reported(word):
+    """Names of the entries that are made without being asked for one by one."""
+    return config["report"]["experiments"] if word == "experiment" else list(config[SECTIONS[word]])
 
 
 def own_file(route):
@@ -133,6 +159,11 @@ def settings(route):
     return text
 
 
+def experiment_chain(wildcards):
+    """All that an experiment stands on, as JSON."""
+    return json.dumps(chain_of(config, wildcards.experiment, ARTIFACTS), sort_keys=True)
+
+
 def code(stage, *files):
     """Digest of the code that computes a stage's values, and of files of the package that it fills in."""
 
@@ -151,15 +182,31 @@ def file_digest(name):
     return sha256((PACKAGE / name).read_bytes()).hexdigest()[:16]
 
 
+def kind(wildcards):
+    """Of the data set."""
+    return config["datasets"][wildcards.dataset]["kind"]
+
+
 def source(wildcards):
     """Where videos are that the user brings. Not an input: `listing` says what of it a shard depends on."""
     settings = config["datasets"][wildcards.dataset]
-    return [settings["videos"]] if settings["kind"] == "folder" else []
+    return [settings["videos"]] if "videos" in settings else []
+
+
+def mapping(wildcards):
+    """The file that gives clips their ids; `listing` holds what a shard depends on of it, too."""
+    named = config["datasets"][wildcards.dataset].get("mapping")
+    return [named] if named else []
+
+
+def annotations(wildcards):
+    """Files of captions, ids and splits that the user brings."""
+    return annotation_files(config["datasets"][wildcards.dataset])
 
 
 def listing(wildcards):
     """Digest of the names and sizes of a shard's files, for videos that the user brings."""
-    if config["datasets"][wildcards.dataset]["kind"] != "folder":
+    if not source(wildcards):
         return ""
     return dataset_listing(wildcards.dataset)[int(wildcards.shard)]
 
@@ -168,7 +215,9 @@ def listing(wildcards):
 def dataset_listing(dataset):
     """The digests of all the shards, from listing the folder once."""
     settings = config["datasets"][dataset]
+    named = settings.get("mapping")
     try:
-        return listing_digests(Path(settings["videos"]), settings["shards"])
+        videos = list_videos(settings["kind"], Path(settings["videos"]), Path(named) if named else None)
+        return listing_digests(videos, settings["shards"])
     except PipelineError as error:
         raise WorkflowError(f"datasets.{dataset}: {error}") from None

@@ -128,7 +128,7 @@ def write_home(root: Path) -> None:
     for number, (name, split) in enumerate(zip(GOOD, SPLITS, strict=True)):
         write_video(root / "videos" / f"{name}.mp4", seed=number, num_frames=NUM_FRAMES.get(name, 20))
         lines += [
-            f"{name}.mp4,a square moves to the right,{split}",
+            f"{name}.mp4,a square is moving to the right,{split}",
             f"{name}.mp4,a block number {number} moves,{split}",
         ]
     (root / "videos" / BAD["empty"]).write_bytes(b"")
@@ -138,6 +138,13 @@ def write_home(root: Path) -> None:
     (root / "videos" / BAD["truncated"]).write_bytes(whole[: len(whole) // 2])
     lines += [f"{name},something that cannot be seen,test" for name in BAD.values()]
     (root / "captions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_unseen(root: Path) -> None:
+    """The folder `unseen`: two videos without captions, one of them further down, and a bad one."""
+    write_video(root / "unseen" / "one & only.mp4", seed=31)
+    write_video(root / "unseen" / "more" / "another.mp4", seed=32)
+    (root / "unseen" / "broken.mp4").write_text("not a video\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +158,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
             shutil.copy2(ROOT / name, root / name)
     shutil.copy2(Path(__file__).with_name("tiny.yaml"), root / "tiny.yaml")
     write_home(root)
+    write_unseen(root)
     project = Project(root)
     project.run()
     return project

@@ -9,11 +9,12 @@ from .conftest import BAD, GOOD, Project
 
 
 def test_scores_cover_the_good_videos(finished: Project) -> None:
-    for split in ("val", "test"):
-        scores = json.loads((finished.root / f"results/experiments/grid/{split}/scores.json").read_text())
-        assert set(scores["metrics"]) >= {"Bleu_4", "METEOR", "ROUGE_L", "CIDEr"}
-        assert scores["num_covered"] == 2
-    assert sorted(scores["missing"]) == sorted(BAD.values())  # test is where the bad ones are
+    for experiment in ("grid", "everything"):
+        for split in ("val", "test"):
+            scores = json.loads((finished.root / f"results/experiments/{experiment}/{split}/scores.json").read_text())
+            assert set(scores["metrics"]) >= {"Bleu_4", "METEOR", "ROUGE_L", "CIDEr"}
+            assert scores["num_covered"] == 2
+        assert sorted(scores["missing"]) == sorted(BAD.values())  # test is where the bad ones are
 
 
 def test_bad_videos_are_rows_with_a_reason(finished: Project) -> None:
@@ -34,6 +35,22 @@ def test_graphs_hold_the_good_videos(finished: Project) -> None:
     for shard in ("000", "001"):
         ids += read(finished.root / f"results/datasets/home/graphs/grid/{shard}.zarr", GRAPHS).ids
     assert sorted(ids) == sorted(f"{name}.mp4" for name in GOOD)
+
+
+def test_knowledge_comes_from_the_training_captions(finished: Project) -> None:
+    triplets = json.loads((finished.root / "results/knowledge/captions/triplets.json").read_text())
+    assert ["square", "move to", "right"] in [triplet[:3] for triplet in triplets["triplets"]]
+    assert not {"seen", "cannot", "something"} & set(" ".join(triplets["entities"] + triplets["relations"]).split())
+
+
+def test_videos_without_captions_are_captioned(finished: Project) -> None:
+    predicted = json.loads((finished.root / "results/predictions/unseen/captions.json").read_text())
+    assert sorted(video["path"] for video in predicted["videos"].values()) == ["more/another.mp4", "one & only.mp4"]
+    assert all(video["caption"] for video in predicted["videos"].values())
+    assert list(predicted["missing"]) == ["broken.mp4"]
+    gallery = (finished.root / "results/predictions/unseen/index.html").read_text(encoding="utf-8")
+    assert "one &amp; only.mp4" in gallery
+    assert "one & only.mp4" not in gallery
 
 
 def test_the_report_lists_what_was_left_out(finished: Project) -> None:

@@ -8,6 +8,7 @@ SHARDS = ("000", "001")
 TESTED = ("val", "test")
 GRAPHS = ("build_spatial_graphs", "build_temporal_graphs", "convert_graphs")
 EVALUATION = ("generate_captions", "score_captions")
+PREDICTION = {"caption_videos unseen", "write_gallery unseen"}  # by the experiment `everything`
 
 
 def every(rule: str, *names: str, shards: tuple[str, ...] = SHARDS) -> set[str]:
@@ -15,16 +16,36 @@ def every(rule: str, *names: str, shards: tuple[str, ...] = SHARDS) -> set[str]:
     return {" ".join([rule, *names, shard]) for shard in shards}
 
 
+def evaluation_jobs(*experiments: str) -> set[str]:
+    """From a trained model to the report."""
+    jobs = {f"{rule} {name} {split}" for rule in EVALUATION for name in experiments for split in TESTED}
+    return jobs | {"write_report"} | (PREDICTION if "everything" in experiments else set())
+
+
 def experiment_jobs(*experiments: str) -> set[str]:
     """From training to the report."""
-    jobs = {f"train_captioner {experiment}" for experiment in experiments}
-    jobs |= {f"{rule} {name} {split}" for rule in EVALUATION for name in experiments for split in TESTED}
-    return jobs | {"write_report"}
+    return {f"train_captioner {experiment}" for experiment in experiments} | evaluation_jobs(*experiments)
 
 
-def node_jobs(dataset: str, name: str, shards: tuple[str, ...] = SHARDS) -> set[str]:
-    """From nodes to graphs, where a graph is named like its nodes."""
-    return set().union(*(every(rule, dataset, name, shards=shards) for rule in ("build_grid_nodes", *GRAPHS)))
+def described(*experiments: str) -> set[str]:
+    """What tells predictions what an experiment stands on."""
+    return {f"describe_experiment {experiment}" for experiment in experiments}
+
+
+def graph_jobs(dataset: str, graph: str, shards: tuple[str, ...] = SHARDS) -> set[str]:
+    """From nodes to graphs."""
+    return set().union(*(every(rule, dataset, graph, shards=shards) for rule in GRAPHS))
+
+
+def grid_jobs(dataset: str, name: str, shards: tuple[str, ...] = SHARDS) -> set[str]:
+    """From frames to graphs, where a graph is named like its nodes."""
+    return every("build_grid_nodes", dataset, name, shards=shards) | graph_jobs(dataset, name, shards=shards)
+
+
+def knowledge_jobs() -> set[str]:
+    """From captions to the knowledge of every video."""
+    jobs = {"extract_triplets captions", "embed_knowledge captions"}
+    return jobs | every("link_knowledge", "home", "captions") | {"link_knowledge unseen captions 000"}
 
 
 def test_nothing_to_do(finished: Project) -> None:
@@ -33,7 +54,7 @@ def test_nothing_to_do(finished: Project) -> None:
 
 def test_overlap(project: Project) -> None:
     project.configure(nodes={"grid": {"overlap": 0.25}})
-    assert project.jobs() == node_jobs("home", "grid") | experiment_jobs("grid")
+    assert project.jobs() == grid_jobs("home", "grid") | experiment_jobs("grid") | described("grid")
 
 
 def test_comment_in_a_stage(project: Project) -> None:
@@ -45,18 +66,31 @@ def test_comment_in_a_stage(project: Project) -> None:
 def test_line_of_a_stage(project: Project) -> None:
     stage = project.root / "pipeline/stages/build_grid_nodes.py"
     stage.write_text(stage.read_text(encoding="utf-8") + "\nNEW = 1\n", encoding="utf-8")
-    assert project.jobs() == node_jobs("home", "grid") | experiment_jobs("grid")
+    assert project.jobs() == grid_jobs("home", "grid") | experiment_jobs("grid")
 
 
 def test_learning_rate(project: Project) -> None:
     project.configure(captioners={"bidirectional": {"training": {"lr": 2.0e-3}}})
-    assert project.jobs() == experiment_jobs("grid")
+    both = ("grid", "everything")
+    assert project.jobs() - described(*both) == experiment_jobs(*both)
+
+
+def test_decoding_trains_nothing(project: Project) -> None:
+    project.configure(captioners={"bidirectional": {"decoding": {"length_penalty": 0.5}}})
+    both = ("grid", "everything")
+    assert project.jobs() == evaluation_jobs(*both) | described(*both)
+
+
+def test_links_of_knowledge(project: Project) -> None:
+    project.configure(knowledge={"captions": {"linking": {"relations": 1}}})
+    expected = every("link_knowledge", "home", "captions") | {"link_knowledge unseen captions 000"}
+    assert project.jobs() == expected | experiment_jobs("everything") | described("everything")
 
 
 def test_one_caption(project: Project) -> None:
     project.edit("captions.csv", "a block number 3 moves", "a block number 3 slides")
-    expected = {"index_captions home", "build_vocabulary home"} | experiment_jobs("grid")
-    assert project.jobs() == expected
+    expected = {"index_captions home", "build_vocabulary home"} | knowledge_jobs()
+    assert project.jobs() == expected | experiment_jobs("grid", "everything")
 
 
 def test_added_video(project: Project) -> None:
@@ -67,28 +101,40 @@ def test_added_video(project: Project) -> None:
     expected = every("index_videos", "home", shards=shards)
     expected |= every("decode_frames", "home", "action", shards=shards)
     expected |= every("extract_i3d", "home", "action", "i3d", shards=shards)
-    expected |= node_jobs("home", "grid", shards=shards)
-    expected |= {"index_captions home", "build_vocabulary home"} | experiment_jobs("grid")
-    assert project.jobs() == expected
+    expected |= every("extract_clip", "home", "action", "clip", shards=shards)
+    expected |= every("extract_union_motion", "home", "union", shards=shards)
+    expected |= grid_jobs("home", "grid", shards=shards) | graph_jobs("home", "union", shards=shards)
+    expected |= every("build_object_nodes", "home", "object", shards=shards)
+    expected |= {"index_captions home", "build_vocabulary home"} | knowledge_jobs()
+    assert project.jobs() == expected | experiment_jobs("grid", "everything")
 
 
 def test_lost_shard_is_made_again_and_then_there_is_nothing_to_do(project: Project) -> None:
     lost = project.root / "results/datasets/home/nodes/grid/001.zarr/zarr.json"
     before = lost.read_bytes()
     lost.unlink()
-    assert project.jobs() == node_jobs("home", "grid", shards=("001",)) | experiment_jobs("grid")
+    assert project.jobs() == grid_jobs("home", "grid", shards=("001",)) | experiment_jobs("grid")
     project.run()
     assert lost.read_bytes() == before
     assert project.jobs() == set()
 
 
-def test_second_nodes_entry(project: Project) -> None:
+def test_an_ablation_shares_what_it_does_not_change(project: Project) -> None:
     project.configure(
-        nodes={"coarse": {"kind": "grid", "sampling": "action", "encoder": "clip", "cells": 2, "overlap": 0.5}},
-        graphs={"coarse": {"nodes": "coarse", "motion": "i3d"}},
-        experiments={"coarse": experiment("coarse")},
+        nodes={"coarse": {"like": "grid", "cells": 2}},
+        graphs={"coarse": {"like": "grid", "nodes": "coarse"}},
+        experiments={"coarse": {"like": "grid", "graph": "coarse"}},
+        report={"experiments": ["grid", "everything", "coarse"]},
     )
-    assert project.jobs() == node_jobs("home", "coarse") | experiment_jobs("coarse")
+    assert project.jobs() == grid_jobs("home", "coarse") | experiment_jobs("coarse") | described("coarse")
+
+
+def test_an_experiment_that_the_report_does_not_name_is_not_made(project: Project) -> None:
+    project.configure(experiments={"again": {"like": "grid", "seed": 2}})
+    assert project.jobs() == {"write_report"}  # the page shows the configuration
+    scores = "results/experiments/again/test/scores.json"
+    expected = {"train_captioner again", "generate_captions again test", "score_captions again test"}
+    assert project.jobs(scores) == expected
 
 
 def test_second_encoder(project: Project) -> None:
@@ -100,15 +146,13 @@ def test_second_encoder(project: Project) -> None:
     other = {"kind": "clip4clip", "weights": "random", "seed": 2, "arch": arch, "finetune": None, "precision": "auto"}
     project.configure(
         encoders={"untuned": other},
-        nodes={"untuned": {"kind": "grid", "sampling": "action", "encoder": "untuned", "cells": 3, "overlap": 0.5}},
-        graphs={"untuned": {"nodes": "untuned", "motion": "i3d"}},
-        experiments={"untuned": experiment("untuned")},
+        nodes={"untuned": {"like": "grid", "encoder": "untuned"}},
+        graphs={"untuned": {"like": "grid", "nodes": "untuned"}},
+        experiments={"untuned": {"like": "grid", "graph": "untuned"}},
+        report={"experiments": ["grid", "everything", "untuned"]},
     )
-    assert project.jobs() == {"import_weights untuned"} | node_jobs("home", "untuned") | experiment_jobs("untuned")
-
-
-def experiment(graph: str) -> dict[str, object]:
-    return {"dataset": "home", "graph": graph, "captioner": "bidirectional", "vocabulary": "home", "seed": 1}
+    expected = {"import_weights untuned"} | grid_jobs("home", "untuned")
+    assert project.jobs() == expected | experiment_jobs("untuned") | described("untuned")
 
 
 def test_any_artifact_is_a_target(project: Project) -> None:
