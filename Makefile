@@ -48,7 +48,7 @@ bench: demo
 # The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.
 lock: $(STAMP)
 	python -m pip install --quiet --disable-pip-version-check uv
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --extra cluster --extra knowledge --upgrade -o requirements.lock pyproject.toml
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra dev --extra cluster --extra knowledge --upgrade -o requirements.lock pyproject.toml
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
