@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from pipeline import gpus
-from pipeline.artifact import read_json, write_json
+from pipeline.artifact import file_digest, read_json, write_json
 from pipeline.config import DecodingSettings
 from pipeline.models.action_graph import GraphSet, load_graphs
 from pipeline.models.beam_search import Caption, iterate_captions
@@ -57,7 +57,8 @@ def run(
     for video_id, caption in zip(ids, track(found, len(ids), "caption_videos"), strict=True):
         print(f"{printable(video_id)}: {caption.text}", flush=True)
         told[video_id] = describe(paths[video_id], caption)
-    write_json(out, {"experiment": experiment, "videos": told, "missing": reasons(paths.keys() - set(ids), known)})
+    missing = reasons(paths.keys() - set(ids), known)
+    write_json(out, {"experiment": experiment, "model": file_digest(model), "videos": told, "missing": missing})
 
 
 def describe(path: str, caption: Caption) -> dict[str, Any]:

@@ -3,6 +3,7 @@ import json
 import pytest
 from captioner_toys import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
+from pipeline.artifact import file_digest
 from pipeline.config import NucleusSettings
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.beam_search import caption_graphs
@@ -43,4 +44,5 @@ def test_captions_of_a_split_and_the_videos_left_out(tmp_path, nucleus):
     if nucleus is not None:
         assert found["samples"] == {video_id: list(caption.samples) for video_id, caption in expected.items()}
     assert found["missing"] == ["video-7"]
+    assert found["model"] == file_digest(tmp_path / "model")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
