@@ -17,8 +17,6 @@ NOT_VALUES = {
     "artifact_writer",
     "code_digest",
     "config",
-    "config_likes",
-    "config_mistakes",
     "errors",
     "gpus",
     "progress",

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pooch
 
-from pipeline.config import Weights, WeightsUrl
+from pipeline.config.types import Weights, WeightsUrl
 from pipeline.errors import PipelineError
 from pipeline.progress import SECONDS_BETWEEN_LINES
 

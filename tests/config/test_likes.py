@@ -5,13 +5,13 @@ import pytest
 import yaml
 
 from pipeline.config import validate
-from pipeline.config_likes import resolve_likes
+from pipeline.config.likes import resolve_likes
 from pipeline.errors import PipelineError
 
 
 @pytest.fixture
 def default_config():
-    return yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
+    return yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
 
 def test_an_entry_takes_what_it_does_not_say():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config_mistakes import suggest
+from pipeline.config.mistakes import suggest
 
 
 def resolve_likes(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -8,7 +8,7 @@ import yaml
 from pipeline.config import Config, EncoderSettings, I3dSettings, Settings, parse_settings, validate
 from pipeline.errors import PipelineError
 
-TEXT = (Path(__file__).parents[1] / "config.yaml").read_text()
+TEXT = (Path(__file__).parents[2] / "config.yaml").read_text()
 
 
 @pytest.fixture

@@ -1,0 +1,109 @@
+"""Settings of vocabularies and captioners: sizes, training, decoding."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.config.types import Count, Positive, Precision, Settings, Share
+
+
+class VocabularySettings(Settings):
+    """Words of the training captions."""
+
+    dataset: str
+    min_count: Count
+    max_words: Count
+
+
+class CaptionerModelSettings(Settings):
+    """Sizes of the bidirectional captioner."""
+
+    node_position: Literal["none", "learned"]
+    pool: Literal["real", "all"]
+    graph_encoder: Literal["transformer", "gat", "gatv2"]
+    graph_width: Count
+    graph_heads: Count
+    visual_width: Count
+    visual_layers: Count
+    visual_feedforward: Count
+    visual_heads_right_to_left: Count
+    visual_heads_left_to_right: Count
+    fusion: Literal["concatenate", "sum"]
+    knowledge_attention: Literal["mha", "mha_position", "ffn"]
+    knowledge_layers: Count
+    width: Count
+    decoder_layers: Count
+    decoder_heads: Count
+    decoder_feedforward: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _heads_divide_widths(self) -> Self:
+        for width, heads in (
+            ("graph_width", "graph_heads"),
+            ("visual_width", "visual_heads_right_to_left"),
+            ("visual_width", "visual_heads_left_to_right"),
+            ("width", "decoder_heads"),
+        ):
+            if getattr(self, width) % getattr(self, heads):
+                raise ValueError(
+                    f"`{width}` ({getattr(self, width)}) must be a multiple of `{heads}` ({getattr(self, heads)})"
+                )
+        return self
+
+
+class TrainingSettings(Settings):
+    """How a captioner is trained."""
+
+    epochs: Count
+    batch_size: Count
+    captions_per_video: Count
+    accumulate: Count
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Share
+    clip_norm: Positive
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    left_to_right_weight: Share
+    reverse_pairing: Literal["epoch", "once"]
+    validate_every: Count
+    validation_beam: Count
+    patience: Count
+    precision: Precision
+
+
+class NucleusSettings(Settings):
+    """Diverse captions drawn from the most likely words (Holtzman et al., 2020)."""
+
+    p: Annotated[float, Field(gt=0, le=1)]
+    temperature: Positive
+    samples: Count
+    seed: int
+
+
+class DecodingSettings(Settings):
+    """How captions are searched for."""
+
+    beam: Count
+    max_words: Count
+    min_words: Annotated[int, Field(ge=0)]
+    length_penalty: Annotated[float, Field(ge=0)]
+    no_repeat_ngram: Annotated[int, Field(ge=0)]
+    rerank: Literal["none", "both"]
+    nucleus: NucleusSettings | None
+    batch_size: Count
+
+    @model_validator(mode="after")
+    def _shortest_is_shorter(self) -> Self:
+        if self.min_words > self.max_words:
+            raise ValueError(f"`min_words` ({self.min_words}) must not be more than `max_words` ({self.max_words})")
+        return self
+
+
+class CaptionerSettings(Settings):
+    """A captioner: its sizes, its training and its decoding."""
+
+    kind: Literal["bidirectional"]
+    model: CaptionerModelSettings
+    training: TrainingSettings
+    decoding: DecodingSettings

@@ -1,0 +1,147 @@
+"""Settings of data sets and of the sampling of frames."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from pipeline.config.mistakes import suggest
+from pipeline.config.types import Count, Positive, Settings, Share
+from pipeline.datasets.shapes_captions import ACTION_PHRASES, COLOUR_WORDS, SHAPE_WORDS
+
+
+class Clips(Settings):
+    """Clips a split."""
+
+    train: Count
+    val: Count
+    test: Count
+
+
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    known = sorted(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"the generator has none of this name{suggest(name, known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+class ShapesSettings(Settings):
+    """Generated videos of moving shapes, with captions and the truth about every frame."""
+
+    kind: Literal["shapes"]
+    shards: Count
+    seed: int
+    clips: Clips
+    colours: Annotated[list[Annotated[str, _one_of(COLOUR_WORDS)]], Field(min_length=1)]
+    shapes: Annotated[list[Annotated[str, _one_of(SHAPE_WORDS)]], Field(min_length=1)]
+    actions: Annotated[list[Annotated[str, _one_of(ACTION_PHRASES)]], Field(min_length=1)]
+    two_objects: Share
+    held_out_pairs: Annotated[int, Field(ge=0)]
+    captions: Count
+    short_sides: Annotated[list[Annotated[int, Field(ge=16)]], Field(min_length=1)]
+    aspects: Annotated[list[Annotated[str, Field(pattern=r"^[1-9]\d*:[1-9]\d*$")]], Field(min_length=1)]
+    fps: Annotated[list[Positive], Field(min_length=1)]
+    seconds: tuple[Positive, Positive]
+    noise: Annotated[float, Field(ge=0)]
+    webm: Share
+    avi: Share
+
+    @model_validator(mode="after")
+    def _ranges_are_ranges(self) -> Self:
+        if self.seconds[0] > self.seconds[1]:
+            raise ValueError("`seconds` is shortest, then longest: write the smaller number first")
+        if self.webm + self.avi > 1:
+            raise ValueError("`webm` and `avi` are shares of all the clips: together at most 1")
+        return self
+
+
+class Splits(Settings):
+    """Shares of the captioned videos whose annotations name no split; an id's hash decides."""
+
+    train: Share
+    val: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        if abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError("the shares of train, val and test must sum to 1")
+        return self
+
+
+class SplitLists(Settings):
+    """A file a split."""
+
+    train: Path
+    val: Path
+    test: Path | None
+
+
+class FolderSettings(Settings):
+    """A folder (or a list file) of one's own videos, with or without captions."""
+
+    kind: Literal["folder"]
+    shards: Count
+    videos: Path
+    captions: Path | None
+    splits: Splits
+
+
+class MsvdSettings(Settings):
+    """MSVD: 1,970 clips named VideoID_Start_End, with the captions of the MSR Video Description Corpus."""
+
+    kind: Literal["msvd"]
+    shards: Count
+    videos: Path
+    mapping: Path | None
+    captions: Path | Annotated[list[Path], Field(min_length=1)]
+    splits: SplitLists | Literal["position"]
+
+
+class MsrvttSettings(Settings):
+    """MSR-VTT: 10,000 clips, 20 captions each."""
+
+    kind: Literal["msrvtt"]
+    shards: Count
+    videos: Path
+    captions: Path | Annotated[list[Path], Field(min_length=1)]
+    splits: Literal["position", "file"]
+
+
+class VatexSettings(Settings):
+    """VATEX: a JSON file a split, ten English captions a clip."""
+
+    kind: Literal["vatex"]
+    shards: Count
+    videos: Path
+    captions: SplitLists
+
+
+class CocoCaptionsSettings(Settings):
+    """Captions in the JSON form of COCO, a file a split."""
+
+    kind: Literal["coco_captions"]
+    shards: Count
+    videos: Path
+    captions: SplitLists
+
+
+DatasetSettings = Annotated[
+    ShapesSettings | FolderSettings | MsvdSettings | MsrvttSettings | VatexSettings | CocoCaptionsSettings,
+    Field(discriminator="kind"),
+]
+
+
+class SamplingSettings(Settings):
+    """Which frames are looked at, and at what size."""
+
+    fps: Positive
+    max_frames: Count
+    short_side: Count
+    window: Annotated[int, Field(ge=9)]
+    on_bad_video: Literal["record", "fail"]

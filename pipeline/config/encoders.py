@@ -1,0 +1,118 @@
+"""Settings of what turns pixels into features: motion, appearance, objects."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.config.types import Count, Positive, Precision, Settings, Share, Weights
+
+
+class I3dSettings(Settings):
+    """Motion: Inception I3D over windows of frames."""
+
+    kind: Literal["i3d"]
+    weights: Weights
+    seed: int
+    calibrate_on: str | None
+    calibration_clips: Count
+    size: Annotated[int, Field(ge=32)]
+    precision: Precision
+
+    @model_validator(mode="after")
+    def _random_is_calibrated(self) -> Self:
+        if self.weights == "random" and self.calibrate_on is None:
+            raise ValueError(
+                "`weights: random` needs `calibrate_on: <data set>`, whose clips set the BatchNorm statistics"
+            )
+        return self
+
+
+class VisionArch(Settings):
+    """Sizes of an image tower: a vision transformer, or a CLIP ResNet if `layers` is a list."""
+
+    image_size: Count
+    patch_size: Count | None
+    width: Count
+    heads: Count
+    layers: Count | tuple[Count, Count, Count, Count]
+
+    @model_validator(mode="after")
+    def _only_transformers_have_patches(self) -> Self:
+        if isinstance(self.layers, int) != (self.patch_size is not None):
+            raise ValueError("a transformer has a `patch_size`; a ResNet has none (null) and a list of four `layers`")
+        return self
+
+
+class TextArch(Settings):
+    """Sizes of a text transformer."""
+
+    context_length: Count
+    vocab_size: Count
+    width: Count
+    heads: Count
+    layers: Count
+
+
+class ClipArch(Settings):
+    """Sizes of a CLIP model of one's own."""
+
+    embed_dim: Count
+    vision: VisionArch
+    text: TextArch
+
+
+class FinetuneSettings(Settings):
+    """CLIP4Clip retrieval on the training split of a data set."""
+
+    dataset: str
+    sampling: str
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Positive
+    tower_lr_scale: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Share
+    max_words: Count
+    frames: Count
+    crop_scale: tuple[Positive, Positive]
+    seed: int
+
+
+class Clip4ClipSettings(Settings):
+    """Appearance: a CLIP4Clip image tower, fine-tuned here or brought along."""
+
+    kind: Literal["clip4clip"]
+    weights: Weights
+    seed: int
+    arch: str | ClipArch
+    finetune: FinetuneSettings | None
+    precision: Precision
+
+
+class DetectorFinetuneSettings(Settings):
+    """Detection learnt on the boxes of a generated data set's training split."""
+
+    dataset: str
+    sampling: str
+    frames: Count
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Share
+    seed: int
+
+
+class DetectorSettings(Settings):
+    """A torchvision detection model."""
+
+    kind: Literal["detector"]
+    weights: Weights
+    seed: int
+    arch: str
+    size: Annotated[int, Field(ge=32)]
+    finetune: DetectorFinetuneSettings | None
+    precision: Precision
+
+
+EncoderSettings = Annotated[I3dSettings | Clip4ClipSettings | DetectorSettings, Field(discriminator="kind")]
