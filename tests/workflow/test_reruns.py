@@ -156,5 +156,5 @@ def test_second_encoder(project: Project) -> None:
 
 
 def test_any_artifact_is_a_target(project: Project) -> None:
-    motion = "results/datasets/shapes/motion/action/i3d/001.zarr/zarr.json"
-    assert project.jobs(motion) == {"extract_i3d shapes action i3d 001"}
+    motion = "results/datasets/shapes/motion/action/i3d/000.zarr/zarr.json"
+    assert project.jobs(motion) == {"extract_i3d shapes action i3d 000"}
