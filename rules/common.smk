@@ -1,5 +1,5 @@
 """
-Where artifacts are, and what the parameters of a job hold.
+Which artifacts a rule reads and makes, and what the parameters of a job hold.
 
 A route such as "graph.nodes.sampling" starts at a wildcard and walks config.yaml: the sampling of the nodes of this
 graph. So inputs are named by what they are, and the lines of config.yaml say which that is.
@@ -10,45 +10,11 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from pipeline.artifact_paths import ARTIFACTS
 from pipeline.code_digest import PACKAGE, digest
 from pipeline.experiment_chain import chain_of
 from pipeline.readers import annotation_files, list_videos, listing_digests
 from pipeline.shards import shard_names
-
-ARTIFACTS = {
-    "made": "results/datasets/{dataset}/made/{shard}/list.json",
-    "truth": "results/datasets/{dataset}/made/{shard}/truth.json",
-    "videos": "results/datasets/{dataset}/videos/{shard}.json",
-    "captions": "results/datasets/{dataset}/captions.json",
-    "check": "results/datasets/{dataset}/check.json",
-    "check_table": "results/datasets/{dataset}/check.txt",
-    "frames": "results/datasets/{dataset}/frames/{sampling}/{shard}.zarr/zarr.json",
-    "motion": "results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr/zarr.json",
-    "appearance": "results/datasets/{dataset}/appearance/{sampling}/{encoder}/{shard}.zarr/zarr.json",
-    "nodes": "results/datasets/{dataset}/nodes/{nodes}/{shard}.zarr/zarr.json",
-    "spatial_graphs": "results/datasets/{dataset}/spatial_graphs/{graph}/{shard}.zarr/zarr.json",
-    "temporal_graphs": "results/datasets/{dataset}/temporal_graphs/{graph}/{shard}.zarr/zarr.json",
-    "graphs": "results/datasets/{dataset}/graphs/{graph}/{shard}.zarr/zarr.json",
-    "pair_motion": "results/datasets/{dataset}/pair_motion/{graph}/{shard}.zarr/zarr.json",
-    "triplets": "results/knowledge/{knowledge}/triplets.json",
-    "embedding": "results/knowledge/{knowledge}/embedding.safetensors",
-    "embedding_scores": "results/knowledge/{knowledge}/scores.json",
-    "knowledge": "results/datasets/{dataset}/knowledge/{knowledge}/{shard}.zarr/zarr.json",
-    "weights": "results/encoders/{encoder}/weights.safetensors",
-    "retrieval": "results/encoders/{encoder}/retrieval.json",
-    "detection": "results/encoders/{encoder}/detection.json",
-    "vocabulary": "results/vocabularies/{vocabulary}.json",
-    "model": "results/experiments/{experiment}/model.safetensors",
-    "curves": "results/experiments/{experiment}/curves.csv",
-    "generated": "results/experiments/{experiment}/{split}/captions.json",
-    "scores": "results/experiments/{experiment}/{split}/scores.json",
-    "per_video": "results/experiments/{experiment}/{split}/per_video.csv",
-    "akg_scores": "results/experiments/{experiment}/{split}/akg_scores.json",
-    "settings": "results/experiments/{experiment}/settings.json",
-    "predicted": "results/predictions/{prediction}/captions.json",
-    "gallery": "results/predictions/{prediction}/index.html",
-    "report": "results/report/index.html",
-}
 
 # The section of config.yaml that a word of a route names an entry of.
 SECTIONS = {

@@ -1,0 +1,70 @@
+"""Where every artifact is: the workflow makes them there, `verify` and `gc` know them by it.
+
+Nothing else below `results/` is ours, but for the videos beside a `made` list and the hidden siblings of what is here.
+"""
+
+import re
+from functools import cache
+
+ARTIFACTS = {
+    "made": "results/datasets/{dataset}/made/{shard}/list.json",
+    "truth": "results/datasets/{dataset}/made/{shard}/truth.json",
+    "videos": "results/datasets/{dataset}/videos/{shard}.json",
+    "captions": "results/datasets/{dataset}/captions.json",
+    "check": "results/datasets/{dataset}/check.json",
+    "check_table": "results/datasets/{dataset}/check.txt",
+    "frames": "results/datasets/{dataset}/frames/{sampling}/{shard}.zarr/zarr.json",
+    "motion": "results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr/zarr.json",
+    "appearance": "results/datasets/{dataset}/appearance/{sampling}/{encoder}/{shard}.zarr/zarr.json",
+    "nodes": "results/datasets/{dataset}/nodes/{nodes}/{shard}.zarr/zarr.json",
+    "spatial_graphs": "results/datasets/{dataset}/spatial_graphs/{graph}/{shard}.zarr/zarr.json",
+    "temporal_graphs": "results/datasets/{dataset}/temporal_graphs/{graph}/{shard}.zarr/zarr.json",
+    "graphs": "results/datasets/{dataset}/graphs/{graph}/{shard}.zarr/zarr.json",
+    "pair_motion": "results/datasets/{dataset}/pair_motion/{graph}/{shard}.zarr/zarr.json",
+    "triplets": "results/knowledge/{knowledge}/triplets.json",
+    "embedding": "results/knowledge/{knowledge}/embedding.safetensors",
+    "embedding_scores": "results/knowledge/{knowledge}/scores.json",
+    "knowledge": "results/datasets/{dataset}/knowledge/{knowledge}/{shard}.zarr/zarr.json",
+    "weights": "results/encoders/{encoder}/weights.safetensors",
+    "retrieval": "results/encoders/{encoder}/retrieval.json",
+    "detection": "results/encoders/{encoder}/detection.json",
+    "vocabulary": "results/vocabularies/{vocabulary}.json",
+    "model": "results/experiments/{experiment}/model.safetensors",
+    "curves": "results/experiments/{experiment}/curves.csv",
+    "generated": "results/experiments/{experiment}/{split}/captions.json",
+    "scores": "results/experiments/{experiment}/{split}/scores.json",
+    "per_video": "results/experiments/{experiment}/{split}/per_video.csv",
+    "akg_scores": "results/experiments/{experiment}/{split}/akg_scores.json",
+    "settings": "results/experiments/{experiment}/settings.json",
+    "predicted": "results/predictions/{prediction}/captions.json",
+    "gallery": "results/predictions/{prediction}/index.html",
+    "report": "results/report/index.html",
+}
+
+CONSTRAINTS = {"shard": r"\d\d\d+", "split": "train|val|test"}
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"  # what the configuration admits
+
+
+def identify(path: str) -> tuple[str, dict[str, str]] | None:
+    """The kind of an artifact and the names in its path, such as `("vocabulary", {"vocabulary": "shapes"})`.
+
+    Args:
+        path: Beginning with `results/`; of a store, that of its `zarr.json`.
+
+    Returns:
+        None if there is no artifact of that path.
+    """
+    for kind, pattern in ARTIFACTS.items():
+        found = _expression(pattern).fullmatch(path)
+        if found:
+            return kind, found.groupdict()
+    return None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", pattern)  # text, name, text, name, ..., text
+    named = [
+        f"(?P<{part}>{CONSTRAINTS.get(part, NAME)})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)
+    ]
+    return re.compile("".join(named))
