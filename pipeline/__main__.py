@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline <stage> ...` and `python -m pipeline caption VIDEO...`.
+"""The command line: `python -m pipeline <stage> ...`, and the commands `caption`, `verify` and `gc`.
 
 A stage is a module of `pipeline.stages`; the signature and docstring of its `run` are the stage's flags and help.
 Only the stage asked for is imported.
@@ -21,7 +21,11 @@ from pipeline.config import parse_settings
 from pipeline.errors import PipelineError
 
 STAGES = Path(__file__).parent / "stages"
-CAPTION, CAPTION_SUMMARY = "caption", "Caption a few videos by a finished experiment."
+COMMANDS = {  # each a module `pipeline.<command>_command`
+    "caption": "Caption a few videos by a finished experiment.",
+    "verify": "Say which results are damaged, stale or orphaned, and what mends them.",
+    "gc": "List, and with --yes delete, results that nothing in the configuration needs.",
+}
 
 
 def stage_summaries() -> dict[str, str]:
@@ -92,28 +96,25 @@ def _argument_helps(docstring: str) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one stage, or the command `caption`.
+    """Run one stage, or one of the commands.
 
     Returns:
         The exit code: 0, or 2 for a mistake that the user can mend.
     """
     summaries = stage_summaries()
-    listing = "\n".join(f"  {stage:<24}{summary}" for stage, summary in summaries.items())
+    commands, stages = ("\n".join(f"  {name:<24}{told}" for name, told in of.items()) for of in (COMMANDS, summaries))
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
-        description="Caption videos, or run one stage of the workflow as Snakemake does.",
-        epilog=f"commands:\n  {CAPTION:<24}{CAPTION_SUMMARY}\n\nstages:\n{listing}\n\n"
-        "`python -m pipeline STAGE --help` explains one.",
+        description="Caption videos, look after the results, or run one stage of the workflow as Snakemake does.",
+        epilog=f"commands:\n{commands}\n\nstages:\n{stages}\n\n`python -m pipeline STAGE --help` explains one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("stage", choices=[CAPTION, *summaries], metavar="STAGE")
+    parser.add_argument("stage", choices=[*COMMANDS, *summaries], metavar="STAGE")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.stage == CAPTION:
-            from pipeline import caption_command
-
-            return caption_command.main(chosen.arguments)
+        if chosen.stage in COMMANDS:
+            return int(importlib.import_module(f"pipeline.{chosen.stage}_command").main(chosen.arguments))
         run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
         flags = stage_parser(chosen.stage, run).parse_args(chosen.arguments)
         run(**vars(flags))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TextIO
+from typing import Any, BinaryIO, Protocol, Self, TextIO
 
 import numpy as np
 import zarr
@@ -175,7 +175,7 @@ class Writer:
             "ids": self.done,
             "failed": dict(sorted(self.failed.items())),
         }
-        root = zarr.create_group(folder, attributes={**content, "digest": _data_digest(arrays, content)})
+        root = zarr.create_group(folder, attributes={**content, "digest": data_digest(arrays, content)})
         for name, array in arrays.items():
             _write_array(root, name, array, dims[name])
         root.create_group("provenance", attributes=self.provenance)
@@ -233,11 +233,30 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     return np.ascontiguousarray(array.astype(dtype))
 
 
-Rows = NDArray[Any] | CommittedRows
+class Rows(Protocol):
+    """An array, in memory or in a file, of which slices of rows are taken."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def nbytes(self) -> int: ...  # noqa: D102
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
 
 
-def _data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
-    """Digest of ids and arrays, a few rows at a time so that large arrays need no memory."""
+def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
+    """Digest of a store's data, a few rows at a time so that large arrays need no memory.
+
+    Args:
+        arrays: Of the schema, with the bounds.
+        content: What the root says of itself: `schema`, `version`, `ids`, `failed`.
+    """
     state = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
