@@ -65,7 +65,7 @@ def check_contents(found: Found) -> None:
         # without the path and the advice, which the caller gives in its own form
         reason = str(error).partition(": delete ")[0].removeprefix(str(found.place)).lstrip(": ")
         raise DamagedError(reason) from error
-    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
         # what zarr, numcodecs and JSON raise for metadata that says something else than it did
         raise DamagedError(f"cannot be read: {error!r}") from error
 

@@ -62,6 +62,7 @@ class Inventory:
         links: Where an artifact, or a folder, should be.
         made: Generated videos, and the journal of the stage that makes them; they belong to the list beside them.
         foreign: Files that are not ours.
+        unreadable: Folders that cannot be listed, with the reason.
     """
 
     results: Path
@@ -71,6 +72,7 @@ class Inventory:
     links: list[Path] = field(default_factory=list)
     made: list[Path] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
+    unreadable: dict[Path, str] = field(default_factory=dict)
 
     def made_with(self, found: Found) -> list[Path]:
         """Generated videos beside a list of them, and their journal."""
@@ -92,8 +94,12 @@ def take_inventory(results: Path) -> Inventory:
 
 
 def _walk(inventory: Inventory, folder: Path) -> None:
-    with os.scandir(folder) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:  # no right to, or a bad disk: it is told of, and the others are looked at
+        inventory.unreadable[folder] = str(error)
+        return
     for entry in entries:
         path = Path(entry.path)
         below = path.relative_to(inventory.results).as_posix()

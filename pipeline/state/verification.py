@@ -19,7 +19,7 @@ class Finding:
     Attributes:
         state: `damaged`, `stale`, `orphaned`, `unfinished`, `left behind` or `unreadable`.
         place: Of what.
-        target: What Snakemake is to make for it.
+        target: What Snakemake is to make for it; of what is unreadable, where it is.
         reason: What was found.
         remove: Whether `--mend` removes it: nothing can use it, and Snakemake would not notice by itself.
     """
@@ -35,7 +35,7 @@ class Finding:
         if self.state == "left behind":
             return "python -m pipeline verify --mend"
         if self.state == "unreadable":
-            return f"chmod u+rX {shlex.quote(self.target)}"
+            return f"ls -l {shlex.quote(self.target)}"
         force = "" if self.state == "unfinished" else "--force "
         return f"snakemake {force}{shlex.quote(self.target)}"
 
@@ -52,7 +52,7 @@ def verify(inventory: Inventory) -> list[Finding]:
         try:
             check_contents(found)
             made_from[found.target] = lineage.check(found)
-        except PermissionError as error:
+        except OSError as error:  # no right to; or an input, a video say, is on a disk that fails
             findings.append(Finding("unreadable", found.place, found.target, str(error), remove=False))
         except DamagedError as error:
             findings.append(Finding("damaged", found.place, found.target, str(error), remove=True))
@@ -72,6 +72,8 @@ def verify(inventory: Inventory) -> list[Finding]:
         state = "unfinished" if leftover.is_progress else "left behind"
         reason = f"finished videos of {of}" if leftover.is_progress else f"of {of}, by a job that was killed"
         findings.append(Finding(state, leftover.place, of, reason, remove=not leftover.is_progress))
+    for folder, reason in inventory.unreadable.items():
+        findings.append(Finding("unreadable", folder, str(folder), reason, remove=False))
     return sorted(findings, key=lambda finding: finding.place)
 
 

@@ -1,10 +1,14 @@
 import json
+import os
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from pipeline.artifact import store_path, write_json
 from pipeline.schemas import FRAMES, NODES, SPATIAL_GRAPHS
+from pipeline.state import lineage
 from pipeline.state.inventory import take_inventory
 from pipeline.state.verification import summary, verify
 
@@ -222,6 +226,47 @@ def test_a_store_that_is_being_made_again_is_unfinished(results):
     store = results / GRAPHS_OF_HOME
     store.with_name(f".{store.name}.partial").mkdir()
     assert only(results)[0] == "unfinished"
+
+
+def test_a_folder_that_cannot_be_listed_stops_nothing(results, monkeypatch):
+    scandir = os.scandir
+
+    def scan(folder):
+        if Path(folder).name == "nodes":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    (results / FRAMES_OF_HOME / "time/c/0").unlink()
+    found = {place: (state, finding.remove) for state, place, _, finding in found_in(results)}
+    assert found == {
+        FRAMES_OF_HOME: ("damaged", True),
+        "datasets/home/nodes": ("unreadable", False),
+        GRAPHS_OF_HOME: ("orphaned", False),  # as far as one can see
+    }
+
+
+def test_a_video_on_a_disk_that_fails_stops_nothing(results, monkeypatch):
+    def fail(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(lineage, "file_digest", fail)
+    monkeypatch.setattr(lineage.Lineage, "_check_videos", lambda _self, root, *_: fail(root))
+    found = {place: (state, finding.remove) for state, place, _, finding in found_in(results)}
+    assert found["datasets/home/videos/000.json"] == ("unreadable", False)
+    assert found[NODES_OF_HOME][0] == "stale"
+
+
+def test_absurd_sizes_in_metadata_are_damage(results):
+    for name, shape in (("time", "[99999999999999]"), ("pixels", "[6, 99999999999999]")):
+        meta = results / FRAMES_OF_HOME / name / "zarr.json"
+        content = meta.read_text()
+        changed = re.sub(r'"shape": \[[^]]*\]', f'"shape": {shape}', content, count=1)
+        assert changed != content
+        meta.write_text(changed)
+        state, place, _, _ = only(results)
+        assert (state, place) == ("damaged", FRAMES_OF_HOME)
+        meta.write_text(content)
 
 
 def test_links_are_not_followed(results, tmp_path):
