@@ -55,6 +55,7 @@ from pipeline.config.graphs import (
 )
 from pipeline.config.likes import resolve_likes, without_inherited
 from pipeline.config.mistakes import broken_references, describe
+from pipeline.config.plain import require_plain
 from pipeline.config.types import Count, Name, Settings, WeightsUrl
 from pipeline.errors import PipelineError
 
@@ -155,6 +156,7 @@ def validate(raw: Mapping[str, Any]) -> Config:
     Raises:
         PipelineError: with every mistake, its place and what to write instead.
     """
+    require_plain(raw)
     written, (raw, mistakes) = raw, resolve_likes(raw)
     config: Config | None = None
     try:

@@ -6,17 +6,19 @@ missing (published videos vanish): those are listed, and nothing stops.
 
 import json
 import os
+import reprlib
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.datasets.folder import Video, list_videos
+from pipeline.datasets.folder import Video, is_file, list_videos
 from pipeline.errors import PipelineError
 
 SPLITS = ("train", "val", "test")
 NUM_SHOWN = 3  # ids of one kind spelt out in a message
+MAX_ID_BYTES = 255  # of a file's name, on every file system in use
 
 
 @dataclass
@@ -42,7 +44,9 @@ class Annotations:
             PipelineError: if it is no text; `place` says where it stands.
         """
         if not isinstance(caption, str):
-            raise PipelineError(f"{place}: the caption of {clip} must be a text, not {str(caption)[:40]}")
+            raise PipelineError(f"{place}: the caption of {clip} must be a text, not {reprlib.repr(caption)}")
+        if not is_unicode(caption):
+            raise PipelineError(f"{place}: the caption of {clip} holds half a character (a lone surrogate): mend it")
         text = " ".join(caption.split())
         if text:
             self.captions.setdefault(clip, []).append(text)
@@ -168,16 +172,34 @@ def clip_id(value: object, place: str) -> str:
     """An id as annotations write it, in Unicode's composed form, as those of the files.
 
     Raises:
-        PipelineError: if it is no name of a file within a folder: empty, with a slash or a control character, `..`.
+        PipelineError: if it is no name of a file within a folder: empty, with a slash or a control character, `..`,
+            longer than file systems allow.
     """
     if not isinstance(value, str) or not value.strip():
-        raise PipelineError(f"{place}: the id of a clip must be a text that is not empty, not {value!r}")
+        raise PipelineError(f"{place}: the id of a clip must be a text that is not empty, not {reprlib.repr(value)}")
     clip = unicodedata.normalize("NFC", value.strip())
     if "/" in clip or "\\" in clip or clip in (".", ".."):
-        raise PipelineError(f"{place}: the id {clip!r} would leave the data folder: ids hold no slash and are not `..`")
+        raise PipelineError(
+            f"{place}: the id {reprlib.repr(clip)} would leave the data folder: ids hold no slash and "
+            "are not `..`"
+        )
     if not all(character.isprintable() for character in clip):
-        raise PipelineError(f"{place}: the id {clip!a} holds a control character: ids are names of files")
+        raise PipelineError(f"{place}: the id {reprlib.repr(clip)} holds a control character: ids are names of files")
+    if len(clip.encode()) > MAX_ID_BYTES:
+        raise PipelineError(
+            f"{place}: the id {clip[:40]}... has {len(clip.encode()):,} bytes: ids are names of files, at most "
+            f"{MAX_ID_BYTES}"
+        )
     return clip
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: escapes of JSON may leave half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def published_sizes(annotations: Annotations, sizes: Mapping[str, int]) -> None:
@@ -198,7 +220,7 @@ def require_file(path: Path, key: str) -> Path:
     Raises:
         PipelineError: if there is none.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise PipelineError(f"`{key}: {path}`: there is no such file (relative paths start where Snakemake is called)")
     return path
 
@@ -246,7 +268,7 @@ def load_json(path: Path, key: str) -> Any:
         return json.loads(require_file(path, key).read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # a thousand brackets exhaust the parser
         raise PipelineError(f"{path}: no JSON ({error})") from error
 
 

@@ -5,6 +5,7 @@ called by its file's name without extension, where there is one, else by its id.
 """
 
 import os
+import reprlib
 from pathlib import Path
 
 from pipeline.config import CocoCaptionsSettings
@@ -39,12 +40,19 @@ def _read_split(annotations: Annotations, split: str, path: Path) -> None:
     content = load_json(path, f"captions.{split}")
     clips: dict[str, str] = {}
     for place, image in records(content, "images", ["id"], path):
-        name = image.get("file_name")
-        clip = clip_id(os.path.splitext(name)[0] if isinstance(name, str) else str(image["id"]), place)  # noqa: PTH122
-        clips[str(image["id"])] = clip
+        name, named = image.get("file_name"), _number(image["id"], place)
+        clip = clip_id(os.path.splitext(name)[0] if isinstance(name, str) else named, place)  # noqa: PTH122
+        clips[named] = clip
         annotations.assign(clip, split, place)
     for place, annotation in records(content, "annotations", ["image_id", "caption"], path):
-        named = str(annotation["image_id"])
+        named = _number(annotation["image_id"], place)
         if named not in clips:
             raise PipelineError(f"{place}: there is no image {named} in `images`")
         annotations.add(clips[named], annotation["caption"], place)
+
+
+def _number(value: object, place: str) -> str:
+    """The number, or the text, that `images` and `annotations` know a clip by."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PipelineError(f"{place}: the id of an image must be a number or a text, not {reprlib.repr(value)}")
+    return str(value)

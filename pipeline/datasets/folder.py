@@ -21,6 +21,9 @@ EXTENSIONS = frozenset(
 )
 
 
+MAX_LINKS = 10_000
+
+
 @dataclass(frozen=True)
 class Video:
     """A file of the data set.
@@ -38,7 +41,7 @@ class Video:
 
 def root_of(source: Path) -> Path:
     """The folder that the paths of the videos are relative to: for a list file, the one it lies in."""
-    return source.parent if source.is_file() else source
+    return source.parent if is_file(source) else source
 
 
 def list_videos(source: Path) -> list[Video]:
@@ -50,10 +53,13 @@ def list_videos(source: Path) -> list[Video]:
     Raises:
         PipelineError: if the folder or a listed file is missing, or there is no video.
     """
-    if source.is_file():
+    if is_file(source):
         videos = _listed(source)
-    elif source.is_dir():
-        videos = [_video(path, entry.stat().st_size) for path, entry in _walk(source, "", frozenset())]
+    elif is_folder(source):
+        try:
+            videos = [_video(path, entry.stat().st_size) for path, entry in _walk(source, "", frozenset(), [])]
+        except (OSError, RecursionError) as error:  # a folder that is closed to us, or far too deep
+            raise PipelineError(f"`videos: {source}`: cannot be listed ({error})") from error
     else:
         raise PipelineError(
             f"`videos: {source}`: there is no such folder or list file (relative paths start where Snakemake is called)"
@@ -72,11 +78,18 @@ def _video(path: str, size: int) -> Video:
         path.encode()
     except UnicodeEncodeError as error:
         raise PipelineError(f"{path!a}: the file's name is not UTF-8: rename it") from error
+    if not all(character.isprintable() for character in path):  # names stand in lines of logs and tables
+        raise PipelineError(f"{path!a}: the file's name holds a control character: rename it")
     return Video(unicodedata.normalize("NFC", path), path, size)
 
 
-def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Video files below a folder with their relative paths. Links are followed, hidden names skipped."""
+def _walk(
+    folder: Path, prefix: str, above: frozenset[str], links: list[str]
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Video files below a folder with their relative paths. Links are followed, hidden names skipped.
+
+    Folders linked to one another have as many paths as they have orders: `links`, those followed so far, are bounded.
+    """
     here = os.path.realpath(folder)
     if here in above:  # a link to a folder that we are in
         return
@@ -85,7 +98,11 @@ def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[st
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {here})
+                if entry.is_symlink():
+                    links.append(entry.path)
+                    if len(links) > MAX_LINKS:
+                        raise PipelineError(f"{folder}: more than {MAX_LINKS:,} links to folders: name files in a list")
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {here}, links)
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():  # noqa: PTH122, much faster
                 yield prefix + entry.name, entry
 
@@ -99,11 +116,27 @@ def _listed(source: Path) -> list[Video]:
         if not text or text.startswith("#"):
             continue
         path = Path(text)
-        if not (root / path).is_file():
+        if not is_file(root / path):
             raise PipelineError(f"{source}:{number}: there is no file {text} (relative paths start at {source.parent})")
         inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
         videos.append(_video(os.path.normpath(inside), (root / path).stat().st_size))
     return videos
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that no file system takes is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def read_text(path: Path) -> str:

@@ -5,17 +5,20 @@ import difflib
 import hashlib
 import json
 import os
+import reprlib
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import FolderSettings, Splits
-from pipeline.datasets.folder import read_text
+from pipeline.datasets.annotated import is_unicode
+from pipeline.datasets.folder import is_file, read_text
 from pipeline.errors import PipelineError
 
 SPLITS = ("train", "val", "test")
 NUM_SHOWN = 5  # mistakes of one kind spelt out in a message
+MAX_PATH = 4096  # characters; no file system takes more
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def read_annotations(path: Path) -> list[Annotation]:
     Raises:
         PipelineError: if the file is missing or of another kind, or a line is malformed.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise PipelineError(
             f"`captions: {path}`: there is no such file (relative paths start where Snakemake is called)"
         )
@@ -96,7 +99,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # a thousand brackets exhaust the parser
             raise PipelineError(f"{path}:{number}: no JSON ({error})") from error
         if not isinstance(record, dict):
             raise PipelineError(f'{path}:{number}: expected {{"video": ..., "caption": ...}}')
@@ -131,10 +134,14 @@ def _annotation(record: Mapping[str, object], place: str) -> Annotation:
     video, caption, split = record.get("video"), record.get("caption"), record.get("split") or None
     if not isinstance(video, str) or not video.strip():
         raise PipelineError(f"{place}: `video` must name a video")
+    if len(video) > MAX_PATH:
+        raise PipelineError(f"{place}: `video` has {len(video):,} characters: expected the path of a video")
     if not isinstance(caption, str) or not caption.strip():
         raise PipelineError(f"{place}: `caption` must be a text that is not empty")
+    if not is_unicode(caption):
+        raise PipelineError(f"{place}: `caption` holds half a character (a lone surrogate): mend it")
     if split is not None and split not in SPLITS:
-        raise PipelineError(f"{place}: unknown split {split!r}: expected {', '.join(SPLITS)}")
+        raise PipelineError(f"{place}: unknown split {reprlib.repr(split)}: expected {', '.join(SPLITS)}")
     return Annotation(unicodedata.normalize("NFC", video.strip()), " ".join(caption.split()), split, place)
 
 

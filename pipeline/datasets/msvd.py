@@ -1,8 +1,9 @@
 """The data set `msvd` (Chen and Dolan, ACL 2011): 1,970 clips, some 41 English captions each.
 
 A clip is called VideoID_Start_End, as its file is, or vidN where a mapping file says so. Captions are read from the
-Microsoft Research Video Description Corpus (CSV), from AllVideoDescriptions.txt, or from a JSON of id -> captions; both
-texts line by line. Splits of 1200, 100 and 670 clips are those of Venugopalan et al. (ICCV 2015).
+Microsoft Research Video Description Corpus (CSV), from AllVideoDescriptions.txt, both line by line, or from id ->
+captions as JSON or as a pickle (raw-captions_mapped.pkl, whose captions are lists of words). Splits of 1200, 100 and
+670 clips are those of Venugopalan et al. (ICCV 2015).
 """
 
 import csv
@@ -22,12 +23,14 @@ from pipeline.datasets.annotated import (
     require_file,
 )
 from pipeline.datasets.folder import Video
+from pipeline.datasets.plain_pickle import read_plain_pickle
 from pipeline.errors import PipelineError
 
 SIZES = {"train": 1200, "val": 100, "test": 670}
 COLUMNS = ("VideoID", "Start", "End", "Language", "Description")
 # What stands for no description: pandas, which the reference reads the corpus with, takes these for null.
 NULLS = frozenset({"", "NULL", "null", "NaN", "nan", "NA", "N/A", "n/a"})
+NUM_WORDS = 20_000_000  # of a pickle, thirty times the published; one list may stand in it at many places
 NUM_LINES = 20  # a quoted description over more lines is a quote that is never closed
 
 
@@ -114,9 +117,12 @@ def _captions(path: Path) -> Iterator[tuple[str, object, str]]:
             yield from _text_lines(path)
         case ".json":
             yield from _json_lists(path)
+        case ".pkl" | ".pickle":
+            yield from _pickled_lists(path)
         case _:
             raise PipelineError(
-                f"`captions: {path}`: expected the corpus (.csv), AllVideoDescriptions.txt, or id -> captions (.json)"
+                f"`captions: {path}`: expected the corpus (.csv), AllVideoDescriptions.txt, or id -> captions (.json "
+                "or .pkl)"
             )
 
 
@@ -177,3 +183,26 @@ def _json_lists(path: Path) -> Iterator[tuple[str, object, str]]:
             raise PipelineError(f"{path}: {clip}: expected a list of captions")
         for caption in captions:
             yield clip, caption, f"{path}: {clip}"
+
+
+def _pickled_lists(path: Path) -> Iterator[tuple[str, object, str]]:
+    content = read_plain_pickle(require_file(path, "captions"))
+    if not isinstance(content, dict):
+        raise PipelineError(f'{path}: expected {{"vid1": [["a", "caption"], ...], ...}}, found a {_kind(content)}')
+    num_words = 0
+    for clip, captions in content.items():
+        place = f"{path}: {clip_id(clip, str(path))}"
+        if not isinstance(captions, list):
+            raise PipelineError(f"{place}: expected a list of captions, found a {_kind(captions)}")
+        for caption in captions:
+            words = [caption] if isinstance(caption, str) else caption
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise PipelineError(f"{place}: expected captions that are lists of words, found a {_kind(caption)}")
+            num_words += max(1, len(words))
+            if num_words > NUM_WORDS:
+                raise PipelineError(f"{place}: more than {NUM_WORDS:,} words so far: this is no caption file of MSVD")
+            yield clip, " ".join(words), place
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

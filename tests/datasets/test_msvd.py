@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 
 import pytest
 
@@ -60,12 +61,14 @@ def published(tmp_path_factory):
     for name, text in said:
         by_id.setdefault(ids[name], []).append(text)
     (folder / "captions.json").write_text(json.dumps(by_id))
+    words = {clip: [text.split() for text in texts] for clip, texts in by_id.items()}
+    (folder / "raw-captions_mapped.pkl").write_bytes(pickle.dumps(words, protocol=2))
     for split, (start, stop) in {"train": (1, 1201), "val": (1201, 1301), "test": (1301, 1971)}.items():
         (folder / f"{split}.txt").write_text("\n".join(f"vid{number}" for number in range(start, stop)))
     return folder
 
 
-@pytest.mark.parametrize("captions", ["corpus.csv", "AllVideoDescriptions.txt", "captions.json"])
+@pytest.mark.parametrize("captions", ["corpus.csv", "AllVideoDescriptions.txt", "captions.json", "raw-captions_mapped.pkl"])
 @pytest.mark.parametrize("by_list", [False, True])
 def test_1970_clips_in_splits_of_1200_100_and_670(published, captions, by_list):
     lists = SplitLists(**{split: published / f"{split}.txt" for split in SIZES})
@@ -164,7 +167,7 @@ def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
         ("c.json", '{"vid1": "a"}', r"c\.json: vid1: expected a list of captions"),
         ("c.json", '{"vid1": [["a", "dog"]]}', r"c\.json: vid1: the caption of vid1 must be a text"),
         ("c.json", '{"": ["a"]}', r"must be a text that is not empty"),
-        ("c.pkl", "x", r"c\.pkl`: expected the corpus \(\.csv\), AllVideoDescriptions\.txt"),
+        ("c.doc", "x", r"c\.doc`: expected the corpus \(\.csv\), AllVideoDescriptions\.txt"),
     ],
 )
 def test_malformed_captions_are_named_in_a_line(tmp_path, name, content, message):

@@ -1,0 +1,83 @@
+"""Configurations are plain data: no objects, no circles, no expansions of aliases, no programs in a template.
+
+Snakemake reads YAML with a loader that knows dates and names of Python, and runs the Python of a file that says
+`__use_yte__: true`. Aliases let a kilobyte of YAML stand for gigabytes.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import PipelineError
+
+MAX_VALUES = 100_000  # the largest configuration here has two thousand
+MAX_DEPTH = 30
+MAX_TEXT = 4096  # characters; a path is no longer
+MAX_INT = 2**63 - 1
+TEMPLATE = "__use_yte__"
+
+
+def require_plain(raw: Mapping[str, Any]) -> None:
+    """Check that a configuration can be written as JSON of a sensible size.
+
+    Raises:
+        PipelineError: naming the place of the first value that is none of mapping, list, text, number, true, false and
+            null, or that makes the whole too deep or too large.
+    """
+    waiting: list[tuple[str, Any, int]] = [("", raw, 0)]
+    num_values = 0
+    while waiting:
+        place, value, depth = waiting.pop()
+        num_values += 1
+        if num_values > MAX_VALUES:
+            raise PipelineError(f"config: more than {MAX_VALUES:,} values, aliases written out: too many")
+        if depth > MAX_DEPTH:
+            raise PipelineError(f"config: `{place[:80]}...`: deeper than {MAX_DEPTH} levels, or an alias of itself")
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                problem = None if isinstance(key, str) else f"a key must be a text, not {type(key).__name__}"
+                _refuse(place, problem or _problem(key))
+                waiting.append((f"{place}.{key}" if place else key, inner, depth + 1))
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{place}.{number}", inner, depth + 1) for number, inner in enumerate(value[: MAX_VALUES + 1])]
+        else:
+            _refuse(place, _problem(value))
+
+
+def _refuse(place: str, problem: str | None) -> None:
+    if problem is not None:
+        raise PipelineError(f"config: `{place[:80] or 'its top'}`: {problem}")
+
+
+def _problem(value: object) -> str | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int):
+        return None if abs(value) <= MAX_INT else "a whole number beyond 64 bits"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "a number must be finite"
+    if not isinstance(value, str):
+        return f"a {type(value).__name__} is no plain value: put a text in quotes"
+    if len(value) > MAX_TEXT:
+        return f"a text of {len(value):,} characters, expected at most {MAX_TEXT:,}"
+    return None if value.isprintable() else f"the text {value[:40]!r} holds a control character"
+
+
+def require_no_template(path: Path) -> None:
+    """Check that a configuration file asks for no program to be run, before Snakemake reads it.
+
+    Raises:
+        PipelineError: if it says `__use_yte__`, or is no plain YAML.
+    """
+    if not path.is_file():
+        return  # overlays may be the whole configuration; Snakemake says what is missing
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise PipelineError(f"config: {path}: no plain YAML ({reason})") from error
+    if isinstance(content, dict) and TEMPLATE in content:
+        raise PipelineError(f"config: {path}: `{TEMPLATE}` would run the Python in it: write the values out")
