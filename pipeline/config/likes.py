@@ -5,6 +5,8 @@ from typing import Any
 
 from pipeline.config.mistakes import suggest
 
+MAX_CHAIN = 50  # entries that are like one another, one after the other
+
 
 def resolve_likes(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Write out every entry that is `like` another of its section.
@@ -61,7 +63,11 @@ def _resolve(
     if "like" not in entry:
         return entry
     other = entry.pop("like")
-    if other in (*above, name):
+    if not isinstance(other, str):
+        mistakes.append(f"`{section}.{name}.like`: expected the name of another entry of `{section}`")
+    elif len(above) > MAX_CHAIN:
+        mistakes.append(f"`{section}.{name}.like: {other}`: a chain of more than {MAX_CHAIN}: write one of them out")
+    elif other in (*above, name):
         circle = " -> ".join([*above, name, str(other)])
         mistakes.append(f"`{section}.{name}.like: {other}`: goes round in a circle ({circle}): write one of them out")
     elif not isinstance(entries.get(other), Mapping):

@@ -106,5 +106,5 @@ def _unknown_in_report(raw: Mapping[str, Any]) -> list[str]:
     return [
         f"`report.experiments: {name}`: no such entry in `experiments`{suggest(str(name), known)}"
         for name in (named if isinstance(named, list) else [])
-        if name not in experiments
+        if isinstance(name, str) and name not in experiments
     ]
