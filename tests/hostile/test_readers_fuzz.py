@@ -1,0 +1,107 @@
+"""Valid annotation files with some bytes changed, cut or repeated: read, or refused in a line."""
+
+import json
+import pickle
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import CocoCaptionsSettings, FolderSettings, MsrvttSettings, MsvdSettings, Splits, VatexSettings
+from pipeline.errors import PipelineError
+from pipeline.readers import read_captions
+
+IDS = ["vid1", "vid2", "vid1205", "a b_0_5", "v-1_10_15", "clip one.mp4"]
+SAID = {"vid1": ["a dog runs", "caf\u00e9"], "vid2": ["a \"cat\", sitting"], "vid1205": ["x"]}
+CORPUS = "VideoID,Start,End,Language,Description\na b,0,5,English,a dog\nv-1,10,15,English,\"a, cat\"\na b,0,5,German,x\n"
+COCO = {
+    "images": [{"id": 1, "file_name": "vid1.mp4"}, {"id": "2", "file_name": "vid2.mp4"}],
+    "annotations": [{"image_id": 1, "caption": "a dog"}, {"image_id": "2", "caption": "a cat"}],
+}
+MSRVTT = {
+    "videos": [{"video_id": "vid1", "split": "train"}, {"video_id": "vid2", "split": "test"}],
+    "sentences": [{"video_id": "vid1", "caption": "a dog"}, {"video_id": "vid2", "caption": "a cat"}],
+}
+WORDS = {clip: [text.split() for text in texts] for clip, texts in SAID.items()}
+FILES = {
+    "folder.csv": b"\xef\xbb\xbfvideo,caption,split\nclip one.mp4,\"a dog, running\",train\nvid1,a cat,test\n",
+    "folder.jsonl": b'{"video": "vid1", "caption": "a dog", "split": "val"}\n{"video": "vid2", "caption": "x"}\n',
+    "msvd.csv": CORPUS.encode(),
+    "msvd.txt": b"# head\n\na b_0_5 a dog runs\nv-1_10_15 a cat\n",
+    "msvd.json": json.dumps(SAID).encode(),
+    "msvd.pkl": pickle.dumps(WORDS, protocol=4),
+    "msvd.0.pkl": pickle.dumps(WORDS, protocol=0),
+    "msvd.2.pkl": pickle.dumps(WORDS, protocol=2),
+    "mapping.txt": b"a b_0_5 vid1\nv-1_10_15 vid2\n",
+    "msrvtt.json": json.dumps(MSRVTT).encode(),
+    "msrvtt.nested.json": json.dumps({clip: dict(enumerate(texts)) for clip, texts in SAID.items()}).encode(),
+    "vatex.json": json.dumps([{"videoID": clip, "enCap": texts} for clip, texts in SAID.items()]).encode(),
+    "coco.json": json.dumps(COCO).encode(),
+}
+# What breaks readers: quotes, brackets, huge numbers, halves of characters, other types, opcodes of pickle.
+BITS = st.sampled_from(
+    [b"", b'"', b"'", b",", b"\n", b"\r", b"\0", b"\xff", b"[" * 2000, b"{" * 9, b"]", b"null", b"1e999", b"-", b"NaN"]
+    + [b'"\\ud800"', b"../", b"9" * 5000, b"x" * 300, b"\xe2\x80\xa8", b"true", b"[]", b"{}", b"c", b"R", b"\x93", b"\x81"]
+    + [b"cos\nsystem\n", b"\x80\x02", b"0", b"(", b"t", b"\x8d", b"r\xff\xff\xff\x7f", b"h\x05", b"q\x00", b".", b"s", b"e"]
+) | st.binary(max_size=6)  # fmt: skip
+CHANGES = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), BITS), min_size=1, max_size=4)
+
+
+def settings_of(name, file):
+    """Settings that read the file, and no other but an empty one."""
+    folder = file.parent
+    empty = folder / "empty.json"
+    empty.write_text('{"images": [], "annotations": []}' if name == "coco.json" else "[]")
+    kind, common = name.partition(".")[0], {"shards": 2, "videos": folder}
+    lists = {"train": file, "val": empty, "test": None}
+    if kind == "folder":
+        return FolderSettings(kind=kind, captions=file, splits=Splits(train=0.8, val=0.1, test=0.1), **common)
+    if kind == "mapping":
+        (folder / "c.txt").write_bytes(FILES["msvd.txt"])
+        return MsvdSettings(kind="msvd", captions=folder / "c.txt", mapping=file, splits="position", **common)
+    if kind == "msvd":
+        return MsvdSettings(kind=kind, captions=file, mapping=None, splits="position", **common)
+    if kind == "msrvtt":
+        return MsrvttSettings(kind=kind, captions=file, splits="position" if "nested" in name else "file", **common)
+    if kind == "vatex":
+        return VatexSettings(kind=kind, captions=lists, **common)
+    return CocoCaptionsSettings(kind="coco_captions", captions=lists, **common)
+
+
+def read(name, content, folder):
+    file = folder / f"c{Path(name).suffix}"
+    file.write_bytes(content)
+    return read_captions(settings_of(name, file), IDS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_are_valid_as_they_are(tmp_path, name):
+    if name == "folder.jsonl":  # a split of one video alone
+        with pytest.raises(PipelineError, match="is in no split"):
+            read(name, FILES[name], tmp_path)
+    else:
+        assert read(name, FILES[name], tmp_path).captions
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_fuzz_of_annotation_files(name):
+    @given(CHANGES)
+    @settings(max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    def change_and_read(changes):
+        content = FILES[name]
+        for share, num_bytes, put in changes:
+            place = round(share * len(content))
+            content = content[:place] + put + content[place + num_bytes :]
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found = read(name, content, Path(folder))
+            except PipelineError as error:
+                assert str(error).isprintable()
+                assert len(str(error)) < 3000
+            else:
+                json.dumps(found.captions, ensure_ascii=False).encode()  # as captions.json is written
+                assert set(found.captions) <= set(IDS)
+
+    change_and_read()
