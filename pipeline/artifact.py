@@ -8,6 +8,7 @@ stands in the child group `provenance`. Neither holds a time, a host or an absol
 import hashlib
 import importlib.metadata
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +19,13 @@ import zarr
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pipeline.artifact_chunks import ChunkReader
+from pipeline.artifact_chunks import INDEX_ENTRY_BYTES, ChunkReader
 from pipeline.artifact_writer import Writer, short_digest
 from pipeline.code_digest import digest as code_digest
 from pipeline.errors import PipelineError
 from pipeline.schemas import ArraySpec, Schema
 
+MAX_CHUNK_BYTES = 2**28  # a thousand times what is written
 VERSIONED = ("av", "decord2", "lightning", "numpy", "open_clip_torch", "torch", "torch_geometric", "torchvision")
 
 
@@ -112,7 +114,12 @@ class Artifact:
     def ptr(self, dim: str) -> NDArray[np.int64]:
         """Bounds of the videos along a leading dimension, `[len(ids) + 1]`."""
         if dim not in self._ptrs:
-            self._ptrs[dim] = self.array(f"{dim}_ptr")
+            bounds = self.array(f"{dim}_ptr")
+            rows = {self.shape(name)[0] for name, spec in self.schema.arrays.items() if spec.dims[0] == dim}
+            if bounds[0] != 0 or (np.diff(bounds) < 0).any() or rows != {int(bounds[-1])}:
+                again = _run_again(self.store, self.schema)
+                raise ArtifactError(f"{self.store}: `{dim}_ptr` does not rise from 0 to the number of rows: {again}")
+            self._ptrs[dim] = bounds
         return self._ptrs[dim]
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -140,7 +147,7 @@ class Artifact:
     def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         try:
             return self._chunks[name].rows(start, stop)
-        except (ValueError, OSError) as error:  # a wrong checksum or a short shard
+        except (ValueError, OSError, RuntimeError) as error:  # a wrong checksum, a short shard, another size
             again = _run_again(self.store, self.schema)
             raise ArtifactError(f"{self.store}: array `{name}` is damaged ({error}): {again}") from error
 
@@ -169,18 +176,40 @@ def read(path: Path, schema: Schema) -> Artifact:
     try:
         root = zarr.open_group(store, mode="r")
         found = f"{root.attrs['schema']} version {root.attrs['version']}"
+        _check_attributes(dict(root.attrs))
         arrays = dict(root.arrays())
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ArtifactError(f"{store} is no readable artifact of this workflow ({error!r}): {again}") from error
     expected = f"{schema.name} version {schema.version}"
     if found != expected:
         raise ArtifactError(f"{store} holds {found}, expected {expected}: {again}")
     _check_arrays(store, schema, arrays, again)
+    num_ids = len(root.attrs["ids"])  # type: ignore[arg-type]
+    lengths = {name: num_ids for name, spec in schema.arrays.items() if spec.dims[0] == "video"}
+    lengths |= {f"{dim}_ptr": num_ids + 1 for dim in schema.ragged()}
+    for name, length in lengths.items():
+        if arrays[name].shape[0] != length:
+            raise ArtifactError(
+                f"{store}: array `{name}` has {arrays[name].shape[0]} rows, expected {length} of {num_ids} videos: {again}"
+            )
     return Artifact(store, schema, root)
 
 
+def _check_attributes(attributes: Mapping[str, Any]) -> None:
+    ids, failed = attributes["ids"], attributes["failed"]
+    if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids) or len(set(ids)) < len(ids):
+        raise ValueError("its ids are no list of different texts")
+    if not isinstance(failed, dict) or not all(isinstance(reason, str) for reason in failed.values()):
+        raise ValueError("what failed is no mapping of texts")
+    if not isinstance(attributes["digest"], str):
+        raise ValueError("its digest is no text")
+
+
 def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again: str) -> None:
-    """Every array is there with its type and dimensions, and so is every file that holds its rows."""
+    """Every array is there with its type and dimensions, and so is every file that holds its rows.
+
+    A shard ends with 16 bytes for each of its chunks, so that an array cannot claim more rows than its files could hold.
+    """
     specs = {**schema.arrays, **{f"{dim}_ptr": ArraySpec("i8", ("video_bound",)) for dim in schema.ragged()}}
     for name, spec in specs.items():
         array = arrays.get(name)
@@ -193,11 +222,17 @@ def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again:
             )
         if 0 in array.shape:
             continue
+        chunk_bytes = math.prod((array.chunks[0], *array.shape[1:])) * array.dtype.itemsize
+        if array.shards is None or array.chunks[1:] != array.shape[1:] or chunk_bytes > MAX_CHUNK_BYTES:
+            raise ArtifactError(f"{store}: array `{name}` is not laid out as this workflow does: {again}")
         num_shards = -(-array.shape[0] // array.shards[0])
+        index_bytes = array.shards[0] // array.chunks[0] * INDEX_ENTRY_BYTES
         for shard in range(num_shards):
             file = store.joinpath(name, "c", str(shard), *["0"] * (array.ndim - 1))
             if not file.is_file():
                 raise ArtifactError(f"{store}: file {file.relative_to(store)} is missing: {again}")
+            if file.stat().st_size < index_bytes:
+                raise ArtifactError(f"{store}: array `{name}` is damaged ({file.relative_to(store)} is cut off): {again}")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -223,7 +258,7 @@ def read_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist: run {stage} (snakemake {path})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{path} is no JSON ({error}): delete it and run {stage} again (snakemake {path})"
         ) from error

@@ -42,7 +42,8 @@ class ChunkReader:
         """A copy of some rows.
 
         Raises:
-            ValueError: if a checksum is wrong.
+            ValueError: if a checksum is wrong, or a chunk is elsewhere than in its file.
+            RuntimeError: if a chunk is of another size.
             OSError: if a file cannot be read.
         """
         rows = np.empty((stop - start, *self.tail), self.dtype)
@@ -62,15 +63,20 @@ class ChunkReader:
         shard, place = divmod(number, self.shard_chunks)
         path = self.folder.joinpath("c", str(shard), *["0"] * len(self.tail))
         with path.open("rb", buffering=0) as file:
+            end = file.seek(0, 2)
             if shard not in self._indices:
                 size = self.shard_chunks * INDEX_ENTRY_BYTES + CHECKSUM_BYTES
                 file.seek(-size, 2)
                 index = np.frombuffer(_checked(file.read(size), path), "<u8")
                 self._indices[shard] = index.reshape(self.shard_chunks, 2)
             offset, num_bytes = (int(number) for number in self._indices[shard][place])
+            if offset + num_bytes > end:
+                raise ValueError(f"chunk {place} of {path.name} ends after the file")
             file.seek(offset)
-            content = Zstd().decode(_checked(file.read(num_bytes), path))
-        return np.frombuffer(content, self.dtype).reshape(self.chunk_rows, *self.tail)
+            # into a chunk of the known size: a lying header could ask for any amount of memory
+            content = np.empty((self.chunk_rows, *self.tail), self.dtype)
+            Zstd().decode(_checked(file.read(num_bytes), path), content)
+        return content
 
 
 def _checked(content: bytes, path: Path) -> bytes:

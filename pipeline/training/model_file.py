@@ -1,16 +1,20 @@
 """A trained captioner as one file: weights in safetensors, with all that is needed to build the model again."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from pipeline.config import CaptionerModelSettings
 from pipeline.errors import PipelineError
 from pipeline.models.captioner import Captioner
 from pipeline.training.vocabulary import Vocabulary
+from pipeline.weights_loading import differences
 
 KIND = "bidirectional captioner"
 DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "places")
@@ -53,14 +57,36 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise PipelineError(f"{path} is no readable model ({error}): {again}") from error
-    description = json.loads(metadata.get("description", "{}"))
-    if description.get("kind") != KIND:
-        raise PipelineError(f"{path} holds no {KIND}: {again}")
-    vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
     try:
+        description = json.loads(metadata.get("description", "{}"))
+    except (ValueError, RecursionError) as error:
+        raise PipelineError(f"{path} holds no {KIND} ({error}): {again}") from error
+    if not isinstance(description, dict) or description.get("kind") != KIND:
+        raise PipelineError(f"{path} holds no {KIND}: {again}")
+    try:
+        vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
         settings = CaptionerModelSettings.model_validate_json(json.dumps(description["model"]))
-        model = Captioner(settings, len(vocabulary), **{name: description[name] for name in DIMS})
+        sizes = {name: description[name] for name in DIMS}
+        _check_sizes(settings, sizes, state)
+        with torch.device("meta"):  # of the sizes that the file claims, before any memory is asked for
+            expected = Captioner(settings, len(vocabulary), **sizes).state_dict()
+        found = differences(state, expected)
+        if found:
+            raise ValueError("; ".join(found))
+        model = Captioner(settings, len(vocabulary), **sizes)
         model.load_state_dict(state)
-    except (KeyError, ValidationError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise PipelineError(f"{path} was trained by another version of the captioner ({error}): {again}") from error
     return model.eval(), vocabulary
+
+
+def _check_sizes(settings: CaptionerModelSettings, sizes: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """No width is more than the weights there are, and no more layers than tensors: building them would never end."""
+    claimed = {**settings.model_dump(), **sizes}
+    most = sum(tensor.numel() for tensor in state.values())
+    for name, size in claimed.items():
+        if name in DIMS and not isinstance(size, int):
+            raise TypeError(f"`{name}` is no number")
+        limit = len(state) if name.endswith("layers") else most
+        if isinstance(size, int) and not 0 <= size <= limit:
+            raise ValueError(f"`{name}` is {size}, more than the file holds")
