@@ -9,6 +9,7 @@ word is dropped because a vocabulary lacks it, so the figures compare with the l
 import csv
 import io
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -113,8 +114,17 @@ def tabulate(
     writer.writerow(["video", "caption", *metrics, "reference"])
     for i, caption in hypotheses.items():
         figures = [f"{by_video[i][metric]:.6f}" for metric in metrics]
-        writer.writerow([i, caption, *figures, references[i][0]])
+        writer.writerow([inert(i), inert(caption), *figures, inert(references[i][0])])
     return text.getvalue()
+
+
+def inert(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: an apostrophe stands before what begins like one.
+
+    Ids such as MSVD's, of letters, digits, hyphens and dots, stay as they are: they can call nothing.
+    """
+    begins_like_a_formula = text[:1] in ("=", "+", "-", "@")
+    return f"'{text}" if begins_like_a_formula and not re.fullmatch(r"[\w.-]*", text) else text
 
 
 def table(scores: Mapping[str, Any]) -> str:
