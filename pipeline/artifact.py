@@ -184,31 +184,30 @@ def read(path: Path, schema: Schema) -> Artifact:
     if found != expected:
         raise ArtifactError(f"{store} holds {found}, expected {expected}: {again}")
     _check_arrays(store, schema, arrays, again)
-    num_ids = len(root.attrs["ids"])  # type: ignore[arg-type]
-    lengths = {name: num_ids for name, spec in schema.arrays.items() if spec.dims[0] == "video"}
-    lengths |= {f"{dim}_ptr": num_ids + 1 for dim in schema.ragged()}
+    num_videos = len(root.attrs["ids"])  # type: ignore[arg-type]
+    lengths = {name: num_videos for name, spec in schema.arrays.items() if spec.dims[0] == "video"}
+    lengths |= {f"{dim}_ptr": num_videos + 1 for dim in schema.ragged()}
     for name, length in lengths.items():
-        if arrays[name].shape[0] != length:
-            raise ArtifactError(
-                f"{store}: array `{name}` has {arrays[name].shape[0]} rows, expected {length} of {num_ids} videos: {again}"
-            )
+        found_rows = arrays[name].shape[0]
+        if found_rows != length:
+            raise ArtifactError(f"{store}: array `{name}` has {found_rows} rows, expected {length}: {again}")
     return Artifact(store, schema, root)
 
 
 def _check_attributes(attributes: Mapping[str, Any]) -> None:
-    ids, failed = attributes["ids"], attributes["failed"]
+    ids, failed, data_digest = (attributes[key] for key in ("ids", "failed", "digest"))
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids) or len(set(ids)) < len(ids):
         raise ValueError("its ids are no list of different texts")
     if not isinstance(failed, dict) or not all(isinstance(reason, str) for reason in failed.values()):
         raise ValueError("what failed is no mapping of texts")
-    if not isinstance(attributes["digest"], str):
-        raise ValueError("its digest is no text")
+    if not isinstance(data_digest, str):
+        raise TypeError("its digest is no text")
 
 
 def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again: str) -> None:
     """Every array is there with its type and dimensions, and so is every file that holds its rows.
 
-    A shard ends with 16 bytes for each of its chunks, so that an array cannot claim more rows than its files could hold.
+    A shard ends with 16 bytes for each of its chunks: an array cannot claim more rows than its files could hold.
     """
     specs = {**schema.arrays, **{f"{dim}_ptr": ArraySpec("i8", ("video_bound",)) for dim in schema.ragged()}}
     for name, spec in specs.items():
@@ -229,10 +228,11 @@ def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again:
         index_bytes = array.shards[0] // array.chunks[0] * INDEX_ENTRY_BYTES
         for shard in range(num_shards):
             file = store.joinpath(name, "c", str(shard), *["0"] * (array.ndim - 1))
+            inside = file.relative_to(store)
             if not file.is_file():
-                raise ArtifactError(f"{store}: file {file.relative_to(store)} is missing: {again}")
+                raise ArtifactError(f"{store}: file {inside} is missing: {again}")
             if file.stat().st_size < index_bytes:
-                raise ArtifactError(f"{store}: array `{name}` is damaged ({file.relative_to(store)} is cut off): {again}")
+                raise ArtifactError(f"{store}: array `{name}` is damaged ({inside} is cut off): {again}")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -180,8 +180,7 @@ def clip_id(value: object, place: str) -> str:
     clip = unicodedata.normalize("NFC", value.strip())
     if "/" in clip or "\\" in clip or clip in (".", ".."):
         raise PipelineError(
-            f"{place}: the id {reprlib.repr(clip)} would leave the data folder: ids hold no slash and "
-            "are not `..`"
+            f"{place}: the id {reprlib.repr(clip)} would leave the data folder: ids hold no slash and are not `..`"
         )
     if not all(character.isprintable() for character in clip):
         raise PipelineError(f"{place}: the id {reprlib.repr(clip)} holds a control character: ids are names of files")

@@ -83,9 +83,7 @@ def _video(path: str, size: int) -> Video:
     return Video(unicodedata.normalize("NFC", path), path, size)
 
 
-def _walk(
-    folder: Path, prefix: str, above: frozenset[str], links: list[str]
-) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _walk(folder: Path, prefix: str, above: frozenset[str], links: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Video files below a folder with their relative paths. Links are followed, hidden names skipped.
 
     Folders linked to one another have as many paths as they have orders: `links`, those followed so far, are bounded.

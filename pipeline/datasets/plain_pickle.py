@@ -15,16 +15,12 @@ from typing import Any, NoReturn
 from pipeline.errors import PipelineError
 
 MAX_BYTES = 2**28  # the published file has some 10 MB
-ADMITTED = frozenset(
-    # framing, places of the memo
-    "PROTO FRAME STOP MARK PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET "
-    # None, booleans, numbers, texts
-    "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT "
-    "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
-    # containers
-    "EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS "
-    "EMPTY_SET ADDITEMS FROZENSET".split()
-)
+FRAMING = "PROTO FRAME STOP MARK PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET"
+NUMBERS = "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT"
+TEXTS = "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8"
+LISTS = "EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3"
+OTHERS = "EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET ADDITEMS FROZENSET"
+ADMITTED = frozenset(" ".join((FRAMING, NUMBERS, TEXTS, LISTS, OTHERS)).split())
 PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
 EXPECTED = "expected lists, dicts, texts and numbers alone: export it as JSON if you trust it"
 
@@ -72,7 +68,7 @@ def _refused(content: bytes) -> str | None:
     """
     texts: list[str] = []  # the last two are what STACK_GLOBAL takes
     for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-        if opcode.name in PUTS and argument > number:
+        if opcode.name in PUTS and isinstance(argument, int) and argument > number:
             return f"place {argument} of its memo after {number} instructions"
         if opcode.name not in ADMITTED:
             if opcode.name in ("GLOBAL", "INST"):

@@ -67,12 +67,7 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
         vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
         settings = CaptionerModelSettings.model_validate_json(json.dumps(description["model"]))
         sizes = {name: description[name] for name in DIMS}
-        _check_sizes(settings, sizes, state)
-        with torch.device("meta"):  # of the sizes that the file claims, before any memory is asked for
-            expected = Captioner(settings, len(vocabulary), **sizes).state_dict()
-        found = differences(state, expected)
-        if found:
-            raise ValueError("; ".join(found))
+        _check_sizes(settings, len(vocabulary), sizes, state)
         model = Captioner(settings, len(vocabulary), **sizes)
         model.load_state_dict(state)
     except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
@@ -80,13 +75,23 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     return model.eval(), vocabulary
 
 
-def _check_sizes(settings: CaptionerModelSettings, sizes: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-    """No width is more than the weights there are, and no more layers than tensors: building them would never end."""
-    claimed = {**settings.model_dump(), **sizes}
+def _check_sizes(
+    settings: CaptionerModelSettings, num_words: int, sizes: Mapping[str, Any], state: Mapping[str, Tensor]
+) -> None:
+    """The file holds the weights of a model of the sizes that it claims: asked before any memory is filled.
+
+    Raises:
+        TypeError: if a size is no number.
+        ValueError: if the weights are others.
+    """
     most = sum(tensor.numel() for tensor in state.values())
-    for name, size in claimed.items():
+    for name, size in {**settings.model_dump(), **sizes}.items():
         if name in DIMS and not isinstance(size, int):
             raise TypeError(f"`{name}` is no number")
-        limit = len(state) if name.endswith("layers") else most
-        if isinstance(size, int) and not 0 <= size <= limit:
+        if isinstance(size, int) and not 0 <= size <= (len(state) if name.endswith("layers") else most):
             raise ValueError(f"`{name}` is {size}, more than the file holds")
+    with torch.device("meta"):
+        expected = Captioner(settings, num_words, **sizes).state_dict()
+    found = differences(state, expected)
+    if found:
+        raise ValueError("; ".join(found))

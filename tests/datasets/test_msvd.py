@@ -68,7 +68,9 @@ def published(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("captions", ["corpus.csv", "AllVideoDescriptions.txt", "captions.json", "raw-captions_mapped.pkl"])
+@pytest.mark.parametrize(
+    "captions", ["corpus.csv", "AllVideoDescriptions.txt", "captions.json", "raw-captions_mapped.pkl"]
+)
 @pytest.mark.parametrize("by_list", [False, True])
 def test_1970_clips_in_splits_of_1200_100_and_670(published, captions, by_list):
     lists = SplitLists(**{split: published / f"{split}.txt" for split in SIZES})

@@ -1,4 +1,4 @@
-"""What the code never does, over its syntax trees: read pickles freely, run text, load YAML's objects, unpack archives."""
+"""What the code never does, over its syntax trees: read pickles freely, run text, load objects, unpack archives."""
 
 import ast
 from pathlib import Path
@@ -34,7 +34,9 @@ def imports(tree):
 
 def is_true(call, name):
     """Whether a call has a keyword that is written as True."""
-    return any(key.arg == name and isinstance(key.value, ast.Constant) and key.value.value is True for key in call.keywords)
+    return any(
+        key.arg == name and isinstance(key.value, ast.Constant) and key.value.value is True for key in call.keywords
+    )
 
 
 def dangers(name, call):

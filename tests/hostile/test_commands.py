@@ -22,7 +22,20 @@ RULES = {
 # Without quotes: numbers that a setting or Snakemake gives, words that the configuration's shape allows.
 NUMBERS = {"threads", "resources.gpu", "params.shards", "params.seed", "params.window"}
 WORDS = {"params.kind"}
-NASTY = ["a b; touch pwned", "$(touch pwned)", "`touch pwned`", "a'b", 'a"b', "a\nb", "../a", "/a", "-rf", "", "a\\b", "a*"]
+NASTY = [
+    "a b; touch pwned",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "a'b",
+    'a"b',
+    "a\nb",
+    "../a",
+    "/a",
+    "-rf",
+    "",
+    "a\\b",
+    "a*",
+]
 
 
 def shell_of(rule):
@@ -40,7 +53,9 @@ def test_whatever_a_rule_fills_in_is_quoted_or_safe(rule):
 
 def test_every_wildcard_is_bound_to_names_of_the_configuration():
     snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
-    bound = set(re.findall(r"^    (\w+)=", snakefile.partition("wildcard_constraints:")[2].partition("\n\n\n")[0], re.M))
+    bound = set(
+        re.findall(r"^    (\w+)=", snakefile.partition("wildcard_constraints:")[2].partition("\n\n\n")[0], re.M)
+    )
     used = {name for text in RULES.values() for name in re.findall(r"\{wildcards\.(\w+)\}", text)}
     common = (ROOT / "rules/common.smk").read_text(encoding="utf-8")
     used |= set(re.findall(r"\{(\w+)\}", common.partition("ARTIFACTS = {")[2].partition("\n}\n")[0]))
@@ -70,7 +85,11 @@ def test_a_folder_and_a_caption_file_with_commands_in_their_names(tmp_path, make
     folder.mkdir()
     for name in ("$(touch pwned5); 1.mp4", "| touch pwned6 '2'.mp4", "-rf.mp4"):
         make_video(folder / name, 3)
-    lines = ["video,caption,split", '"$(touch pwned5); 1.mp4",$(touch pwned7) runs,train', '"-rf.mp4",; touch pwned8,test']
+    lines = [
+        "video,caption,split",
+        '"$(touch pwned5); 1.mp4",$(touch pwned7) runs,train',
+        '"-rf.mp4",; touch pwned8,test',
+    ]
     (tmp_path / f"{nasty}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     home = {"kind": "folder", "shards": 1, "videos": nasty, "captions": f"{nasty}.csv"}
     overlay = {"datasets": {"home": home | {"splits": {"train": 0.8, "val": 0.1, "test": 0.1}}}}

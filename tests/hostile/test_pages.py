@@ -97,7 +97,9 @@ def test_the_drawing_of_the_stages_is_an_image_alone():
     assert page.elements[0][0] == "svg"
 
 
-@pytest.mark.parametrize("text", ['=HYPERLINK("http://example.org")', "+1+cmd|' /C calc'!A0", "-2+3|x!A", "@SUM(1)", "=1+1"])
+@pytest.mark.parametrize(
+    "text", ['=HYPERLINK("http://example.org")', "+1+cmd|' /C calc'!A0", "-2+3|x!A", "@SUM(1)", "=1+1"]
+)
 def test_formulas_in_tables_are_text(text):
     metrics = dict.fromkeys(("CIDEr", "METEOR", "ROUGE_L", "Bleu_4"), 0.5)
     rows = list(csv.reader(io.StringIO(tabulate({text: text}, {text: metrics}, {text: [text]}))))

@@ -139,7 +139,7 @@ def test_captions_that_would_run_a_command(tmp_path, mark, protocol):
 
 def test_an_unpickler_that_is_reached_still_imports_nothing(tmp_path, mark, monkeypatch):
     """The second wall, with the first one taken down."""
-    monkeypatch.setattr(plain_pickle, "_refused", lambda content: None)
+    monkeypatch.setattr(plain_pickle, "_refused", lambda _: None)
     (tmp_path / "c.pkl").write_bytes(pickle.dumps(Touch(mark)))
     with pytest.raises(PipelineError, match=r"it wants posix\.system"):
         read_plain_pickle(tmp_path / "c.pkl")
