@@ -6,8 +6,6 @@ Clipgraph: raw videos to captions through action graphs.
     snakemake results/datasets/shapes/nodes/grid/001.zarr/zarr.json   one shard of one stage, and what it needs
 """
 
-from pathlib import Path
-
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -20,8 +18,7 @@ min_version("9.27")
 
 try:
     # Overlays were read before this line: to Snakemake they are code, like a profile.
-    for path in ["config.yaml", *workflow.overwrite_configfiles]:
-        require_no_template(Path(path))
+    require_no_template("config.yaml", *workflow.overwrite_configfiles)
 except PipelineError as error:
     raise WorkflowError(str(error)) from None
 

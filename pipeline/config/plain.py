@@ -66,14 +66,21 @@ def _problem(value: object) -> str | None:
     return None if value.isprintable() else f"the text {value[:40]!r} holds a control character"
 
 
-def require_no_template(path: Path) -> None:
-    """Check that a configuration file asks for no program to be run, before Snakemake reads it.
+def require_no_template(*files: str | Path) -> None:
+    """Check that configuration files ask for no program to be run, before Snakemake reads them.
+
+    Args:
+        files: Those that exist are looked at; Snakemake says what is missing.
 
     Raises:
-        PipelineError: if it says `__use_yte__`, or is no plain YAML.
+        PipelineError: if one says `__use_yte__`, or is no plain YAML.
     """
-    if not path.is_file():
-        return  # overlays may be the whole configuration; Snakemake says what is missing
+    for file in files:
+        if Path(file).is_file():
+            _refuse_template(Path(file))
+
+
+def _refuse_template(path: Path) -> None:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
