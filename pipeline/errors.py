@@ -1,6 +1,16 @@
 """Mistakes that the user can mend: printed on one line, exit code 2. Every other exception is a bug."""
 
+import unicodedata
+
 MAX_MESSAGE = 8_000  # characters; a file may have put a megabyte in it
+# Control characters, halves of characters, separators of lines and paragraphs. Cameras and people write all other
+# spaces in names.
+LINE_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def breaks_lines(text: str) -> bool:
+    """Whether a text holds a character that ends a line, commands a terminal, or is none."""
+    return not text.isprintable() and any(unicodedata.category(character) in LINE_BREAKING for character in text)
 
 
 class PipelineError(Exception):
@@ -14,7 +24,10 @@ class PipelineError(Exception):
             message = f"{message[:half]} ... {message[-half:]}"  # what to do stands at the end
         if message.isprintable():
             return message
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        return "".join(
+            c if c.isprintable() or unicodedata.category(c) == "Zs" else c.encode("unicode_escape").decode()
+            for c in message
+        )
 
 
 class VideoError(PipelineError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, breaks_lines
 
 MAX_VALUES = 100_000  # the largest configuration here has two thousand
 MAX_DEPTH = 30
@@ -63,7 +63,7 @@ def _problem(value: object) -> str | None:
         return f"a {type(value).__name__} is no plain value: put a text in quotes"
     if len(value) > MAX_TEXT:
         return f"a text of {len(value):,} characters, expected at most {MAX_TEXT:,}"
-    return None if value.isprintable() else f"the text {value[:40]!r} holds a control character"
+    return f"the text {value[:40]!r} holds a control character" if breaks_lines(value) else None
 
 
 def require_no_template(*files: str | Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, breaks_lines
 
 # What FFmpeg reads and cameras, phones and archives write. Other files in the folder are none of our business.
 EXTENSIONS = frozenset(
@@ -78,7 +78,7 @@ def _video(path: str, size: int) -> Video:
         path.encode()
     except UnicodeEncodeError as error:
         raise PipelineError(f"{path!a}: the file's name is not UTF-8: rename it") from error
-    if not all(character.isprintable() for character in path):  # names stand in lines of logs and tables
+    if breaks_lines(path):  # names stand in lines of logs and tables
         raise PipelineError(f"{path!a}: the file's name holds a control character: rename it")
     return Video(unicodedata.normalize("NFC", path), path, size)
 

@@ -137,6 +137,14 @@ def test_files_whose_names_break_a_line(tmp_path, name):
     assert str(raised.value).isprintable()
 
 
+def test_spaces_and_signs_that_cameras_and_people_write_stay(tmp_path):
+    """The narrow space of recordings of a Mac, the wide one of Japan, the joiner of a family of three."""
+    names = ["10.00\u202fAM.mp4", "a\u00a0b.mp4", "a\u3000b.mp4", "\U0001f468\u200d\U0001f469\u200d\U0001f467.mp4"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert [video.id for video in list_videos(tmp_path)] == sorted(names)
+
+
 def test_links_out_of_the_folder_give_ids_within_it(tmp_path):
     (tmp_path / "else").mkdir()
     (tmp_path / "else/secret.mp4").write_bytes(b"x")
