@@ -77,7 +77,7 @@ def _json_parts(text: str, path: Path) -> Iterator[Parts]:
                         _words(found, "relation", VERBS, tokens),
                         _words(found, "object", NOUNS, tokens),
                     )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise PipelineError(
             f"triplets.openie_file: {path} is not CoreNLP's JSON ({error!r}); expected `sentences`, each with `openie` "
             "(annotators tokenize, pos, lemma, depparse, natlog, openie; outputFormat json)"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import CocoCaptionsSettings, FolderSettings, MsrvttSettings, MsvdSettings, Splits, VatexSettings
 from pipeline.errors import PipelineError
+from pipeline.knowledge.openie import read_openie
 from pipeline.readers import read_captions
 
 IDS = ["vid1", "vid2", "vid1205", "a b_0_5", "v-1_10_15", "clip one.mp4"]
@@ -104,5 +105,58 @@ def test_fuzz_of_annotation_files(name):
             assert len(said) < 9000
             json.dumps(captions, ensure_ascii=False).encode()  # as captions.json is written
             assert set(captions) <= set(IDS)
+
+    change_and_read()
+
+
+SENTENCE = {
+    "openie": [{"subject": "a dog", "relation": "runs on", "object": "grass", "subjectSpan": [0, 2]}],
+    "tokens": [{"pos": "DT", "lemma": "a"}, {"pos": "NN", "lemma": "dog"}],
+}
+TRIPLETS = {
+    "json": json.dumps({"sentences": [SENTENCE]}).encode(),
+    "lines": b"1.0\ta dog\truns on\tgrass\n0.5\ta cat\tsits on\ta mat\n",
+    "ampersands": b"dog &grass &runs on\ncat &mat &sits on\n",
+}
+SHAPES = [
+    "[" * 5000,
+    "{}",
+    "[[]]",
+    '{"sentences": ["x"]}',
+    '{"sentences": 5}',
+    '{"sentences": [{"openie": [5]}]}',
+    "[5]",
+]
+
+
+@pytest.mark.parametrize("content", SHAPES)
+def test_triplets_of_other_shapes(tmp_path, content):
+    (tmp_path / "t.json").write_text(content)
+    said = ""
+    try:
+        assert list(read_openie(tmp_path / "t.json", 3)) == []
+    except PipelineError as error:
+        said = str(error)
+    assert said == "" or "CoreNLP's JSON" in said
+
+
+@pytest.mark.parametrize("name", TRIPLETS)
+def test_fuzz_of_triplets(name):
+    @given(CHANGES)
+    @settings(max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    def change_and_read(changes):
+        content = TRIPLETS[name]
+        for share, num_bytes, put in changes:
+            place = round(share * len(content))
+            content = content[:place] + put + content[place + num_bytes :]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "t.json"
+            file.write_bytes(content)
+            said = ""
+            try:
+                list(read_openie(file, 3))
+            except PipelineError as error:
+                said = str(error)
+            assert said.isprintable()
 
     change_and_read()
