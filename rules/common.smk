@@ -97,6 +97,12 @@ def artifact(kind, each=None, where=None, **routes):
     return paths
 
 
+def of_encoders(kind, routes, having=""):
+    """Input function of what encoders have, each once, where the route goes on to what they must have."""
+    each = [artifact(kind, each="experiment", where=route + having, encoder=route) for route in routes]
+    return lambda wildcards: list(dict.fromkeys(path for paths in each for path in paths(wildcards)))
+
+
 def reported(word):
     """Names of the entries that are made without being asked for one by one."""
     return config["report"]["experiments"] if word == "experiment" else list(config[SECTIONS[word]])

@@ -11,12 +11,6 @@ TOWERS = ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "exper
 DETECTORS = ["experiment.graph.nodes.detector", "experiment.objects.detector"]
 
 
-def of_encoders(kind, routes, having=""):
-    """Input function of what encoders have, each once, where the route goes on to what they must have."""
-    each = [artifact(kind, each="experiment", where=route + having, encoder=route) for route in routes]
-    return lambda wildcards: list(dict.fromkeys(path for paths in each for path in paths(wildcards)))
-
-
 rule write_report:
     """Write scores, curves, captioned clips, sizes, and what was left out."""
     input:
