@@ -160,7 +160,7 @@ def test_generated_videos_are_compared_with_their_digests(results):
     table = {"root": "results/datasets/shapes/made/000", "videos": [tabled]}
     write_json(results / "datasets/shapes/videos/000.json", table)
     assert found_in(results) == []
-    (made / "train-0.mp4").write_bytes(b"abd")
+    (made / "train-0.mp4").write_bytes(b"abe")
     state, place, reason, finding = only(results)
     assert (state, place, finding.remove) == ("damaged", "datasets/shapes/made/000/list.json", True)
     assert "train-0" in reason
@@ -184,7 +184,7 @@ def test_weights_and_the_file_they_came_from(results):
     settings = {"name": "grid", "encoders": {"i3d": {"weights": "rgb.pt"}}}
     write_json(results / "experiments/grid/settings.json", settings)
     assert found_in(results) == []
-    (results.parent / "rgb.pt").write_bytes(b"abd")
+    (results.parent / "rgb.pt").write_bytes(b"abe")
     assert only(results)[:2] == ("stale", "encoders/i3d/weights.safetensors")
     (results.parent / "rgb.pt").unlink()
     assert only(results)[:2] == ("orphaned", "encoders/i3d/weights.safetensors")
