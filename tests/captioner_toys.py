@@ -121,11 +121,12 @@ def pair_rows(seed: int, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def captioner(
     num_words: int = 12, settings: CaptionerModelSettings = MODEL, sharpen: float = 1.0, **dims: int
 ) -> Captioner:
-    """An untrained captioner in evaluation mode; `sharpen` scales its generator, for captions that differ."""
-    torch.manual_seed(0)
+    """An untrained captioner in evaluation mode; `sharpen` scales what it sees and says, for captions that differ."""
+    torch.manual_seed(1)
     model = Captioner(settings, num_words, NODE_DIM, MOTION_DIM, **dims).eval()
     with torch.no_grad():
-        model.generator.weight *= sharpen
+        for layer in (model.generator, model.encoder_right_to_left.out, model.encoder_left_to_right.out):
+            layer.weight *= sharpen
     return model
 
 
