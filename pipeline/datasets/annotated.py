@@ -201,6 +201,13 @@ def is_unicode(text: str) -> bool:
     return True
 
 
+def split_at(position: int, sizes: Mapping[str, int]) -> str:
+    """Split of the clip at a position, from 0, where the splits follow one another; the last one takes the rest."""
+    if position < sizes["train"]:
+        return "train"
+    return "val" if position < sizes["train"] + sizes["val"] else "test"
+
+
 def published_sizes(annotations: Annotations, sizes: Mapping[str, int]) -> None:
     """Note where the splits are not of the published sizes."""
     counted = {split: sum(of == split for of in annotations.split_of.values()) for split in SPLITS}

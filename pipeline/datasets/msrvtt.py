@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import MsrvttSettings
-from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, published_sizes, records
+from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, published_sizes, records, split_at
 from pipeline.datasets.folder import Video
 from pipeline.errors import PipelineError
 
@@ -50,16 +50,11 @@ def read_annotations(settings: MsrvttSettings) -> Annotations:
         numbers = [re.fullmatch(r"video(0|[1-9]\d*)", clip) for clip in clips]
         counts_numbers = all(numbers)
         for place, (clip, number) in enumerate(zip(clips, numbers, strict=True)):
-            annotations.assign(clip, split_at(int(number[1]) if counts_numbers and number else place), "position")
+            annotations.assign(
+                clip, split_at(int(number[1]) if counts_numbers and number else place, SIZES), "position"
+            )
     published_sizes(annotations, SIZES)
     return annotations
-
-
-def split_at(position: int) -> str:
-    """Split of the clip at a position, from 0."""
-    if position < SIZES["train"]:
-        return "train"
-    return "val" if position < SIZES["train"] + SIZES["val"] else "test"
 
 
 def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations: Annotations) -> list[str]:

@@ -21,6 +21,7 @@ from pipeline.datasets.annotated import (
     read_lines,
     read_split_lists,
     require_file,
+    split_at,
 )
 from pipeline.datasets.folder import Video
 from pipeline.datasets.plain_pickle import read_plain_pickle
@@ -61,18 +62,11 @@ def read_annotations(settings: MsvdSettings) -> Annotations:
             annotations.add(names.get(known, known), caption, place)
     if settings.splits == "position":
         for clip, position in _positions(annotations, names).items():
-            annotations.assign(clip, split_at(position), "position")
+            annotations.assign(clip, split_at(position, SIZES), "position")
     else:
         read_split_lists(settings.splits.model_dump(), annotations, names)
     published_sizes(annotations, SIZES)
     return annotations
-
-
-def split_at(position: int) -> str:
-    """Split of the clip at a position, from 0."""
-    if position < SIZES["train"]:
-        return "train"
-    return "val" if position < SIZES["train"] + SIZES["val"] else "test"
 
 
 def _positions(annotations: Annotations, names: Mapping[str, str]) -> dict[str, int]:

@@ -16,9 +16,10 @@ from pipeline import gpus
 from pipeline.artifact import Artifact, create, read
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
 from pipeline.models.clip4clip import fit_square, load_clip4clip
-from pipeline.models.crop_embedding import embed, fits_half
+from pipeline.models.crop_embedding import embed, write_features
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, NODES
+from pipeline.stored_frames import central_square, frames_of
 
 # F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding
 
@@ -60,11 +61,7 @@ def run(
         good = [video_id for video_id in writer.remaining if video_id not in source.failed]
         videos = (cut_video(source, video_id, settings, module.image_size) for video_id in good)
         embedded = embed(videos, module, device, dtype)
-        for video_id, (nodes, x_ND) in zip(good, track(embedded, len(good), "build_grid_nodes"), strict=True):
-            if fits_half(x_ND):
-                writer.append(video_id, x=x_ND, **nodes)
-            else:
-                writer.fail(video_id, "the encoder gave numbers that are not finite or beyond half precision")
+        write_features(writer, zip(good, track(embedded, len(good), "build_grid_nodes"), strict=True))
         for video_id in list(writer.remaining):
             writer.fail(video_id, source.failed[video_id])
 
@@ -95,9 +92,8 @@ def grid_boxes(side: int, cells: int, overlap: float) -> NDArray[np.int64]:
 
 def frame_boxes(height: int, width: int, cells: int, overlap: float) -> NDArray[np.int64]:
     """Pixel bounds [cells * cells, 4] of the cells of the central square of a frame, in the frame's coordinates."""
-    side = min(height, width)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    boxes: NDArray[np.int64] = grid_boxes(side, cells, overlap) + np.array([left, top, left, top])
+    left, top, right, _ = central_square(height, width)
+    boxes: NDArray[np.int64] = grid_boxes(right - left, cells, overlap) + np.array([left, top, left, top])
     return boxes
 
 
@@ -126,8 +122,8 @@ def cut_video(
         [F]; and the cells, bytes [N, C, size, size], frame after frame.
     """
     video = source.video(video_id)
-    height, width = (int(length) for length in video["size"].reshape(2))
-    frames_FHWC = torch.from_numpy(video["pixels"].reshape(-1, height, width, 3))
+    frames_FHWC = frames_of(video)
+    height, width = frames_FHWC.shape[1:3]
     boxes = frame_boxes(height, width, settings.cells, settings.overlap)
     cells_FKCSS = cut_cells(frames_FHWC, boxes, size)
     num_frames, num_cells = cells_FKCSS.shape[:2]

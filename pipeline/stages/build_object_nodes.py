@@ -20,11 +20,12 @@ from pipeline.artifact import Artifact, create, read
 from pipeline.config import Clip4ClipSettings, DetectorSettings, ObjectNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import Clip4Clip, fit_square, load_clip4clip
-from pipeline.models.crop_embedding import embed, fits_half
+from pipeline.models.crop_embedding import embed, write_features
 from pipeline.models.detection import Objects, find_in_videos
 from pipeline.models.detector import load_detector
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, NODES
+from pipeline.stored_frames import central_square, frames_of
 
 # F frames, N objects of a video, C channels, H height, W width, S side of the tower's input, D features
 
@@ -106,11 +107,7 @@ def run(
     with create(out, NODES, ids=ids, stage="build_object_nodes", settings=made_with, inputs=inputs) as writer:
         good = [video_id for video_id in writer.remaining if video_id not in source.failed]
         described = describe_videos(source, good, see)
-        for video_id, (nodes, x_ND) in track(described, len(good), "build_object_nodes"):
-            if fits_half(x_ND):
-                writer.append(video_id, x=x_ND, **nodes)
-            else:
-                writer.fail(video_id, "the features of its objects are not finite or beyond half precision")
+        write_features(writer, track(described, len(good), "build_object_nodes"))
         for video_id in list(writer.remaining):
             writer.fail(video_id, source.failed[video_id])
 
@@ -141,7 +138,7 @@ def describe_videos(
 
 def describe_group(videos: Sequence[Rows], see: Sight) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
     """The nodes of some videos with their features [N, D], from the rows of the frames artifact."""
-    frames = [frames_of(video) for video in videos]
+    frames = [frames_of(video).permute(0, 3, 1, 2) for video in videos]
     places = [region_of(own.shape[-2], own.shape[-1], see.settings.region) for own in frames]
     regions = [own[..., y0:y1, x0:x1] for own, (x0, y0, x1, y1) in zip(frames, places, strict=True)]
     found = find_in_videos(see.model, regions, see.size, see.settings.max_objects, see.settings.score, see.dtype)
@@ -156,18 +153,9 @@ def describe_group(videos: Sequence[Rows], see: Sight) -> Iterator[tuple[Rows, N
     return embed(zip(nodes, crops, strict=True), see.tower, next(see.tower.parameters()).device, see.tower_dtype)
 
 
-def frames_of(video: Rows) -> Tensor:
-    """Frames of a video, bytes [F, C, H, W], from its rows of the frames artifact."""
-    height, width = (int(length) for length in video["size"].reshape(2))
-    return torch.from_numpy(video["pixels"].reshape(-1, height, width, 3)).permute(0, 3, 1, 2)
-
-
 def region_of(height: int, width: int, region: str) -> tuple[int, int, int, int]:
     """Pixel bounds (x0, y0, x1, y1), ends exclusive, of the part of a frame that is looked at: "frame" or "square"."""
-    side = min(height, width)
-    across, down = (width, height) if region == "frame" else (side, side)
-    left, top = round((width - across) / 2), round((height - down) / 2)
-    return left, top, left + across, top + down
+    return central_square(height, width) if region == "square" else (0, 0, width, height)
 
 
 def shift(objects: Sequence[Objects], left: int, top: int) -> list[Objects]:

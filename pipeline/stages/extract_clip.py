@@ -9,9 +9,10 @@ from pipeline import gpus
 from pipeline.artifact import Artifact, create, read
 from pipeline.config import Clip4ClipSettings
 from pipeline.models.clip4clip import fit_square, load_clip4clip
-from pipeline.models.crop_embedding import Rows, embed, fits_half
+from pipeline.models.crop_embedding import Rows, embed, write_features
 from pipeline.progress import track
 from pipeline.schemas import APPEARANCE, FRAMES
+from pipeline.stored_frames import central_square, frames_of
 
 # F frames, C channels, H height, W width, S side of the tower's input
 
@@ -42,20 +43,13 @@ def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, 
         nothing: Rows = {}
         videos = ((nothing, cut_video(source, video_id, module.image_size)) for video_id in good)
         embedded = embed(videos, module, device, dtype)
-        for video_id, (_, x_FD) in zip(good, track(embedded, len(good), "extract_clip"), strict=True):
-            if fits_half(x_FD):
-                writer.append(video_id, x=x_FD)
-            else:
-                writer.fail(video_id, "the encoder gave numbers that are not finite or beyond half precision")
+        write_features(writer, zip(good, track(embedded, len(good), "extract_clip"), strict=True))
         for video_id in list(writer.remaining):
             writer.fail(video_id, source.failed[video_id])
 
 
 def cut_video(source: Artifact, video_id: str, size: int) -> Tensor:
     """The central squares of a video's frames, bytes [F, C, size, size]."""
-    video = source.video(video_id, ["pixels", "size"])
-    height, width = (int(length) for length in video["size"].reshape(2))
-    side = min(height, width)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    frames_FHWC = torch.from_numpy(video["pixels"].reshape(-1, height, width, 3))
-    return fit_square(frames_FHWC[:, top : top + side, left : left + side].permute(0, 3, 1, 2), size)
+    frames_FCHW = frames_of(source.video(video_id, ["pixels", "size"])).permute(0, 3, 1, 2)
+    x0, y0, x1, y1 = central_square(*frames_FCHW.shape[2:])
+    return fit_square(frames_FCHW[..., y0:y1, x0:x1], size)

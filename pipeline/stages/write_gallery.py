@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from pipeline.artifact import read_json
 from pipeline.errors import VideoError
 from pipeline.progress import track
 from pipeline.report.clips import data_uri, still_uri
+from pipeline.report.page import fill_in
 
 PAGE_BYTES = 40_000_000  # of clips and stills together
 CLIP_BYTES = 30_000_000  # of them for clips
@@ -31,13 +30,14 @@ def run(captions: Path, videos: list[Path], out: Path) -> None:
     prediction = read_json(captions, ["experiment", "videos", "missing"], "caption_videos")
     files = files_of(videos)
     shown = list(show(prediction["videos"], files))
-    page = render(
+    page = fill_in(
+        "gallery.html.j2",
         {
             "experiment": prediction["experiment"],
             "videos": shown,
             "num_stills": sum(video["clip"] is None and video["still"] is not None for video in shown),
             "missing": prediction["missing"],
-        }
+        },
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     new = out.with_name(f".{out.name}.new")
@@ -79,15 +79,3 @@ def show(videos: Mapping[str, Mapping[str, Any]], files: Mapping[str, Path]) -> 
         clip_bytes += len(told["clip"] or "")
         page_bytes += len(told["clip"] or "") + len(told["still"] or "")
         yield told
-
-
-def render(content: Mapping[str, Any]) -> str:
-    """Fill the template in; captions, names and reasons are escaped."""
-    environment = Environment(
-        loader=PackageLoader("pipeline", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("gallery.html.j2").render(content)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from safetensors import safe_open
 
@@ -24,6 +23,7 @@ from pipeline.report.clips import data_uri
 from pipeline.report.comparison import SPLITS, compare
 from pipeline.report.curves import draw_curves, read_curves
 from pipeline.report.dag import draw_dag
+from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, read_store, summarise
 from pipeline.scoring.statistics import METRICS
 
@@ -103,7 +103,8 @@ def run(
     }
     counts = dict(made)
     is_imported = any(whole["encoders"][e["name"]]["kind"] == "clip4clip" and not e["retrieval"] for e in encoders)
-    page = render(
+    page = fill_in(
+        "report.html.j2",
         {
             "experiments": {name: whole["experiments"][name] for name in generated},
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
@@ -119,7 +120,7 @@ def run(
             "failures": list_failures(stores),
             "datasets": datasets,
             "versions": {name: version(name) for name in VERSIONS},
-        }
+        },
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     new = out.with_name(f".{out.name}.new")
@@ -226,15 +227,3 @@ def describe_embeddings(scores: Sequence[Path]) -> dict[str, dict[str, Any]]:
 
 def _each_once(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
-
-
-def render(content: Mapping[str, Any]) -> str:
-    """Fill the template in; everything but our own drawing is escaped."""
-    environment = Environment(
-        loader=PackageLoader("pipeline", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(content)

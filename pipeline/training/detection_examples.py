@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.artifact import Artifact
 from pipeline.progress import track
+from pipeline.stored_frames import frames_of
 
 # C channels, H height, W width, N objects of a frame
 
@@ -86,8 +87,8 @@ def examples_of(artifact: Artifact, video_id: str, truth: Truth, classes: Sequen
     A box that is null, or of less than a pixel across or down, is of an object that is not visible.
     """
     video = artifact.video(video_id, ["pixels", "size", "number"])
-    height, width = (int(length) for length in video["size"].reshape(2))
-    frames_FHWC = torch.from_numpy(video["pixels"].reshape(-1, height, width, 3))
+    frames_FHWC = frames_of(video)
+    height, width = frames_FHWC.shape[1:3]
     examples = []
     for image_HWC, number in zip(frames_FHWC, video["number"].tolist(), strict=True):
         boxes, labels = [], []

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from pipeline.artifact import Artifact
 from pipeline.models.clip4clip import fit_square
+from pipeline.stored_frames import frames_of
 
 # B videos of a batch, T frames of a batch, F frames of a video, Q captions, C channels, H height, W width,
 # S side of the tower's input, D embedding
@@ -47,9 +48,7 @@ class VideoFrames:
         return self.cached[video_id] if video_id in self.cached else self._read(video_id)
 
     def _read(self, video_id: str) -> Tensor:
-        video = self.source[video_id].video(video_id, ["pixels", "size"])
-        height, width = (int(length) for length in video["size"].reshape(2))
-        return torch.from_numpy(video["pixels"].reshape(-1, height, width, 3))
+        return frames_of(self.source[video_id].video(video_id, ["pixels", "size"]))
 
 
 def whole_frames(frames_FHWC: Tensor, size: int) -> Tensor:
