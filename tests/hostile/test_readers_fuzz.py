@@ -77,6 +77,19 @@ def read(name, content, folder):
     return read_captions(settings_of(name, file), IDS)
 
 
+FUZZ = settings(
+    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def changed(content, changes):
+    """A file's bytes after some were replaced by others: where, as a share of its length, how many, and by what."""
+    for share, num_bytes, put in changes:
+        place = round(share * len(content))
+        content = content[:place] + put + content[place + num_bytes :]
+    return content
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_files_are_valid_as_they_are(tmp_path, name):
     if name == "folder.jsonl":  # a split of one video alone
@@ -89,12 +102,9 @@ def test_the_files_are_valid_as_they_are(tmp_path, name):
 @pytest.mark.parametrize("name", FILES)
 def test_fuzz_of_annotation_files(name):
     @given(CHANGES)
-    @settings(max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @FUZZ
     def change_and_read(changes):
-        content = FILES[name]
-        for share, num_bytes, put in changes:
-            place = round(share * len(content))
-            content = content[:place] + put + content[place + num_bytes :]
+        content = changed(FILES[name], changes)
         with tempfile.TemporaryDirectory() as folder:
             said, captions = "", {}
             try:
@@ -143,12 +153,9 @@ def test_triplets_of_other_shapes(tmp_path, content):
 @pytest.mark.parametrize("name", TRIPLETS)
 def test_fuzz_of_triplets(name):
     @given(CHANGES)
-    @settings(max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @FUZZ
     def change_and_read(changes):
-        content = TRIPLETS[name]
-        for share, num_bytes, put in changes:
-            place = round(share * len(content))
-            content = content[:place] + put + content[place + num_bytes :]
+        content = changed(TRIPLETS[name], changes)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "t.json"
             file.write_bytes(content)

@@ -3,60 +3,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_toys import ARCH, encoder, write_frames, write_weights
 
-from pipeline.artifact import create, read
-from pipeline.config import Clip4ClipSettings, GridNodesSettings
+from pipeline.artifact import read
+from pipeline.config import GridNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.models import crop_embedding
-from pipeline.models.clip4clip import Clip4Clip, fit_square, load_pretrained, normalise, save_clip4clip
-from pipeline.schemas import FRAMES, NODES
+from pipeline.models.clip4clip import Clip4Clip, fit_square, load_pretrained, normalise
+from pipeline.schemas import NODES
 from pipeline.stages.build_grid_nodes import cut_cells, frame_boxes, grid_boxes, run
 
-ARCH = {
-    "embed_dim": 8,
-    "vision": {"image_size": 16, "patch_size": 8, "width": 16, "heads": 2, "layers": 1},
-    "text": {"context_length": 8, "vocab_size": 20, "width": 8, "heads": 2, "layers": 1},
-}
 SETTINGS = GridNodesSettings(kind="grid", sampling="action", encoder="clip", cells=3, overlap=0.5)
-
-
-def encoder(arch=ARCH) -> Clip4ClipSettings:
-    settings = {
-        "kind": "clip4clip",
-        "weights": "random",
-        "seed": 1,
-        "arch": arch,
-        "finetune": None,
-        "precision": "fp32",
-    }
-    return Clip4ClipSettings.model_validate(settings)
-
-
-def write_frames(path: Path, sizes: dict[str, tuple[int, int, int]], failed: dict[str, str]) -> dict[str, np.ndarray]:
-    """Random frames; sizes are frames, height, width."""
-    generator = np.random.default_rng(0)
-    videos = {video_id: generator.integers(0, 256, (*size, 3), dtype=np.uint8) for video_id, size in sizes.items()}
-    ids = [*sizes, *failed]
-    with create(path, FRAMES, ids=ids, stage="build_grid_nodes", settings={}, inputs={}) as writer:
-        for video_id, frames in videos.items():
-            writer.append(
-                video_id,
-                pixels=frames.reshape(-1, 3),
-                number=np.arange(len(frames)),
-                time=np.arange(len(frames)) / 4,
-                size=np.array([frames.shape[1:3]]),
-                num_frames=np.array([len(frames)]),
-                fps=np.array([4.0]),
-            )
-        for video_id, reason in failed.items():
-            writer.fail(video_id, reason)
-    return videos
 
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    save_clip4clip(load_pretrained("random", ARCH, 1)[0], tmp_path / "weights.safetensors", "random")
-    return tmp_path / "weights.safetensors"
+    return write_weights(tmp_path)
 
 
 def columns(boxes: np.ndarray) -> list[list[int]]:

@@ -5,28 +5,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_toys import ARCH, encoder, write_frames
 
 from pipeline.artifact import create, read
-from pipeline.config import Clip4ClipSettings, DetectorSettings, ObjectNodesSettings, SimilaritySettings
+from pipeline.config import DetectorSettings, ObjectNodesSettings, SimilaritySettings
 from pipeline.errors import PipelineError
+from pipeline.models import crop_embedding
 from pipeline.models.clip4clip import fit_square, load_pretrained, normalise, save_clip4clip
 from pipeline.models.detection import Objects, find_objects
 from pipeline.models.detector import SMALL, detector_metadata, random_detector, save_detector
-from pipeline.schemas import FRAMES, GRAPHS, MOTION, NODES
+from pipeline.schemas import GRAPHS, MOTION, NODES
 from pipeline.stages import build_object_nodes, build_spatial_graphs, build_temporal_graphs, convert_graphs
 from pipeline.stages.build_object_nodes import nodes_of, region_of, run, shift, square_bounds
 
-ARCH = {
-    "embed_dim": 8,
-    "vision": {"image_size": 16, "patch_size": 8, "width": 16, "heads": 2, "layers": 1},
-    "text": {"context_length": 8, "vocab_size": 20, "width": 8, "heads": 2, "layers": 1},
-}
 DETECTOR = DetectorSettings(
     kind="detector", weights="random", seed=1, arch=SMALL, size=32, finetune=None, precision="fp32"
 )
-CLIP = Clip4ClipSettings.model_validate(
-    {"kind": "clip4clip", "weights": "random", "seed": 1, "arch": ARCH, "finetune": None, "precision": "fp32"}
-)
+CLIP = encoder()
 SIZES = {"a-b": (2, 32, 48), "one": (1, 40, 32), "long": (5, 32, 48), "last": (1, 32, 48)}  # frames, height, width
 
 
@@ -49,23 +44,7 @@ def nodes_settings(feature: str = "backbone", region: str = "frame", score: floa
 @pytest.fixture
 def videos(tmp_path: Path) -> dict[str, np.ndarray]:
     """Random frames, written as `frames.zarr`; one video has none."""
-    generator = np.random.default_rng(0)
-    made = {video_id: generator.integers(0, 256, (*size, 3), dtype=np.uint8) for video_id, size in SIZES.items()}
-    ids = [*SIZES, "bad"]
-    path = tmp_path / "frames.zarr"
-    with create(path, FRAMES, ids=ids, stage="decode_frames", settings={}, inputs={}) as writer:
-        for video_id, frames in made.items():
-            writer.append(
-                video_id,
-                pixels=frames.reshape(-1, 3),
-                number=np.arange(len(frames)),
-                time=np.arange(len(frames)) / 4,
-                size=np.array([frames.shape[1:3]]),
-                num_frames=np.array([len(frames)]),
-                fps=np.array([4.0]),
-            )
-        writer.fail("bad", "no video frame in it")
-    return made
+    return write_frames(tmp_path / "frames.zarr", SIZES, {"bad": "no video frame in it"})
 
 
 @pytest.fixture
@@ -172,7 +151,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_artifact(
 ):
     monkeypatch.setattr(build_object_nodes, "VIDEOS_AT_ONCE", 3)
     whole = read(build(tmp_path, weights, nodes_settings(), "whole.zarr"), NODES)
-    fits = build_object_nodes.fits_half
+    fits = crop_embedding.fits_half
     for stop in (1, 2, 3):  # within a group, at its end, and within the next
         calls = itertools.count()
 
@@ -181,10 +160,10 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_artifact(
                 raise KeyboardInterrupt
             return fits(x_ND)
 
-        monkeypatch.setattr(build_object_nodes, "fits_half", interrupted)
+        monkeypatch.setattr(crop_embedding, "fits_half", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build(tmp_path, weights, nodes_settings(), f"{stop}.zarr")
-        monkeypatch.setattr(build_object_nodes, "fits_half", fits)
+        monkeypatch.setattr(crop_embedding, "fits_half", fits)
         assert read(build(tmp_path, weights, nodes_settings(), f"{stop}.zarr"), NODES).digest == whole.digest
 
 
@@ -220,7 +199,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, weights: Pa
 
 
 def test_an_encoder_goes_with_its_feature(tmp_path: Path, weights: Path, videos: dict[str, np.ndarray]):
-    for settings, encoder in ((nodes_settings("clip"), None), (nodes_settings("backbone"), CLIP)):
+    for settings, wrong in ((nodes_settings("clip"), None), (nodes_settings("backbone"), CLIP)):
         with pytest.raises(PipelineError, match="needs one encoder"):
             run(
                 frames=tmp_path / "frames.zarr",
@@ -229,7 +208,7 @@ def test_an_encoder_goes_with_its_feature(tmp_path: Path, weights: Path, videos:
                 out=tmp_path / "nodes.zarr",
                 settings=settings,
                 detector=DETECTOR,
-                encoder=encoder,
+                encoder=wrong,
                 threads=1,
             )
 

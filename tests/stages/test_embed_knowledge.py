@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_toys import encoder, write_weights
 from safetensors import safe_open
 from torch.nn import functional as F
 
 from pipeline.artifact import file_digest, write_json
-from pipeline.config import Clip4ClipSettings, EmbeddingSettings
+from pipeline.config import EmbeddingSettings
 from pipeline.errors import PipelineError
 from pipeline.knowledge.graph_embedding import features, split_held_out, train_embedding
 from pipeline.knowledge.triplets import Triplet, graph_content, read_graph
@@ -28,18 +29,6 @@ COUNTS = {
 }
 
 
-def encoder(arch: dict = ARCH) -> Clip4ClipSettings:
-    settings = {
-        "kind": "clip4clip",
-        "weights": "random",
-        "seed": 1,
-        "arch": arch,
-        "finetune": None,
-        "precision": "fp32",
-    }
-    return Clip4ClipSettings.model_validate(settings)
-
-
 def settings(**changes: object) -> EmbeddingSettings:
     values = {
         "model": "transe",
@@ -55,8 +44,7 @@ def settings(**changes: object) -> EmbeddingSettings:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    save_clip4clip(load_pretrained("random", ARCH, 1)[0], tmp_path / "weights.safetensors", "random")
-    return tmp_path / "weights.safetensors"
+    return write_weights(tmp_path, ARCH)
 
 
 def embed(
@@ -70,7 +58,7 @@ def embed(
         out=folder / "embedding.safetensors",
         scores=folder / "scores.json",
         settings=settings(**changes),
-        encoder=encoder(),
+        encoder=encoder(ARCH),
         threads=1,
     )
     with safe_open(folder / "embedding.safetensors", framework="np") as file:

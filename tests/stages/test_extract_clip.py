@@ -3,57 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_toys import ARCH, encoder, write_frames, write_weights
 
 from pipeline.artifact import create, read
-from pipeline.config import Clip4ClipSettings
 from pipeline.errors import PipelineError
-from pipeline.models.clip4clip import Clip4Clip, fit_square, load_pretrained, normalise, save_clip4clip
+from pipeline.models.clip4clip import Clip4Clip, fit_square, load_pretrained, normalise
 from pipeline.schemas import APPEARANCE, FRAMES
 from pipeline.stages.extract_clip import run
-
-ARCH = {
-    "embed_dim": 8,
-    "vision": {"image_size": 16, "patch_size": 8, "width": 16, "heads": 2, "layers": 1},
-    "text": {"context_length": 8, "vocab_size": 20, "width": 8, "heads": 2, "layers": 1},
-}
-
-
-def encoder(arch: dict = ARCH) -> Clip4ClipSettings:
-    settings = {
-        "kind": "clip4clip",
-        "weights": "random",
-        "seed": 1,
-        "arch": arch,
-        "finetune": None,
-        "precision": "fp32",
-    }
-    return Clip4ClipSettings.model_validate(settings)
-
-
-def write_frames(path: Path, sizes: dict[str, tuple[int, int, int]], failed: dict[str, str]) -> dict[str, np.ndarray]:
-    """Random frames; sizes are frames, height, width."""
-    generator = np.random.default_rng(0)
-    videos = {video_id: generator.integers(0, 256, (*size, 3), dtype=np.uint8) for video_id, size in sizes.items()}
-    with create(path, FRAMES, ids=[*sizes, *failed], stage="extract_clip", settings={}, inputs={}) as writer:
-        for video_id, frames in videos.items():
-            writer.append(
-                video_id,
-                pixels=frames.reshape(-1, 3),
-                number=np.arange(len(frames)),
-                time=np.arange(len(frames)) / 4,
-                size=np.array([frames.shape[1:3]]),
-                num_frames=np.array([len(frames)]),
-                fps=np.array([4.0]),
-            )
-        for video_id, reason in failed.items():
-            writer.fail(video_id, reason)
-    return videos
 
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    save_clip4clip(load_pretrained("random", ARCH, 1)[0], tmp_path / "weights.safetensors", "random")
-    return tmp_path / "weights.safetensors"
+    return write_weights(tmp_path)
 
 
 def test_run_embeds_the_central_square_of_every_frame(tmp_path: Path, weights: Path) -> None:
