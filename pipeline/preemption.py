@@ -3,13 +3,17 @@
 Schedulers send SIGTERM some seconds before SIGKILL: to a job whose time is up, or whose place another one takes. The
 command line heeds it while a stage runs. Whoever has something to save (a store with its videos, a training with its
 checkpoints) defers it: the signal is then only noted, and looked for after each commit. Where nothing is being saved,
-it ends the stage at once. A second SIGTERM kills as ever.
+it ends the stage at once. A second SIGTERM, some seconds later, kills as ever.
 """
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# A scheduler that signals all the processes of a job reaches the ranks of a training twice: torchrun passes it on.
+SECONDS_OF_ONE = 3.0
 EXIT_CODE = 128 + signal.SIGTERM  # as shells say it; to Snakemake and schedulers a job that failed and may run again
 
 
@@ -22,6 +26,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.to_stop = False
+        self.when = 0.0  # in seconds, monotonic
         self.deferred = 0  # how many have something to save
 
 
@@ -69,7 +74,11 @@ def stop_if_told(saved: str) -> None:
 
 
 def _note(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _told.to_stop = True
+    if _told.to_stop:
+        if time.monotonic() - _told.when > SECONDS_OF_ONE:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return
+    _told.to_stop, _told.when = True, time.monotonic()
     if not _told.deferred:
         raise Preempted("stopped by SIGTERM before there was anything to save; the next call starts again")

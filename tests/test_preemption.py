@@ -42,9 +42,20 @@ def test_without_a_signal_nothing_happens():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_second_signal_kills():
+def test_what_is_passed_on_twice_counts_once_and_a_second_signal_kills(monkeypatch: pytest.MonkeyPatch):
+    class KilledError(Exception):
+        pass
+
+    def kill(*_: object) -> None:
+        raise KilledError
+
     with heeded(), deferred():
         told()
+        told()
+        monkeypatch.setattr(preemption, "SECONDS_OF_ONE", -1.0)
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(os, "kill", kill)
+            signal.raise_signal(signal.SIGTERM)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
