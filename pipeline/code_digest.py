@@ -16,6 +16,7 @@ NOT_VALUES = {
     "artifact_paths",
     "artifact_shards",
     "artifact_writer",
+    "checkpoints",
     "code_digest",
     "config",
     "errors",
