@@ -19,6 +19,7 @@ NOT_VALUES = {
     "checkpoints",
     "code_digest",
     "config",
+    "decode_workers",
     "errors",
     "gc_command",
     "gpus",
