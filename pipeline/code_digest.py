@@ -20,6 +20,7 @@ NOT_VALUES = {
     "config",
     "errors",
     "gc_command",
+    "gpu_leases",
     "gpus",
     "progress",
     "schemas",
