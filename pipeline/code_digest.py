@@ -22,6 +22,7 @@ NOT_VALUES = {
     "gc_command",
     "gpu_leases",
     "gpus",
+    "json_shapes",
     "progress",
     "schemas",
     "shards",

@@ -112,7 +112,6 @@ def test_more_than_there_are_is_an_error_before_the_first_job(project: Project) 
     asked = {
         "--resources gpu=3": "--resources gpu=3: this machine shows 2 GPUs: say gpu=2",
         "--resources gpu=2 --set-resources train_captioner:gpu=4": "train_captioner asks for gpu=4, but this machine",
-        "--set-resources train_captioner:gpu=2": "all jobs together may hold 1: say --resources gpu=2",
     }
     for options, message in asked.items():
         code, output = call(project.root, *options.split(), "--configfile", "tiny.yaml", PATH=path)
