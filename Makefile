@@ -1,8 +1,8 @@
 # Each target prepares .venv by itself: `make demo` and `make test` are all a fresh machine needs.
 PYTHON ?= python3
 CORES ?= all
-# How many jobs that would use a GPU run at once; without a GPU they share the CPUs.
-GPUS ?= 2
+# How many jobs that would use a GPU run at once: as many as there are GPUs; without any, two share the CPUs.
+GPUS ?= $$(python -c "from pipeline.gpus import visible_devices; print(len(visible_devices()) or 2)")
 
 BIN := .venv/bin
 STAMP := .venv/.installed

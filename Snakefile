@@ -35,6 +35,10 @@ except PipelineError as error:
 include: "rules/common.smk"
 
 
+onstart:
+    check_gpus()
+
+
 wildcard_constraints:
     shard=r"\d\d\d+",
     split="train|val|test",

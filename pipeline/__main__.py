@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline import preemption
+from pipeline import gpus, preemption
 from pipeline.config import parse_settings
 from pipeline.errors import PipelineError
 from pipeline.storage import explain, require_writable
@@ -115,6 +115,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("stage", choices=[*COMMANDS, *summaries], metavar="STAGE")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     chosen = parser.parse_args(arguments)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        gpus.end_with_launcher()
     try:
         if chosen.stage in COMMANDS:
             return int(importlib.import_module(f"pipeline.{chosen.stage}_command").main(chosen.arguments))

@@ -23,6 +23,7 @@ from pipeline.artifact_chunks import INDEX_ENTRY_BYTES, ChunkReader
 from pipeline.artifact_writer import Writer, short_digest
 from pipeline.code_digest import digest as code_digest
 from pipeline.errors import PipelineError
+from pipeline.json_shapes import problem_of
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.storage import replaced
 
@@ -257,7 +258,7 @@ def read_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
         stage: The stage that makes it.
 
     Raises:
-        ArtifactError: if it is missing, no JSON, or lacks a key.
+        ArtifactError: if it is missing, no JSON, lacks a key, or holds what that stage does not write.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -270,4 +271,7 @@ def read_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
         raise ArtifactError(f"{path} lacks {', '.join(missing)}: delete it and run {stage} again (snakemake {path})")
+    problem = problem_of(content, stage)
+    if problem is not None:
+        raise ArtifactError(f"{path}: {problem}: delete it and run {stage} again (snakemake {path})")
     return dict(content)

@@ -81,13 +81,18 @@ def read_experiment(directory: Path) -> tuple[ExperimentChain, Path]:
     """What an experiment stands on, and the folder of the results it is in.
 
     Raises:
-        PipelineError: if a file is missing: says what makes it.
+        PipelineError: if a file is missing: says what makes it; or if the settings are not what the workflow writes.
     """
     results = Path(os.path.abspath(directory)).parent.parent  # noqa: PTH100, a link may stand for the experiment
     own = [directory / "settings.json", directory / "model.safetensors"]
     _expect(own, [f"experiments/{directory.absolute().name}/{path.name}" for path in own])
     content = read_json(own[0], list(ExperimentChain.model_fields), "describe_experiment")
-    chain: ExperimentChain = parse_settings(ExperimentChain, json.dumps(content))
+    try:
+        chain: ExperimentChain = parse_settings(ExperimentChain, json.dumps(content))
+    except PipelineError as error:
+        raise PipelineError(
+            f"{own[0]}: {str(error).removeprefix('settings: ')}: delete it and run describe_experiment again"
+        ) from error
     made = [*chain.weights.values(), *(path for path in (chain.embedding, chain.triplets) if path)]
     _expect([results / path for path in made], made)
     return chain, results

@@ -3,9 +3,11 @@
 With it, the weights and the model, videos can be captioned without config.yaml.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, model_validator
 
 from pipeline.config import (
     CaptionerSettings,
@@ -18,6 +20,18 @@ from pipeline.config import (
     Settings,
     VocabularySettings,
 )
+from pipeline.config.types import Name
+
+
+def _stays_below(path: str) -> str:
+    """Of a file below the results: the settings of an experiment may be a stranger's."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not path.isprintable():
+        raise ValueError("expected the path of a file below the results")
+    return path
+
+
+Below = Annotated[str, AfterValidator(_stays_below)]
 
 
 class ExperimentChain(Settings):
@@ -38,18 +52,38 @@ class ExperimentChain(Settings):
         triplets: File of its triplets, likewise.
     """
 
-    name: str
+    name: Name
     experiment: ExperimentSettings
-    samplings: dict[str, SamplingSettings]
-    encoders: dict[str, EncoderSettings]
-    nodes: dict[str, NodesSettings]
+    samplings: dict[Name, SamplingSettings]
+    encoders: dict[Name, EncoderSettings]
+    nodes: dict[Name, NodesSettings]
     graph: GraphSettings
     knowledge: KnowledgeSettings | None
     captioner: CaptionerSettings
     vocabulary: VocabularySettings
-    weights: dict[str, str]
-    embedding: str | None
-    triplets: str | None
+    weights: dict[Name, Below]
+    embedding: Below | None
+    triplets: Below | None
+
+    @model_validator(mode="after")
+    def _names_what_it_holds(self) -> Self:
+        for place, name, entries in self._references():
+            if name is not None and name not in entries:
+                raise ValueError(f"`{place}: {name}`: there is no such entry")
+        return self
+
+    def _references(self) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
+        """Each place that names an entry, with the name and the entries."""
+        yield "graph.nodes", self.graph.nodes, self.nodes
+        yield "graph.motion", self.graph.motion, self.encoders
+        yield "experiment.objects", self.experiment.objects, self.nodes
+        users = {f"nodes.{name}": nodes for name, nodes in self.nodes.items()}
+        for place, user in (users | ({"knowledge": self.knowledge} if self.knowledge else {})).items():
+            yield f"{place}.sampling", user.sampling, self.samplings
+            yield f"{place}.encoder", user.encoder, self.encoders
+            yield f"{place}.detector", getattr(user, "detector", None), self.encoders
+        for encoder in self.encoders:
+            yield "encoders", encoder, self.weights
 
 
 def chain_of(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:

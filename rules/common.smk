@@ -10,6 +10,9 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from snakemake.logging import logger
+
+from pipeline import gpus
 from pipeline.artifact_paths import ARTIFACTS
 from pipeline.code_digest import PACKAGE, digest
 from pipeline.experiment_chain import chain_of
@@ -193,3 +196,22 @@ def dataset_listing(dataset):
         return listing_digests(videos, settings["shards"])
     except PipelineError as error:
         raise WorkflowError(f"datasets.{dataset}: {error}") from None
+
+
+def check_gpus():
+    """Before the first job: an error if more GPUs are asked for than there are, and one warning if there is none.
+
+    Snakemake lowers what a rule asks for to what a call allows, without a word. Where a scheduler starts the jobs, this
+    machine's own GPUs say nothing.
+    """
+    if workflow.non_local_exec or workflow.touch:
+        return
+    limit = workflow.global_resources.get("gpu").value
+    rules_of_gpus = {rule.name: rule.resources.get("gpu") for rule in workflow.rules}
+    asked = {name: gpu.value for name, gpu in rules_of_gpus.items() if not gpu.is_evaluable() and gpu.value}
+    try:
+        warning = gpus.check_machine(limit, asked)
+    except PipelineError as error:
+        raise WorkflowError(str(error)) from None
+    if warning and any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()):
+        logger.warning(f"WARNING: {warning}")

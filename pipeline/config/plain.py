@@ -5,6 +5,7 @@ Snakemake reads YAML with a loader that knows dates and names of Python, and run
 """
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ MAX_DEPTH = 30
 MAX_TEXT = 4096  # characters; a path is no longer
 MAX_INT = 2**63 - 1
 TEMPLATE = "__use_yte__"
+WILDCARD = re.compile(r"\{\s*\w+\s*[,}]")
 
 
 def require_plain(raw: Mapping[str, Any]) -> None:
@@ -63,6 +65,8 @@ def _problem(value: object) -> str | None:
         return f"a {type(value).__name__} is no plain value: put a text in quotes"
     if len(value) > MAX_TEXT:
         return f"a text of {len(value):,} characters, expected at most {MAX_TEXT:,}"
+    if WILDCARD.search(value):
+        return f"the text {value[:40]!r}: Snakemake would take the name in braces for a wildcard: rename the file"
     return f"the text {value[:40]!r} holds a control character" if breaks_lines(value) else None
 
 

@@ -1,5 +1,7 @@
 """List the videos of one shard: id, path below the data set's folder, size."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,26 @@ def run(
 
 def brought_table(kind: str, source: Path, mapping: Path | None, shard: int, shards: int) -> dict[str, Any]:
     """The videos that the user brings, of them those that fall in one shard."""
-    videos = [
-        {"id": video.id, "path": video.path, "size": video.size}
-        for video in readers.list_videos(kind, source, mapping)
-        if shard_of(video.id, shards) == shard
-    ]
-    return {"root": root_of(source).as_posix(), "videos": videos}
+    videos = [video for video in readers.list_videos(kind, source, mapping) if shard_of(video.id, shards) == shard]
+    root, paths = below_one_folder(root_of(source), [video.path for video in videos])
+    table = [{"id": video.id, "path": path, "size": video.size} for video, path in zip(videos, paths, strict=True)]
+    return {"root": root, "videos": table}
+
+
+def below_one_folder(root: Path, paths: Sequence[str]) -> tuple[str, list[str]]:
+    """A folder and the paths of files below it: no path in a table leads out of its root.
+
+    Args:
+        root: Where relative paths start; it stays, unless a list file names files elsewhere.
+        paths: Of the files: relative to it, perhaps by `..`, or absolute.
+    """
+    if not any(path.startswith(("/", "../")) for path in paths):
+        return root.as_posix(), list(paths)
+    files = [os.path.normpath(root / path) for path in paths]
+    if any(file.startswith(("/", "../")) for file in files):
+        files = [os.path.abspath(file) for file in files]  # noqa: PTH100, resolving would follow links
+    common = os.path.commonpath([os.path.dirname(file) for file in files]) or "."  # noqa: PTH120
+    return common, [os.path.relpath(file, common) for file in files]
 
 
 def shapes_table(made: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import read_json
-from pipeline.errors import VideoError
+from pipeline.errors import PipelineError, VideoError
 from pipeline.progress import track
 from pipeline.report.clips import data_uri, still_uri
 from pipeline.report.page import fill_in
@@ -30,6 +30,12 @@ def run(captions: Path, videos: list[Path], out: Path) -> None:
     """
     prediction = read_json(captions, ["experiment", "videos", "missing"], "caption_videos")
     files = files_of(videos)
+    unknown = sorted(prediction["videos"].keys() - files.keys())
+    if unknown:
+        raise PipelineError(
+            f"{captions}: video {unknown[0]} is in none of the video tables: run caption_videos again "
+            f"(snakemake {captions})"
+        )
     shown = list(show(prediction["videos"], files))
     page = fill_in(
         "gallery.html.j2",

@@ -65,6 +65,8 @@ def test_an_alias_of_itself(text):
         ("a\0b", "holds a control character"),
         ("\ud800", "holds a control character"),
         ("\x1b[2J", "holds a control character"),
+        ("{dataset}.csv", "would take the name in braces for a wildcard"),
+        ("a/{ shard,.*}.csv", "would take the name in braces for a wildcard"),
     ],
 )
 def test_values_that_are_not_plain(value, message):

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifact import write_json
+from pipeline.artifact import read_json, write_json
 from pipeline.errors import PipelineError
 from pipeline.shards import shard_of
-from pipeline.stages.index_videos import run, shapes_table
+from pipeline.stages.index_videos import below_one_folder, run, shapes_table
 
 
 def test_every_video_is_in_the_shard_of_its_id(tmp_path, capsys):
@@ -67,3 +67,33 @@ def test_clips_of_a_published_data_set_have_the_ids_of_its_mapping(tmp_path):
         "root": str(tmp_path / "clips"),
         "videos": [{"id": "vid1", "path": "-a b_0_5.avi", "size": 2}],
     }
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["a.mp4", "b/c.mp4"], ("data/lists", ["a.mp4", "b/c.mp4"])),
+        (["../a.mp4", "b.mp4"], ("data", ["a.mp4", "lists/b.mp4"])),
+        (["../x/a.mp4", "../x/b.mp4"], ("data/x", ["a.mp4", "b.mp4"])),
+        (["../../a.mp4"], (".", ["a.mp4"])),
+        (["../../x/a.mp4", "b.mp4"], (".", ["x/a.mp4", "data/lists/b.mp4"])),
+        (["/v/x/a.mp4", "/v/b.mp4"], ("/v", ["x/a.mp4", "b.mp4"])),
+        (["..a.mp4"], ("data/lists", ["..a.mp4"])),
+        ([], ("data/lists", [])),
+    ],
+)
+def test_no_path_leads_out_of_the_root(paths, expected):
+    assert below_one_folder(Path("data/lists"), paths) == expected
+
+
+def test_files_that_a_list_names_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    for name in ("here/a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"xy")
+    (tmp_path / "here/list.txt").write_text("a.mp4\n../b.mp4\n")
+    monkeypatch.chdir(tmp_path / "here")
+    run(tmp_path / "t.json", shard=0, shards=1, kind="folder", made=[], source=[Path("list.txt")], mapping=[])
+    table = json.loads((tmp_path / "t.json").read_text())
+    assert {video["id"] for video in table["videos"]} == {"a.mp4", "../b.mp4"}
+    assert all((Path(table["root"]) / video["path"]).is_file() for video in table["videos"])
+    assert read_json(tmp_path / "t.json", ["videos"], "index_videos") == table

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.gpus import visible_devices
 from pipeline.shards import shard_of
 
 ROOT = Path(__file__).parents[2]
+GPUS = str(len(visible_devices()) or 2)  # more than there are is an error; without any, two jobs share the CPUs
 COPIED = ("Snakefile", "config.yaml", "rules", "pipeline", "profiles", "envs")
 
 
@@ -29,13 +31,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Project:
     """A working copy with its own results."""
 
+    output = ""  # of the call that made them
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the tiny configuration; its output, both streams in one."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        options = ["--cores", str(os.cpu_count()), "--resources", "gpu=2", "--configfile", "tiny.yaml"]
+        options = ["--cores", str(os.cpu_count()), "--resources", f"gpu={GPUS}", "--configfile", "tiny.yaml"]
         return subprocess.run(
             [sys.executable, "-m", "snakemake", *arguments, *options],  # a target after an option would be its value
             cwd=self.root,
@@ -160,7 +164,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     write_home(root)
     write_unseen(root)
     project = Project(root)
-    project.run()
+    project.output = project.run()
     return project
 
 

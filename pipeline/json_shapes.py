@@ -1,0 +1,150 @@
+"""What the workflow's JSON artifacts hold, checked whenever one is read: it may have been edited, or a stranger's.
+
+Names of files stay below their folder, ids and captions are texts, sizes are numbers. Keys that are not named here may
+hold anything that the stage which reads them can bear.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, NotRequired
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from pipeline.errors import breaks_lines
+
+MOST_TOLD = 3  # mistakes in one message
+
+
+def _one_line(text: str) -> str:
+    if breaks_lines(text):
+        raise ValueError("holds a control character")
+    return text
+
+
+def _below(path: str) -> str:
+    if not path.isprintable() and breaks_lines(path):
+        raise ValueError("holds a control character")
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise ValueError("is no path below its folder")
+    return path
+
+
+def _file_name(name: str) -> str:
+    if len(PurePosixPath(_below(name)).parts) != 1:
+        raise ValueError("is no name of a file")
+    return name
+
+
+Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Below = Annotated[str, AfterValidator(_below)]
+FileName = Annotated[str, AfterValidator(_file_name)]
+Size = Annotated[int, Field(ge=0)]
+strict = with_config(ConfigDict(strict=True))
+
+
+def _no_id_twice(videos: list[Any]) -> list[Any]:
+    if len({video["id"] for video in videos}) < len(videos):
+        raise ValueError("one id is there twice")
+    return videos
+
+
+@strict
+class Video(TypedDict):
+    """An entry of a video table."""
+
+    id: Line
+    path: Below
+    size: Size
+
+
+@strict
+class VideoTable(TypedDict):
+    """`index_videos`."""
+
+    root: NotRequired[Line]
+    videos: Annotated[list[Video], AfterValidator(_no_id_twice)]
+
+
+@strict
+class Made(TypedDict):
+    """An entry of a list of generated videos."""
+
+    id: FileName
+    file: FileName
+    size: Size
+    sha256: str
+    split: str
+    captions: list[str]
+
+
+@strict
+class MadeList(TypedDict):
+    """`make_shapes`: the list, or by id what is true of each video."""
+
+    videos: Annotated[list[Made], AfterValidator(_no_id_twice)] | dict[Line, Any]
+
+
+@strict
+class Captions(TypedDict):
+    """`index_captions`."""
+
+    captions: NotRequired[dict[Line, list[str]]]
+    splits: NotRequired[dict[str, list[Line]]]
+
+
+@strict
+class Generated(TypedDict):
+    """`generate_captions`."""
+
+    captions: dict[Line, str]
+    missing: NotRequired[list[Line]]
+
+
+@strict
+class Predicted(TypedDict):
+    """An entry of a prediction."""
+
+    path: str
+    caption: str
+    score: float
+    right_to_left: str
+    samples: NotRequired[list[str]]
+
+
+@strict
+class Prediction(TypedDict):
+    """`caption_videos`."""
+
+    experiment: str
+    videos: dict[str, Predicted]
+    missing: dict[str, str]
+
+
+SHAPES: Mapping[str, TypeAdapter[Any]] = {
+    "make_shapes": TypeAdapter(MadeList),
+    "index_videos": TypeAdapter(VideoTable),
+    "index_captions": TypeAdapter(Captions),
+    "generate_captions": TypeAdapter(Generated),
+    "caption_videos": TypeAdapter(Prediction),
+}
+
+
+def problem_of(content: Any, stage: str) -> str | None:
+    """What is wrong with the JSON of a stage, in words; None if nothing is, or if nothing is known of it.
+
+    Args:
+        content: What was read.
+        stage: The stage that makes it.
+    """
+    if stage not in SHAPES:
+        return None
+    try:
+        SHAPES[stage].validate_python(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        told = [f"`{'.'.join(map(str, mistake['loc']))[:200]}`: {mistake['msg']}" for mistake in found[:MOST_TOLD]]
+        more = [f"and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
+        return "; ".join([*told, *more]).replace("Value error, ", "")
+    return None

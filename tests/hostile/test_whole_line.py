@@ -1,0 +1,105 @@
+"""Every rule in a real call of Snakemake, with commands of the shell wherever a configuration may hold any text.
+
+The stages are stand-ins that write down their arguments and make what is not there: a shell that ran a part of a name
+would leave a file `pwned`, and arguments that it split or changed would not be whole.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests/workflow/tiny.yaml"
+NASTY = "a b; touch pwned $(touch pwned2) `touch pwned3` 'q' \"r\" & > pwned4 | touch pwned5 \\ * ~ !x # $HOME %s {} {"
+STAND_IN = """#!/bin/sh
+printf '%s\\0' "$@" >>arguments
+for argument in "$@"; do
+    case $argument in
+    results/*) test -e "$argument" || { mkdir -p "${argument%/*}"; echo "{}" >"$argument"; } ;;
+    esac
+done
+"""
+
+
+ENDS = ("csv", "txt", "json", "pt", "tsv")  # of files of one's own
+
+
+def texts(argument):
+    """An argument; or if it is JSON, as settings are, all texts in it."""
+    try:
+        waiting, found = [json.loads(argument)], []
+    except ValueError:
+        return [argument]
+    while waiting:
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        found += [value] if isinstance(value, str) else []
+    return found
+
+
+def overlay():
+    """The tiny configuration with files of one's own in every place that takes one, all called by commands."""
+    raw = yaml.safe_load(TINY.read_text(encoding="utf-8"))
+    raw["datasets"]["home"] |= {"videos": NASTY, "captions": f"{NASTY}.csv"}
+    raw["datasets"]["unseen"] |= {"videos": f"{NASTY}/list.txt"}
+    clips = {"kind": "msvd", "shards": 1, "videos": NASTY, "splits": "position"}
+    raw["datasets"]["clips"] = clips | {"mapping": f"{NASTY}.txt", "captions": [f"{NASTY}.json"]}
+    raw["encoders"]["i3d"] |= {"weights": f"weights/{NASTY}.pt"}
+    raw["encoders"]["objects"] |= {"weights": f"{NASTY}.pt", "finetune": None, "arch": NASTY}
+    triplets = {"source": "openie", "openie_file": f"./{NASTY}.tsv", "spacy_model": NASTY}
+    raw["knowledge"]["captions"]["triplets"] |= triplets
+    return raw
+
+
+def write_files(folder):
+    for name in ("rules", "pipeline", "envs", "profiles"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / NASTY).mkdir()
+    (folder / NASTY / f"{NASTY}.mp4").write_bytes(b"video")
+    (folder / NASTY / "list.txt").write_text(f"{NASTY}.mp4\n", encoding="utf-8")
+    (folder / "weights").mkdir()
+    for name in (f"weights/{NASTY}.pt", *(f"{NASTY}.{end}" for end in ENDS)):
+        (folder / name).write_text("", encoding="utf-8")
+    (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay()), encoding="utf-8")
+    (folder / "bin").mkdir()
+    for name in ("python", "torchrun"):
+        (folder / "bin" / name).write_text(STAND_IN, encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+
+
+def snakemake(folder, *targets):
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    own = {"PATH": path, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder), "CUDA_VISIBLE_DEVICES": ""}
+    options = ["--cores", "8", "--resources", "gpu=8", "--configfile", "overlay.yaml", "--quiet"]
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *targets, *options],
+        cwd=folder,
+        env=os.environ | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_no_rule_runs_a_part_of_a_name(tmp_path):
+    write_files(tmp_path)
+    done = snakemake(tmp_path, "all", "check_data")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not [path for path in tmp_path.rglob("pwned*") if path.name != NASTY]
+    arguments = (tmp_path / "arguments").read_text(encoding="utf-8").split("\0")
+    stages = {path.stem for path in (ROOT / "pipeline/stages").glob("[a-z]*.py")}
+    not_here = {"finetune_detector", "score_akg"}  # the detector has weights; the report asks for no AKG scores
+    assert stages - set(arguments) == not_here
+    whole = {NASTY, f"{NASTY}/list.txt", f"weights/{NASTY}.pt", *(f"{NASTY}.{end}" for end in ENDS)}
+    told = {text.removeprefix("./") for argument in arguments for text in texts(argument)}
+    assert {text for text in told if "pwned" in text} == whole
