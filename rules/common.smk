@@ -154,6 +154,21 @@ def file_digest(name):
     return sha256((PACKAGE / name).read_bytes()).hexdigest()[:16]
 
 
+def scaled(amount):
+    """So much at the first attempt, twice of it at the second: a job may have failed for want of memory or time.
+
+    Args:
+        amount: Megabytes, or a time as "30m", "4h", "2d".
+    """
+
+    def for_attempt(wildcards, attempt):
+        if isinstance(amount, str):
+            return f"{int(amount[:-1]) * attempt}{amount[-1]}"
+        return amount * attempt
+
+    return for_attempt
+
+
 def kind(wildcards):
     """Of the data set."""
     return config["datasets"][wildcards.dataset]["kind"]
