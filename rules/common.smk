@@ -155,16 +155,19 @@ def file_digest(name):
 
 
 def scaled(amount):
-    """So much at the first attempt, twice of it at the second: a job may have failed for want of memory or time.
+    """So much at the first attempt, twice of it at the second, and three times from the third on.
+
+    A job may have failed for want of memory or time; or because it was pre-empted, any number of times.
 
     Args:
         amount: Megabytes, or a time as "30m", "4h", "2d".
     """
 
     def for_attempt(wildcards, attempt):
+        factor = min(attempt, 3)
         if isinstance(amount, str):
-            return f"{int(amount[:-1]) * attempt}{amount[-1]}"
-        return amount * attempt
+            return f"{int(amount[:-1]) * factor}{amount[-1]}"
+        return amount * factor
 
     return for_attempt
 

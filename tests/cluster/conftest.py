@@ -17,7 +17,10 @@ from pipeline.artifact import file_digest
 from .slurm import Slurm, missing, records
 
 CAPTIONS = "results/experiments/grid/test/captions.json"
-SHARDS = ("000", "001")
+MADE = "results/datasets/shapes/made/000/list.json"
+NODES = [f"results/datasets/home/nodes/grid/{shard}.zarr/zarr.json" for shard in ("000", "001")]
+MOTION = [f"results/datasets/home/motion/action/i3d/{shard}.zarr/zarr.json" for shard in ("000", "001")]
+SHAPES_MOTION = "results/datasets/shapes/motion/action/i3d/000.zarr/zarr.json"
 
 # Jobs find this `python` before the real one: it notes which stage got which GPUs, and can be told to hold up a stage.
 PYTHON = """\
@@ -79,7 +82,9 @@ class Project:
 
     def start(self, *arguments: str, site: tuple[str, ...] | None = None) -> None:
         """Start Snakemake; its output, both streams in one, goes to snakemake.log."""
-        options = [*(self.site if site is None else site), "--configfile", "tiny.yaml"]
+        options = [*(self.site if site is None else site)]
+        if (self.root / "tiny.yaml").exists():
+            options += ["--configfile", "tiny.yaml"]
         path = os.pathsep.join([str(self.root / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
         with (self.root / "snakemake.log").open("w", encoding="utf-8") as log:
             self.running = subprocess.Popen(
@@ -161,19 +166,31 @@ def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The captions of the tiny configuration, made on this machine without SLURM. Change only copies of it."""
-    root = tmp_path_factory.mktemp("finished")
+def copy_of_sources(root: Path) -> Project:
+    """The sources of the project, as they are."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(ROOT / name, root / name)
-    shutil.copy2(ROOT / "tests/workflow/tiny.yaml", root / "tiny.yaml")
-    write_home(root)
-    project = Project(root)
-    project.run(CAPTIONS, site=("--cores", "2"))
+    return Project(root)
+
+
+@pytest.fixture
+def untouched(tmp_path: Path) -> Iterator[Project]:
+    """The project with its default configuration, and nothing done."""
+    project = copy_of_sources(tmp_path)
+    yield project
+    project.stop()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Captions by the tiny configuration, made on this machine without SLURM. Change only copies of it."""
+    project = copy_of_sources(tmp_path_factory.mktemp("finished"))
+    shutil.copy2(ROOT / "tests/workflow/tiny.yaml", project.root / "tiny.yaml")
+    write_home(project.root)
+    project.run(CAPTIONS, SHAPES_MOTION, site=("--cores", "2"))
     return project
 
 

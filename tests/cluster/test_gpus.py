@@ -1,17 +1,13 @@
 """GPUs as SLURM hands them out: one to a job, three jobs for two, and two to one training."""
 
-from .conftest import Project, wait_until
+from .conftest import MOTION, SHAPES_MOTION, Project, wait_until
 from .slurm import CPUS, Slurm
-
-MOTION = ("home", "000"), ("home", "001"), ("shapes", "000")
 
 
 def test_three_jobs_queue_for_two_gpus(slurm: Slurm, project: Project) -> None:
-    project.remove("datasets/home/motion")  # the captions need no motion of shapes
+    project.remove("datasets/home/motion", "datasets/shapes/motion")
     hold = project.order("hold.extract_i3d")
-    project.start(
-        *(f"results/datasets/{dataset}/motion/action/i3d/{shard}.zarr/zarr.json" for dataset, shard in MOTION)
-    )
+    project.start(*MOTION, SHAPES_MOTION)
     running = project.wait_for("RUNNING", "extract_i3d", num=2)
     [waiting] = project.wait_for("PENDING", "extract_i3d")
     assert sum(int(job["NumCPUs"]) for job in [*running, waiting]) <= CPUS  # it is the GPU that the third waits for
@@ -36,4 +32,3 @@ def test_two_gpus_are_two_ranks(slurm: Slurm, project: Project) -> None:
     assert project.started("train_captioner") == {}  # torchrun starts the ranks, and not the `python` of PATH
     log = (project.root / "logs/train_captioner/grid.log").read_text(encoding="utf-8")
     print(log)
-

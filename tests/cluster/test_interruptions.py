@@ -2,49 +2,68 @@
 
 import subprocess
 
-from .conftest import CAPTIONS, Project, wait_until
+from .conftest import MOTION, NODES, SHAPES_MOTION, Project, wait_until
 from .slurm import Slurm
-
-MOTION = [f"results/datasets/home/motion/action/i3d/{shard}.zarr/zarr.json" for shard in ("000", "001")]
 
 
 def test_scancel_and_a_second_call(slurm: Slurm, project: Project, finished: Project) -> None:
-    project.remove("datasets/home", "experiments")
+    project.remove("datasets/home/frames", "datasets/home/nodes")
     hold = project.order("hold.decode_frames")
-    project.start(CAPTIONS, "--retries", "0")
+    project.start(*NODES, "--retries", "0")
     first, _ = project.wait_for("RUNNING", "decode_frames", num=2)
     subprocess.run(["scancel", first["JobId"]], check=True)
     hold.unlink()
     code, output = project.finish()
     assert code != 0
     assert "CANCELLED" in output
-    assert not (project.root / CAPTIONS).exists()
-    project.run(CAPTIONS)
+    assert sum((project.root / path).exists() for path in NODES) == 1  # the other shard went on
+    project.run(*NODES)
     assert project.digests() == finished.digests()
 
 
-def test_preempted_jobs_go_back_into_the_queue(slurm: Slurm, project: Project, finished: Project) -> None:
+def test_a_cancelled_job_saves_the_video_in_hand(slurm: Slurm, project: Project, finished: Project) -> None:
+    project.remove("datasets/shapes/motion")
+    project.start(SHAPES_MOTION, "--retries", "0")
+    journal = project.root / "results/datasets/shapes/motion/action/i3d/.000.zarr.partial/journal.jsonl"
+    wait_until(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 3)
+    [job] = project.jobs("extract_i3d")
+    subprocess.run(["scancel", job["JobId"]], check=True)
+    code, output = project.finish()
+    assert code != 0
+    log = (project.root / "logs/extract_i3d/shapes/action/i3d/000.log").read_text(encoding="utf-8")
+    print(log, output)
+    assert "the next call goes on from there" in log
+    num_saved = len(journal.read_bytes().splitlines())
+    project.run(SHAPES_MOTION)
+    log = (project.root / "logs/extract_i3d/shapes/action/i3d/000.log").read_text(encoding="utf-8")
+    print(num_saved, log)
+    assert project.digests() == finished.digests()
+
+
+def preempt(project: Project, *arguments: str) -> None:
+    """Start two jobs of a GPU each, take the GPUs from them for some seconds, and let the run end."""
     project.remove("datasets/home/motion")
     hold = project.order("hold.extract_i3d")
-    project.start(*MOTION, "--retries", "0")
-    running = project.wait_for("RUNNING", "extract_i3d", num=2)
+    project.start(*MOTION, *arguments)
     wait_until(lambda: len(project.started("extract_i3d")) == 2)
-    urgent = [
-        "sbatch",
-        "--partition=urgent",
-        "--gpus=2",
-        "--comment=rule_urgent",
-        "--output=/dev/null",
-        "--wrap=sleep 3",
-    ]
-    subprocess.run(urgent, cwd=project.root, check=True, stdout=subprocess.DEVNULL)
+    urgent = ["sbatch", "--partition=urgent", "--gpus=2", "--comment=rule_urgent", "--output=/dev/null"]
+    subprocess.run([*urgent, "--wrap=sleep 3"], cwd=project.root, check=True, stdout=subprocess.DEVNULL)
     project.wait_for("RUNNING", "urgent")
     hold.unlink()
     code, output = project.finish()
     assert code == 0, output
+
+
+def test_preempted_jobs_go_back_into_the_queue(slurm: Slurm, project: Project, finished: Project) -> None:
+    preempt(project, "--retries", "0")
+    assert [job["Restarts"] for job in project.jobs("extract_i3d")] == ["1", "1"]
+    assert project.digests() == finished.digests()
+
+
+def test_jobs_that_end_in_their_time_of_grace_are_retried(slurm: Slurm, project: Project, finished: Project) -> None:
+    preempt(project, "--set-resources", "extract_i3d:slurm_partition=graceful")
     jobs = project.jobs("extract_i3d")
-    assert [job["JobId"] for job in jobs] == [job["JobId"] for job in running]  # Snakemake submitted nothing again
-    assert [job["Restarts"] for job in jobs] == ["1", "1"]
+    assert [job["JobState"] for job in jobs] == ["FAILED", "FAILED", "COMPLETED", "COMPLETED"]
     assert project.digests() == finished.digests()
 
 

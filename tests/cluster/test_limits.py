@@ -2,10 +2,9 @@
 
 import pytest
 
-from .conftest import Project
+from .conftest import MADE, Project
 from .slurm import Slurm
 
-MADE = "results/datasets/shapes/made/000/list.json"
 VIDEOS = "results/datasets/home/videos/000.json"
 
 
