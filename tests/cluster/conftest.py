@@ -16,7 +16,11 @@ from pipeline.artifact import file_digest
 
 from .slurm import Slurm, missing, records
 
-CAPTIONS = "results/experiments/grid/test/captions.json"
+MODEL = "results/experiments/grid/model.safetensors"
+READ_BY_TRAINING = [
+    *(f"results/datasets/home/graphs/grid/{shard}.zarr/zarr.json" for shard in ("000", "001")),
+    "results/vocabularies/home.json",
+]
 MADE = "results/datasets/shapes/made/000/list.json"
 NODES = [f"results/datasets/home/nodes/grid/{shard}.zarr/zarr.json" for shard in ("000", "001")]
 MOTION = [f"results/datasets/home/motion/action/i3d/{shard}.zarr/zarr.json" for shard in ("000", "001")]
@@ -186,11 +190,11 @@ def untouched(tmp_path: Path) -> Iterator[Project]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Captions by the tiny configuration, made on this machine without SLURM. Change only copies of it."""
+    """What training reads, by the tiny configuration on this machine without SLURM. Change only copies of it."""
     project = copy_of_sources(tmp_path_factory.mktemp("finished"))
     shutil.copy2(ROOT / "tests/workflow/tiny.yaml", project.root / "tiny.yaml")
     write_home(project.root)
-    project.run(CAPTIONS, SHAPES_MOTION, site=("--cores", "2"))
+    project.run(*READ_BY_TRAINING, SHAPES_MOTION, site=("--cores", "2"))
     return project
 
 

@@ -1,6 +1,6 @@
 """GPUs as SLURM hands them out: one to a job, three jobs for two, and two to one training."""
 
-from .conftest import MOTION, SHAPES_MOTION, Project, wait_until
+from .conftest import MODEL, MOTION, SHAPES_MOTION, Project, wait_until
 from .slurm import CPUS, Slurm
 
 
@@ -24,8 +24,7 @@ def test_three_jobs_queue_for_two_gpus(slurm: Slurm, project: Project) -> None:
 
 
 def test_two_gpus_are_two_ranks(slurm: Slurm, project: Project) -> None:
-    project.remove("experiments/grid")
-    project.run("results/experiments/grid/model.safetensors", "--set-resources", "train_captioner:gpu=2")
+    project.run(MODEL, "--set-resources", "train_captioner:gpu=2")
     [job] = project.jobs("train_captioner")
     assert job["TresPerJob"] == "gres:gpu:2"
     assert job["NumNodes"] == job["NumTasks"] == "1"
