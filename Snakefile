@@ -64,6 +64,15 @@ include: "rules/predictions.smk"
 include: "rules/report.smk"
 
 
+# A second or two each: on a cluster they run where Snakemake does, and check_data prints there.
+localrules:
+    build_vocabulary,
+    check_data,
+    check_dataset,
+    describe_experiment,
+    index_captions,
+
+
 # The report, and every artifact it tells of: Snakemake makes a lost file again only where a target asks for it.
 rule all:
     default_target: True

@@ -157,6 +157,24 @@ def file_digest(name):
     return sha256((PACKAGE / name).read_bytes()).hexdigest()[:16]
 
 
+def scaled(amount):
+    """So much at the first attempt, twice of it at the second, and three times from the third on.
+
+    A job may have failed for want of memory or time; or because it was pre-empted, any number of times.
+
+    Args:
+        amount: Megabytes, or a time as "30m", "4h", "2d".
+    """
+
+    def for_attempt(wildcards, attempt):
+        factor = min(attempt, 3)
+        if isinstance(amount, str):
+            return f"{int(amount[:-1]) * factor}{amount[-1]}"
+        return amount * factor
+
+    return for_attempt
+
+
 def kind(wildcards):
     """Of the data set."""
     return config["datasets"][wildcards.dataset]["kind"]

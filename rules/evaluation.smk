@@ -45,8 +45,8 @@ rule generate_captions:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=4000,
-        runtime="4h",
+        mem_mb=scaled(4000),
+        runtime=scaled("4h"),
         gpu=1,
     params:
         settings=settings("experiment.captioner.decoding"),
@@ -84,8 +84,8 @@ rule score_captions:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="1h",
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
     params:
         code=code("score_captions"),
     shell:
@@ -117,8 +117,8 @@ rule score_akg:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="1h",
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
     params:
         code=code("score_akg"),
     shell:

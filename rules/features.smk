@@ -25,8 +25,8 @@ rule import_weights:
         "../envs/pipeline.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=scaled(4000),
+        runtime=scaled("1h"),
     params:
         settings=settings("encoder"),
         code=code("import_weights"),
@@ -60,8 +60,8 @@ rule finetune_clip4clip:
         "../envs/pipeline.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
-        runtime="1d",
+        mem_mb=scaled(16000),
+        runtime=scaled("1d"),
         gpu=1,
     params:
         settings=settings("encoder"),
@@ -100,8 +100,8 @@ rule finetune_detector:
         "../envs/pipeline.yaml"
     threads: 8
     resources:
-        mem_mb=8000,
-        runtime="1d",
+        mem_mb=scaled(8000),
+        runtime=scaled("1d"),
         gpu=1,
     params:
         settings=settings("encoder"),
@@ -139,8 +139,8 @@ rule extract_i3d:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=6000,
-        runtime="1d",
+        mem_mb=scaled(6000),
+        runtime=scaled("1d"),
         gpu=1,
     params:
         settings=settings("encoder"),

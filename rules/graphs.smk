@@ -23,8 +23,8 @@ rule build_spatial_graphs:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="1h",
+        mem_mb=scaled(1500),
+        runtime=scaled("1h"),
     params:
         code=code("build_spatial_graphs"),
     shell:
@@ -50,8 +50,8 @@ rule build_temporal_graphs:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="1h",
+        mem_mb=scaled(1500),
+        runtime=scaled("1h"),
     params:
         settings=settings("graph.similarity"),
         code=code("build_temporal_graphs"),
@@ -86,8 +86,8 @@ rule extract_union_motion:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=12000,
-        runtime="3d",
+        mem_mb=scaled(12000),
+        runtime=scaled("3d"),
         gpu=1,
     params:
         settings=settings("graph.motion"),
@@ -129,8 +129,8 @@ rule convert_graphs:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="1h",
+        mem_mb=scaled(1500),
+        runtime=scaled("1h"),
     params:
         code=code("convert_graphs"),
     shell:

@@ -23,8 +23,8 @@ rule extract_triplets:
         "../envs/knowledge.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="4h",
+        mem_mb=scaled(3000),
+        runtime=scaled("4h"),
     params:
         settings=settings("knowledge.triplets"),
         code=code("extract_triplets"),
@@ -54,8 +54,8 @@ rule embed_knowledge:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=4000,
-        runtime="4h",
+        mem_mb=scaled(4000),
+        runtime=scaled("4h"),
     params:
         settings=settings("knowledge.embedding"),
         encoder=settings("knowledge.encoder"),
@@ -91,8 +91,8 @@ rule extract_clip:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=4000,
-        runtime="4h",
+        mem_mb=scaled(4000),
+        runtime=scaled("4h"),
         gpu=1,
     params:
         settings=settings("encoder"),
@@ -125,8 +125,8 @@ rule link_knowledge:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="1h",
+        mem_mb=scaled(1500),
+        runtime=scaled("1h"),
     params:
         settings=settings("knowledge.linking"),
         code=code("link_knowledge"),

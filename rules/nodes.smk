@@ -23,8 +23,8 @@ rule build_grid_nodes:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=4000,
-        runtime="4h",
+        mem_mb=scaled(4000),
+        runtime=scaled("4h"),
         gpu=1,
     params:
         settings=settings("nodes"),
@@ -61,8 +61,8 @@ rule build_object_nodes:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=6000,
-        runtime="1d",
+        mem_mb=scaled(6000),
+        runtime=scaled("1d"),
         gpu=1,
     params:
         settings=settings("nodes"),

@@ -19,8 +19,8 @@ rule describe_experiment:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime="10m",
+        mem_mb=scaled(500),
+        runtime=scaled("10m"),
     params:
         settings=experiment_chain,
         code=code("describe_experiment"),
@@ -70,8 +70,8 @@ rule caption_videos:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
     resources:
-        mem_mb=4000,
-        runtime="4h",
+        mem_mb=scaled(4000),
+        runtime=scaled("4h"),
         gpu=1,
     params:
         experiment=lambda wildcards: walk("prediction.experiment", wildcards),
@@ -109,8 +109,8 @@ rule write_gallery:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="1h",
+        mem_mb=scaled(1500),
+        runtime=scaled("1h"),
     params:
         code=code("write_gallery", "report/gallery.html.j2"),
     shell:

@@ -96,8 +96,8 @@ rule write_report:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="1h",
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
     params:
         config=json.dumps(config, sort_keys=True),
         settings=json.dumps(config["report"], sort_keys=True),

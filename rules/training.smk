@@ -22,8 +22,8 @@ rule build_vocabulary:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="1h",
+        mem_mb=scaled(1500),
+        runtime=scaled("1h"),
     params:
         settings=settings("vocabulary"),
         code=code("build_vocabulary"),
@@ -72,8 +72,8 @@ rule train_captioner:
         "../envs/pipeline.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
-        runtime="2d",
+        mem_mb=scaled(16000),
+        runtime=scaled("2d"),
         gpu=1,
     params:
         model=settings("experiment.captioner.model"),

@@ -25,8 +25,8 @@ rule make_shapes:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="1h",
+        mem_mb=scaled(1500),
+        runtime=scaled("1h"),
     params:
         settings=settings("dataset"),
         code=code("make_shapes"),
@@ -55,8 +55,8 @@ rule index_videos:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="1h",
+        mem_mb=scaled(1000),
+        runtime=scaled("1h"),
     params:
         kind=kind,
         source=source,
@@ -94,8 +94,8 @@ rule index_captions:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="1h",
+        mem_mb=scaled(1000),
+        runtime=scaled("1h"),
     params:
         settings=settings("dataset"),
         code=code("index_captions"),
@@ -126,8 +126,8 @@ rule check_dataset:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="1h",
+        mem_mb=scaled(1000),
+        runtime=scaled("1h"),
     params:
         kind=kind,
         code=code("check_dataset"),
@@ -158,8 +158,8 @@ rule decode_frames:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="4h",
+        mem_mb=scaled(3000),
+        runtime=scaled("4h"),
     params:
         settings=settings("sampling"),
         code=code("decode_frames"),

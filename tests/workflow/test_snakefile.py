@@ -1,5 +1,6 @@
 """The Snakefile itself: what it imports, how it takes mistakes, and that the checks are clean."""
 
+import re
 import subprocess
 import sys
 import time
@@ -86,3 +87,25 @@ def test_the_default_profile_comments_each_entry() -> None:
     assert entries["rerun-incomplete"] is True
     assert entries["max-checksum-file-size"] == "10GB"
     assert Path(ROOT / "profiles/default").is_dir()
+
+
+@pytest.mark.parametrize("name", ["slurm", "generic"])
+def test_a_cluster_profile_takes_the_place_of_the_default_one(name: str) -> None:
+    default, cluster = (
+        yaml.safe_load((ROOT / f"profiles/{profile}/profile.yaml").read_text(encoding="utf-8"))
+        for profile in ("default", name)
+    )
+    assert isinstance(cluster["cores"], int)  # "all" would be the login node's
+    del default["cores"]
+    del default["resources"]  # a limit of GPUs at once: the scheduler's matter
+    assert "resources" not in cluster
+    assert {key: cluster[key] for key in default} == default
+
+
+def test_memory_and_time_grow_with_each_attempt(finished: Project) -> None:
+    found = []
+    for attempt in ("1", "2", "3", "6"):
+        output = finished.run("results/datasets/home/frames/action/000.zarr/zarr.json", "-nf", "--attempt", attempt)
+        found.append(tuple(int(re.search(rf"{name}=(\d+)", output)[1]) for name in ("mem_mb", "runtime")))
+    (memory, time), *more = found
+    assert more == [(2 * memory, 2 * time), (3 * memory, 3 * time), (3 * memory, 3 * time)]

@@ -1,0 +1,198 @@
+"""A real SLURM of one node on this machine: controller, daemon and munge on loopback, two stand-in GPUs.
+
+The GPUs are `/dev/null` and `/dev/zero`: nothing computes on them, but they are handed out, queued for and limited as
+real ones are. The node claims more CPUs and memory than the machine may have, so that jobs wait for GPUs alone.
+SLURM's own clients and Snakemake's plugin (it drops every variable that begins with SLURM_) look for the configuration
+in /etc/slurm, so links stand there while it runs.
+"""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ETC = Path("/etc/slurm")
+MUNGE_PID = Path("/run/munge/munged.pid")
+NEEDED = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "munged")
+
+CONFIGURATION = """\
+ClusterName=one
+SlurmctldHost={host}(127.0.0.1)
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+StateSaveLocation={folder}/controller
+SlurmdSpoolDir={folder}/node
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+# No control groups here: the daemon adds up what the processes of a job hold, and kills a job that is over.
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=0,bf_interval=2
+# Jobs of the partition `urgent` send those of the others back into the queue.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+ReturnToService=2
+SlurmctldTimeout=30
+SlurmdTimeout=30
+InactiveLimit=0
+KillWait={kill_wait}
+# `scontrol show job` is what the tests read: no job is forgotten.
+MinJobAge=86400
+GresTypes=gpu
+SlurmdParameters=config_overrides
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=graceful Nodes={host} MaxTime=INFINITE State=UP PriorityTier=1 GraceTime={kill_wait}
+PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
+"""
+GPUS = """\
+NodeName={host} Name=gpu File=/dev/null
+NodeName={host} Name=gpu File=/dev/zero
+"""
+KILL_WAIT = 20  # seconds between SIGTERM and SIGKILL, as a cluster gives them
+CPUS = 4
+SECONDS_TO_START = 30
+
+
+class Slurm:
+    """A SLURM that runs while this is open, with all its files in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = socket.gethostname().partition(".")[0]
+        self._munge: int | None = None
+
+    def __enter__(self) -> "Slurm":
+        for name in ("controller", "node"):
+            (self.folder / name).mkdir(parents=True)
+        ports = [_free_port(), _free_port()]
+        named = {"host": self.host, "folder": self.folder, "kill_wait": KILL_WAIT, "cpus": CPUS}
+        text = CONFIGURATION.format(**named, controller_port=ports[0], node_port=ports[1])
+        (self.folder / "slurm.conf").write_text(text, encoding="utf-8")
+        (self.folder / "gres.conf").write_text(GPUS.format(host=self.host), encoding="utf-8")
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).symlink_to(self.folder / name)
+        try:
+            self._start_munge()
+            self.start_controller()
+            subprocess.run(["slurmd", "-f", self.folder / "slurm.conf", "-N", self.host], check=True)
+            self._wait_until_idle()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if (self.folder / "slurmctld.pid").exists():
+            subprocess.run(["scancel", "--user", "root"], check=False, timeout=60)
+        for name in ("slurmd", "slurmctld"):
+            _stop(self.folder / f"{name}.pid")
+        if self._munge is not None:
+            os.kill(self._munge, signal.SIGTERM)
+        for name in ("slurm.conf", "gres.conf"):
+            if (ETC / name).is_symlink() and (ETC / name).readlink() == self.folder / name:
+                (ETC / name).unlink()
+
+    def start_controller(self) -> None:
+        """Start the controller, which takes up what it saved."""
+        subprocess.run(["slurmctld", "-f", self.folder / "slurm.conf"], check=True)
+
+    def stop_controller(self) -> None:
+        """Stop the controller and leave the node and its jobs alone, as a restart of a cluster does."""
+        _stop(self.folder / "slurmctld.pid")
+
+    def _start_munge(self) -> None:
+        if subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode == 0:
+            return
+        user = pwd.getpwnam("munge")
+        for folder in ("/run/munge", "/var/log/munge", "/var/lib/munge"):
+            Path(folder).mkdir(mode=0o755, parents=True, exist_ok=True)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        Path("/run/munge").chmod(0o755)
+        subprocess.run(
+            ["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", shutil.which("munged"), "--force"],
+            check=True,
+        )
+        self._munge = int(MUNGE_PID.read_text(encoding="utf-8"))
+
+    def _wait_until_idle(self) -> None:
+        end = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < end:
+            asked = subprocess.run(
+                ["sinfo", "-h", "-p", "main", "-o", "%t"], capture_output=True, text=True, check=False
+            )
+            if asked.stdout.strip() == "idle":
+                return
+            time.sleep(0.5)
+        logs = "\n".join(path.read_text(encoding="utf-8")[-2000:] for path in self.folder.glob("slurm*.log"))
+        raise RuntimeError(f"SLURM's node is not idle after {SECONDS_TO_START} s:\n{logs}")
+
+
+def records(folder: Path) -> list[dict[str, str]]:
+    """SLURM's records of the jobs submitted from a folder, oldest first, named as `scontrol show job` names things."""
+    listing = subprocess.run(
+        ["scontrol", "show", "job", "--details", "--oneliner"], capture_output=True, text=True, check=True
+    )
+    jobs = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in listing.stdout.splitlines()]
+    return sorted((job for job in jobs if job.get("WorkDir") == str(folder)), key=lambda job: int(job["JobId"]))
+
+
+def missing() -> str | None:
+    """What keeps this machine from running it, and what to do; None if nothing does."""
+    lacking = [name for name in NEEDED if shutil.which(name) is None]
+    if lacking:
+        return (
+            f"the cluster suite needs {', '.join(lacking)}: "
+            "`apt-get install -y --no-install-recommends slurm-wlm munge`, then again"
+        )
+    if os.getuid() != 0:
+        return "the cluster suite starts SLURM's daemons and links its configuration into /etc/slurm: run it as root"
+    there = [name for name in ("slurm.conf", "gres.conf") if (ETC / name).is_symlink() or (ETC / name).exists()]
+    if there:
+        return f"{' and '.join(there)} in {ETC}: another SLURM is set up here; remove it, or use another machine"
+    return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _stop(pid_file: Path) -> None:
+    """End a daemon by the pid that it wrote, and wait until it is gone."""
+    if not pid_file.exists():
+        return
+    text = pid_file.read_text(encoding="utf-8").strip()
+    if not text:
+        return
+    try:
+        os.kill(int(text), signal.SIGTERM)
+        for _ in range(100):
+            os.kill(int(text), 0)
+            time.sleep(0.1)
+        os.kill(int(text), signal.SIGKILL)
+    except ProcessLookupError:
+        pid_file.unlink(missing_ok=True)

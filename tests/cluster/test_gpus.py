@@ -1,0 +1,33 @@
+"""GPUs as SLURM hands them out: one to a job, three jobs for two, and two to one training."""
+
+from .conftest import MODEL, MOTION, SHAPES_MOTION, Project, wait_until
+from .slurm import CPUS, Slurm
+
+
+def test_three_jobs_queue_for_two_gpus(slurm: Slurm, project: Project) -> None:
+    project.remove("datasets/home/motion", "datasets/shapes/motion")
+    hold = project.order("hold.extract_i3d")
+    project.start(*MOTION, SHAPES_MOTION)
+    running = project.wait_for("RUNNING", "extract_i3d", num=2)
+    [waiting] = project.wait_for("PENDING", "extract_i3d")
+    assert sum(int(job["NumCPUs"]) for job in [*running, waiting]) <= CPUS  # it is the GPU that the third waits for
+    wait_until(lambda: len(project.started("extract_i3d")) == 2)
+    assert sorted(project.started("extract_i3d").values()) == ["0", "1"]
+    hold.unlink()
+    code, output = project.finish()
+    assert code == 0, output
+    devices = project.started("extract_i3d")
+    assert set(devices) == {job["JobId"] for job in [*running, waiting]}
+    assert devices[waiting["JobId"]] in {"0", "1"}
+    done = {job["JobId"]: job for job in project.jobs("extract_i3d")}
+    assert done[waiting["JobId"]]["StartTime"] >= min(done[job["JobId"]]["EndTime"] for job in running)
+
+
+def test_two_gpus_are_two_ranks(slurm: Slurm, project: Project) -> None:
+    project.run(MODEL, "--set-resources", "train_captioner:gpu=2")
+    [job] = project.jobs("train_captioner")
+    assert job["TresPerJob"] == "gres:gpu:2"
+    assert job["NumNodes"] == job["NumTasks"] == "1"
+    assert project.started("train_captioner") == {}  # torchrun starts the ranks, and not the `python` of PATH
+    log = (project.root / "logs/train_captioner/grid.log").read_text(encoding="utf-8")
+    print(log)

@@ -1,0 +1,84 @@
+"""Jobs that are cancelled or pre-empted, and a scheduler that is away: the artifacts are those of a quiet run."""
+
+import subprocess
+
+from .conftest import MOTION, NODES, SHAPES_MOTION, Project, wait_until
+from .slurm import Slurm
+
+
+def test_scancel_and_a_second_call(slurm: Slurm, project: Project, finished: Project) -> None:
+    project.remove("datasets/home/frames", "datasets/home/nodes")
+    hold = project.order("hold.decode_frames")
+    project.start(*NODES, "--retries", "0")
+    first, _ = project.wait_for("RUNNING", "decode_frames", num=2)
+    subprocess.run(["scancel", first["JobId"]], check=True)
+    hold.unlink()
+    code, output = project.finish()
+    assert code != 0
+    assert "CANCELLED" in output
+    assert sum((project.root / path).exists() for path in NODES) == 1  # the other shard went on
+    project.run(*NODES)
+    assert project.digests() == finished.digests()
+
+
+def test_a_cancelled_job_saves_the_video_in_hand(slurm: Slurm, project: Project, finished: Project) -> None:
+    project.remove("datasets/shapes/motion")
+    project.start(SHAPES_MOTION, "--retries", "0")
+    journal = project.root / "results/datasets/shapes/motion/action/i3d/.000.zarr.partial/journal.jsonl"
+    wait_until(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 3)
+    [job] = project.jobs("extract_i3d")
+    subprocess.run(["scancel", job["JobId"]], check=True)
+    code, output = project.finish()
+    assert code != 0
+    log = (project.root / "logs/extract_i3d/shapes/action/i3d/000.log").read_text(encoding="utf-8")
+    print(log, output)
+    assert "the next call goes on from there" in log
+    num_saved = len(journal.read_bytes().splitlines())
+    project.run(SHAPES_MOTION)
+    log = (project.root / "logs/extract_i3d/shapes/action/i3d/000.log").read_text(encoding="utf-8")
+    print(num_saved, log)
+    assert project.digests() == finished.digests()
+
+
+def preempt(project: Project, *arguments: str) -> None:
+    """Start two jobs of a GPU each, take the GPUs from them for some seconds, and let the run end."""
+    project.remove("datasets/home/motion")
+    hold = project.order("hold.extract_i3d")
+    project.start(*MOTION, *arguments)
+    wait_until(lambda: len(project.started("extract_i3d")) == 2)
+    urgent = ["sbatch", "--partition=urgent", "--gpus=2", "--comment=rule_urgent", "--output=/dev/null"]
+    subprocess.run([*urgent, "--wrap=sleep 3"], cwd=project.root, check=True, stdout=subprocess.DEVNULL)
+    project.wait_for("RUNNING", "urgent")
+    hold.unlink()
+    code, output = project.finish()
+    assert code == 0, output
+
+
+def test_preempted_jobs_go_back_into_the_queue(slurm: Slurm, project: Project, finished: Project) -> None:
+    preempt(project, "--retries", "0")
+    assert [job["Restarts"] for job in project.jobs("extract_i3d")] == ["1", "1"]
+    assert project.digests() == finished.digests()
+
+
+def test_jobs_that_end_in_their_time_of_grace_are_retried(slurm: Slurm, project: Project, finished: Project) -> None:
+    preempt(project, "--set-resources", "extract_i3d:slurm_partition=graceful")
+    jobs = project.jobs("extract_i3d")
+    assert [job["JobState"] for job in jobs] == ["FAILED", "FAILED", "COMPLETED", "COMPLETED"]
+    assert project.digests() == finished.digests()
+
+
+def test_a_scheduler_that_is_away_for_a_while(slurm: Slurm, project: Project, finished: Project) -> None:
+    project.remove("datasets/home/motion")
+    hold = project.order("hold.extract_i3d")
+    project.start(*MOTION)
+    project.wait_for("RUNNING", "extract_i3d", num=2)
+    wait_until(lambda: len(project.started("extract_i3d")) == 2)
+    away = project.order("no.squeue")
+    wait_until(lambda: len(away.read_text(encoding="utf-8").splitlines()) > 8)  # more than the plugin asks by itself
+    slurm.stop_controller()
+    away.unlink()
+    hold.unlink()
+    slurm.start_controller()
+    code, output = project.finish()
+    assert code == 0, output
+    assert project.digests() == finished.digests()
