@@ -20,7 +20,7 @@ RULES = {
     for text in re.split(r"^rule ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
 }
 # Without quotes: numbers that a setting or Snakemake gives, words that the configuration's shape allows.
-NUMBERS = {"threads", "resources.gpu", "params.shards", "params.seed", "params.window"}
+NUMBERS = {"threads", "resources.gpu", "params.shards", "params.time_limit", "params.seed", "params.window"}
 WORDS = {"params.kind"}
 NASTY = [
     "a b; touch pwned",
