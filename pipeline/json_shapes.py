@@ -81,9 +81,16 @@ class Made(TypedDict):
 
 @strict
 class MadeList(TypedDict):
-    """`make_shapes`: the list, or by id what is true of each video."""
+    """`make_shapes`: the list of its videos."""
 
-    videos: Annotated[list[Made], AfterValidator(_no_id_twice)] | dict[Line, Any]
+    videos: Annotated[list[Made], AfterValidator(_no_id_twice)]
+
+
+@strict
+class Truth(TypedDict):
+    """`make_shapes`: what is true of each video, by id."""
+
+    videos: dict[Line, dict[str, Any]]
 
 
 @strict
@@ -129,6 +136,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "generate_captions": TypeAdapter(Generated),
     "caption_videos": TypeAdapter(Prediction),
 }
+TRUTH = TypeAdapter(Truth)
 
 
 def problem_of(content: Any, stage: str) -> str | None:
@@ -140,8 +148,9 @@ def problem_of(content: Any, stage: str) -> str | None:
     """
     if stage not in SHAPES:
         return None
+    is_truth = stage == "make_shapes" and isinstance(content, dict) and isinstance(content.get("videos"), dict)
     try:
-        SHAPES[stage].validate_python(content)
+        (TRUTH if is_truth else SHAPES[stage]).validate_python(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         told = [f"`{'.'.join(map(str, mistake['loc']))[:200]}`: {mistake['msg']}" for mistake in found[:MOST_TOLD]]

@@ -15,6 +15,7 @@ from pipeline.artifact import read
 from pipeline.artifact_chunks import ChunkReader
 from pipeline.artifact_writer import data_digest, root_content
 from pipeline.errors import PipelineError
+from pipeline.json_shapes import problem_of
 from pipeline.report.stores import SCHEMAS
 from pipeline.schemas import Schema
 from pipeline.state.inventory import Found
@@ -28,6 +29,15 @@ JSON_KEYS = {
     "generated": ["captions", "model"],
     "predicted": ["experiment", "model", "videos"],
     "settings": ["name", "encoders"],
+}
+# The stage whose JSON an artifact is, where more than keys is known of it.
+JSON_STAGES = {
+    "made": "make_shapes",
+    "truth": "make_shapes",
+    "videos": "index_videos",
+    "captions": "index_captions",
+    "generated": "generate_captions",
+    "predicted": "caption_videos",
 }
 BLOCK_BYTES = 2**20
 
@@ -56,7 +66,7 @@ def check_contents(found: Found) -> None:
             with safe_open(found.place, framework="np") as file:  # compares the header's sizes with the file's
                 file.keys()
         elif suffix == ".json":
-            check_json(found.place, JSON_KEYS.get(found.kind, []))
+            check_json(found.place, JSON_KEYS.get(found.kind, []), JSON_STAGES.get(found.kind, ""))
         else:
             check_text(found.place)
     except (OutdatedError, DamagedError, PermissionError):
@@ -138,8 +148,8 @@ class StoredRows:
             raise DamagedError(f"array `{self.name}` is damaged ({error})") from error
 
 
-def check_json(path: Path, keys: Sequence[str]) -> None:
-    """Check that a file is JSON and holds some keys. See `check_contents`."""
+def check_json(path: Path, keys: Sequence[str], stage: str) -> None:
+    """Check that a file is JSON, holds some keys and what its stage writes. See `check_contents`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -147,6 +157,9 @@ def check_json(path: Path, keys: Sequence[str]) -> None:
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:  # an earlier version of the stage wrote it
         raise OutdatedError(f"lacks {', '.join(missing)}")
+    problem = problem_of(content, stage)
+    if problem is not None:
+        raise DamagedError(f"holds what no stage writes: {problem}")
 
 
 def check_text(path: Path) -> None:

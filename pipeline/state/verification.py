@@ -41,10 +41,14 @@ class Finding:
 
 
 def verify(inventory: Inventory) -> list[Finding]:
-    """Everything that is not fine, in the order of the paths."""
+    """Everything that is not fine, in the order of the paths.
+
+    Whether an artifact is stale cannot be told while an input of it is damaged: it may be made again as it was.
+    """
     lineage = Lineage(inventory)
     findings: list[Finding] = []
     made_from: dict[str, list[Path]] = {}
+    changed: dict[Path, Sequence[Path]] = {}  # by artifact, the inputs of which one is another than it was
     unfinished = {leftover.of.target for leftover in inventory.leftovers if leftover.is_progress}
     for found in track(inventory.artifacts, len(inventory.artifacts), "verify"):
         if found.target in unfinished:
@@ -61,11 +65,15 @@ def verify(inventory: Inventory) -> list[Finding]:
         except (Changed, Gone) as error:
             damaged = found.kind == "made"  # it is whole with its videos alone
             state = "damaged" if damaged else "stale" if isinstance(error, Changed) else "orphaned"
+            if isinstance(error, Changed):
+                changed[found.place] = [_place(path) for path in error.inputs]
             findings.append(Finding(state, found.place, found.target, str(error), remove=damaged))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             # JSON of another shape than any stage gives it
             reason = f"holds something else than it should: {error!r}"
             findings.append(Finding("damaged", found.place, found.target, reason, remove=True))
+    broken = {finding.place for finding in findings if finding.state == "damaged"}
+    findings = [finding for finding in findings if broken.isdisjoint(changed.get(finding.place, []))]
     findings += inherited(inventory.artifacts, made_from, findings)
     for leftover in inventory.leftovers:
         of = leftover.of.target
@@ -90,13 +98,18 @@ def inherited(
         for found in artifacts:
             if found.place in shaky:
                 continue
-            inputs = [path.parent if path.name == "zarr.json" else path for path in made_from.get(found.target, [])]
+            inputs = [_place(path) for path in made_from.get(found.target, [])]
             under = next((path for path in inputs if path in shaky), None)
             if under is not None:
                 shaky[found.place] = "stale"
                 reason = f"stands on {targets[under]}, which is {shaky[under]}"
                 told.append(Finding("stale", found.place, found.target, reason, remove=False))
     return told
+
+
+def _place(path: Path) -> Path:
+    """What is deleted with an artifact, by its file."""
+    return path.parent if path.name == "zarr.json" else path
 
 
 def summary(inventory: Inventory, findings: Iterable[Finding]) -> str:

@@ -38,6 +38,7 @@ HOSTILE = [
     *(("index_videos", ["videos"], value) for value in ({}, "ab", 5, None, [5], ["a"], [{}], [[]])),
     *(("index_videos", ["root"], value) for value in (5, None, [], "a\0b", "")),
     *(("make_shapes", ["videos", 0, "file"], value) for value in [*NO_PATHS, "a/b.mp4"]),
+    *(("make_shapes", ["videos"], value) for value in ("ab", None, {"a": 5}, {"a\n": {}})),
     *(("make_shapes", ["videos", 0, "size"], value) for value in NO_SIZES),
     *(("make_shapes", ["videos", 0, "captions"], value) for value in ("ab", None, [5])),
     *(("index_captions", ["captions"], value) for value in ([], {"a": "dog"}, {"a": [5]}, {"a\n": ["x"]})),

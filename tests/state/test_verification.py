@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifact import store_path, write_json
+from pipeline.artifact import file_digest, store_path, write_json
 from pipeline.schemas import FRAMES, NODES, SPATIAL_GRAPHS
 from pipeline.state import lineage
 from pipeline.state.inventory import take_inventory
@@ -154,7 +154,7 @@ def test_generated_videos_are_compared_with_their_digests(results):
     made.mkdir(parents=True)
     (made / "train-0.mp4").write_bytes(b"abc")
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc"
-    listed = {"id": "train-0", "file": "train-0.mp4", "size": 3, "sha256": sha256}
+    listed = {"id": "train-0", "file": "train-0.mp4", "size": 3, "sha256": sha256, "split": "train", "captions": ["a"]}
     tabled = {"id": "train-0", "path": "train-0.mp4", "size": 3, "sha256": sha256}
     write_json(made / "list.json", {"videos": [listed]})
     table = {"root": "results/datasets/shapes/made/000", "videos": [tabled]}
@@ -164,6 +164,8 @@ def test_generated_videos_are_compared_with_their_digests(results):
     state, place, reason, finding = only(results)
     assert (state, place, finding.remove) == ("damaged", "datasets/shapes/made/000/list.json", True)
     assert "train-0" in reason
+    (made / "train-0.mp4").unlink()  # the list is made again, and the table is what it was
+    assert only(results)[:2] == ("damaged", "datasets/shapes/made/000/list.json")
 
 
 def test_captions_of_another_model(results):
@@ -171,6 +173,17 @@ def test_captions_of_another_model(results):
     state, place, reason, _ = only(results)
     assert (state, place) == ("stale", "experiments/grid/test/captions.json")
     assert "its input model (results/experiments/grid/model.safetensors) was sha256:0" in reason
+    assert "if nobody made it again it is damaged: snakemake --force results/experiments/grid/model.safetens" in reason
+
+
+def test_a_table_that_leads_out_of_its_folder_is_damaged(results):
+    table = results / "datasets/home/videos/000.json"
+    content = json.loads(table.read_text())
+    content["videos"][0]["path"] = "../../x.mp4"
+    write_json(table, content)
+    damaged = [found for found in found_in(results) if found[0] == "damaged"]
+    assert [found[1] for found in damaged] == ["datasets/home/videos/000.json"]
+    assert "`videos.0.path`: is no path below its folder" in damaged[0][2]
 
 
 def test_weights_and_the_file_they_came_from(results):
@@ -302,3 +315,15 @@ def test_files_that_are_not_ours(results):
 def test_the_root_of_a_store_stands_for_the_store(results):
     places = {found.target: found.place for found in take_inventory(results).artifacts}
     assert places[f"results/{FRAMES_OF_HOME}/zarr.json"] == store_path(results / FRAMES_OF_HOME / "zarr.json")
+
+
+def test_what_stands_on_a_damaged_artifact_is_judged_when_that_is_mended(results):
+    """The model may be made again as it was; and if not, its captions are stale then."""
+    model = results / "experiments/grid/model.safetensors"
+    whole = model.read_bytes()
+    captions = {"captions": {}, "missing": [], "model": file_digest(model)}
+    write_json(results / "experiments/grid/test/captions.json", captions)
+    model.write_bytes(whole[:-1])
+    assert only(results)[:2] == ("damaged", "experiments/grid/model.safetensors")
+    model.write_bytes(whole)
+    assert found_in(results) == []

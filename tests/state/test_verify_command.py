@@ -132,4 +132,4 @@ def test_names_of_videos_cannot_write_lines(results, capsys):
     assert verify_command.main([str(results)]) == 2
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    assert all(line.startswith(("orphaned: ", "stale: ", "8 artifacts: ")) for line in said.splitlines())
+    assert all(line.startswith(("damaged: ", "stale: ", "8 artifacts: ")) for line in said.splitlines())
