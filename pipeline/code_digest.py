@@ -25,6 +25,7 @@ NOT_VALUES = {
     "journal",
     "preemption",
     "progress",
+    "ranks",
     "schemas",
     "shards",
     "state",

@@ -35,8 +35,8 @@ def run_stage(arguments: Sequence[object], log: Path, number: int = 0, after_ste
     return process.exitcode
 
 
-def signal_after(number: int, after_step: int) -> None:
-    """Send this process a signal after a step of whatever optimiser."""
+def signal_after(number: int, after_step: int, receiver: int = 0) -> None:
+    """Send this process, or another one, a signal after a step of whatever optimiser."""
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
     done = 0
@@ -45,7 +45,7 @@ def signal_after(number: int, after_step: int) -> None:
         nonlocal done
         done += 1
         if done == after_step:
-            os.kill(os.getpid(), number)
+            os.kill(receiver or os.getpid(), number)
 
     register_optimizer_step_post_hook(count)
 

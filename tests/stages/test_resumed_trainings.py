@@ -1,7 +1,10 @@
 """A training that is killed goes on to the same bytes: real processes, real signals, at drawn steps."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +32,19 @@ class Training:
     flags: dict[str, object]
     outputs: dict[str, str]
 
-    def run(self, folder: Path, number: int = 0, after_step: int = 0) -> tuple[int, str]:
-        """The exit code and the log."""
+    def arguments(self, folder: Path) -> list[object]:
+        """Stage and flags, with the outputs in a folder."""
         places = {"--checkpoints": folder / "checkpoints"}
         places |= {flag: folder / name for flag, name in self.outputs.items()}
-        given = [self.stage]
+        given: list[object] = [self.stage]
         for flag, value in {**self.flags, **places}.items():
             given += [flag, *(value if isinstance(value, list) else [value])]
+        return given
+
+    def run(self, folder: Path, number: int = 0, after_step: int = 0) -> tuple[int, str]:
+        """The exit code and the log."""
         folder.mkdir(exist_ok=True)
-        return run_stage(given, folder / "log", number, after_step), (folder / "log").read_text()
+        return run_stage(self.arguments(folder), folder / "log", number, after_step), (folder / "log").read_text()
 
     def results(self, folder: Path) -> list[bytes]:
         return [(folder / name).read_bytes() for name in self.outputs.values()]
@@ -60,8 +67,8 @@ def detector(folder: Path) -> Training:
 
 
 def captioner(folder: Path) -> Training:
-    toys = write_toys(folder)
-    training = TRAINING.model_copy(update={"batch_size": 2, "accumulate": 2, "validate_every": 1, "epochs": EPOCHS})
+    toys = write_toys(folder, num_train=16)
+    training = TRAINING.model_copy(update={"batch_size": 4, "accumulate": 2, "validate_every": 1, "epochs": EPOCHS})
     flags = {"--graphs": toys.graphs, "--pair-motion": [], "--knowledge": [], "--objects": []}
     flags |= {"--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1, "--seed": 1}
     flags |= {"--model": MODEL.model_dump_json(), "--training": training.model_dump_json()}
@@ -110,3 +117,38 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
     found = set(re.findall(r"continuing after (.*)", log))
     assert found <= places
     assert bool(found) == (saved > 0)
+
+
+SIGNAL_THE_LAUNCHER = """
+import os
+
+if os.environ.get("RANK") == "1":
+    from killed_stages import signal_after
+
+    signal_after(15, {step}, os.getppid())
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path):
+    """SIGTERM comes to the process that Snakemake has started; every process but that is told by it."""
+    made = captioner(tmp_path)
+    step = int(np.random.default_rng(SEED).integers(1, made.steps))
+    (tmp_path / "sitecustomize.py").write_text(SIGNAL_THE_LAUNCHER.format(step=made.steps + step))
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+
+    def train(name: str, *first: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipeline.ranks", "2", *map(str, made.arguments(tmp_path / name))]
+        changed = environment | {"PYTHONPATH": os.pathsep.join([*first, *sys.path])}
+        return subprocess.run(command, env=changed, capture_output=True, text=True, check=False)
+
+    assert train("undisturbed").returncode == 0
+    stopped = train("disturbed", str(tmp_path))
+    assert stopped.returncode == 143, stopped.stderr
+    assert f"stopped by SIGTERM after step {step} of epoch 2; the next call" in stopped.stderr
+    assert stopped.stderr.count("SIGTERM") == 1
+    assert "Traceback" not in stopped.stderr
+    went_on = train("disturbed")
+    assert went_on.returncode == 0, went_on.stderr
+    assert f"continuing after step {step} of epoch 2" in went_on.stderr
+    assert made.results(tmp_path / "disturbed") == made.results(tmp_path / "undisturbed")
