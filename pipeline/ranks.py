@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks have said what was wrong
+    logging.disable(logging.ERROR)  # of the launcher: the ranks have said what was wrong
     launch = ["--standalone", "--nproc-per-node", str(num), "-m", "pipeline", *stage]
     try:
         run.run(run.parse_args(launch))  # type: ignore[no-untyped-call]

@@ -1,10 +1,7 @@
 """A training that is killed goes on to the same bytes: real processes, real signals, at drawn steps."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +38,13 @@ class Training:
             given += [flag, *(value if isinstance(value, list) else [value])]
         return given
 
-    def run(self, folder: Path, number: int = 0, after_step: int = 0) -> tuple[int, str]:
-        """The exit code and the log."""
+    def run(self, folder: Path, number: int = 0, after_step: int = 0, num_ranks: int = 1) -> tuple[int, str]:
+        """The exit code, of all ranks, and the log."""
         folder.mkdir(exist_ok=True)
-        return run_stage(self.arguments(folder), folder / "log", number, after_step), (folder / "log").read_text()
+        codes = run_stage(self.arguments(folder), folder / "log", number, after_step, num_ranks)
+        log = (folder / "log").read_text()
+        assert len(set(codes)) == 1, (codes, log)
+        return codes[0], log
 
     def results(self, folder: Path) -> list[bytes]:
         return [(folder / name).read_bytes() for name in self.outputs.values()]
@@ -119,36 +119,18 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
     assert bool(found) == (saved > 0)
 
 
-SIGNAL_THE_LAUNCHER = """
-import os
-
-if os.environ.get("RANK") == "1":
-    from killed_stages import signal_after
-
-    signal_after(15, {step}, os.getppid())
-"""
-
-
 @pytest.mark.slow
-def test_two_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path):
-    """SIGTERM comes to the process that Snakemake has started; every process but that is told by it."""
+def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path):
+    """SIGTERM comes to the second one alone."""
     made = captioner(tmp_path)
     step = int(np.random.default_rng(SEED).integers(1, made.steps))
-    (tmp_path / "sitecustomize.py").write_text(SIGNAL_THE_LAUNCHER.format(step=made.steps + step))
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-
-    def train(name: str, *first: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.ranks", "2", *map(str, made.arguments(tmp_path / name))]
-        changed = environment | {"PYTHONPATH": os.pathsep.join([*first, *sys.path])}
-        return subprocess.run(command, env=changed, capture_output=True, text=True, check=False)
-
-    assert train("undisturbed").returncode == 0
-    stopped = train("disturbed", str(tmp_path))
-    assert stopped.returncode == 143, stopped.stderr
-    assert f"stopped by SIGTERM after step {step} of epoch 2; the next call" in stopped.stderr
-    assert stopped.stderr.count("SIGTERM") == 1
-    assert "Traceback" not in stopped.stderr
-    went_on = train("disturbed")
-    assert went_on.returncode == 0, went_on.stderr
-    assert f"continuing after step {step} of epoch 2" in went_on.stderr
-    assert made.results(tmp_path / "disturbed") == made.results(tmp_path / "undisturbed")
+    folder, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    assert made.run(undisturbed, num_ranks=2)[0] == 0
+    code, log = made.run(folder, TERM, made.steps + step, num_ranks=2)
+    assert code == 143, log
+    assert log.count(f"stopped by SIGTERM after step {step} of epoch 2; the next call") == 1
+    assert "Traceback" not in log
+    code, log = made.run(folder, num_ranks=2)
+    assert code == 0, log
+    assert log.count(f"continuing after step {step} of epoch 2") == 1
+    assert made.results(folder) == made.results(undisturbed)
