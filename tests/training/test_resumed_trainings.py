@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captioner_toys import MODEL, TRAINING, write_toys
+from captioner_toys import MODEL, PLACES, TRAINING, write_toys
+from clip_toys import finetune_settings, write_colours
+from detector_toys import settings as detector_settings
+from detector_toys import write_dataset
 from killed_stages import run_stage
-from test_finetune_clip4clip import settings as clip_settings
-from test_finetune_clip4clip import write_data
-from test_finetune_detector import settings as detector_settings
-from test_finetune_detector import write_dataset
-from test_train_captioner import NODES
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 EPOCHS = 3
@@ -51,8 +49,8 @@ class Training:
 
 
 def clip(folder: Path) -> Training:
-    write_data(folder, {"train": 16, "val": 4, "test": 0})
-    settings = clip_settings(epochs=EPOCHS, batch_size=4)
+    write_colours(folder, {"train": 16, "val": 4, "test": 0})
+    settings = finetune_settings(epochs=EPOCHS, batch_size=4)
     flags = {"--frames": [folder / "0.zarr", folder / "1.zarr"], "--settings": settings.model_dump_json()}
     outputs = {"--out": "weights.safetensors", "--retrieval": "scores.json"}
     return Training("finetune_clip4clip", 4, flags | {"--captions": folder / "captions.json", "--threads": 1}, outputs)
@@ -73,7 +71,7 @@ def captioner(folder: Path) -> Training:
     flags |= {"--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1, "--seed": 1}
     flags |= {"--model": MODEL.model_dump_json(), "--training": training.model_dump_json()}
     outputs = {"--out": "model.safetensors", "--curves": "curves.csv"}
-    return Training("train_captioner", 4, flags | {"--nodes": NODES.model_dump_json()}, outputs)
+    return Training("train_captioner", 4, flags | {"--nodes": PLACES.model_dump_json()}, outputs)
 
 
 @pytest.fixture(scope="module", params=[clip, detector, captioner], ids=lambda make: make.__name__)
