@@ -47,7 +47,7 @@ def write_checkpoint(path: Path, state: State) -> None:
     """
     content = io.BytesIO()
     torch.save(state, content)
-    with replaced(path) as new, new.open("wb") as file:
+    with replaced(path, content.tell()) as new, new.open("wb") as file:
         file.write(hashlib.sha256(content.getbuffer()).digest())
         file.write(content.getbuffer())
         file.flush()
@@ -60,11 +60,14 @@ def read_checkpoint(path: Path) -> State | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
-        print(f"{path} is damaged: training starts afresh", file=sys.stderr)
-        return None
-    state = torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True)
-    return dict(state)
+    reason = "its digest is another one"
+    if hashlib.sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES]:
+        try:
+            return dict(torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True))
+        except Exception as error:  # not written here: of what else than tensors it may hold, torch complains variously
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+    print(f"{path} cannot be used ({reason}): training starts afresh", file=sys.stderr)
+    return None
 
 
 class Checkpoints:

@@ -28,6 +28,7 @@ NOT_VALUES = {
     "json_shapes",
     "preemption",
     "progress",
+    "ranks",
     "schemas",
     "shards",
     "state",

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A scheduler that signals all the processes of a job reaches the ranks of a training twice: torchrun passes it on.
+# A scheduler that signals all the processes of a job reaches the ranks of a training twice: the launcher passes it on.
 SECONDS_OF_ONE = 3.0
 EXIT_CODE = 128 + signal.SIGTERM  # as shells say it; to Snakemake and schedulers a job that failed and may run again
 

@@ -256,7 +256,8 @@ class CaptionerTraining(L.LightningModule):
         self.best_cider = tuple(checkpoint["best_cider"])
         self.data.num_done = checkpoint["num_done"]
         if self.data.num_done:  # in the middle of an epoch, whose start is not told again
-            self._train_sums = list(checkpoint["train_sums"][self.global_rank])
+            parts = checkpoint["train_sums"][self.global_rank :: self.trainer.world_size]  # there may be fewer now
+            self._train_sums = [sums for part in parts for sums in part]
 
     def _gathered(self, sums: list[Tensor]) -> list[Tensor]:
         """The sums of every process, `[pieces, 4]` each: they must be added up in the order of an undisturbed run."""

@@ -8,22 +8,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from captioner_toys import DECODING, MODEL, TRAINING, Toys, write_further, write_toys
+from captioner_toys import DECODING, MODEL, PLACES, TRAINING, Toys, write_further, write_toys
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from pipeline.artifact import write_json
-from pipeline.config import GridNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import batch_graphs, load_graphs
 from pipeline.models.beam_search import caption_graphs
+from pipeline.stages import train_captioner
 from pipeline.stages.train_captioner import run
 from pipeline.training import captioner_training
 from pipeline.training.captioner_training import CaptionerTraining, decay_groups, learning_rate_scale
 from pipeline.training.model_file import load_captioner
 
 ROOT = Path(__file__).parents[2]
-NODES = GridNodesSettings(kind="grid", sampling="action", encoder="clip", cells=2, overlap=0.5)
 NOTHING_FURTHER = {"pair_motion": [], "knowledge": [], "objects": []}
 
 
@@ -32,7 +31,7 @@ def train(toys: Toys, folder: Path, **changes) -> tuple[bytes, list[dict[str, st
     settings = {
         "model": MODEL,
         "training": TRAINING,
-        "nodes": NODES,
+        "nodes": PLACES,
         "seed": 1,
         "threads": 1,
         "checkpoints": folder / "checkpoints",
@@ -115,6 +114,23 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
     monkeypatch.setattr(CaptionerTraining, "training_step", watched)
     assert train(toys, tmp_path / "disturbed") == undisturbed
     assert epochs == [2, 2, 3, 3]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_after_every_step_changes_nothing(tmp_path, monkeypatch):
+    toys = write_toys(tmp_path)
+    undisturbed = train(toys, tmp_path / "undisturbed")
+    monkeypatch.setattr(captioner_training, "SECONDS_BETWEEN", -1.0)
+    saved = []
+    write = train_captioner.write_checkpoint
+
+    def counting(path, state):
+        saved.append((state["epoch"], state["num_done"]))
+        write(path, state)
+
+    monkeypatch.setattr(train_captioner, "write_checkpoint", counting)
+    assert train(toys, tmp_path / "saved") == undisturbed
+    assert saved == [(epoch, num_done) for epoch in range(4) for num_done in (1, 0)]
 
 
 @pytest.mark.slow
@@ -230,7 +246,7 @@ def test_two_processes_train_what_one_does(tmp_path):
     command += ["--checkpoints", str(two / "checkpoints")]
     command += ["--out", str(two / "model.safetensors"), "--curves", str(two / "curves.csv")]
     command += ["--model", settings["model"].model_dump_json(), "--training", TRAINING.model_dump_json()]
-    command += ["--nodes", NODES.model_dump_json(), "--seed", "1", "--threads", "1"]
+    command += ["--nodes", PLACES.model_dump_json(), "--seed", "1", "--threads", "1"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captioner_toys import MODEL, TRAINING, write_toys
+from captioner_toys import MODEL, PLACES, TRAINING, write_toys
+from clip_toys import finetune_settings, write_colours
+from detector_toys import settings as detector_settings
+from detector_toys import write_dataset
 from killed_stages import run_stage
-from test_finetune_clip4clip import settings as clip_settings
-from test_finetune_clip4clip import write_data
-from test_finetune_detector import settings as detector_settings
-from test_finetune_detector import write_dataset
-from test_train_captioner import NODES
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 EPOCHS = 3
@@ -29,23 +27,30 @@ class Training:
     flags: dict[str, object]
     outputs: dict[str, str]
 
-    def run(self, folder: Path, number: int = 0, after_step: int = 0) -> tuple[int, str]:
-        """The exit code and the log."""
+    def arguments(self, folder: Path) -> list[object]:
+        """Stage and flags, with the outputs in a folder."""
         places = {"--checkpoints": folder / "checkpoints"}
         places |= {flag: folder / name for flag, name in self.outputs.items()}
-        given = [self.stage]
+        given: list[object] = [self.stage]
         for flag, value in {**self.flags, **places}.items():
             given += [flag, *(value if isinstance(value, list) else [value])]
+        return given
+
+    def run(self, folder: Path, number: int = 0, after_step: int = 0, num_ranks: int = 1) -> tuple[int, str]:
+        """The exit code, of all ranks, and the log."""
         folder.mkdir(exist_ok=True)
-        return run_stage(given, folder / "log", number, after_step), (folder / "log").read_text()
+        codes = run_stage(self.arguments(folder), folder / "log", number, after_step, num_ranks)
+        log = (folder / "log").read_text()
+        assert len(set(codes)) == 1, (codes, log)
+        return codes[0], log
 
     def results(self, folder: Path) -> list[bytes]:
         return [(folder / name).read_bytes() for name in self.outputs.values()]
 
 
 def clip(folder: Path) -> Training:
-    write_data(folder, {"train": 16, "val": 4, "test": 0})
-    settings = clip_settings(epochs=EPOCHS, batch_size=4)
+    write_colours(folder, {"train": 16, "val": 4, "test": 0})
+    settings = finetune_settings(epochs=EPOCHS, batch_size=4)
     flags = {"--frames": [folder / "0.zarr", folder / "1.zarr"], "--settings": settings.model_dump_json()}
     outputs = {"--out": "weights.safetensors", "--retrieval": "scores.json"}
     return Training("finetune_clip4clip", 4, flags | {"--captions": folder / "captions.json", "--threads": 1}, outputs)
@@ -60,13 +65,13 @@ def detector(folder: Path) -> Training:
 
 
 def captioner(folder: Path) -> Training:
-    toys = write_toys(folder)
-    training = TRAINING.model_copy(update={"batch_size": 2, "accumulate": 2, "validate_every": 1, "epochs": EPOCHS})
+    toys = write_toys(folder, num_train=16)
+    training = TRAINING.model_copy(update={"batch_size": 4, "accumulate": 2, "validate_every": 1, "epochs": EPOCHS})
     flags = {"--graphs": toys.graphs, "--pair-motion": [], "--knowledge": [], "--objects": []}
     flags |= {"--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1, "--seed": 1}
     flags |= {"--model": MODEL.model_dump_json(), "--training": training.model_dump_json()}
     outputs = {"--out": "model.safetensors", "--curves": "curves.csv"}
-    return Training("train_captioner", 4, flags | {"--nodes": NODES.model_dump_json()}, outputs)
+    return Training("train_captioner", 4, flags | {"--nodes": PLACES.model_dump_json()}, outputs)
 
 
 @pytest.fixture(scope="module", params=[clip, detector, captioner], ids=lambda make: make.__name__)
@@ -110,3 +115,20 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
     found = set(re.findall(r"continuing after (.*)", log))
     assert found <= places
     assert bool(found) == (saved > 0)
+
+
+@pytest.mark.slow
+def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path):
+    """SIGTERM comes to the second one alone."""
+    made = captioner(tmp_path)
+    step = int(np.random.default_rng(SEED).integers(1, made.steps))
+    folder, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    assert made.run(undisturbed, num_ranks=2)[0] == 0
+    code, log = made.run(folder, TERM, made.steps + step, num_ranks=2)
+    assert code == 143, log
+    assert log.count(f"stopped by SIGTERM after step {step} of epoch 2; the next call") == 1
+    assert "Traceback" not in log
+    code, log = made.run(folder, num_ranks=2)
+    assert code == 0, log
+    assert log.count(f"continuing after step {step} of epoch 2") == 1
+    assert made.results(folder) == made.results(undisturbed)
