@@ -15,7 +15,7 @@ Shape suffixes: F frames, H height, W width, C colour (red, green, blue).
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -36,11 +36,13 @@ NUM_PROBED = 3  # frames at the start that the packets must have foretold
 WORTH_A_SEEK = 4  # frames; fewer are decoded faster than a decoder starts anew
 
 
-Keep = Callable[[int, NDArray[np.uint8]], None]  # takes a row and the frame for it
+Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame; None: the one of the row before
 
 
 class Video:
     """An open video; made by `open_video`. `len()` is the number of its frames.
+
+    Leave its context to close it at once: a decoder of 8K frames has 150 MB, and waits for the garbage collector.
 
     Attributes:
         size_hw: Height and width of a frame, turned as the file says it was filmed.
@@ -58,6 +60,23 @@ class Video:
         self.container, self.stream = _open(path, self.faults)
         self.reformatter = VideoReformatter()
         self.first: tuple[int, int] | None = None  # place and time of the first packet
+        try:
+            self._look()
+        except VideoError:
+            self.container.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self.times_F)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.container.close()
+
+    def _look(self) -> None:
+        """Find out which frames there are."""
         self.pts_F, key_pts = self._index_packets()
         probed = self._probe()
         self.in_order: bool = len(self.pts_F) == 0 or probed != self.pts_F[: len(probed)].tolist()
@@ -69,9 +88,6 @@ class Video:
             self.times_F = (self.pts_F * float(self.stream.time_base or 0)).astype(np.float64)
             keys = np.searchsorted(self.pts_F, key_pts)
             self.key_F = np.concatenate([[0], keys])[np.searchsorted(keys, np.arange(len(self)), side="right")]
-
-    def __len__(self) -> int:
-        return len(self.times_F)
 
     def read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
         """Hand over frames; the numbers ascend, each once. decord reads what it can be trusted with."""
@@ -87,13 +103,10 @@ class Video:
             read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
 
     def _read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
-        shown: NDArray[np.uint8] | None = None
         for row, (number, frame) in enumerate(zip(numbers, self._found(numbers), strict=True)):
-            if frame is not None:
-                shown = self._upright_rgb(frame, size_hw)
-            elif shown is None or not stand_ins:
+            if frame is None and (row == 0 or not stand_ins):
                 raise VideoError(f"frame {number} of {len(self)} cannot be decoded: the file is damaged or cut off")
-            keep(row, shown)
+            keep(row, None if frame is None else self._upright_rgb(frame, size_hw))
 
     def _is_plain(self) -> bool:
         """Whether decord gives the right frames: it does not after a seek to a key frame that others lead up to."""
@@ -310,7 +323,10 @@ def read_frames(
         raise IndexError(f"frame numbers {wanted.tolist()} of a video of {len(video)} frames")
     found: list[NDArray[np.uint8]] = []  # one array, made when the first frame tells its shape
 
-    def keep(row: int, frame_HWC: NDArray[np.uint8]) -> None:
+    def keep(row: int, frame_HWC: NDArray[np.uint8] | None) -> None:
+        if frame_HWC is None:
+            found[0][row] = found[0][row - 1]
+            return
         fitted = fit(frame_HWC) if fit else frame_HWC
         if not found:
             found.append(np.empty((len(wanted), *fitted.shape), dtype=np.uint8))

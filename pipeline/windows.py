@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decoding import open_video, read_frames
+from pipeline.decoding import Video, open_video, read_frames
 from pipeline.errors import VideoError
 
 RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
@@ -129,12 +129,14 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
     Raises:
         VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
     """
-    video = open_video(request.path)
+    with open_video(request.path) as video:
+        return _read_window_frames(video, request)
+
+
+def _read_window_frames(video: Video, request: WindowRequest) -> WindowFrames:
     num_frames = len(video)
     if request.num_frames not in (None, num_frames):
         raise VideoError(f"it has {num_frames} frames, but had {request.num_frames} when its frames were sampled")
-    if num_frames == 0:
-        raise VideoError("no video frame in it")
     starts = request.starts
     if starts is None:
         starts = tuple(window_starts(np.array([num_frames // 2]), num_frames, request.length).tolist())
