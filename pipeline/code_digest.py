@@ -18,6 +18,7 @@ NOT_VALUES = {
     "artifact_writer",
     "code_digest",
     "config",
+    "decode_workers",
     "errors",
     "gc_command",
     "gpus",

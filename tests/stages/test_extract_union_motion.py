@@ -35,7 +35,7 @@ MIDDLE = [3 / 48, 3 / 48, 45 / 48, 45 / 48]
 SETTINGS = I3dSettings(
     kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=4, size=SIZE, precision="fp32"
 )
-SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=448, window=16, on_bad_video="record")
+SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=448, window=16, time_limit=60.0, on_bad_video="record")
 
 
 def frames_of(numbers, size_hw=(96, 96), num_frames=40):
@@ -221,6 +221,7 @@ def flags_of(shard, **changes):
         "weights": shard / "weights.safetensors",
         "settings": SETTINGS,
         "window": 16,
+        "time_limit": 60.0,
         "threads": 1,
         "decoders": 1,
     }
