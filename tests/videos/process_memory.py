@@ -1,7 +1,6 @@
 """Peak memory of a command together with every process it starts."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
