@@ -192,7 +192,8 @@ GOOD: dict[str, Maker] = {
     "8k.mp4": write_8k,
     "av1.mp4": made(30, "libsvtav1", codec_options={"preset": "12", "svtav1-params": "lp=1"}),
     "b_frames.mp4": made(40, codec_options=B_FRAMES),
-    "b_frames_packed.avi": made(40, "mpeg4", codec_options={**STEADY, "bf": "2"}),
+    "b_frames.avi": made(40, codec_options=B_FRAMES),
+    "b_frames_mpeg4.avi": made(40, "mpeg4", codec_options={**STEADY, "bf": "2"}),
     "b_frames.mkv": made(40, codec_options=B_FRAMES),
     "fifteen_frames.mp4": made(15),
     "flv.flv": made(30, "flv", codec_options=STEADY),
@@ -226,6 +227,7 @@ GOOD: dict[str, Maker] = {
 
 BAD: dict[str, Maker] = {
     "audio_only.mp4": write_sound,
+    "begins_late.ts": damaged(made(60, codec_options=B_FRAMES), lambda content: content[188 * 11 :]),
     "bit_flips_1.mp4": damaged(made(60, options=FASTSTART), flipped(1, 3)),
     "bit_flips_2.mp4": damaged(made(60, options=FASTSTART), flipped(2, 3)),
     "bit_flips_3.mp4": damaged(made(60, options=FASTSTART), flipped(3, 3)),
