@@ -156,11 +156,11 @@ def write_changing_size(path: Path) -> None:
 
 
 def write_8k(path: Path) -> None:
-    """Twenty frames of 7680 x 4320: 50 MB each as decoded, 100 MB each in RGB."""
+    """Twelve frames of 7680 x 4320: 50 MB each as decoded, 100 MB each in RGB."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options=X264)
         stream.height, stream.width, stream.pix_fmt = 4320, 7680, "yuv420p"
-        for number in range(20):
+        for number in range(12):
             small = av.VideoFrame.from_ndarray(picture(number))
             container.mux(stream.encode(small.reformat(7680, 4320, "yuv420p", interpolation="POINT")))
         container.mux(stream.encode(None))
