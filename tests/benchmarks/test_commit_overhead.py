@@ -16,6 +16,7 @@ def shard(tmp_path_factory):
     folder = tmp_path_factory.mktemp("overhead")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commit_overhead, "camera_clips", lambda: clips)
+        patch.setattr(commit_overhead, "CAMERA_COPIES", 1)
         make(folder, 3)
     return folder
 
