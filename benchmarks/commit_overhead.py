@@ -246,7 +246,7 @@ def cpu_seconds() -> float:
 
 
 def measure(stage: str, way: str, folder: Path) -> dict[str, float]:
-    """Run a stage in a process of its own; gives its seconds and the digest of what it wrote."""
+    """Run a stage in a process of its own; gives its seconds."""
     out = folder / f"{stage}.{way}.zarr"
     shutil.rmtree(out, ignore_errors=True)
     seconds: dict[str, float] = json.loads(run_again(["--folder", folder, "--run", stage, way, out]))

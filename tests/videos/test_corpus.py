@@ -280,8 +280,8 @@ def test_peaks_of_memory(corpus):
     for stage, peak in (("decode_frames", corpus.decoding), ("extract_i3d", corpus.extraction)):
         highest = sorted((round(one / 1e6) for one in peak.highest.values()), reverse=True)
         print(f"{stage}: {peak.total / 1e6:.0f} MB, workers {peak.workers / 1e6:.0f} MB; VmHWM of each: {highest}")
-    assert corpus.decoding.total < LIMIT
-    assert corpus.extraction.total < LIMIT
+    assert 30e6 < corpus.decoding.total < LIMIT  # Python and NumPy alone take 30 MB
+    assert 30e6 < corpus.extraction.total < LIMIT
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path):
