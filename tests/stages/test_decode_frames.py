@@ -73,12 +73,12 @@ def test_a_shard_where_every_video_is_bad(tmp_path, bad_videos):
 
 def test_suspect_videos_are_kept_and_told_of_also_after_an_interruption(tmp_path, make_video, monkeypatch, capsys):
     for number in range(3):
-        make_video(tmp_path / f"{number}.mp4", 20, options={"movflags": "faststart"})
+        make_video(tmp_path / f"{number}.mp4", 60, options={"movflags": "faststart"})
     content = (tmp_path / "0.mp4").read_bytes()
     (tmp_path / "0.mp4").write_bytes(content[: (len(content) + content.index(b"mdat")) // 2])
     write_table(tmp_path, tmp_path / "out" / "videos.json")
     run(tmp_path / "out" / "videos.json", tmp_path / "out" / "whole.zarr", SETTINGS, threads=1)
-    assert "suspect: 0.mp4: its header counts 20 frames" in capsys.readouterr().err
+    assert "suspect: 0.mp4: its header counts 60 frames" in capsys.readouterr().err
 
     def stopping(items, total, label):
         for number, item in enumerate(items):
