@@ -47,6 +47,7 @@ lint: $(STAMP)
 bench: demo
 	python -m benchmarks.graph_encoder
 	python -m benchmarks.memory
+	python -m benchmarks.commit_overhead
 	python -m benchmarks.score_truth --experiment grid
 
 # The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.

@@ -296,7 +296,7 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     dtype = np.dtype(spec.dtype).newbyteorder("<")
     if array.dtype.kind == "f" and dtype.kind == "f":
         with np.errstate(over="ignore"):  # looked at below
-            cast = array.astype(dtype)
+            cast = array.astype(dtype, copy=False)
         if not np.isfinite(cast).all():
             raise ValueError(f"{name} of {video_id}: not finite, or too large for {spec.dtype}")
         return np.ascontiguousarray(cast)
@@ -305,7 +305,7 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
         raise ValueError(f"{name} of {video_id}: {array.dtype} given, {spec.dtype} expected")
     if array.size and (array.min() < limits.min or array.max() > limits.max):
         raise ValueError(f"{name} of {video_id}: values of {array.min()} to {array.max()} do not fit {spec.dtype}")
-    return np.ascontiguousarray(array.astype(dtype))
+    return np.ascontiguousarray(array.astype(dtype, copy=False))
 
 
 class Rows(Protocol):
