@@ -32,6 +32,10 @@ PYTHON = """\
 if [ "$1 $2" = "-m pipeline" ]; then
     echo "$3 ${{SLURM_JOB_ID-none}} ${{CUDA_VISIBLE_DEVICES-none}}" >>{orders}/started
     while [ -e {orders}/hold.$3 ]; do sleep 0.2; done
+    if [ -e {orders}/linger.$3 ]; then
+        trap 'sleep 8; echo "$SLURM_JOB_ID" >>{orders}/lingered; exit 143' TERM
+        sleep 3600 & wait
+    fi
     if mv {orders}/hang.$3 {orders}/hung.$3 2>/dev/null; then sleep 3600; fi
     if [ -e {orders}/fill.$3 ]; then {python} -c 'held = b"x" * 2_000_000_000; import time; time.sleep(10)'; fi
 fi
