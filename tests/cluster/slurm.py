@@ -184,16 +184,23 @@ def _free_port() -> int:
 
 def _stop(pid_file: Path) -> None:
     """End a daemon by the pid that it wrote, and wait until it is gone."""
-    if not pid_file.exists():
+    text = pid_file.read_text(encoding="utf-8").strip() if pid_file.exists() else ""
+    if not text or not _runs(int(text)):
         return
-    text = pid_file.read_text(encoding="utf-8").strip()
-    if not text:
-        return
-    try:
-        os.kill(int(text), signal.SIGTERM)
-        for _ in range(100):
-            os.kill(int(text), 0)
-            time.sleep(0.1)
+    os.kill(int(text), signal.SIGTERM)
+    for _ in range(100):
+        if not _runs(int(text)):
+            break
+        time.sleep(0.1)
+    else:
         os.kill(int(text), signal.SIGKILL)
-    except ProcessLookupError:
-        pid_file.unlink(missing_ok=True)
+    pid_file.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be forgotten, as orphans do where nobody asks for them."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

@@ -53,7 +53,7 @@ def test_a_cancelled_job_has_its_time_to_end(slurm: Slurm, project: Project) -> 
 
 
 def preempt(project: Project, *arguments: str) -> None:
-    """Start two jobs of a GPU each, take the GPUs from them for some seconds, and let the run end."""
+    """Start two jobs of a GPU each, and take the GPUs from them for some seconds."""
     project.remove("datasets/home/motion")
     hold = project.order("hold.extract_i3d")
     project.start(*MOTION, *arguments)
@@ -62,18 +62,22 @@ def preempt(project: Project, *arguments: str) -> None:
     subprocess.run([*urgent, "--wrap=sleep 3"], cwd=project.root, check=True, stdout=subprocess.DEVNULL)
     project.wait_for("RUNNING", "urgent")
     hold.unlink()
-    code, output = project.finish()
-    assert code == 0, output
 
 
 def test_preempted_jobs_go_back_into_the_queue(slurm: Slurm, project: Project, finished: Project) -> None:
     preempt(project, "--retries", "0")
+    for job in project.wait_for("PENDING", "extract_i3d", num=2):  # SLURM would let two minutes go by
+        subprocess.run(["scontrol", "update", f"JobId={job['JobId']}", "StartTime=now"], check=True)
+    code, output = project.finish()
+    assert code == 0, output
     assert [job["Restarts"] for job in project.jobs("extract_i3d")] == ["1", "1"]
     assert project.digests() == finished.digests()
 
 
 def test_jobs_that_end_in_their_time_of_grace_are_retried(slurm: Slurm, project: Project, finished: Project) -> None:
     preempt(project, "--set-resources", "extract_i3d:slurm_partition=graceful")
+    code, output = project.finish()
+    assert code == 0, output
     jobs = project.jobs("extract_i3d")
     assert [job["JobState"] for job in jobs] == ["FAILED", "FAILED", "COMPLETED", "COMPLETED"]
     assert project.digests() == finished.digests()
