@@ -170,10 +170,21 @@ def missing() -> str | None:
         )
     if os.getuid() != 0:
         return "the cluster suite starts SLURM's daemons and links its configuration into /etc/slurm: run it as root"
-    there = [name for name in ("slurm.conf", "gres.conf") if (ETC / name).is_symlink() or (ETC / name).exists()]
-    if there:
-        return f"{' and '.join(there)} in {ETC}: another SLURM is set up here; remove it, or use another machine"
+    links = [ETC / name for name in ("slurm.conf", "gres.conf")]
+    if any(link.exists() or link.is_symlink() for link in links):
+        if not all(_left_over(link) for link in links):
+            return f"another SLURM is set up in {ETC}: end and remove it, or use another machine"
+        for link in links:
+            link.unlink(missing_ok=True)
     return None
+
+
+def _left_over(link: Path) -> bool:
+    """Whether a suite that was killed left this link, or none, and its SLURM does not run any more."""
+    if not link.is_symlink():
+        return not link.exists()
+    pid_file = link.readlink().with_name("slurmctld.pid")
+    return not pid_file.exists() or not _runs(int(pid_file.read_text(encoding="utf-8")))
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""Jobs that are cancelled or pre-empted, and a scheduler that is away: the artifacts are those of a quiet run."""
+"""Jobs that are cancelled or preempted, and a scheduler that is away: the artifacts are those of a quiet run."""
 
 import re
 import subprocess
