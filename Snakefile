@@ -64,6 +64,10 @@ include: "rules/predictions.smk"
 include: "rules/report.smk"
 
 
+# Schedulers send SIGTERM to all processes of a job: the shell waits for the stage, which ends when its work is saved.
+shell.prefix("set -euo pipefail; trap : TERM; ")
+
+
 # A second or two each: on a cluster they run where Snakemake does, and check_data prints there.
 localrules:
     build_vocabulary,

@@ -160,7 +160,7 @@ def file_digest(name):
 def scaled(amount):
     """So much at the first attempt, twice of it at the second, and three times from the third on.
 
-    A job may have failed for want of memory or time; or because it was pre-empted, any number of times.
+    A job may have failed for want of memory or time; or because it was preempted, any number of times.
 
     Args:
         amount: Megabytes, or a time as "30m", "4h", "2d".

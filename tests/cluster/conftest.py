@@ -32,6 +32,10 @@ PYTHON = """\
 if [ "$1 $2" = "-m pipeline" ]; then
     echo "$3 ${{SLURM_JOB_ID-none}} ${{CUDA_VISIBLE_DEVICES-none}}" >>{orders}/started
     while [ -e {orders}/hold.$3 ]; do sleep 0.2; done
+    if [ -e {orders}/linger.$3 ]; then
+        trap 'sleep 8; echo "$SLURM_JOB_ID" >>{orders}/lingered; exit 143' TERM
+        sleep 3600 & wait
+    fi
     if mv {orders}/hang.$3 {orders}/hung.$3 2>/dev/null; then sleep 3600; fi
     if [ -e {orders}/fill.$3 ]; then {python} -c 'held = b"x" * 2_000_000_000; import time; time.sleep(10)'; fi
 fi
@@ -48,16 +52,24 @@ exec {squeue} "$@"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what is missing before anything starts."""
+    """Say what is missing before anything starts; look at the demo line last, because it takes longest."""
+    items.sort(key=_is_demo)
     reason = missing()
     if reason is not None and any(Path(__file__).parent in item.path.parents for item in items):
         raise pytest.UsageError(reason)
 
 
+def _is_demo(item: pytest.Item) -> bool:
+    return item.path == Path(__file__).with_name("test_demo.py")
+
+
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """SLURM; it ends with the suite, also if that is interrupted or terminated."""
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=2))
     with Slurm(tmp_path_factory.mktemp("slurm")) as running:
         yield running
+    signal.signal(signal.SIGTERM, before)
 
 
 class Project:
@@ -66,13 +78,13 @@ class Project:
     # What the profile leaves to the user, and shorter waits than a real queue's.
     site = (
         *("--workflow-profile", "profiles/slurm", "--cores", "2"),
-        *("--default-resources", "nodes=1", "slurm_partition=main"),
-        *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "8"),
+        *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "10"),
         *("--max-status-checks-per-second", "1", "--latency-wait", "20"),
     )
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, partition: str = "main") -> None:
         self.root = root
+        self.site = (*self.site, "--default-resources", "nodes=1", f"slurm_partition={partition}")
         self.orders = root / "orders"
         self.running: subprocess.Popen[str] | None = None
         (root / "bin").mkdir(exist_ok=True)
@@ -101,7 +113,7 @@ class Project:
                 text=True,
             )
 
-    def finish(self, seconds: float = 300) -> tuple[int, str]:
+    def finish(self, seconds: float = 900) -> tuple[int, str]:
         """Wait for Snakemake; its exit code and its output."""
         assert self.running is not None
         try:
@@ -121,7 +133,7 @@ class Project:
                 self.running.kill()
                 self.running.wait()
 
-    def run(self, *arguments: str, site: tuple[str, ...] | None = None, seconds: float = 300) -> str:
+    def run(self, *arguments: str, site: tuple[str, ...] | None = None, seconds: float = 900) -> str:
         """Run Snakemake, which must succeed."""
         self.start(*arguments, site=site)
         code, output = self.finish(seconds)
@@ -162,7 +174,7 @@ class Project:
         return {str(path.relative_to(self.root)): file_digest(path) for path in sorted(stores | outside)}
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 300) -> None:
     """Wait for something to hold."""
     end = time.monotonic() + seconds
     while not holds():
@@ -170,20 +182,22 @@ def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
-def copy_of_sources(root: Path) -> Project:
+def copy_of_sources(root: Path, partition: str = "main") -> Project:
     """The sources of the project, as they are."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(ROOT / name, root / name)
-    return Project(root)
+    return Project(root, partition)
 
 
-@pytest.fixture
-def untouched(tmp_path: Path) -> Iterator[Project]:
-    """The project with its default configuration, and nothing done."""
-    project = copy_of_sources(tmp_path)
+@pytest.fixture(scope="session", autouse=True)
+def demo(request: pytest.FixtureRequest, slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The project with its default configuration, on a node of its own while the other tests run."""
+    project = copy_of_sources(tmp_path_factory.mktemp("demo"), partition="demo")
+    if any(map(_is_demo, request.session.items)):
+        project.start()
     yield project
     project.stop()
 

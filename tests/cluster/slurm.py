@@ -1,11 +1,13 @@
-"""A real SLURM of one node on this machine: controller, daemon and munge on loopback, two stand-in GPUs.
+"""A real SLURM on this machine: controller, munge and two nodes on loopback, each with two stand-in GPUs.
 
 The GPUs are `/dev/null` and `/dev/zero`: nothing computes on them, but they are handed out, queued for and limited as
-real ones are. The node claims more CPUs and memory than the machine may have, so that jobs wait for GPUs alone.
+real ones are. One node is for the demo line, which takes minutes, and the other for all else. They claim more memory
+than the machine may have, and the second more CPUs, so that its jobs wait for GPUs alone.
 SLURM's own clients and Snakemake's plugin (it drops every variable that begins with SLURM_) look for the configuration
 in /etc/slurm, so links stand there while it runs.
 """
 
+import contextlib
 import os
 import pwd
 import re
@@ -24,18 +26,17 @@ CONFIGURATION = """\
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-SlurmctldPort={controller_port}
-SlurmdPort={node_port}
+SlurmctldPort={ports[0]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
 StateSaveLocation={folder}/controller
-SlurmdSpoolDir={folder}/node
+SlurmdSpoolDir={folder}/node.%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -62,17 +63,21 @@ KillWait={kill_wait}
 MinJobAge=86400
 GresTypes=gpu
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 Gres=gpu:2 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=graceful Nodes={host} MaxTime=INFINITE State=UP PriorityTier=1 GraceTime={kill_wait}
-PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
+NodeName=tests NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs={cpus} RealMemory=64000 Gres=gpu:2
+NodeName=demo NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=64000 Gres=gpu:2
+PartitionName=main Nodes=tests Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=gpus Nodes=tests MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=graceful Nodes=tests MaxTime=INFINITE State=UP PriorityTier=1 GraceTime={kill_wait}
+PartitionName=urgent Nodes=tests MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
+PartitionName=demo Nodes=demo MaxTime=INFINITE State=UP PriorityTier=1
 """
 GPUS = """\
-NodeName={host} Name=gpu File=/dev/null
-NodeName={host} Name=gpu File=/dev/zero
+NodeName={node} Name=gpu File=/dev/null
+NodeName={node} Name=gpu File=/dev/zero
 """
+NODES = {"tests": 0, "demo": 10}  # with the niceness of their jobs
 KILL_WAIT = 20  # seconds between SIGTERM and SIGKILL, as a cluster gives them
-CPUS = 4
+CPUS = 8
 SECONDS_TO_START = 30
 
 
@@ -81,23 +86,24 @@ class Slurm:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.host = socket.gethostname().partition(".")[0]
         self._munge: int | None = None
 
     def __enter__(self) -> "Slurm":
-        for name in ("controller", "node"):
-            (self.folder / name).mkdir(parents=True)
-        ports = [_free_port(), _free_port()]
-        named = {"host": self.host, "folder": self.folder, "kill_wait": KILL_WAIT, "cpus": CPUS}
-        text = CONFIGURATION.format(**named, controller_port=ports[0], node_port=ports[1])
+        for name in ("controller", *(f"node.{node}" for node in NODES)):
+            (self.folder / name).mkdir()
+        named = {"host": socket.gethostname().partition(".")[0], "folder": self.folder, "ports": _free_ports(3)}
+        text = CONFIGURATION.format(**named, kill_wait=KILL_WAIT, cpus=CPUS)
         (self.folder / "slurm.conf").write_text(text, encoding="utf-8")
-        (self.folder / "gres.conf").write_text(GPUS.format(host=self.host), encoding="utf-8")
+        gpus = "".join(GPUS.format(node=node) for node in NODES)
+        (self.folder / "gres.conf").write_text(gpus, encoding="utf-8")
         for name in ("slurm.conf", "gres.conf"):
             (ETC / name).symlink_to(self.folder / name)
         try:
             self._start_munge()
             self.start_controller()
-            subprocess.run(["slurmd", "-f", self.folder / "slurm.conf", "-N", self.host], check=True)
+            for node, niceness in NODES.items():
+                command = ["nice", "-n", str(niceness), "slurmd", "-f", self.folder / "slurm.conf", "-N", node]
+                subprocess.run(command, check=True)
             self._wait_until_idle()
         except BaseException:
             self.__exit__()
@@ -107,7 +113,7 @@ class Slurm:
     def __exit__(self, *exception: object) -> None:
         if (self.folder / "slurmctld.pid").exists():
             subprocess.run(["scancel", "--user", "root"], check=False, timeout=60)
-        for name in ("slurmd", "slurmctld"):
+        for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld"):
             _stop(self.folder / f"{name}.pid")
         if self._munge is not None:
             os.kill(self._munge, signal.SIGTERM)
@@ -140,14 +146,12 @@ class Slurm:
     def _wait_until_idle(self) -> None:
         end = time.monotonic() + SECONDS_TO_START
         while time.monotonic() < end:
-            asked = subprocess.run(
-                ["sinfo", "-h", "-p", "main", "-o", "%t"], capture_output=True, text=True, check=False
-            )
-            if asked.stdout.strip() == "idle":
+            asked = subprocess.run(["sinfo", "-h", "-N", "-o", "%t"], capture_output=True, text=True, check=False)
+            if set(asked.stdout.split()) == {"idle"}:
                 return
             time.sleep(0.5)
         logs = "\n".join(path.read_text(encoding="utf-8")[-2000:] for path in self.folder.glob("slurm*.log"))
-        raise RuntimeError(f"SLURM's node is not idle after {SECONDS_TO_START} s:\n{logs}")
+        raise RuntimeError(f"SLURM's nodes are not idle after {SECONDS_TO_START} s:\n{logs}")
 
 
 def records(folder: Path) -> list[dict[str, str]]:
@@ -169,30 +173,50 @@ def missing() -> str | None:
         )
     if os.getuid() != 0:
         return "the cluster suite starts SLURM's daemons and links its configuration into /etc/slurm: run it as root"
-    there = [name for name in ("slurm.conf", "gres.conf") if (ETC / name).is_symlink() or (ETC / name).exists()]
-    if there:
-        return f"{' and '.join(there)} in {ETC}: another SLURM is set up here; remove it, or use another machine"
+    links = [ETC / name for name in ("slurm.conf", "gres.conf")]
+    if any(link.exists() or link.is_symlink() for link in links):
+        if not all(_left_over(link) for link in links):
+            return f"another SLURM is set up in {ETC}: end and remove it, or use another machine"
+        for link in links:
+            link.unlink(missing_ok=True)
     return None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _left_over(link: Path) -> bool:
+    """Whether a suite that was killed left this link, or none, and its SLURM does not run any more."""
+    if not link.is_symlink():
+        return not link.exists()
+    pid_file = link.readlink().with_name("slurmctld.pid")
+    return not pid_file.exists() or not _runs(int(pid_file.read_text(encoding="utf-8")))
+
+
+def _free_ports(num: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(num)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def _stop(pid_file: Path) -> None:
     """End a daemon by the pid that it wrote, and wait until it is gone."""
-    if not pid_file.exists():
+    text = pid_file.read_text(encoding="utf-8").strip() if pid_file.exists() else ""
+    if not text or not _runs(int(text)):
         return
-    text = pid_file.read_text(encoding="utf-8").strip()
-    if not text:
-        return
-    try:
-        os.kill(int(text), signal.SIGTERM)
-        for _ in range(100):
-            os.kill(int(text), 0)
-            time.sleep(0.1)
+    os.kill(int(text), signal.SIGTERM)
+    for _ in range(100):
+        if not _runs(int(text)):
+            break
+        time.sleep(0.1)
+    else:
         os.kill(int(text), signal.SIGKILL)
-    except ProcessLookupError:
-        pid_file.unlink(missing_ok=True)
+    pid_file.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be forgotten, as orphans do where nobody asks for them."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

@@ -1,8 +1,9 @@
-"""Jobs that are cancelled or pre-empted, and a scheduler that is away: the artifacts are those of a quiet run."""
+"""Jobs that are cancelled or preempted, and a scheduler that is away: the artifacts are those of a quiet run."""
 
+import re
 import subprocess
 
-from .conftest import MOTION, NODES, SHAPES_MOTION, Project, wait_until
+from .conftest import MADE, MOTION, NODES, SHAPES_MOTION, Project, wait_until
 from .slurm import Slurm
 
 
@@ -30,18 +31,29 @@ def test_a_cancelled_job_saves_the_video_in_hand(slurm: Slurm, project: Project,
     subprocess.run(["scancel", job["JobId"]], check=True)
     code, output = project.finish()
     assert code != 0
-    log = (project.root / "logs/extract_i3d/shapes/action/i3d/000.log").read_text(encoding="utf-8")
-    print(log, output)
-    assert "the next call goes on from there" in log
-    num_saved = len(journal.read_bytes().splitlines())
+    log = project.root / "logs/extract_i3d/shapes/action/i3d/000.log"
+    saved = re.search(r"stopped by SIGTERM (after \d+ of 34 videos)", log.read_text(encoding="utf-8"))
+    assert saved, output
     project.run(SHAPES_MOTION)
-    log = (project.root / "logs/extract_i3d/shapes/action/i3d/000.log").read_text(encoding="utf-8")
-    print(num_saved, log)
+    assert f"continuing {saved[1]}" in log.read_text(encoding="utf-8")
     assert project.digests() == finished.digests()
 
 
+def test_a_cancelled_job_has_its_time_to_end(slurm: Slurm, project: Project) -> None:
+    project.remove("datasets/shapes/made")
+    project.order("linger.make_shapes")
+    project.start(MADE, "--retries", "0")
+    wait_until(lambda: len(project.started("make_shapes")) == 1)
+    [job] = project.jobs("make_shapes")
+    subprocess.run(["scancel", job["JobId"]], check=True)
+    code, _ = project.finish()
+    assert code != 0
+    wait_until(lambda: project.jobs("make_shapes")[0]["JobState"] == "CANCELLED")
+    assert (project.orders / "lingered").read_text(encoding="utf-8").split() == [job["JobId"]]
+
+
 def preempt(project: Project, *arguments: str) -> None:
-    """Start two jobs of a GPU each, take the GPUs from them for some seconds, and let the run end."""
+    """Start two jobs of a GPU each, and take the GPUs from them for some seconds."""
     project.remove("datasets/home/motion")
     hold = project.order("hold.extract_i3d")
     project.start(*MOTION, *arguments)
@@ -50,18 +62,22 @@ def preempt(project: Project, *arguments: str) -> None:
     subprocess.run([*urgent, "--wrap=sleep 3"], cwd=project.root, check=True, stdout=subprocess.DEVNULL)
     project.wait_for("RUNNING", "urgent")
     hold.unlink()
-    code, output = project.finish()
-    assert code == 0, output
 
 
 def test_preempted_jobs_go_back_into_the_queue(slurm: Slurm, project: Project, finished: Project) -> None:
     preempt(project, "--retries", "0")
+    for job in project.wait_for("PENDING", "extract_i3d", num=2):  # SLURM would let two minutes go by
+        subprocess.run(["scontrol", "update", f"JobId={job['JobId']}", "StartTime=now"], check=True)
+    code, output = project.finish()
+    assert code == 0, output
     assert [job["Restarts"] for job in project.jobs("extract_i3d")] == ["1", "1"]
     assert project.digests() == finished.digests()
 
 
 def test_jobs_that_end_in_their_time_of_grace_are_retried(slurm: Slurm, project: Project, finished: Project) -> None:
     preempt(project, "--set-resources", "extract_i3d:slurm_partition=graceful")
+    code, output = project.finish()
+    assert code == 0, output
     jobs = project.jobs("extract_i3d")
     assert [job["JobState"] for job in jobs] == ["FAILED", "FAILED", "COMPLETED", "COMPLETED"]
     assert project.digests() == finished.digests()
