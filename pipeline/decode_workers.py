@@ -7,6 +7,7 @@ while the parent computes.
 Workers leave Ctrl-C and SIGTERM to the parent, which may want to finish a video, and end when it does, even by SIGKILL.
 """
 
+import gc
 import os
 import pickle
 import select
@@ -219,6 +220,7 @@ def serve(descriptor: int) -> None:
     channel = socket.socket(fileno=descriptor)
     threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
     function = _receive(channel)
+    gc.freeze()  # what is imported is no garbage: the collection below takes no time over it
     _send(channel, "ready")
     while True:
         try:
@@ -226,6 +228,7 @@ def serve(descriptor: int) -> None:
         except (EOFError, ConnectionError):
             return
         _send(channel, _outcome(function, request))
+        gc.collect()  # PyAV's decoders are in cycles of references, and one of 8K frames has 150 MB
 
 
 def _end_with_parent(descriptor: int) -> None:
