@@ -42,7 +42,7 @@ Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its fr
 class Video:
     """An open video; made by `open_video`. `len()` is the number of its frames.
 
-    Leave its context to close it at once: a decoder of 8K frames has 150 MB, and waits for the garbage collector.
+    Leaving its context closes the file.
 
     Attributes:
         size_hw: Height and width of a frame, turned as the file says it was filmed.
