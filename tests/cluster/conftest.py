@@ -47,7 +47,10 @@ if [ -e {orders}/no.squeue ]; then
     echo "Unable to contact slurm controller" | tee -a {orders}/no.squeue >&2
     exit 1
 fi
-exec {squeue} "$@"
+{squeue} "$@"
+code=$?
+echo asked >>{orders}/asked
+exit $code
 """
 
 
@@ -89,7 +92,8 @@ class Project:
         self.running: subprocess.Popen[str] | None = None
         (root / "bin").mkdir(exist_ok=True)
         self.orders.mkdir(exist_ok=True)
-        (self.orders / "started").write_text("", encoding="utf-8")
+        for note in ("started", "asked"):
+            (self.orders / note).write_text("", encoding="utf-8")
         for name, text in (("python", PYTHON), ("squeue", SQUEUE)):
             script = root / "bin" / name
             real = {"python": sys.executable, "squeue": shutil.which("squeue")}
@@ -150,6 +154,10 @@ class Project:
         """Which GPUs a stage got, by SLURM job."""
         notes = (self.orders / "started").read_text(encoding="utf-8").splitlines()
         return {job: gpus for name, job, gpus in map(str.split, notes) if name == stage}
+
+    def asked(self) -> int:
+        """How often Snakemake has asked `squeue`."""
+        return len((self.orders / "asked").read_text(encoding="utf-8").splitlines())
 
     def jobs(self, rule: str) -> list[dict[str, str]]:
         """SLURM's records of the jobs of a rule; the plugin says in the comment which rule and shard a job is."""

@@ -1,9 +1,11 @@
 """profiles/generic, for other schedulers, tried against SLURM by its commands alone."""
 
+import time
+
 from .conftest import MADE, MOTION, Project, wait_until
 from .slurm import Slurm, records
 
-SITE = ("--workflow-profile", "profiles/generic", "--cores", "2", "--seconds-between-status-checks", "2")
+SITE = ("--workflow-profile", "profiles/generic", "--cores", "2", "--seconds-between-status-checks", "6")
 
 
 def test_gpus_are_handed_out(slurm: Slurm, project: Project, finished: Project) -> None:
@@ -34,5 +36,9 @@ def test_an_interrupted_call_cancels_its_jobs(slurm: Slurm, project: Project) ->
     project.order("hold.extract_i3d")
     project.start(*MOTION, site=SITE)
     wait_until(lambda: len(project.started("extract_i3d")) == 2)
+    # Snakemake cancels no job that it is just asking about: interrupt it between two rounds.
+    before = project.asked() // 2
+    wait_until(lambda: project.asked() == 2 * (before + 2))
+    time.sleep(1)
     project.stop()
     wait_until(lambda: {job["JobState"] for job in records(project.root)} == {"CANCELLED"})
