@@ -14,11 +14,14 @@ import sys
 import types
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline import preemption
 from pipeline.config import parse_settings
 from pipeline.errors import PipelineError
+from pipeline.storage import explain, require_writable
 
 STAGES = Path(__file__).parent / "stages"
 COMMANDS = {  # each a module `pipeline.<command>_command`
@@ -99,7 +102,7 @@ def main(arguments: list[str]) -> int:
     """Run one stage, or one of the commands.
 
     Returns:
-        The exit code: 0, or 2 for a mistake that the user can mend.
+        The exit code: 0, 2 for a mistake that the user can mend, or 143 after SIGTERM.
     """
     summaries = stage_summaries()
     commands, stages = ("\n".join(f"  {name:<24}{told}" for name, told in of.items()) for of in (COMMANDS, summaries))
@@ -117,15 +120,31 @@ def main(arguments: list[str]) -> int:
             return int(importlib.import_module(f"pipeline.{chosen.stage}_command").main(chosen.arguments))
         run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
         flags = stage_parser(chosen.stage, run).parse_args(chosen.arguments)
-        run(**vars(flags))
+        if "out" in flags:
+            require_writable(flags.out)
+        with preemption.heeded():
+            run(**vars(flags))
     except PipelineError as error:
-        print(f"error: {chosen.stage}: {error}", file=sys.stderr)
-        return 2
+        return say(f"error: {chosen.stage}: {error}", 2)
+    except preemption.Preempted as stopped:
+        return say(f"{chosen.stage}: {stopped}", preemption.EXIT_CODE)
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it closes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        message = explain(error)  # a full disk, wherever it was met
+        if message is None:
+            raise
+        return say(f"error: {chosen.stage}: {message}", 2)
     return 0
+
+
+def say(line: str, exit_code: int) -> int:
+    """Print the last line of a job; the log may be on the disk that is full."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+    return exit_code
 
 
 if __name__ == "__main__":

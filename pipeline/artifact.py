@@ -24,6 +24,7 @@ from pipeline.artifact_writer import Writer, short_digest
 from pipeline.code_digest import digest as code_digest
 from pipeline.errors import PipelineError
 from pipeline.schemas import ArraySpec, Schema
+from pipeline.storage import replaced
 
 MAX_CHUNK_BYTES = 2**28  # a thousand times what is written
 VERSIONED = ("av", "decord2", "lightning", "numpy", "open_clip_torch", "torch", "torch_geometric", "torchvision")
@@ -237,10 +238,9 @@ def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON artifact: sorted keys, one item a line, renamed into place when complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    new.replace(path)
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    with replaced(path) as new:
+        new.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:

@@ -4,6 +4,9 @@ While a job runs, the videos done so far stand in a hidden sibling folder, `.<na
 array and a journal with a line a video. A killed job continues after the last line of the journal, if settings, code
 and inputs are still the same. (Rows are appended to plain files because appending to a sharded Zarr array rewrites a
 whole shard.) At the end the rows become a Zarr v3 group with checksummed chunks in a few shard files.
+
+Lines of the journal and rows carry checksums: what is damaged, and what comes after it, is made again. One process at a
+time writes a store. SIGTERM ends the process after the next commit.
 """
 
 import hashlib
@@ -12,17 +15,22 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self, TextIO
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from pipeline import preemption
+from pipeline.journal import checksum, read_lines, to_line
 from pipeline.schemas import ArraySpec, Schema
+from pipeline.storage import require_writable, sole_writer, write_all, writing
 
 CHUNK_BYTES = 2**18  # about a video: training reads them at random, and a chunk is decoded whole
 SHARD_CHUNKS = 256  # 64 MB a file
@@ -41,8 +49,10 @@ class Writer:
         self.done: list[str] = []
         self.failed: dict[str, str] = {}
         self.tails: dict[str, list[int]] = {}
-        self.files: dict[str, BinaryIO] = {}
-        self.journal: TextIO
+        self.lock = self.partial / "lock"
+        self.held = ExitStack()  # the lock, the files, and SIGTERM
+        self.files: dict[str, FileIO] = {}
+        self.journal: FileIO
 
     @property
     def remaining(self) -> list[str]:
@@ -58,6 +68,8 @@ class Writer:
 
         Raises:
             ValueError: if an array is missing, has the wrong shape, or holds numbers its type cannot.
+            PipelineError: the disk is full; what was committed before stays.
+            Preempted: SIGTERM came, and videos remain.
         """
         self._expect(video_id)
         rows: dict[str, int] = {}
@@ -73,67 +85,113 @@ class Writer:
             data[name] = array.tobytes()
         if rows.pop("video", 1) != 1:
             raise ValueError(f"{self.schema.name} of {video_id}: arrays along `video` have one row a video")
-        for name, rows_of_bytes in data.items():
-            self.files[name].write(rows_of_bytes)
-            self.files[name].flush()
-        self._commit({"id": video_id, "rows": rows, "tails": self.tails})
+        with self._writing(sum(len(content) for content in data.values())):
+            for name, content in data.items():
+                write_all(self.files[name].fileno(), content)
+            sums = {name: checksum(content) for name, content in data.items()}
+            self._commit({"id": video_id, "rows": rows, "tails": self.tails, "checksums": sums})
         self.rows.append(rows)
         self.done.append(video_id)
+        self._stop_if_told()
 
     def fail(self, video_id: str, reason: str) -> None:
-        """Record why the next video is left out."""
+        """Record why the next video is left out; raises as `append` does."""
         self._expect(video_id)
         print(f"left out: {video_id}: {reason}", file=sys.stderr)
-        self._commit({"id": video_id, "failed": reason})
+        with self._writing():
+            self._commit({"id": video_id, "failed": reason})
         self.failed[video_id] = reason
+        self._stop_if_told()
 
     def _expect(self, video_id: str) -> None:
         if not self.remaining or video_id != self.remaining[0]:
             raise ValueError(f"videos are committed in order: {video_id} came, {self.remaining[:1]} was next")
 
     def _commit(self, entry: dict[str, Any]) -> None:
-        self.journal.write(json.dumps(entry) + "\n")
-        self.journal.flush()
+        write_all(self.journal.fileno(), to_line(entry))
+
+    def _writing(self, needed: int | None = None) -> AbstractContextManager[None]:
+        kept = len(self.ids) - len(self.remaining)
+        return writing(self.store, needed, f"{kept} of {len(self.ids)} videos stay committed")
+
+    def _stop_if_told(self) -> None:
+        if self.remaining:  # after the last one the store is soon complete
+            preemption.stop_if_told(f"after {len(self.ids) - len(self.remaining)} of {len(self.ids)} videos")
 
     def __enter__(self) -> Self:
-        self.store.parent.mkdir(parents=True, exist_ok=True)
-        run_key = hashlib.sha256(json.dumps([self.provenance, self.ids], sort_keys=True).encode()).hexdigest()
-        key_file = self.partial / "run_key"
-        if not (key_file.is_file() and key_file.read_text() == run_key and self._resume()):
-            shutil.rmtree(self.partial, ignore_errors=True)
-            self.partial.mkdir()
-            self.rows, self.done, self.failed, self.tails = [], [], {}, {}
-            key_file.write_text(run_key)
-        for name in self.schema.arrays:
-            self.files[name] = (self.partial / f"{name}.rows").open("ab")
-        self.journal = (self.partial / "journal.jsonl").open("a", encoding="utf-8")
+        require_writable(self.store)
+        with ExitStack() as held:
+            held.enter_context(preemption.deferred())
+            held.enter_context(sole_writer(self.lock, self.store))
+            with writing(self.store):
+                self._start()
+                for name in self.schema.arrays:
+                    self.files[name] = held.enter_context((self.partial / f"{name}.rows").open("ab", buffering=0))
+                self.journal = held.enter_context((self.partial / "journal.jsonl").open("ab", buffering=0))
+            self.held = held.pop_all()
         if self.done or self.failed:
-            print(f"continuing after {len(self.done) + len(self.failed)} of {len(self.ids)} videos", file=sys.stderr)
+            kept = len(self.done) + len(self.failed)
+            print(f"continuing after {kept} of {len(self.ids)} videos", file=sys.stderr)
         return self
 
-    def _resume(self) -> bool:
-        """Take over what a killed job committed; False if the partial files cannot be trusted."""
+    def _start(self) -> None:
+        """Take over what an earlier call committed, or empty the partial folder."""
+        run_key = hashlib.sha256(json.dumps([self.provenance, self.ids], sort_keys=True).encode()).hexdigest().encode()
+        key_file = self.partial / "run_key"
+        if key_file.is_file() and key_file.read_bytes() == run_key:
+            self._resume()
+        else:
+            if key_file.is_file():
+                print(
+                    f"starting afresh: what is unfinished of {self.store} is of other settings, code or inputs, or "
+                    "damaged",
+                    file=sys.stderr,
+                )
+            self._empty()
+            key_file.write_bytes(run_key)
+
+    def _empty(self) -> None:
+        for path in self.partial.iterdir():
+            if path != self.lock:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _resume(self) -> None:
+        """Take over what a killed job committed, up to the first video that is not as it was written."""
         journal = self.partial / "journal.jsonl"
-        if not journal.is_file():
-            return False
-        lines = journal.read_bytes().split(b"\n")
-        whole = lines[:-1]  # a line without its end was being written when the job was killed
-        for line in whole:
-            entry = json.loads(line)
-            if "failed" in entry:
-                self.failed[entry["id"]] = entry["failed"]
-            else:
-                self.done.append(entry["id"])
-                self.rows.append(entry["rows"])
-                self.tails = entry["tails"]
-        os.truncate(journal, sum(len(line) + 1 for line in whole))
+        journal.touch()
+        entries, ends, is_damaged = read_lines(journal.read_bytes())
+        with ExitStack() as opened:
+            files = {}
+            for name in self.schema.arrays:
+                (self.partial / f"{name}.rows").touch()
+                files[name] = opened.enter_context((self.partial / f"{name}.rows").open("rb"))
+            for entry in entries:
+                if entry["id"] not in self.remaining[:1] or not self._are_intact(entry, files):
+                    is_damaged = True
+                    break
+                if "failed" in entry:
+                    self.failed[entry["id"]] = entry["failed"]
+                else:
+                    self.done.append(entry["id"])
+                    self.rows.append(entry["rows"])
+                    self.tails = entry["tails"]
+        num = len(self.done) + len(self.failed)
+        if is_damaged:
+            print(f"{self.partial} is damaged after {num} videos: the others are made again", file=sys.stderr)
+        os.truncate(journal, ends[num - 1] if num else 0)
         for name, spec in self.schema.arrays.items():
-            file = self.partial / f"{name}.rows"
-            file.touch()
-            committed = self._num_rows(spec) * self._row_bytes(name, spec)
-            if file.stat().st_size < committed:  # the machine went down before the rows reached the disk
+            os.truncate(self.partial / f"{name}.rows", self._num_rows(spec) * self._row_bytes(name, spec))
+
+    def _are_intact(self, entry: dict[str, Any], files: Mapping[str, BinaryIO]) -> bool:
+        """Whether the next rows of the files are those of an entry: a machine may go down before they are on disk."""
+        if "failed" in entry:
+            return True
+        rows = {"video": 1, **entry["rows"]}
+        for name, spec in self.schema.arrays.items():
+            row_items = int(np.prod(entry["tails"][name], dtype=int))
+            content = files[name].read(rows[spec.dims[0]] * row_items * np.dtype(spec.dtype).itemsize)
+            if checksum(content) != entry["checksums"][name]:
                 return False
-            os.truncate(file, committed)
         return True
 
     def _num_rows(self, spec: ArraySpec) -> int:
@@ -147,20 +205,35 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for file in self.files.values():
-            file.close()
-        self.journal.close()
-        if kind is not None:
-            return  # what was committed stays for the next call
-        if self.remaining:
-            raise ValueError(f"{self.store.name}: {len(self.remaining)} videos were neither appended nor failed")
+        with self.held:
+            if kind is not None:
+                return  # what was committed stays for the next call
+            if self.remaining:
+                raise ValueError(f"{self.store.name}: {len(self.remaining)} videos were neither appended nor failed")
+            with self._writing(self._num_bytes()):
+                self._publish()
+        with suppress(OSError):
+            self.partial.rmdir()  # it held the lock
+
+    def _publish(self) -> None:
+        """Make the committed rows the store."""
+        for file in (*self.files.values(), self.journal):
+            file.close()  # network file systems tell of a full disk here
         new = self.store.with_name(f".{self.store.name}.new")
         shutil.rmtree(new, ignore_errors=True)
-        self._write_store(new)
+        try:
+            self._write_store(new)
+        except OSError:
+            shutil.rmtree(new, ignore_errors=True)  # gives the room back
+            raise
         if self.store.exists():
             shutil.rmtree(self.store)  # renaming over a folder that is not empty fails
         new.rename(self.store)
-        shutil.rmtree(self.partial)
+        self._empty()
+
+    def _num_bytes(self) -> int:
+        """Of the store, at most: its chunks are compressed."""
+        return sum(self._committed(name, spec).nbytes for name, spec in self.schema.arrays.items())
 
     def _write_store(self, folder: Path) -> None:
         arrays: dict[str, Rows] = {name: self._committed(name, spec) for name, spec in self.schema.arrays.items()}

@@ -8,8 +8,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from pipeline.storage import replaced
 
 LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header, little-endian
 
@@ -22,21 +24,20 @@ def save_weights(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str,
         path: The file.
         metadata: What the file says of itself; read again with `safetensors.safe_open`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, new, dict(metadata))
-    _sort_metadata(new)
-    new.replace(path)
+    # In memory first: when a disk is full, the library's own writer raises what tells no reason.
+    content = save({key: value.detach().cpu().contiguous() for key, value in state.items()}, dict(metadata))
+    start, header = _sort_metadata(content)
+    with replaced(path) as new, new.open("wb") as file:
+        file.write(header)
+        file.write(memoryview(content)[start:])
 
 
-def _sort_metadata(path: Path) -> None:
-    """Bring the metadata in the header into alphabetical order; the header keeps its length."""
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-        header = json.loads(file.read(length))
-        header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) > length:
-            raise RuntimeError(f"{path}: the sorted header is {len(text)} bytes, longer than the {length} of the file")
-        file.seek(LENGTH_BYTES)
-        file.write(text.ljust(length))
+def _sort_metadata(content: bytes) -> tuple[int, bytes]:
+    """Where the tensors begin, and what stands before them with its metadata in alphabetical order, equally long."""
+    start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
+    header = json.loads(content[LENGTH_BYTES:start])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(text) > start - LENGTH_BYTES:
+        raise RuntimeError(f"the sorted header is {len(text)} bytes, longer than the {start - LENGTH_BYTES} there are")
+    return start, content[:LENGTH_BYTES] + text.ljust(start - LENGTH_BYTES)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import read_json, write_json
+from pipeline.storage import replaced
 
 SPLITS = ("train", "val", "test")
 NUM_SHOWN = 5  # missing videos spelt out in the table
@@ -26,7 +27,8 @@ def run(out: Path, table: Path, name: str, kind: str, videos: list[Path], captio
     counted = {"name": name, "kind": kind} | count(found, index)
     write_json(out, counted)
     text = describe(counted, out)
-    table.write_text(text, encoding="utf-8")
+    with replaced(table) as new:
+        new.write_text(text, encoding="utf-8")
     print(text, end="")
 
 

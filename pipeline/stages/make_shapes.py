@@ -8,6 +8,7 @@ clips makes only those. Made for this project.
 import hashlib
 import io
 import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import preemption
 from pipeline.artifact import write_json
 from pipeline.code_digest import digest
 from pipeline.config import ShapesSettings
@@ -31,12 +33,14 @@ from pipeline.datasets.shapes_scenes import (
     random_of,
 )
 from pipeline.errors import PipelineError
+from pipeline.journal import read_lines, to_line
 from pipeline.progress import track
 from pipeline.shards import shard_of
+from pipeline.storage import replaced, sole_writer, write_all, writing
 
 Record = dict[str, Any]  # {"video": an item of the list, "truth": what is in it}
 
-JOURNAL = ".journal.jsonl"
+JOURNAL, LOCK = ".journal.jsonl", ".lock"
 
 # The same bytes every time: one thread, no time and no random identifiers in the file (bitexact), and no mbtree, which
 # reads memory that x264 never wrote when a frame is narrow (measured: 8 of 40 clips differed from run to run). No
@@ -65,15 +69,18 @@ def run(out: Path, truth: Path, settings: ShapesSettings, shard: int) -> None:
     folder = out.parent
     folder.mkdir(parents=True, exist_ok=True)
     key = run_key(settings)
-    records = {name: record for name, record in resume(folder, key).items() if name in splits}
-    remove_strangers(folder, records)
-    write_journal(folder / JOURNAL, key, records)
-    todo = [name for name in splits if name not in records]
-    with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
-        for name in track(todo, len(todo), f"make_shapes {shard}"):
-            records[name] = make_clip(folder, name, splits[name], held_out, settings, noise_tile)
-            journal.write(_line([name, records[name]]))
-            journal.flush()
+    with sole_writer(folder / LOCK, out), preemption.deferred():
+        records = {name: record for name, record in resume(folder, key).items() if name in splits}
+        remove_strangers(folder, records)
+        write_journal(folder / JOURNAL, key, records)
+        todo = [name for name in splits if name not in records]
+        with (folder / JOURNAL).open("ab", buffering=0) as journal:
+            for name in track(todo, len(todo), f"make_shapes {shard}"):
+                records[name] = make_clip(folder, name, splits[name], held_out, settings, noise_tile)
+                with writing(folder, kept=f"{len(records) - 1} of {len(splits)} videos stay"):
+                    write_all(journal.fileno(), to_line({"name": name, "record": records[name]}))
+                if name != todo[-1]:
+                    preemption.stop_if_told(f"after {len(records)} of {len(splits)} videos")
     words = vocabulary(settings.colours, settings.shapes, settings.actions)
     truths = {name: records[name]["truth"] for name in splits}
     write_json(truth, {"videos": truths, "vocabulary": words, "held_out_pairs": held_out})
@@ -87,9 +94,8 @@ def make_clip(
     scene = draw_scene(name, split, held_out, settings)
     content = encode(render(scene, noise_tile, random_of(settings.seed, f"{name} pixels")), scene.fps, scene.container)
     file = folder / f"{name}.{scene.container}"
-    new = file.with_name(f".{file.name}.new")
-    new.write_bytes(content)
-    new.replace(file)
+    with replaced(file) as new:
+        new.write_bytes(content)
     video = {
         "id": name,
         "file": file.name,
@@ -158,17 +164,19 @@ def encode(frames_THWC: NDArray[np.uint8], fps: Fraction, container: str) -> byt
 def run_key(settings: ShapesSettings) -> str:
     """What the bytes of a clip depend on: the code and all settings but the numbers of clips and shards."""
     content = [settings.model_dump(mode="json", exclude={"clips", "shards"}), digest("make_shapes", "shapes")]
-    return hashlib.sha256(_line(content).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def resume(folder: Path, key: str) -> dict[str, Record]:
     """Records of the clips that an earlier run with this key made and that are still as it left them."""
     path = folder / JOURNAL
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    if not lines or _parse(lines[0]) != key:
+    entries, _, is_damaged = read_lines(path.read_bytes() if path.exists() else b"")
+    if is_damaged:
+        print(f"{path} is damaged after {max(0, len(entries) - 1)} videos: the others are made again", file=sys.stderr)
+    if not entries or entries[0].get("key") != key:
         return {}
-    entries = (entry for entry in map(_parse, lines[1:]) if entry is not None)
-    return {name: record for name, record in entries if _is_intact(folder, record["video"])}
+    records = {entry["name"]: entry["record"] for entry in entries[1:]}
+    return {name: record for name, record in records.items() if _is_intact(folder, record["video"])}
 
 
 def remove_strangers(folder: Path, records: dict[str, Record]) -> None:
@@ -182,24 +190,12 @@ def remove_strangers(folder: Path, records: dict[str, Record]) -> None:
 
 def write_journal(path: Path, key: str, records: dict[str, Record]) -> None:
     """Start the journal of this run: its key, then a line a clip."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(_line(key) + "".join(_line([name, record]) for name, record in records.items()), encoding="utf-8")
-    new.replace(path)
+    lines = [to_line({"key": key}), *(to_line({"name": name, "record": record}) for name, record in records.items())]
+    with replaced(path) as new:
+        new.write_bytes(b"".join(lines))
 
 
 def _is_intact(folder: Path, video: Record) -> bool:
     path = folder / video["file"]
     digest_now = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     return digest_now == str(video["sha256"])
-
-
-def _line(content: object) -> str:
-    return json.dumps(content, sort_keys=True) + "\n"
-
-
-def _parse(line: str) -> Any:
-    """One line of the journal; None where a kill cut it short."""
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None

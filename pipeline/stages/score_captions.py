@@ -19,6 +19,7 @@ from pipeline.artifact import read_json, write_json
 from pipeline.errors import PipelineError
 from pipeline.scoring.coco import score_tokenised, tokenise_pairs
 from pipeline.scoring.statistics import METRICS
+from pipeline.storage import replaced
 from pipeline.training.vocabulary import split_words
 
 _log = logging.getLogger(__name__)
@@ -64,10 +65,8 @@ def run(*, captions: Path, references: Path, split: str, out: Path, per_video: P
         "statistics": statistics.to_json(),
         "notes": notes,
     }
-    per_video.parent.mkdir(parents=True, exist_ok=True)
-    new = per_video.with_name(f".{per_video.name}.new")
-    new.write_text(tabulate(hypotheses, by_video, truth), encoding="utf-8")
-    new.replace(per_video)
+    with replaced(per_video) as new:
+        new.write_text(tabulate(hypotheses, by_video, truth), encoding="utf-8")
     write_json(out, scores)
     for note in notes:
         _log.warning("%s", note)

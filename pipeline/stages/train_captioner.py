@@ -30,6 +30,7 @@ from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSetti
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.captioner import Captioner
+from pipeline.storage import replaced
 from pipeline.training.caption_batches import CaptionedVideos, EpochPlan
 from pipeline.training.captioner_training import CURVES, CaptionData, CaptionerTraining
 from pipeline.training.model_file import describe_model
@@ -99,10 +100,8 @@ def run(
     is_first = fit(task, folder)
     if is_first:
         write_curves(curves, task.curves)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        new = out.with_name(f".{out.name}.new")
-        shutil.copyfile(task.best, new)
-        new.replace(out)
+        with replaced(out) as new:
+            shutil.copyfile(task.best, new)
         for name in ("last.ckpt", task.best.name):  # what is complete need not be continued; the logs stay
             (folder / name).unlink(missing_ok=True)
 
@@ -207,8 +206,7 @@ def quiet_lightning() -> None:
 
 def write_curves(path: Path, rows: list[dict[str, float | None]]) -> None:
     """Write the curves as CSV; a cell is empty where no captions were generated."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, CURVES, lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)

@@ -13,6 +13,7 @@ from pipeline.errors import VideoError
 from pipeline.progress import track
 from pipeline.report.clips import data_uri, still_uri
 from pipeline.report.page import fill_in
+from pipeline.storage import replaced
 
 PAGE_BYTES = 40_000_000  # of clips and stills together
 CLIP_BYTES = 30_000_000  # of them for clips
@@ -39,10 +40,8 @@ def run(captions: Path, videos: list[Path], out: Path) -> None:
             "missing": prediction["missing"],
         },
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    new = out.with_name(f".{out.name}.new")
-    new.write_text(page, encoding="utf-8")
-    new.replace(out)
+    with replaced(out) as new:
+        new.write_text(page, encoding="utf-8")
     print(f"{out}: {len(shown)} videos, {len(page) / 1e6:.1f} MB")
 
 

@@ -26,6 +26,7 @@ from pipeline.report.dag import draw_dag
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, read_store, summarise
 from pipeline.scoring.statistics import METRICS
+from pipeline.storage import replaced
 
 DETECTION = ("average_precision", "mean_average_precision", "num_frames", "overlap")
 EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered")
@@ -122,10 +123,8 @@ def run(
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    new = out.with_name(f".{out.name}.new")
-    new.write_text(page, encoding="utf-8")
-    new.replace(out)
+    with replaced(out) as new:
+        new.write_text(page, encoding="utf-8")
     print(f"{out}: {len(page) / 1e6:.1f} MB")
 
 

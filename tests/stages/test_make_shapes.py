@@ -145,7 +145,7 @@ def test_a_killed_run_goes_on_and_trusts_no_leftovers(made, tmp_path):
     (folder / JOURNAL).write_text("".join(journal[:6]) + journal[6][:40], encoding="utf-8")  # cut in its sixth clip
     (folder / "videos.json").unlink()
     (folder / "truth.json").unlink()
-    kept, damaged = (json.loads(line)[1]["video"]["file"] for line in journal[1:3])
+    kept, damaged = (json.loads(line)["record"]["video"]["file"] for line in journal[1:3])
     (folder / damaged).write_bytes((folder / damaged).read_bytes()[:-1] + b"?")
     (folder / ".test-00000.mp4.new").write_bytes(b"half a video")
     (folder / "train-99999.mp4").write_bytes(b"of another data set")

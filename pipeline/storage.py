@@ -1,0 +1,173 @@
+"""Files that appear when they are whole, and what a disk may refuse, in one line.
+
+A full disk, a quota, a folder that may not be written to: none is a bug, so each is told with the file, the room there
+is and what to do, without a traceback.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+FULL = {  # RLIMIT_FSIZE is a quota, too
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "the file is larger than this file system or `ulimit -f` allows",
+}
+CLOSED = {
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "there is no permission to write",
+    errno.EPERM: "there is no permission to write",
+}
+CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+@contextmanager
+def writing(path: Path, needed: int | None = None, kept: str = "") -> Iterator[None]:
+    """Inside, what a disk refuses is a mistake that the user can mend.
+
+    Args:
+        path: What is written.
+        needed: Bytes that must fit, if known.
+        kept: What of earlier work stays, as in "12 of 40 videos stay committed".
+
+    Raises:
+        PipelineError: The disk is full, read-only or closed to this user.
+    """
+    try:
+        yield
+    except OSError as error:
+        message = explain(error, path, needed, kept)
+        if message is None:
+            raise
+        raise PipelineError(message) from error
+
+
+def explain(error: OSError, path: Path | None = None, needed: int | None = None, kept: str = "") -> str | None:
+    """What a disk refused to write and what to do, in one line; None for other errors.
+
+    Args:
+        error: What it raised.
+        path: What was being written, unless the error names it.
+        needed: Bytes that must fit, if known.
+        kept: What of earlier work stays.
+    """
+    number = error.errno or 0
+    if path is None and number in (errno.EACCES, errno.EPERM):
+        return None  # it may have been read
+    place = path if path is not None else Path(str(error.filename or "a file"))
+    stays = f" ({kept})" if kept else ""
+    if number in FULL:
+        wanted = f"{_size(needed)} wanted, " if needed is not None else ""
+        return f"{place}: {FULL[number]}: {wanted}{_free(place)} free: make room and call again{stays}"
+    if number in CLOSED:
+        return f"{place}: {CLOSED[number]}: make its folder writable, or choose another one, and call again{stays}"
+    return None
+
+
+def _free(path: Path) -> str:
+    folder = next((parent for parent in (path, *path.absolute().parents) if parent.exists()), Path())
+    return _size(shutil.disk_usage(folder).free)
+
+
+def _size(num_bytes: int) -> str:
+    unit, name = next((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB"), (0, "kB")) if num_bytes >= unit)
+    return f"{num_bytes / (unit or 1e3):.3g} {name}"
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Yield the hidden file to write instead of `path`; it becomes `path` when it is whole.
+
+    Raises:
+        PipelineError: The disk is full, read-only or closed to this user; what was at `path` stays.
+    """
+    new = path.with_name(f".{path.name}.new")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield new
+            new.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                new.unlink()  # gives the room back
+            raise
+
+
+def write_all(file: int, content: bytes) -> None:
+    """Write to an open file without a buffer: what does not fit raises here, and not when the file is closed."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def require_writable(path: Path) -> None:
+    """Make sure, before work begins, that a file or folder can be made at `path`.
+
+    Raises:
+        PipelineError: Its folder cannot be made, is read-only, or is closed to this user.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            read_only = os.statvfs(path.parent).f_flag & os.ST_RDONLY
+            raise OSError(errno.EROFS if read_only else errno.EACCES, "closed", str(path.parent))
+
+
+@contextmanager
+def sole_writer(lock: Path, of: Path) -> Iterator[None]:
+    """Inside, no other process is in here for the same lock: a file that is locked while it is open.
+
+    The lock ends with the process, however that ends. It holds between machines where the file system locks between
+    machines (NFS does, Lustre if mounted with `flock`); where none can be had, that is said, and work goes on.
+
+    Args:
+        lock: The file, removed at the end; its folder is made.
+        of: What is written, for the message.
+
+    Raises:
+        PipelineError: Another process is in here, or the folder cannot be written to.
+    """
+    with writing(of):
+        file = _locked(lock, of)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()  # before it is unlocked: nobody may lock a file that is about to go
+        os.close(file)
+
+
+def _locked(lock: Path, of: Path) -> int:
+    while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # whoever was here has just removed the folder
+            continue
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            raise PipelineError(
+                f"{of} is being written by another process: wait until it has finished, or end it, and call again"
+            ) from None
+        except OSError as error:
+            if error.errno not in CANNOT_LOCK:
+                os.close(file)
+                raise
+            print(
+                f"WARNING: {lock.parent}: this file system cannot lock: see to it that no second call writes {of}",
+                file=sys.stderr,
+            )
+            return file
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), lock.stat()):
+                return file
+        os.close(file)  # it was locked by one that has finished and removed it since
