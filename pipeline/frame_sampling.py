@@ -48,19 +48,16 @@ def read_sampled_frames(request: FramesRequest) -> Arrays:
         VideoError: if the file is missing, is another one than was indexed, or cannot be decoded.
     """
     path = request.path
-    reader = open_video(path)
+    video = open_video(path)
     num_bytes = path.stat().st_size
     if num_bytes != request.num_bytes:
         raise VideoError(
             f"the file has {num_bytes} bytes, it had {request.num_bytes} when it was indexed: index it again"
         )
-    times_F = frame_times(reader)
+    times_F = frame_times(video)
     numbers_S = sample_frames(times_F, request.fps, request.max_frames)
-    _, height, width, _ = read_frames(reader, numbers_S[:1]).shape
-    stored_hw = fit_short_side(height, width, request.short_side)
-    if stored_hw != (height, width):
-        reader = open_video(path, stored_hw)  # scaled while decoding: a frame of its own size is never kept
-    pixels_SHWC = read_frames(reader, numbers_S)
+    stored_hw = fit_short_side(*video.size_hw, request.short_side)
+    pixels_SHWC = read_frames(video, numbers_S, stored_hw)  # scaled while decoding: its own size is never kept
     return {
         "pixels": pixels_SHWC.reshape(-1, 3),
         "number": numbers_S,

@@ -2,10 +2,9 @@
 
 Windows are aligned to multiples of their length, as AKG-sv and its ancestor do (Hendria et al., "Action Knowledge for
 Video Captioning with Graph Neural Networks", JKSUCIS 2023). Frames are scaled as torchvision's `Resize` scales a
-picture for I3D: by Pillow, bilinear with antialiasing. (decord could scale while reading, but bicubically and in YUV,
-which is not what published weights were trained on.) Nothing here imports torch, so that decoding workers start at
-once and stay small. (A process that uses both has to import torch before decord: after decord torch finds NVBLAS in
-place of its own matrix products, and crashes.)
+picture for I3D: by Pillow, bilinear with antialiasing. (FFmpeg could scale
+while it converts, but in YUV, which is not what published weights were trained on.) Nothing here imports torch, so that
+decoding workers start at once and stay small.
 
 Shape suffixes: W window, T frame of a window, H height, W width, C colour (red, green, blue).
 """
@@ -18,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decoding import open_video, read_frames
+from pipeline.decoding import iterate_frames, open_video
 from pipeline.errors import VideoError
 
-FRAMES_AT_ONCE = 16  # full-size frames in memory; a 4K frame is 25 MB
 RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
 
 Windows = NDArray[np.uint8]
@@ -122,8 +120,8 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
     Raises:
         VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
     """
-    reader = open_video(request.path)
-    num_frames = len(reader)
+    video = open_video(request.path)
+    num_frames = len(video)
     if request.num_frames not in (None, num_frames):
         raise VideoError(f"it has {num_frames} frames, but had {request.num_frames} when its frames were sampled")
     if num_frames == 0:
@@ -136,12 +134,8 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
     size = request.size
     height, width = (size, size) if isinstance(size, int) else size
     frames = np.empty((len(wanted), height, width, 3), dtype=np.uint8)
-    for first in range(0, len(wanted), FRAMES_AT_ONCE):
-        some = slice(first, first + FRAMES_AT_ONCE)
-        frames[some] = [
-            fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
-            for frame_HWC in read_frames(reader, wanted[some])
-        ]
+    for row, frame_HWC in enumerate(iterate_frames(video, wanted, stand_ins=True)):
+        frames[row] = fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
     return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape))
 
 

@@ -15,7 +15,6 @@ import pytest
 from pipeline.decode_workers import decode_ahead
 from pipeline.errors import VideoError
 
-
 pytestmark = pytest.mark.slow
 
 
