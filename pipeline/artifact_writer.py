@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from pipeline import preemption
+from pipeline.artifact_recovery import recover
 from pipeline.journal import checksum, read_lines, to_line
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.storage import require_writable, sole_writer, write_all, writing
@@ -49,6 +50,7 @@ class Writer:
         self.done: list[str] = []
         self.failed: dict[str, str] = {}
         self.tails: dict[str, list[int]] = {}
+        self.is_complete = False  # the store was finished by a job whose end Snakemake missed
         self.lock = self.partial / "lock"
         self.held = ExitStack()  # the lock, the files, and SIGTERM
         self.files: dict[str, FileIO] = {}
@@ -129,7 +131,7 @@ class Writer:
                     self.files[name] = held.enter_context((self.partial / f"{name}.rows").open("ab", buffering=0))
                 self.journal = held.enter_context((self.partial / "journal.jsonl").open("ab", buffering=0))
             self.held = held.pop_all()
-        if self.done or self.failed:
+        if (self.done or self.failed) and not self.is_complete:
             kept = len(self.done) + len(self.failed)
             print(f"continuing after {kept} of {len(self.ids)} videos", file=sys.stderr)
         return self
@@ -140,6 +142,9 @@ class Writer:
         key_file = self.partial / "run_key"
         if key_file.is_file() and key_file.read_bytes() == run_key:
             self._resume()
+        elif root := recover(self.store, self.schema, self.ids, self.provenance):
+            self.done, self.failed, self.is_complete = root["ids"], root["failed"], True
+            self._empty()
         else:
             if key_file.is_file():
                 print(
@@ -219,6 +224,9 @@ class Writer:
         """Make the committed rows the store."""
         for file in (*self.files.values(), self.journal):
             file.close()  # network file systems tell of a full disk here
+        if self.is_complete:
+            self._empty()
+            return
         new = self.store.with_name(f".{self.store.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         try:
@@ -248,10 +256,11 @@ class Writer:
             "ids": self.done,
             "failed": dict(sorted(self.failed.items())),
         }
-        root = zarr.create_group(folder, attributes={**content, "digest": data_digest(arrays, content)})
+        content["digest"] = data_digest(arrays, content)
+        root = zarr.create_group(folder, attributes=content)
         for name, array in arrays.items():
             _write_array(root, name, array, dims[name])
-        root.create_group("provenance", attributes=self.provenance)
+        root.create_group("provenance", attributes={**self.provenance, "root": content})  # see artifact_recovery
 
     def _committed(self, name: str, spec: ArraySpec) -> "CommittedRows":
         shape = (self._num_rows(spec), *self.tails.get(name, [0] * (len(spec.dims) - 1)))

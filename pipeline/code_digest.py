@@ -14,6 +14,7 @@ NOT_VALUES = {
     "artifact",
     "artifact_chunks",
     "artifact_paths",
+    "artifact_recovery",
     "artifact_shards",
     "artifact_writer",
     "code_digest",
