@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .comparison import check_results, check_works
-from .project import SHARDS, Project, make_project
+from .project import Project, make_project
 from .strikes import Missed, Strike, num_finished
 
 SHIFT = int(os.environ.get("FAULT_SEED", "0"))  # other moments than the usual ones
@@ -84,16 +84,15 @@ class Faults:
             return struck
         pytest.fail(f"{self.name}, seed {self.seed}: the work was over {TRIES} times before the fault came")
 
-    def check(self, strike: Strike, stages: Collection[str]) -> None:
+    def check(self, strike: Strike, made: Collection[tuple[str, str]]) -> None:
         """After the second call: all is as in the undisturbed run, and no finished video was done again.
 
         Args:
             strike: What struck.
-            stages: What the calls made. No other stage was at work.
+            made: Stages and shards that the calls made. No other was worked on.
         """
         assert self.project is not None
         check_results(self.project, self.undisturbed)
-        made = [(stage, shard) for stage in stages for shard in SHARDS]
         redone = check_works(self.project, self.undisturbed, strike, made)
         self.tell(strike.when, num_finished(strike.finished), redone)
 

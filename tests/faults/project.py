@@ -8,7 +8,6 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,9 +43,14 @@ def target_of(stage: str, shard: str) -> str:
     return ARTIFACTS[KINDS[stage]].format(**NAMES, encoder="i3d", shard=shard)
 
 
+def stores_of(*stages: str) -> list[tuple[str, str]]:
+    """Each of some stages with each shard."""
+    return [(stage, shard) for stage in stages for shard in SHARDS]
+
+
 def targets_of(*stages: str) -> list[str]:
-    """The same of all shards of some stages."""
-    return [target_of(stage, shard) for stage in stages for shard in SHARDS]
+    """What Snakemake calls the artifacts of some stages."""
+    return [target_of(stage, shard) for stage, shard in stores_of(*stages)]
 
 
 class Project:
@@ -255,8 +259,3 @@ def video_names() -> list[str]:
 def videos_of(shard: str) -> list[str]:
     """The videos of a shard, by name."""
     return [name for name in video_names() if f"{shard_of(name, len(SHARDS)):03d}" == shard]
-
-
-def stores() -> Iterator[tuple[str, str]]:
-    """Every stage that goes through videos, with every shard."""
-    return ((stage, shard) for stage in KINDS for shard in SHARDS)

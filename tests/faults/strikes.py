@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from .project import SHARDS, Call, Project, stores, target_of, videos_of
+from .project import KINDS, SHARDS, Call, Project, stores_of, target_of, videos_of
 
 PAUSE = 0.0005  # seconds between two looks at a journal: the graphs of a video take a few milliseconds
 # Seconds after the k-th video within which a fault strikes: about what a few videos take.
@@ -90,7 +90,7 @@ def committed(project: Project, stage: str, shard: str) -> list[str]:
 
 def all_committed(project: Project) -> dict[tuple[str, str], list[str]]:
     """The same of all stores."""
-    return {(stage, shard): committed(project, stage, shard) for stage, shard in stores()}
+    return {(stage, shard): committed(project, stage, shard) for stage, shard in stores_of(*KINDS)}
 
 
 def wait_for(project: Project, call: Call, moment: Moment) -> psutil.Process:
