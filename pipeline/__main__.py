@@ -127,7 +127,9 @@ def main(arguments: list[str]) -> int:
     except PipelineError as error:
         return say(f"error: {chosen.stage}: {error}", 2)
     except preemption.Preempted as stopped:
-        return say(f"{chosen.stage}: {stopped}", preemption.EXIT_CODE)
+        if os.environ.get("RANK", "0") == "0":  # one of the processes of a training speaks for all
+            say(f"{chosen.stage}: {stopped}", preemption.EXIT_CODE)
+        return preemption.EXIT_CODE
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it closes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A scheduler that signals all the processes of a job reaches the ranks of a training twice: torchrun passes it on.
+# A scheduler that signals all the processes of a job reaches the ranks of a training twice: the launcher passes it on.
 SECONDS_OF_ONE = 3.0
 EXIT_CODE = 128 + signal.SIGTERM  # as shells say it; to Snakemake and schedulers a job that failed and may run again
 
@@ -25,6 +25,7 @@ class _Told:
     """What the handler of the signal and the code it interrupts know of each other."""
 
     def __init__(self) -> None:
+        self.heeded = False
         self.to_stop = False
         self.when = 0.0  # in seconds, monotonic
         self.deferred = 0  # how many have something to save
@@ -36,13 +37,19 @@ _told = _Told()
 @contextmanager
 def heeded() -> Iterator[None]:
     """Inside, the first SIGTERM raises Preempted, at once or where the code asks; for a process's main thread."""
-    _told.to_stop, _told.deferred = False, 0
+    _told.heeded, _told.to_stop, _told.deferred = True, False, 0
     before = signal.signal(signal.SIGTERM, _note)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        _told.to_stop = False
+        _told.heeded = _told.to_stop = False
+
+
+def heed_again() -> None:
+    """Take the place of a handler that a library has put before ours: what is heeded inside `heeded` is ours alone."""
+    if _told.heeded:
+        signal.signal(signal.SIGTERM, _note)
 
 
 @contextmanager
@@ -60,16 +67,17 @@ def is_told() -> bool:
     return _told.to_stop
 
 
-def stop_if_told(saved: str) -> None:
+def stop_if_told(saved: str, *, anyway: bool = False) -> None:
     """End the process if SIGTERM has come.
 
     Args:
         saved: How far it got, as in "after 12 of 40 videos".
+        anyway: It has come to another process of the same training.
 
     Raises:
         Preempted: It has come.
     """
-    if _told.to_stop:
+    if _told.to_stop or anyway:
         raise Preempted(f"stopped by SIGTERM {saved}; the next call goes on from there")
 
 
@@ -81,4 +89,4 @@ def _note(*_: object) -> None:
         return
     _told.to_stop, _told.when = True, time.monotonic()
     if not _told.deferred:
-        raise Preempted("stopped by SIGTERM before there was anything to save; the next call starts again")
+        raise Preempted("stopped by SIGTERM: nothing was in hand that could be saved; the next call runs it again")

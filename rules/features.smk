@@ -71,6 +71,7 @@ rule finetune_clip4clip:
         python -m pipeline.gpus {resources.gpu} python -m pipeline finetune_clip4clip \
             --frames {input.frames:q} \
             --captions {input.captions:q} \
+            --checkpoints checkpoints/encoders/{wildcards.encoder} \
             --settings {params.settings:q} \
             --threads {threads} \
             --out {output.weights:q} \
@@ -111,6 +112,7 @@ rule finetune_detector:
             --frames {input.frames:q} \
             --truth {input.truth:q} \
             --captions {input.captions:q} \
+            --checkpoints checkpoints/encoders/{wildcards.encoder} \
             --settings {params.settings:q} \
             --threads {threads} \
             --out {output.weights:q} \

@@ -84,8 +84,7 @@ rule train_captioner:
     shell:
         """
         python -m pipeline.gpus {resources.gpu} \
-            torchrun --standalone --nproc-per-node $(({resources.gpu} > 1 ? {resources.gpu} : 1)) \
-            -m pipeline train_captioner \
+            python -m pipeline.ranks {resources.gpu} train_captioner \
             --graphs {input.graphs:q} \
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \

@@ -16,7 +16,7 @@ def told() -> None:
 
 
 def test_it_ends_at_once_where_nothing_is_being_saved():
-    with pytest.raises(Preempted, match="before there was anything to save"), heeded():
+    with pytest.raises(Preempted, match="nothing was in hand that could be saved"), heeded():
         told()
 
 
@@ -119,7 +119,7 @@ def test_after_the_last_video_the_store_is_finished(tmp_path: Path):
 def test_a_stage_with_nothing_to_save_ends_at_once(tmp_path: Path):
     done = call("json", tmp_path / "a.json", 1)
     assert done.returncode == 143
-    assert done.stderr.startswith("build_vocabulary: stopped by SIGTERM before there was anything to save")
+    assert done.stderr.startswith("build_vocabulary: stopped by SIGTERM: nothing was in hand")
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

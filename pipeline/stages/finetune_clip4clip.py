@@ -5,6 +5,7 @@ videos alone are learned from, validation videos choose the epoch, test videos a
 """
 
 import copy
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline import gpus
-from pipeline.artifact import read, read_json, write_json
+from pipeline import gpus, preemption
+from pipeline.artifact import file_digest, read, read_json, write_json
+from pipeline.checkpoints import Checkpoints
+from pipeline.code_digest import digest as code_digest
 from pipeline.config import Clip4ClipSettings, FinetuneSettings
 from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, normalise, save_clip4clip, tokenize
@@ -63,6 +66,7 @@ def run(
     *,
     frames: list[Path],
     captions: Path,
+    checkpoints: Path,
     out: Path,
     retrieval: Path,
     settings: Clip4ClipSettings,
@@ -73,6 +77,7 @@ def run(
     Args:
         frames: Sampled frames (FRAMES) of all shards.
         captions: Captions and splits.
+        checkpoints: Folder for checkpoints; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         retrieval: Where the losses and retrieval scores of each epoch go (JSON).
         settings: Starting weights, architecture and training.
@@ -99,8 +104,15 @@ def run(
     texts = {name: {video_id: table["captions"][video_id] for video_id in ids[name]} for name in ids}
     tokens, used = index_tokens(texts, tuning.max_words)
     splits = {name: Split(VideoFrames(artifacts, ids[name]), tokens[name]) for name in ids}
+    made_from = {
+        "settings": settings.model_dump(mode="json"),
+        "origin": origin,
+        "code": code_digest("finetune_clip4clip"),
+        "inputs": [file_digest(path) for path in (*frames, captions)],
+    }
+    progress = Checkpoints(checkpoints, made_from)
     with ThreadPoolExecutor(threads) as pool:
-        epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool)
+        epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
     save_clip4clip(module, out, f"fine-tuned on {tuning.dataset} from {origin}")
     scores = {
         "kind": "retrieval",
@@ -112,6 +124,7 @@ def run(
         "train_ids": ids["train"],
     }
     write_json(retrieval, scores)
+    progress.remove()
 
 
 def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tuple[Clip4Clip, str]:
@@ -175,8 +188,9 @@ def train(
     val_split: Split,
     settings: Clip4ClipSettings,
     pool: ThreadPoolExecutor,
+    progress: Checkpoints,
 ) -> tuple[list[dict[str, Any]], int]:
-    """Train for all epochs, and leave in `module` the towers of the best, or of the last without validation videos.
+    """Train for all epochs that are left; leave the towers of the best in `module`, or without validation the last.
 
     Args:
         module: The towers, changed in place.
@@ -185,6 +199,7 @@ def train(
         val_split: To choose the epoch by.
         settings: Training and precision.
         pool: Cuts the crops.
+        progress: Where a killed run goes on.
 
     Returns:
         Loss and scores of each epoch; the number (from 1) of the one kept.
@@ -201,8 +216,35 @@ def train(
     schedule = LambdaLR(optimizer, lambda step: rate_factor(step, num_steps, tuning.warmup))
     epochs: list[dict[str, Any]] = []
     best_score, kept, state = -1.0, 0, module.state_dict()
-    for epoch in range(tuning.epochs):
-        loss = train_epoch(module, optimizer, schedule, train_split, tuning, epoch, dtype, pool)
+    losses: list[Tensor] = []  # of the steps of this epoch
+    if (saved := progress.read()) is not None:
+        for part, name in ((module, "module"), (optimizer, "optimizer"), (schedule, "schedule")):
+            part.load_state_dict(saved[name])
+        epochs, losses = saved["epochs"], list(saved["losses"].to(device))
+        best_score, kept, state = saved["best_score"], saved["kept"], saved["best"] or state
+        say(f"continuing after step {len(losses)} of epoch {len(epochs) + 1}")
+
+    def save() -> None:
+        content = {
+            "module": module.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "epochs": epochs,
+            "losses": torch.stack(losses),
+            "best_score": best_score,
+            "kept": kept,
+            "best": state if kept else None,  # before, it is the module's own
+        }
+        progress.write(content, f"after step {len(losses)} of epoch {len(epochs) + 1}")
+
+    for epoch in range(len(epochs), tuning.epochs):
+        with preemption.deferred():
+            for _ in train_epoch(module, optimizer, schedule, train_split, tuning, epoch, dtype, pool, losses):
+                if progress.are_due:
+                    save()
+            save()  # the scores can be worked out again
+        loss = float(torch.stack(losses).mean())
+        losses.clear()
         record: dict[str, Any] = {"epoch": epoch + 1, "loss": round(loss, 6)}
         if val_split.ids:
             record["val"] = evaluate(module, val_split, dtype)
@@ -246,12 +288,13 @@ def train_epoch(
     epoch: int,
     dtype: torch.dtype,
     pool: ThreadPoolExecutor,
-) -> float:
-    """Go through the training videos once; return the mean loss."""
+    losses: list[Tensor],
+) -> Iterator[None]:
+    """Go through the training videos once, after the steps that have losses; yields after each step."""
     module.train()
-    losses = []
     num_captions = {video_id: len(tokens) for video_id, tokens in split.tokens.items()}
     plan = epoch_batches(num_captions, tuning.batch_size, tuning.seed, epoch)
+    plan = itertools.islice(plan, len(losses), None)
     for items, images in cut_ahead(plan, split, module.image_size, tuning, pool):
         loss = batch_loss(module, items, images, split, dtype)
         optimizer.zero_grad()
@@ -261,7 +304,7 @@ def train_epoch(
         with torch.no_grad():
             module.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
         losses.append(loss.detach())
-    return float(torch.stack(losses).mean())
+        yield
 
 
 def cut_ahead(

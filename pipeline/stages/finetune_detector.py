@@ -5,6 +5,7 @@ Faster R-CNN's losses as torchvision computes them (Ren et al. 2015), AdamW, one
 videos are measured once at the end, test videos are not looked at. The classes are the shapes.
 """
 
+import itertools
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from pipeline import gpus
-from pipeline.artifact import Artifact, read, read_json, write_json
+from pipeline import gpus, preemption
+from pipeline.artifact import Artifact, file_digest, read, read_json, write_json
+from pipeline.checkpoints import Checkpoints
+from pipeline.code_digest import digest as code_digest
 from pipeline.config import DetectorFinetuneSettings, DetectorSettings
 from pipeline.errors import PipelineError
 from pipeline.models.detection import find_in_videos
@@ -37,6 +40,7 @@ def run(
     frames: list[Path],
     truth: list[Path],
     captions: Path,
+    checkpoints: Path,
     out: Path,
     detection: Path,
     settings: DetectorSettings,
@@ -48,6 +52,7 @@ def run(
         frames: Sampled frames (FRAMES) of all shards.
         truth: truth.json of all shards.
         captions: Captions and splits.
+        checkpoints: Folder for checkpoints; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         detection: Where the losses and the average precision go (JSON).
         settings: Starting weights, architecture and training.
@@ -73,7 +78,14 @@ def run(
     weights = locate_weights(settings.weights)
     model, origin = starting_detector(weights, settings.arch, settings.size, len(classes) + 1, settings.seed)
     examples = draw_examples(source, truths, ids["train"], classes, tuning.frames, tuning.seed)
-    epochs = train(model, examples, tuning, settings.precision)
+    made_from = {
+        "settings": settings.model_dump(mode="json"),
+        "origin": origin,
+        "code": code_digest("finetune_detector"),
+        "inputs": [file_digest(path) for path in (*frames, *truth, captions)],
+    }
+    progress = Checkpoints(checkpoints, made_from)
+    epochs = train(model, examples, tuning, settings.precision, progress)
     scores = evaluate(model, source, truths, ids["val"], classes, settings)
     origin = f"trained on {tuning.dataset} from {origin}"
     categories = ["background", *classes]
@@ -81,12 +93,17 @@ def run(
     num_frames = {"train": len(examples), "val": scores.pop("num_frames")}
     told = {"kind": "detection", "origin": origin, "classes": classes, "epochs": epochs, "num_frames": num_frames}
     write_json(detection, told | {"train_ids": ids["train"]} | scores)
+    progress.remove()
 
 
 def train(
-    model: nn.Module, examples: Sequence[Example], tuning: DetectorFinetuneSettings, precision: str
+    model: nn.Module,
+    examples: Sequence[Example],
+    tuning: DetectorFinetuneSettings,
+    precision: str,
+    progress: Checkpoints,
 ) -> list[dict[str, Any]]:
-    """Train for all epochs; leaves the model in eval mode.
+    """Train for all epochs, or those that are left; leaves the model in eval mode.
 
     Args:
         model: The detector, changed in place.
@@ -94,6 +111,7 @@ def train(
         tuning: How.
         precision: "fp32", "bf16" or "auto", which is float32 on CPUs, where casting costs small networks more than
             bf16 gains.
+        progress: Where a killed run goes on.
 
     Returns:
         Mean loss of each epoch, and of which parts.
@@ -107,25 +125,62 @@ def train(
     num_batches = len(list(epoch_batches(examples, tuning.batch_size, tuning.seed, 1)))
     total = tuning.epochs * num_batches + 1  # the last step is counted, too
     schedule = OneCycleLR(optimizer, tuning.lr, total_steps=total, pct_start=tuning.warmup, cycle_momentum=False)
-    epochs = []
+    epochs: list[dict[str, Any]] = []
+    parts: list[dict[str, Tensor]] = []  # losses of the steps of this epoch
+
+    def save() -> None:
+        content = {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "epochs": epochs,
+            "parts": {name: torch.stack([part[name] for part in parts]) for name in parts[0]},
+            "generators": generator_states(device),
+        }
+        progress.write(content, f"after step {len(parts)} of epoch {len(epochs) + 1}")
+
     with torch.random.fork_rng():
         torch.manual_seed(tuning.seed)  # torchvision draws anchors and proposals to learn from
-        for epoch in range(1, tuning.epochs + 1):
-            parts: list[dict[str, Tensor]] = []
-            plan = epoch_batches(examples, tuning.batch_size, tuning.seed, epoch)
-            label = f"finetune_detector: epoch {epoch} of {tuning.epochs}, batches"
-            for picks in track(plan, num_batches, label):
-                batch = [mirror(examples[pick.index]) if pick.mirrored else examples[pick.index] for pick in picks]
-                losses = batch_losses(model, batch, device, dtype)
-                optimizer.zero_grad()
-                sum(losses.values(), torch.zeros((), device=device)).backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
-                optimizer.step()
-                schedule.step()
-                parts.append({name: value.detach() for name, value in losses.items()})
+        if (saved := progress.read()) is not None:
+            for part, name in ((model, "model"), (optimizer, "optimizer"), (schedule, "schedule")):
+                part.load_state_dict(saved[name])
+            epochs, columns = saved["epochs"], {name: column.to(device) for name, column in saved["parts"].items()}
+            parts = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            restore_generators(saved["generators"])
+            print(f"finetune_detector: continuing after step {len(parts)} of epoch {len(epochs) + 1}", file=sys.stderr)
+        for epoch in range(len(epochs) + 1, tuning.epochs + 1):
+            with preemption.deferred():
+                plan = epoch_batches(examples, tuning.batch_size, tuning.seed, epoch)
+                left = itertools.islice(plan, len(parts), None)
+                label = f"finetune_detector: epoch {epoch} of {tuning.epochs}, batches"
+                for picks in track(left, num_batches - len(parts), label):
+                    batch = [mirror(examples[pick.index]) if pick.mirrored else examples[pick.index] for pick in picks]
+                    losses = batch_losses(model, batch, device, dtype)
+                    optimizer.zero_grad()
+                    sum(losses.values(), torch.zeros((), device=device)).backward()  # type: ignore[no-untyped-call]
+                    nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+                    optimizer.step()
+                    schedule.step()
+                    parts.append({name: value.detach() for name, value in losses.items()})
+                    if progress.are_due:
+                        save()
+                save()
             epochs.append(epoch_record(epoch, parts, tuning))
+            parts.clear()
     model.eval().cpu()
     return epochs
+
+
+def generator_states(device: torch.device) -> list[Tensor]:
+    """States of torch's random generators: of the CPU, and of the GPU in use."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if device.type == "cuda" else [])]
+
+
+def restore_generators(states: Sequence[Tensor]) -> None:
+    """Go on drawing where the generators stood."""
+    torch.set_rng_state(states[0])
+    if len(states) > 1 and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states[1])
 
 
 def epoch_record(epoch: int, parts: Sequence[dict[str, Tensor]], tuning: DetectorFinetuneSettings) -> dict[str, Any]:

@@ -4,12 +4,10 @@ What else it reads besides graphs is what it is given: knowledge, objects, motio
 
 Runs as one process, or as several under torchrun. Checkpoints go to a folder that no rule declares, because Snakemake
 deletes declared outputs before it tries again: a second call with equal settings, code and inputs continues after the
-last whole epoch.
+last whole epoch, or after the step before which SIGTERM came.
 """
 
 import csv
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -19,12 +17,16 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy
 
-from pipeline import gpus
+from pipeline import gpus, preemption
 from pipeline.artifact import file_digest, read_json
+from pipeline.checkpoints import LAST, read_checkpoint, run_folder, write_checkpoint
 from pipeline.code_digest import digest as code_digest
 from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
 from pipeline.errors import PipelineError
@@ -94,15 +96,15 @@ def run(
         "code": code_digest("train_captioner"),
         "inputs": [file_digest(path) for path in (*graphs, *pair_motion, *knowledge, *objects, captions, vocabulary)],
     }
-    run_key = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]
-    folder = checkpoints / run_key
+    folder = run_folder(checkpoints, everything)
     task = new_training(model, training, nodes.places, words, data, dataset["captions"], seed, folder)
-    is_first = fit(task, folder)
+    with preemption.deferred():
+        is_first = fit(task, folder)
     if is_first:
         write_curves(curves, task.curves)
         with replaced(out) as new:
             shutil.copyfile(task.best, new)
-        for name in ("last.ckpt", task.best.name):  # what is complete need not be continued; the logs stay
+        for name in (LAST, task.best.name):  # what is complete need not be continued; the logs stay
             (folder / name).unlink(missing_ok=True)
 
 
@@ -149,14 +151,15 @@ def new_training(
 
 
 def fit(task: CaptionerTraining, folder: Path) -> bool:
-    """Train, or continue after the last whole epoch.
+    """Train, or continue from the checkpoint.
 
     Returns:
         Whether this is the process that writes the outputs.
     """
     trainer = new_trainer(task, folder)
-    last = folder / "last.ckpt"
-    trainer.fit(task, datamodule=task.data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    last = folder / LAST
+    is_there = read_checkpoint(last) is not None
+    trainer.fit(task, datamodule=task.data, ckpt_path=last if is_there else None, weights_only=True)
     return bool(trainer.is_global_zero)
 
 
@@ -176,11 +179,12 @@ def new_trainer(task: CaptionerTraining, folder: Path) -> L.Trainer:
         gradient_clip_val=task.settings.clip_norm,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
+        plugins=[WholeCheckpoints(), TorchElasticEnvironment() if num_processes > 1 else LightningEnvironment()],
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         callbacks=[
             ModelCheckpoint(
                 folder,
-                "last",
+                Path(LAST).stem,
                 save_top_k=1,
                 every_n_epochs=1,
                 save_on_train_epoch_end=True,
@@ -192,6 +196,21 @@ def new_trainer(task: CaptionerTraining, folder: Path) -> L.Trainer:
     )
 
 
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are whole whenever a disk is full.
+
+    Lightning's own are written to the temporary folder and moved; between file systems that is copied, over the last.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Put it in the place of the last one."""
+        write_checkpoint(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> Any:  # noqa: ARG002
+        """Read it; never anything but tensors and plain values."""
+        return read_checkpoint(Path(path))
+
+
 def quiet_lightning() -> None:
     """Leave out what Lightning says about devices it did not use and folders it goes on with."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
@@ -200,6 +219,8 @@ def quiet_lightning() -> None:
         ".*LeafSpec.* is deprecated.*",  # Lightning 2.6 uses what torch 2.15 renames
         "Checkpoint directory .* exists and is not empty.*",
         ".*smaller than the logging interval.*",
+        ".*`srun` command is available.*",
+        ".*your dataloader is not resumable.*",  # ours goes on where it was: EpochSampler
     ):
         warnings.filterwarnings("ignore", message)
 

@@ -242,22 +242,23 @@ def pad(captions: Sequence[Sequence[int]]) -> Tensor:
 class EpochSampler(Sampler[Piece]):
     """Pieces of the current epoch for one process.
 
-    The epoch is asked for when the first piece is: when Lightning resumes, it makes the iterator before it tells a
+    The place is asked for when the first piece is: when Lightning resumes, it makes the iterator before it tells a
     sampler which epoch it is.
 
     Args:
         plan: What is drawn from.
         process: Number of the process.
-        current_epoch: Tells the epoch, from 0.
+        place: Tells the epoch, from 0, and how many of its pieces were done before a kill.
     """
 
-    def __init__(self, plan: EpochPlan, process: int, current_epoch: Callable[[], int]) -> None:
+    def __init__(self, plan: EpochPlan, process: int, place: Callable[[], tuple[int, int]]) -> None:
         self.plan = plan
         self.process = process
-        self.current_epoch = current_epoch
+        self.place = place
 
     def __len__(self) -> int:
         return self.plan.steps_per_epoch * self.plan.accumulate
 
     def __iter__(self) -> Iterator[Piece]:
-        yield from self.plan.draw(self.current_epoch(), self.process)
+        epoch, num_done = self.place()
+        yield from self.plan.draw(epoch, self.process)[num_done:]

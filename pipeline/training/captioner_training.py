@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from pipeline import preemption
+from pipeline.checkpoints import LAST, SECONDS_BETWEEN
 from pipeline.config import DecodingSettings, TrainingSettings
 from pipeline.models.beam_search import caption_graphs
 from pipeline.models.captioner import Captioner
@@ -67,6 +69,7 @@ class CaptionData(L.LightningDataModule):
         self.graphs = graphs
         self.plan = plan
         self.val = val
+        self.num_done = 0  # pieces of the epoch that were done before a kill
 
     def process(self) -> int:
         """This process's number."""
@@ -79,10 +82,11 @@ class CaptionData(L.LightningDataModule):
 
     def train_dataloader(self) -> BatchesAhead:
         """Batches of this process; the sampler draws each epoch anew."""
-        sampler = EpochSampler(
-            self.plan, self.process(), lambda: int(self.trainer.current_epoch) if self.trainer else 0
-        )
+        sampler = EpochSampler(self.plan, self.process(), self._place)
         return BatchesAhead(PieceBatches(self.plan.videos, self.graphs), sampler)
+
+    def _place(self) -> tuple[int, int]:
+        return (int(self.trainer.current_epoch) if self.trainer else 0), self.num_done
 
     def val_dataloader(self) -> BatchesAhead:
         """This process's share of the validation videos, each once."""
@@ -131,7 +135,8 @@ class CaptionerTraining(L.LightningModule):
         self.description = description
         self.curves: list[dict[str, float | None]] = []
         self.best_cider = (-1.0, -1)
-        self._started = 0.0
+        self._started = self._saved = 0.0
+        self._all: Any = None
         self._train_sums: list[Tensor] = []
         self._val_sums: list[Tensor] = []
         self._val_loss = 0.0
@@ -147,13 +152,23 @@ class CaptionerTraining(L.LightningModule):
 
     def on_train_start(self) -> None:
         """A run that was killed when it had stopped early stays stopped."""
+        preemption.heed_again()  # Lightning's own handler sends messages to the other processes in the midst of others
+        if dist.is_initialized():
+            self._all = dist.new_group(backend="gloo")  # of CPUs: to ask must not mean to wait for a GPU
+        self._started = self._saved = time.monotonic()
+        self._train_sums = [sums.to(self.device) for sums in self._train_sums]  # of a checkpoint
+        if self.global_step and self.trainer.is_global_zero:
+            step = self.data.num_done // self.data.plan.accumulate
+            print(f"continuing after step {step} of epoch {self.current_epoch + 1}", file=sys.stderr)
         if self._has_stopped():
             self.trainer.should_stop = True
 
     def on_train_epoch_start(self) -> None:
-        """Forget the sums of the epoch before."""
-        self._started = time.monotonic()
+        """Forget the sums of the epoch before, of which there is a checkpoint."""
+        self._started = self._saved = time.monotonic()
         self._train_sums = []
+        if self._any(preemption.is_told()):
+            preemption.stop_if_told(f"after epoch {self.current_epoch}", anyway=True)
 
     def training_step(self, batch: CaptionBatch, batch_idx: int) -> Tensor:
         """The loss whose mean over processes and accumulations is the loss of the step."""
@@ -165,6 +180,32 @@ class CaptionerTraining(L.LightningModule):
         plan = self.data.plan
         loss = weighted_mean(sums, batch.num_tokens, self.settings.left_to_right_weight)
         return loss * (plan.accumulate * plan.num_processes)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Save a checkpoint between steps now and then, and when SIGTERM has come; all processes after the same step.
+
+        After the last step the validation comes, and the checkpoint of the whole epoch.
+        """
+        num_done = batch_idx + 1
+        plan = self.data.plan
+        if num_done % plan.accumulate or num_done == plan.steps_per_epoch * plan.accumulate:
+            return
+        is_told = self._any(preemption.is_told())
+        if is_told or self._any(time.monotonic() - self._saved > SECONDS_BETWEEN):
+            self.data.num_done = num_done
+            self.trainer.save_checkpoint(self.best.with_name(LAST))
+            self.data.num_done, self._saved = 0, time.monotonic()
+        if is_told:
+            step = num_done // plan.accumulate
+            preemption.stop_if_told(f"after step {step} of epoch {self.current_epoch + 1}", anyway=True)
+
+    def _any(self, here: bool) -> bool:
+        """Whether something is so in any of the processes."""
+        if not dist.is_initialized():
+            return here
+        flag = torch.tensor([here], dtype=torch.uint8)
+        dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._all)
+        return bool(flag)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sums of the validation before."""
@@ -193,6 +234,7 @@ class CaptionerTraining(L.LightningModule):
         values = (self.current_epoch + 1, self.global_step, total, left_to_right, right_to_left)
         row = dict(zip(CURVES, (*values, self._val_loss, self._val_cider), strict=True))
         self.curves.append(row)
+        self.data.num_done = 0
         if self.trainer.is_global_zero:
             seconds = time.monotonic() - self._started
             print(epoch_line(row, self.settings.epochs, seconds), file=sys.stderr, flush=True)
@@ -205,11 +247,26 @@ class CaptionerTraining(L.LightningModule):
         """Curves and choice go with the weights."""
         checkpoint["curves"] = self.curves
         checkpoint["best_cider"] = self.best_cider
+        checkpoint["num_done"] = self.data.num_done
+        checkpoint["train_sums"] = self._gathered(self._train_sums) if self.data.num_done else []
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take curves and choice up again."""
         self.curves = checkpoint["curves"]
         self.best_cider = tuple(checkpoint["best_cider"])
+        self.data.num_done = checkpoint["num_done"]
+        if self.data.num_done:  # in the middle of an epoch, whose start is not told again
+            parts = checkpoint["train_sums"][self.global_rank :: self.trainer.world_size]  # there may be fewer now
+            self._train_sums = [sums for part in parts for sums in part]
+
+    def _gathered(self, sums: list[Tensor]) -> list[Tensor]:
+        """The sums of every process, `[pieces, 4]` each: they must be added up in the order of an undisturbed run."""
+        mine = torch.stack(sums).cpu()
+        if not dist.is_initialized():
+            return [mine]
+        parts = [torch.empty_like(mine) for _ in range(self.trainer.world_size)]
+        dist.all_gather(parts, mine, group=self._all)
+        return parts
 
     def _has_stopped(self) -> bool:
         scored = [row for row in self.curves if row["val_cider"] is not None]

@@ -87,6 +87,7 @@ def finetune(folder: Path, encoder: Clip4ClipSettings, name: str = "out") -> dic
     run(
         frames=[folder / "0.zarr" / "zarr.json", folder / "1.zarr" / "zarr.json"],
         captions=folder / "captions.json",
+        checkpoints=folder / name / "checkpoints",
         out=folder / name / "weights.safetensors",
         retrieval=folder / name / "retrieval.json",
         settings=encoder,

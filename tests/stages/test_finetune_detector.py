@@ -86,6 +86,7 @@ def tune(folder: Path, name: str, chosen: DetectorSettings) -> tuple[Path, dict]
         frames=[folder / "frames.zarr" / "zarr.json"],
         truth=[folder / "truth.json"],
         captions=folder / "captions.json",
+        checkpoints=folder / f"{name}.checkpoints",
         out=out,
         detection=detection,
         settings=chosen,

@@ -166,7 +166,7 @@ def test_captions_are_padded_on_the_right():
 
 def test_the_sampler_follows_the_epoch():
     epochs = [0]
-    sampler = EpochSampler(plan(num_processes=2), 1, lambda: epochs[0])
+    sampler = EpochSampler(plan(num_processes=2), 1, lambda: (epochs[0], 0))
     pieces = iter(sampler)
     epochs[0] = 7  # the iterator is older than the epoch when a run is resumed
     assert list(pieces) == plan(num_processes=2).draw(7, 1)
