@@ -49,6 +49,7 @@ class Writer:
         self.rows: list[dict[str, int]] = []
         self.done: list[str] = []
         self.failed: dict[str, str] = {}
+        self.suspect: dict[str, str] = {}
         self.tails: dict[str, list[int]] = {}
         self.is_complete = False  # the store was finished by a job whose end Snakemake missed
         self.lock = self.partial / "lock"
@@ -61,11 +62,12 @@ class Writer:
         """The videos that are not yet committed, in order."""
         return self.ids[len(self.done) + len(self.failed) :]
 
-    def append(self, video_id: str, **arrays: NDArray[Any]) -> None:
+    def append(self, video_id: str, suspect: str | None = None, /, **arrays: NDArray[Any]) -> None:
         """Commit the rows of the next video.
 
         Args:
             video_id: The first of `remaining`.
+            suspect: Why its rows may be wrong, if something was seen.
             **arrays: Every array of the schema, `[rows, ...]`; arrays of one leading dimension have equally many rows.
 
         Raises:
@@ -91,9 +93,13 @@ class Writer:
             for name, content in data.items():
                 write_all(self.files[name].fileno(), content)
             sums = {name: checksum(content) for name, content in data.items()}
-            self._commit({"id": video_id, "rows": rows, "tails": self.tails, "checksums": sums})
+            entry = {"id": video_id, "rows": rows, "tails": self.tails, "checksums": sums}
+            self._commit(entry if suspect is None else entry | {"suspect": suspect})
         self.rows.append(rows)
         self.done.append(video_id)
+        if suspect is not None:
+            print(f"suspect: {video_id}: {suspect}", file=sys.stderr)
+            self.suspect[video_id] = suspect
         self._stop_if_told()
 
     def fail(self, video_id: str, reason: str) -> None:
@@ -180,6 +186,7 @@ class Writer:
                     self.done.append(entry["id"])
                     self.rows.append(entry["rows"])
                     self.tails = entry["tails"]
+                    self.suspect |= {entry["id"]: entry["suspect"]} if "suspect" in entry else {}
         num = len(self.done) + len(self.failed)
         if is_damaged:
             print(f"{self.partial} is damaged after {num} videos: the others are made again", file=sys.stderr)
@@ -250,12 +257,7 @@ class Writer:
             lengths = [rows[dim] for rows in self.rows]
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             dims[f"{dim}_ptr"] = ("video_bound",)
-        content = {
-            "schema": self.schema.name,
-            "version": self.schema.version,
-            "ids": self.done,
-            "failed": dict(sorted(self.failed.items())),
-        }
+        content = root_content(self.schema, self.done, self.failed, self.suspect)
         content["digest"] = data_digest(arrays, content)
         root = zarr.create_group(folder, attributes=content)
         for name, array in arrays.items():
@@ -332,12 +334,25 @@ class Rows(Protocol):
     def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
 
 
+def root_content(
+    schema: Schema, ids: Sequence[str], failed: Mapping[str, str], suspect: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the root of a store says of itself: `suspect` only where there is any."""
+    content = {
+        "schema": schema.name,
+        "version": schema.version,
+        "ids": list(ids),
+        "failed": dict(sorted(failed.items())),
+    }
+    return content | ({"suspect": dict(sorted(suspect.items()))} if suspect else {})
+
+
 def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
     """Digest of a store's data, a few rows at a time so that large arrays need no memory.
 
     Args:
         arrays: Of the schema, with the bounds.
-        content: What the root says of itself: `schema`, `version`, `ids`, `failed`.
+        content: What the root says of itself, from `root_content`.
     """
     state = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):

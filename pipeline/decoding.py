@@ -116,7 +116,7 @@ class Video:
             num_packets -= 1
             keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
             pts.pop()
-        self.faults.count(num_packets)
+        self.faults.count(num_packets, pts, self.container.format.name)
         pts_F = np.unique(np.array(pts, dtype=np.int64))
         if not told or len(pts_F) < len(pts):
             pts_F = pts_F[:0]

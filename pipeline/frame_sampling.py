@@ -23,6 +23,19 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class SampledFrames:
+    """The sampled frames of one video.
+
+    Attributes:
+        arrays: As in the schema `frames`.
+        suspect: Why they may be wrong, if something was seen.
+    """
+
+    arrays: Arrays
+    suspect: str | None
+
+
+@dataclass(frozen=True)
 class FramesRequest:
     """The frames to sample of one video.
 
@@ -41,8 +54,8 @@ class FramesRequest:
     short_side: int
 
 
-def read_sampled_frames(request: FramesRequest) -> Arrays:
-    """The sampled frames of one video, as in the schema `frames`.
+def read_sampled_frames(request: FramesRequest) -> SampledFrames:
+    """The sampled frames of one video.
 
     Raises:
         VideoError: if the file is missing, is another one than was indexed, or cannot be decoded.
@@ -58,7 +71,7 @@ def read_sampled_frames(request: FramesRequest) -> Arrays:
     numbers_S = sample_frames(times_F, request.fps, request.max_frames)
     stored_hw = fit_short_side(*video.size_hw, request.short_side)
     pixels_SHWC = read_frames(video, numbers_S, stored_hw)  # scaled while decoding: its own size is never kept
-    return {
+    arrays: Arrays = {
         "pixels": pixels_SHWC.reshape(-1, 3),
         "number": numbers_S,
         "time": times_F[numbers_S],
@@ -66,6 +79,7 @@ def read_sampled_frames(request: FramesRequest) -> Arrays:
         "num_frames": np.array([len(times_F)]),
         "fps": np.array([mean_rate(times_F)]),
     }
+    return SampledFrames(arrays, video.faults.reason())
 
 
 def sample_frames(times_F: NDArray[np.float64], fps: float, max_frames: int) -> NDArray[np.int64]:

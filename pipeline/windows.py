@@ -9,6 +9,7 @@ decoding workers start at once and stay small.
 Shape suffixes: W window, T frame of a window, H height, W width, C colour (red, green, blue).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,23 @@ class WindowRequest:
 
 @dataclass(frozen=True)
 class WindowFrames:
-    """The frames of the windows of a video, each once.
+    """The frames of the windows of a video, each once. `len()` and iteration are over the windows, u1 [T, H, W, 3].
 
     Attributes:
         frames: u1 [number of frames, H, W, 3].
         rows_WT: For each frame of each window, its row of `frames`.
+        suspect: Why they may be wrong, if something was seen.
     """
 
     frames: Windows
     rows_WT: NDArray[np.intp]
+    suspect: str | None
+
+    def __len__(self) -> int:
+        return len(self.rows_WT)
+
+    def __iter__(self) -> Iterator[Windows]:
+        return (self.frames[rows_T] for rows_T in self.rows_WT)
 
 
 def window_starts(numbers: NDArray[Any], num_frames: int, length: int) -> NDArray[np.int32]:
@@ -136,7 +145,7 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
     frames = np.empty((len(wanted), height, width, 3), dtype=np.uint8)
     for row, frame_HWC in enumerate(iterate_frames(video, wanted, stand_ins=True)):
         frames[row] = fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
-    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape))
+    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape), video.faults.reason())
 
 
 def paths_of(table: dict[str, Any]) -> dict[str, Path]:

@@ -71,13 +71,13 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.elements if name == tag]
 
 
-def make_store(path, schema, ids, failed, rows):
+def make_store(path, schema, ids, failed, rows, suspect=None):
     with create(path, schema, ids=ids, stage=schema.stage, settings={}, inputs={}) as writer:
         for video_id in writer.remaining:
             if video_id in failed:
                 writer.fail(video_id, failed[video_id])
             else:
-                writer.append(video_id, **rows)
+                writer.append(video_id, (suspect or {}).get(video_id), **rows)
 
 
 FRAME_ROWS = {

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.artifact import write_json
+from pipeline.artifact import read, write_json
 from pipeline.artifact_writer import Writer
 from pipeline.errors import PipelineError
 from pipeline.schemas import ArraySpec, Schema
+from pipeline.state.contents import DamagedError, check_store
 
 THINGS = Schema(
     name="things",
@@ -253,3 +254,33 @@ def test_a_full_disk_leaves_an_old_json_file(tmp_path, monkeypatch):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_suspects_are_kept_by_a_killed_job_and_part_of_the_digest(tmp_path, capsys):
+    def commit_suspect(path, stop_after):
+        with Writer(path, THINGS, IDS[:4], {"stage": "build_vocabulary", "inputs": {}}) as writer:
+            for video_id in writer.remaining:
+                if IDS.index(video_id) == stop_after:
+                    raise KeyboardInterrupt
+                why = "1 decoded frames are damaged" if video_id in (IDS[0], IDS[3]) else None
+                writer.append(video_id, why, x=np.zeros((2, 3)), fps=np.zeros(1))
+
+    commit_suspect(tmp_path / "whole.zarr", None)
+    with pytest.raises(KeyboardInterrupt):
+        commit_suspect(tmp_path / "killed.zarr", 2)
+    assert f"suspect: {IDS[0]}: 1 decoded frames are damaged" in capsys.readouterr().err
+    commit_suspect(tmp_path / "killed.zarr", None)
+    whole = (tmp_path / "whole.zarr/zarr.json").read_bytes()
+    assert (tmp_path / "killed.zarr/zarr.json").read_bytes() == whole
+    found = read(tmp_path / "killed.zarr", THINGS)
+    assert found.suspect == {IDS[0]: "1 decoded frames are damaged", IDS[3]: "1 decoded frames are damaged"}
+    check_store(tmp_path / "killed.zarr", THINGS)
+    (tmp_path / "killed.zarr/zarr.json").write_bytes(whole.replace(b"1 decoded", b"2 decoded"))
+    with pytest.raises(DamagedError, match="digest"):
+        check_store(tmp_path / "killed.zarr", THINGS)
+
+
+def test_a_store_without_suspects_does_not_speak_of_them(tmp_path):
+    write(tmp_path / "a.zarr")
+    assert b"suspect" not in (tmp_path / "a.zarr/zarr.json").read_bytes()
+    assert read(tmp_path / "a.zarr", THINGS).suspect == {}

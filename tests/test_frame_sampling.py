@@ -75,7 +75,7 @@ def test_mean_rate():
 
 def test_frames_are_those_of_the_file(tmp_path, make_video):
     make_video(tmp_path / "v.mp4", 30, size_hw=(60, 90))
-    arrays = read_sampled_frames(request_for(tmp_path / "v.mp4"))
+    arrays = read_sampled_frames(request_for(tmp_path / "v.mp4")).arrays
     with av.open(str(tmp_path / "v.mp4")) as container:
         expected = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
     assert arrays["number"].tolist() == [0, 5, 10, 15, 20, 25]
@@ -89,7 +89,7 @@ def test_frames_are_those_of_the_file(tmp_path, make_video):
 
 def test_large_frames_are_scaled_down(camera_clips):
     path = camera_clips["bigbuckbunny"]
-    arrays = read_sampled_frames(request_for(path, fps=1.0))
+    arrays = read_sampled_frames(request_for(path, fps=1.0)).arrays
     assert arrays["size"].tolist() == [[448, 796]]
     assert arrays["number"].tolist() == [0, 25, 50, 75, 100, 125]
     assert arrays["pixels"].shape == (6 * 448 * 796, 3)
@@ -97,6 +97,6 @@ def test_large_frames_are_scaled_down(camera_clips):
 
 def test_times_of_a_varying_frame_rate_are_kept(tmp_path, make_video):
     make_video(tmp_path / "v.mp4", 6, times_ms=[0, 40, 80, 480, 520, 2000])
-    arrays = read_sampled_frames(request_for(tmp_path / "v.mp4"))
+    arrays = read_sampled_frames(request_for(tmp_path / "v.mp4")).arrays
     assert arrays["number"].tolist() == [0, 3, 4, 5]  # 0, 0.5, 1 and 1.5 s, 2 s
     np.testing.assert_allclose(arrays["time"], [0, 0.48, 0.52, 2.0], atol=1e-5)

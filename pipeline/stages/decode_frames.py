@@ -40,7 +40,7 @@ def run(videos: Path, out: Path, settings: SamplingSettings, threads: int) -> No
         with decode_ahead(read_sampled_frames, todo.values(), threads, settings.time_limit) as decoded:
             for video_id, result in track(zip(todo, decoded, strict=True), len(todo), "decode_frames"):
                 if not isinstance(result, VideoError):
-                    writer.append(video_id, **result)
+                    writer.append(video_id, result.suspect, **result.arrays)
                 elif settings.on_bad_video == "record":
                     writer.fail(video_id, str(result))
                 else:

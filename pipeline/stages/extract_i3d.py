@@ -25,7 +25,7 @@ from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import InceptionI3d, load_i3d, normalise
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.windows import WindowRequest, Windows, paths_of, read_windows, window_starts
+from pipeline.windows import WindowFrames, WindowRequest, Windows, paths_of, read_window_frames, window_starts
 
 BATCH_SIZE = 16  # windows; more gain nothing on a CPU, and 16 of 224 pixels take about 2 GB in float32
 
@@ -80,19 +80,20 @@ def run(
             for video_id in todo
             if video_id in plans
         ]
-        with decode_ahead(read_windows, requests, decoders, time_limit) as decoded:
-            features = encode_across(decoded, encode, BATCH_SIZE)
+        with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+            suspect: deque[str | None] = deque()
+            features = encode_across(noting(decoded, suspect), encode, BATCH_SIZE)
             for video_id in track(todo, len(todo), "extract_i3d"):
                 if video_id in sampled.failed:
                     writer.fail(video_id, sampled.failed[video_id])
                     continue
-                outcome = next(features)
+                outcome, why = next(features), suspect.popleft()
                 if isinstance(outcome, VideoError):
                     writer.fail(video_id, str(outcome))
                     continue
                 plan = plans[video_id]
                 window_start = np.array(plan.starts, dtype=np.int32)[plan.frame_window]
-                writer.append(video_id, motion=outcome[plan.frame_window], window_start=window_start)
+                writer.append(video_id, why, motion=outcome[plan.frame_window], window_start=window_start)
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,15 @@ def make_encoder(model: InceptionI3d, precision: str) -> Encode:
             return np.asarray(features_BC.float().cpu().numpy())
 
     return encode
+
+
+def noting(
+    decoded: Iterable[WindowFrames | VideoError], suspect: deque[str | None]
+) -> Iterator[WindowFrames | VideoError]:
+    """The same, and set aside why each video is suspect: encoding yields them later, in the same order."""
+    for outcome in decoded:
+        suspect.append(None if isinstance(outcome, VideoError) else outcome.suspect)
+        yield outcome
 
 
 def encode_across(

@@ -14,6 +14,7 @@ Shape suffixes: N node, E edge, F sampled frame, P pair (box of a frame), C cut 
 height, W width, S side of the network's input.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import FEATURE_DIM, load_i3d
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, NODES, PAIR_MOTION, SPATIAL_GRAPHS
-from pipeline.stages.extract_i3d import BATCH_SIZE, encode_across, make_encoder
+from pipeline.stages.extract_i3d import BATCH_SIZE, encode_across, make_encoder, noting
 from pipeline.windows import (
     WindowFrames,
     WindowRequest,
@@ -87,18 +88,20 @@ def run(
         wanted = {i: plan for i, plan in plans.items() if isinstance(plan, Plan) and len(plan.cuts_C5)}
         requests = [plan.request(paths[video_id]) for video_id, plan in wanted.items()]
         with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+            suspect: deque[str | None] = deque()
             cuts = (
                 found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
-                for found, plan in zip(decoded, wanted.values(), strict=True)
+                for found, plan in zip(noting(decoded, suspect), wanted.values(), strict=True)
             )
             features = encode_across(cuts, encode, BATCH_SIZE)
             for video_id in track(todo, len(todo), "extract_union_motion"):
                 plan = plans[video_id]
                 outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
+                why = suspect.popleft() if video_id in wanted else None
                 if isinstance(plan, VideoError) or isinstance(outcome, VideoError):
                     writer.fail(video_id, str(plan if isinstance(plan, VideoError) else outcome))
                 else:
-                    writer.append(video_id, motion=outcome[plan.pair_cut_P], **plan.rows())
+                    writer.append(video_id, why, motion=outcome[plan.pair_cut_P], **plan.rows())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ import pytest
 from report_toys import FRAME_ROWS, MOTION_ROWS, make_store
 
 from pipeline.errors import PipelineError
-from pipeline.report.stores import list_failures, read_store, summarise
+from pipeline.report.stores import list_failures, list_suspects, read_store, summarise
 from pipeline.schemas import FRAMES, MOTION
 
 
@@ -19,6 +19,17 @@ def test_stores_and_failures(tmp_path):
     assert list_failures(stores) == [
         {"dataset": "d", "id": "a", "stage": "extract_i3d", "reason": "no window"},
         {"dataset": "d", "id": "b", "stage": "decode_frames", "reason": "empty"},
+    ]
+
+
+def test_suspects_are_listed_once(tmp_path):
+    dataset = tmp_path / "datasets/d"
+    make_store(dataset / "frames/s/000.zarr", FRAMES, ["a", "b"], {}, FRAME_ROWS, suspect={"b": "1 is damaged"})
+    make_store(dataset / "motion/s/i3d/000.zarr", MOTION, ["a", "b"], {}, MOTION_ROWS, suspect={"a": "x", "b": "y"})
+    stores = [read_store(dataset / path) for path in ("motion/s/i3d/000.zarr", "frames/s/000.zarr")]
+    assert list_suspects(stores) == [
+        {"dataset": "d", "id": "a", "stage": "extract_i3d", "reason": "x"},
+        {"dataset": "d", "id": "b", "stage": "decode_frames", "reason": "1 is damaged"},
     ]
 
 

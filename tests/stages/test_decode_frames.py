@@ -4,6 +4,7 @@ from pipeline.artifact import read, write_json
 from pipeline.config import SamplingSettings
 from pipeline.errors import PipelineError
 from pipeline.schemas import FRAMES
+from pipeline.stages import decode_frames
 from pipeline.stages.decode_frames import run
 
 SETTINGS = SamplingSettings(fps=2.0, max_frames=20, short_side=448, window=16, time_limit=60.0, on_bad_video="record")
@@ -68,3 +69,41 @@ def test_a_shard_where_every_video_is_bad(tmp_path, bad_videos):
     run(tmp_path / "out" / "videos.json", tmp_path / "out" / "frames.zarr", SETTINGS, threads=1)
     frames = read(tmp_path / "out" / "frames.zarr", FRAMES)
     assert (frames.ids, len(frames.failed)) == ([], 4)
+
+
+def test_suspect_videos_are_kept_and_told_of_also_after_an_interruption(tmp_path, make_video, monkeypatch, capsys):
+    for number in range(3):
+        make_video(tmp_path / f"{number}.mp4", 60, options={"movflags": "faststart"})
+    content = (tmp_path / "0.mp4").read_bytes()
+    (tmp_path / "0.mp4").write_bytes(content[: (len(content) + content.index(b"mdat")) // 2])
+    write_table(tmp_path, tmp_path / "out" / "videos.json")
+    run(tmp_path / "out" / "videos.json", tmp_path / "out" / "whole.zarr", SETTINGS, threads=1)
+    assert "suspect: 0.mp4: its header counts 60 frames" in capsys.readouterr().err
+
+    def stopping(items, total, label):
+        for number, item in enumerate(items):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    with monkeypatch.context() as patched:
+        patched.setattr(decode_frames, "track", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "out" / "videos.json", tmp_path / "out" / "killed.zarr", SETTINGS, threads=1)
+    run(tmp_path / "out" / "videos.json", tmp_path / "out" / "killed.zarr", SETTINGS, threads=1)
+    stores = [tmp_path / "out" / name / "zarr.json" for name in ("whole.zarr", "killed.zarr")]
+    assert stores[0].read_bytes() == stores[1].read_bytes()
+    frames = read(stores[1], FRAMES)
+    assert (frames.ids, frames.failed, list(frames.suspect)) == (["0.mp4", "1.mp4", "2.mp4"], {}, ["0.mp4"])
+
+
+def test_a_decoder_that_hangs_costs_one_video(tmp_path, make_video):
+    make_video(tmp_path / "a.mp4", 5)
+    make_video(tmp_path / "b.mp4", 12_000, codec="mpeg4")
+    make_video(tmp_path / "c.mp4", 5)
+    write_table(tmp_path, tmp_path / "out" / "videos.json")
+    settings = SETTINGS.model_copy(update={"time_limit": 0.5, "fps": 50.0, "max_frames": 12_000})
+    run(tmp_path / "out" / "videos.json", tmp_path / "out" / "frames.zarr", settings, threads=1)
+    frames = read(tmp_path / "out" / "frames.zarr", FRAMES)
+    assert frames.failed == {"b.mp4": "decoding took longer than 0.5 s (time_limit)"}
+    assert frames.ids == ["a.mp4", "c.mp4"]
