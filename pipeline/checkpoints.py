@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import sys
 import time
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ def write_checkpoint(path: Path, state: State) -> None:
     """
     content = io.BytesIO()
     torch.save(state, content)
-    with replaced(path) as new, new.open("wb") as file:
+    with replaced(path, content.tell()) as new, new.open("wb") as file:
         file.write(hashlib.sha256(content.getbuffer()).digest())
         file.write(content.getbuffer())
         file.flush()
@@ -60,11 +61,13 @@ def read_checkpoint(path: Path) -> State | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
-        print(f"{path} is damaged: training starts afresh", file=sys.stderr)
-        return None
-    state = torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True)
-    return dict(state)
+    try:
+        if hashlib.sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES]:
+            return dict(torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError:  # somebody has put a file here that holds more than tensors and plain values
+        pass
+    print(f"{path} is damaged: training starts afresh", file=sys.stderr)
+    return None
 
 
 class Checkpoints:

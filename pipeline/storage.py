@@ -82,14 +82,18 @@ def _size(num_bytes: int) -> str:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Yield the hidden file to write instead of `path`; it becomes `path` when it is whole.
+
+    Args:
+        path: The file.
+        needed: Its bytes, if known.
 
     Raises:
         PipelineError: The disk is full, read-only or closed to this user; what was at `path` stays.
     """
     new = path.with_name(f".{path.name}.new")
-    with writing(path):
+    with writing(path, needed):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield new

@@ -27,7 +27,7 @@ def save_weights(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str,
     # In memory first: when a disk is full, the library's own writer raises what tells no reason.
     content = save({key: value.detach().cpu().contiguous() for key, value in state.items()}, dict(metadata))
     start, header = _sort_metadata(content)
-    with replaced(path) as new, new.open("wb") as file:
+    with replaced(path, len(content)) as new, new.open("wb") as file:
         file.write(header)
         file.write(memoryview(content)[start:])
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from pipeline import checkpoints
 from pipeline.artifact import create, write_json
 from pipeline.config import Clip4ClipSettings, WeightsUrl
 from pipeline.errors import PipelineError
@@ -159,6 +160,17 @@ def test_equal_seeds_give_equal_files(tmp_path: Path) -> None:
         files.append((tmp_path / name / "weights.safetensors").read_bytes())
     assert files[0] == files[1]
     assert files[0] != files[2]
+
+
+def test_a_checkpoint_after_every_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_data(tmp_path, {"train": 8, "val": 4, "test": 0})
+    undisturbed = finetune(tmp_path, settings(), "undisturbed")
+    saved = []
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", -1.0)
+    monkeypatch.setattr(checkpoints, "write_checkpoint", lambda _, state: saved.append(len(state["losses"])))
+    assert finetune(tmp_path, settings(), "saved") == undisturbed
+    assert saved == [1, 2, 2] * 3
+    assert not (tmp_path / "undisturbed" / "checkpoints").exists()
 
 
 def test_frames_that_do_not_fit_are_read_when_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

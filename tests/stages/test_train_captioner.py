@@ -17,6 +17,7 @@ from pipeline.config import GridNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import batch_graphs, load_graphs
 from pipeline.models.beam_search import caption_graphs
+from pipeline.stages import train_captioner
 from pipeline.stages.train_captioner import run
 from pipeline.training import captioner_training
 from pipeline.training.captioner_training import CaptionerTraining, decay_groups, learning_rate_scale
@@ -115,6 +116,23 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
     monkeypatch.setattr(CaptionerTraining, "training_step", watched)
     assert train(toys, tmp_path / "disturbed") == undisturbed
     assert epochs == [2, 2, 3, 3]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_after_every_step_changes_nothing(tmp_path, monkeypatch):
+    toys = write_toys(tmp_path)
+    undisturbed = train(toys, tmp_path / "undisturbed")
+    monkeypatch.setattr(captioner_training, "SECONDS_BETWEEN", -1.0)
+    saved = []
+    write = train_captioner.write_checkpoint
+
+    def counting(path, state):
+        saved.append((state["epoch"], state["num_done"]))
+        write(path, state)
+
+    monkeypatch.setattr(train_captioner, "write_checkpoint", counting)
+    assert train(toys, tmp_path / "saved") == undisturbed
+    assert saved == [(epoch, num_done) for epoch in range(4) for num_done in (1, 0)]
 
 
 @pytest.mark.slow
