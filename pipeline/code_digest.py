@@ -22,6 +22,7 @@ NOT_VALUES = {
     "config",
     "decode_workers",
     "errors",
+    "finished_training",
     "gc_command",
     "gpus",
     "journal",

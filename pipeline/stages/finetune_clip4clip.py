@@ -25,6 +25,7 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.code_digest import digest as code_digest
 from pipeline.config import Clip4ClipSettings, FinetuneSettings
 from pipeline.errors import PipelineError
+from pipeline.finished_training import is_finished, keep, put_back
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, normalise, save_clip4clip, tokenize
 from pipeline.schemas import FRAMES
 from pipeline.training.retrieval import (
@@ -111,6 +112,9 @@ def run(
         "inputs": [file_digest(path) for path in (*frames, captions)],
     }
     progress = Checkpoints(checkpoints, made_from)
+    if is_finished(progress.folder, [out, retrieval]):
+        put_back(progress.folder, [out, retrieval])
+        return
     with ThreadPoolExecutor(threads) as pool:
         epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
     save_clip4clip(module, out, f"fine-tuned on {tuning.dataset} from {origin}")
@@ -124,6 +128,7 @@ def run(
         "train_ids": ids["train"],
     }
     write_json(retrieval, scores)
+    keep(progress.folder, [out, retrieval])
     progress.remove()
 
 

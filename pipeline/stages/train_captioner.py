@@ -30,6 +30,7 @@ from pipeline.checkpoints import LAST, read_checkpoint, run_folder, write_checkp
 from pipeline.code_digest import digest as code_digest
 from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
 from pipeline.errors import PipelineError
+from pipeline.finished_training import is_finished, keep, put_back
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.captioner import Captioner
 from pipeline.storage import replaced
@@ -97,6 +98,10 @@ def run(
         "inputs": [file_digest(path) for path in (*graphs, *pair_motion, *knowledge, *objects, captions, vocabulary)],
     }
     folder = run_folder(checkpoints, everything)
+    if is_finished(folder, [out, curves]):
+        if os.environ.get("RANK", "0") == "0":  # set by torchrun
+            put_back(folder, [out, curves])
+        return
     task = new_training(model, training, nodes.places, words, data, dataset["captions"], seed, folder)
     with preemption.deferred():
         is_first = fit(task, folder)
@@ -104,6 +109,7 @@ def run(
         write_curves(curves, task.curves)
         with replaced(out) as new:
             shutil.copyfile(task.best, new)
+        keep(folder, [out, curves])
         for name in (LAST, task.best.name):  # what is complete need not be continued; the logs stay
             (folder / name).unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -17,6 +18,7 @@ from .strikes import Missed, Strike, num_finished
 SHIFT = int(os.environ.get("FAULT_SEED", "0"))  # other moments than the usual ones
 TRIES = 4  # at moments drawn anew, where the work was over before the fault came
 
+Struck = TypeVar("Struck")
 ROWS = pytest.StashKey[list[list[str]]]()
 
 
@@ -63,6 +65,7 @@ class Faults:
     name: str
     row: list[str] | None = None
     project: Project | None = None
+    tries: int = 1
 
     def copy(self, capabilities: str = "") -> Project:
         """A copy of the finished run, to be struck."""
@@ -72,15 +75,14 @@ class Faults:
         self.project = self.undisturbed.copy(self.folder / "project", capabilities)
         return self.project
 
-    def strike(self, attempt: Callable[[], Strike]) -> Strike:
+    def strike(self, attempt: Callable[[], Struck]) -> Struck:
         """Strike, at another moment if nothing was at work any more; a fault that never strikes is a failure."""
         for number in range(1, TRIES + 1):
             try:
                 struck = attempt()
             except Missed:
                 continue
-            if number > 1:
-                struck.when += f" (try {number})"
+            self.tries = number
             return struck
         pytest.fail(f"{self.name}, seed {self.seed}: the work was over {TRIES} times before the fault came")
 
@@ -98,7 +100,8 @@ class Faults:
 
     def tell(self, when: str, finished: int | str, redone: int | str) -> None:
         """Fill in the row of the table."""
-        self.row = [when, str(finished), str(redone)]
+        again = f" (try {self.tries})" if self.tries > 1 else ""
+        self.row = [when + again, str(finished), str(redone)]
 
 
 @pytest.fixture

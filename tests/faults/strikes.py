@@ -3,14 +3,14 @@
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from .project import KINDS, SHARDS, Call, Project, stores_of, target_of, videos_of
+from .project import SHARDS, Call, Project, stores_of, target_of, videos_of
 
 PAUSE = 0.0005  # seconds between two looks at a journal: the graphs of a video take a few milliseconds
 # Seconds after the k-th video within which a fault strikes: about what a few videos take.
@@ -88,9 +88,9 @@ def committed(project: Project, stage: str, shard: str) -> list[str]:
         return [*attributes["ids"], *attributes["failed"]]
 
 
-def all_committed(project: Project) -> dict[tuple[str, str], list[str]]:
-    """The same of all stores."""
-    return {(stage, shard): committed(project, stage, shard) for stage, shard in stores_of(*KINDS)}
+def all_committed(project: Project, stages: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """The same of all stores of some stages."""
+    return {(stage, shard): committed(project, stage, shard) for stage, shard in stores_of(*stages)}
 
 
 def wait_for(project: Project, call: Call, moment: Moment) -> psutil.Process:

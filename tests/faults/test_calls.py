@@ -11,7 +11,7 @@ from .strikes import Missed, Strike, committed, draw_moment, send, wait_for, wai
 DAY = 86400.0  # seconds
 
 
-@seeded(("decode_frames", 61), ("extract_i3d", 62))
+@seeded(("decode_frames", 61))
 def test_two_calls_at_once(faults: Faults, what: str) -> None:
     """Snakemake refuses the second one, and the first goes on."""
 
@@ -33,7 +33,7 @@ def test_two_calls_at_once(faults: Faults, what: str) -> None:
     faults.check(strike, stores_of(what))
 
 
-@seeded(("decode_frames", 63), ("build_grid_nodes", 64))
+@seeded(("decode_frames", 63))
 def test_two_calls_at_once_without_locks(faults: Faults, what: str) -> None:
     """Told not to lock, Snakemake lets two jobs write one store; one of them refuses."""
 

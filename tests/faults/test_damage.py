@@ -12,7 +12,7 @@ CHANGES = {
 }
 
 
-@seeded(("flipped", 51), ("flipped", 52), ("truncated", 53), ("removed", 54))
+@seeded(("flipped", 51), ("truncated", 53), ("removed", 54))
 def test_rows_on_disk(faults: Faults, what: str) -> None:
     """A file of rows in a finished store; `verify --mend` before the second call."""
     project = faults.copy()

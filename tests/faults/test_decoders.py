@@ -21,7 +21,7 @@ REASONS = {
 }
 
 
-@seeded(("decode_frames", 71), ("extract_i3d", 72))
+@seeded(("decode_frames", 71))
 def test_sigkill_of_a_decoder(faults: Faults, what: str) -> None:
     """As the kernel does when memory is short: the video is given to another one, and the call ends well."""
 
@@ -52,7 +52,7 @@ def decoder_of(process: psutil.Process) -> psutil.Process:
     return found[0]
 
 
-@seeded(("hang decode_frames", 73), ("crash decode_frames", 74), ("hang extract_i3d", 75), ("crash extract_i3d", 76))
+@seeded(("hang decode_frames", 73), ("crash decode_frames", 74), ("crash extract_i3d", 76))
 def test_bad_decoder(faults: Faults, what: str) -> None:
     """The video is recorded and left out; with a better decoder, and its shard removed, all is as undisturbed."""
     how, stage = what.split()

@@ -5,12 +5,10 @@ import shutil
 import signal
 import time
 
-import psutil
-
 from .comparison import check_results
 from .conftest import Faults, seeded
 from .project import Project
-from .strikes import Missed, send, wait_for_end, wait_for_job, wait_until
+from .strikes import Missed, is_alive, send, wait_for_end, wait_for_job, wait_until
 
 OUTPUTS = {
     "train_captioner": ["results/experiments/grid/model.safetensors", "results/experiments/grid/curves.csv"],
@@ -36,30 +34,21 @@ def remove_training(project: Project, stage: str) -> None:
     shutil.rmtree(project.root / "checkpoints", ignore_errors=True)
 
 
-def launcher(project: Project, process: psutil.Process) -> psutil.Process:
-    """The torchrun that started a process."""
-    parent = process.parent()
-    assert parent is not None
-    assert any("torchrun" in word for word in parent.cmdline())
-    return parent
-
-
 def strike_training(faults: Faults, stage: str, number: signal.Signals) -> None:
-    """Send a signal to a training, or to its launcher, and call again."""
-    told = []
+    """Send a signal to a training, and call again."""
+    told: list[str] = []
 
     def attempt() -> list[int]:
         project = faults.copy()
         remove_training(project, stage)
         last, delay = faults.rng.randrange(1, NUM_EPOCHS[stage]), faults.rng.uniform(0, LONGEST_DELAY)
-        to_launcher = stage == "train_captioner" and faults.rng.random() < 0.5
         call = project.start(*OUTPUTS[stage])
         process = wait_for_job(project, call, stage)
         wait_until(lambda: last in epochs(project, stage), process)
         time.sleep(delay)
-        send(launcher(project, process) if to_launcher else process, number)
+        send(process, number)
         wait_for_end(process)
-        told[:] = [f"{stage}, epoch {last} + {1000 * delay:.0f} ms{', its torchrun' if to_launcher else ''}"]
+        told[:] = [f"{stage}, epoch {last} + {1000 * delay:.0f} ms"]
         if call.finish() == 0:
             raise Missed
         return epochs(project, stage)
@@ -84,3 +73,32 @@ def test_sigkill_of_a_training(faults: Faults, what: str) -> None:
 @seeded(("train_captioner", 34), ("finetune_clip4clip", 35))
 def test_sigterm_to_a_training(faults: Faults, what: str) -> None:
     strike_training(faults, what, signal.SIGTERM)
+
+
+@seeded(("train_captioner", 36))
+def test_sigkill_of_snakemake_alone(faults: Faults, what: str) -> None:
+    """The training goes on and ends well; Snakemake deletes what it made, and finds it again."""
+    told: list[str] = []
+
+    def attempt() -> None:
+        project = faults.copy()
+        remove_training(project, what)
+        delay = faults.rng.uniform(0, 2.0)
+        call = project.start(*OUTPUTS[what])
+        process = wait_for_job(project, call, what)
+        time.sleep(delay)
+        call.process.kill()
+        call.process.wait()
+        if not is_alive(process):
+            raise Missed
+        told[:] = [f"{what}, {delay:.1f} s after its start"]
+        project.wait_until_quiet()
+
+    faults.strike(attempt)
+    project = faults.project
+    assert epochs(project, what) == list(range(1, NUM_EPOCHS[what] + 1))
+    project.run("--unlock")
+    project.run(*OUTPUTS[what])
+    assert epochs(project, what) == []
+    check_results(project, faults.undisturbed)
+    faults.tell(told[0], f"{NUM_EPOCHS[what]} epochs", 0)
