@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import pickle
 import sys
 import time
 from collections.abc import Mapping
@@ -61,12 +60,13 @@ def read_checkpoint(path: Path) -> State | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    try:
-        if hashlib.sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES]:
+    reason = "its digest is another one"
+    if hashlib.sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES]:
+        try:
             return dict(torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True))
-    except pickle.UnpicklingError:  # somebody has put a file here that holds more than tensors and plain values
-        pass
-    print(f"{path} is damaged: training starts afresh", file=sys.stderr)
+        except Exception as error:  # not written here: of what else than tensors it may hold, torch complains variously
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+    print(f"{path} cannot be used ({reason}): training starts afresh", file=sys.stderr)
     return None
 
 

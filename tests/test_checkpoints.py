@@ -62,7 +62,7 @@ def test_a_damaged_checkpoint_is_said_and_not_used(tmp_path: Path, capsys: pytes
     content[place] ^= 1
     path.write_bytes(content)
     assert read_checkpoint(path) is None
-    assert capsys.readouterr().err == f"{path} is damaged: training starts afresh\n"
+    assert capsys.readouterr().err == f"{path} cannot be used (its digest is another one): training starts afresh\n"
     path.write_bytes(content[:20])
     assert read_checkpoint(path) is None
 

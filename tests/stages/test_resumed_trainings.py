@@ -108,6 +108,14 @@ def test_it_goes_on_to_the_same_bytes(training, tmp_path, number):
     assert_continued(log, saved, made.steps)
     assert made.results(tmp_path) == undisturbed
     assert not list(tmp_path.glob("checkpoints/**/*.ckpt"))
+    if number == KILL:
+        for name in made.outputs.values():  # as Snakemake does, if it was dead when the training ended
+            (tmp_path / name).unlink()
+        code, log = made.run(tmp_path)
+        assert code == 0, log
+        assert "the training was complete already" in log
+        assert "epoch" not in log
+        assert made.results(tmp_path) == undisturbed
 
 
 def assert_continued(log: str, saved: int, steps: int) -> None:
