@@ -22,7 +22,10 @@ LONGEST_DELAY = 0.3  # seconds after the end of an epoch; one takes about a tent
 def epochs(project: Project, stage: str) -> list[int]:
     """The epochs that the last call has done, by the log."""
     path = project.root / LOGS[stage]
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return numbers_in(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def numbers_in(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"epoch (\d+) of \d+", text)]
 
 
@@ -77,7 +80,7 @@ def test_sigterm_to_a_training(faults: Faults, what: str) -> None:
 
 @seeded(("train_captioner", 36))
 def test_sigkill_of_snakemake_alone(faults: Faults, what: str) -> None:
-    """The training goes on and ends well; Snakemake deletes what it made, and finds it again."""
+    """The training goes on, alone, and ends well; Snakemake deletes what it made, and it is found again."""
     told: list[str] = []
 
     def attempt() -> None:
@@ -92,13 +95,20 @@ def test_sigkill_of_snakemake_alone(faults: Faults, what: str) -> None:
         if not is_alive(process):
             raise Missed
         told[:] = [f"{what}, {delay:.1f} s after its start"]
-        project.wait_until_quiet()
 
     faults.strike(attempt)
     project = faults.project
-    assert epochs(project, what) == list(range(1, NUM_EPOCHS[what] + 1))
+    log = (project.root / LOGS[what]).open(encoding="utf-8")  # of the first call; the next one begins another file
+    (project.root / LOGS[what]).unlink()
     project.run("--unlock")
-    project.run(*OUTPUTS[what])
+    again = project.start(*OUTPUTS[what])
+    if again.finish() != 0:
+        assert "is being written by another process" in again.output()
+        told[0] += ", and again while it was at work"
+        project.wait_until_quiet()
+        project.run(*OUTPUTS[what])
+    with log:
+        assert numbers_in(log.read()) == list(range(1, NUM_EPOCHS[what] + 1))
     assert epochs(project, what) == []
     check_results(project, faults.undisturbed)
     faults.tell(told[0], f"{NUM_EPOCHS[what]} epochs", 0)
