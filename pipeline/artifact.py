@@ -98,6 +98,7 @@ class Artifact:
     Attributes:
         ids: The videos it holds, in order.
         failed: The videos that were left out, with the reason.
+        suspect: The videos whose rows may be wrong, because the file looks damaged, with what was seen.
         digest: Digest of the data.
     """
 
@@ -106,6 +107,7 @@ class Artifact:
         self.schema = schema
         self.ids: list[str] = list(root.attrs["ids"])  # type: ignore[arg-type]
         self.failed: dict[str, str] = dict(root.attrs["failed"])  # type: ignore[arg-type]
+        self.suspect: dict[str, str] = dict(root.attrs.get("suspect", {}))  # type: ignore[arg-type]
         self.digest = str(root.attrs["digest"])
         self._arrays: dict[str, zarr.Array[Any]] = dict(root.arrays())
         self._numbers = {video_id: number for number, video_id in enumerate(self.ids)}
@@ -201,6 +203,9 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
         raise ValueError("its ids are no list of different texts")
     if not isinstance(failed, dict) or not all(isinstance(reason, str) for reason in failed.values()):
         raise ValueError("what failed is no mapping of texts")
+    suspect = attributes.get("suspect", {})
+    if not isinstance(suspect, dict) or not all(i in ids and isinstance(why, str) for i, why in suspect.items()):
+        raise ValueError("what is suspect is no mapping of its ids to texts")
     if not isinstance(data_digest, str):
         raise TypeError("its digest is no text")
 

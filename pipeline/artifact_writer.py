@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from pipeline import preemption
+from pipeline.artifact_recovery import recover
 from pipeline.journal import checksum, read_lines, to_line
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.storage import require_writable, sole_writer, write_all, writing
@@ -48,7 +49,9 @@ class Writer:
         self.rows: list[dict[str, int]] = []
         self.done: list[str] = []
         self.failed: dict[str, str] = {}
+        self.suspect: dict[str, str] = {}
         self.tails: dict[str, list[int]] = {}
+        self.is_complete = False  # the store was finished by a job whose end Snakemake missed
         self.lock = self.partial / "lock"
         self.held = ExitStack()  # the lock, the files, and SIGTERM
         self.files: dict[str, FileIO] = {}
@@ -59,11 +62,12 @@ class Writer:
         """The videos that are not yet committed, in order."""
         return self.ids[len(self.done) + len(self.failed) :]
 
-    def append(self, video_id: str, **arrays: NDArray[Any]) -> None:
+    def append(self, video_id: str, suspect: str | None = None, /, **arrays: NDArray[Any]) -> None:
         """Commit the rows of the next video.
 
         Args:
             video_id: The first of `remaining`.
+            suspect: Why its rows may be wrong, if something was seen.
             **arrays: Every array of the schema, `[rows, ...]`; arrays of one leading dimension have equally many rows.
 
         Raises:
@@ -89,9 +93,13 @@ class Writer:
             for name, content in data.items():
                 write_all(self.files[name].fileno(), content)
             sums = {name: checksum(content) for name, content in data.items()}
-            self._commit({"id": video_id, "rows": rows, "tails": self.tails, "checksums": sums})
+            entry = {"id": video_id, "rows": rows, "tails": self.tails, "checksums": sums}
+            self._commit(entry if suspect is None else entry | {"suspect": suspect})
         self.rows.append(rows)
         self.done.append(video_id)
+        if suspect is not None:
+            print(f"suspect: {video_id}: {suspect}", file=sys.stderr)
+            self.suspect[video_id] = suspect
         self._stop_if_told()
 
     def fail(self, video_id: str, reason: str) -> None:
@@ -121,25 +129,28 @@ class Writer:
     def __enter__(self) -> Self:
         require_writable(self.store)
         with ExitStack() as held:
+            has_waited = held.enter_context(sole_writer(self.lock, self.store))
             held.enter_context(preemption.deferred())
-            held.enter_context(sole_writer(self.lock, self.store))
             with writing(self.store):
-                self._start()
+                self._start(has_waited)
                 for name in self.schema.arrays:
                     self.files[name] = held.enter_context((self.partial / f"{name}.rows").open("ab", buffering=0))
                 self.journal = held.enter_context((self.partial / "journal.jsonl").open("ab", buffering=0))
             self.held = held.pop_all()
-        if self.done or self.failed:
+        if (self.done or self.failed) and not self.is_complete:
             kept = len(self.done) + len(self.failed)
             print(f"continuing after {kept} of {len(self.ids)} videos", file=sys.stderr)
         return self
 
-    def _start(self) -> None:
-        """Take over what an earlier call committed, or empty the partial folder."""
+    def _start(self, has_waited: bool) -> None:
+        """Take over what an earlier call, or the one that was waited for, has made; or empty the partial folder."""
         run_key = hashlib.sha256(json.dumps([self.provenance, self.ids], sort_keys=True).encode()).hexdigest().encode()
         key_file = self.partial / "run_key"
         if key_file.is_file() and key_file.read_bytes() == run_key:
             self._resume()
+        elif root := recover(self.store, self.schema, self.ids, self.provenance, has_waited):
+            self.done, self.failed, self.is_complete = root["ids"], root["failed"], True
+            self._empty()
         else:
             if key_file.is_file():
                 print(
@@ -175,6 +186,7 @@ class Writer:
                     self.done.append(entry["id"])
                     self.rows.append(entry["rows"])
                     self.tails = entry["tails"]
+                    self.suspect |= {entry["id"]: entry["suspect"]} if "suspect" in entry else {}
         num = len(self.done) + len(self.failed)
         if is_damaged:
             print(f"{self.partial} is damaged after {num} videos: the others are made again", file=sys.stderr)
@@ -219,6 +231,9 @@ class Writer:
         """Make the committed rows the store."""
         for file in (*self.files.values(), self.journal):
             file.close()  # network file systems tell of a full disk here
+        if self.is_complete:
+            self._empty()
+            return
         new = self.store.with_name(f".{self.store.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         try:
@@ -242,16 +257,12 @@ class Writer:
             lengths = [rows[dim] for rows in self.rows]
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             dims[f"{dim}_ptr"] = ("video_bound",)
-        content = {
-            "schema": self.schema.name,
-            "version": self.schema.version,
-            "ids": self.done,
-            "failed": dict(sorted(self.failed.items())),
-        }
-        root = zarr.create_group(folder, attributes={**content, "digest": data_digest(arrays, content)})
+        content = root_content(self.schema, self.done, self.failed, self.suspect)
+        content["digest"] = data_digest(arrays, content)
+        root = zarr.create_group(folder, attributes=content)
         for name, array in arrays.items():
             _write_array(root, name, array, dims[name])
-        root.create_group("provenance", attributes=self.provenance)
+        root.create_group("provenance", attributes={**self.provenance, "root": content})  # see artifact_recovery
 
     def _committed(self, name: str, spec: ArraySpec) -> "CommittedRows":
         shape = (self._num_rows(spec), *self.tails.get(name, [0] * (len(spec.dims) - 1)))
@@ -323,12 +334,25 @@ class Rows(Protocol):
     def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
 
 
+def root_content(
+    schema: Schema, ids: Sequence[str], failed: Mapping[str, str], suspect: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the root of a store says of itself: `suspect` only where there is any."""
+    content = {
+        "schema": schema.name,
+        "version": schema.version,
+        "ids": list(ids),
+        "failed": dict(sorted(failed.items())),
+    }
+    return content | ({"suspect": dict(sorted(suspect.items()))} if suspect else {})
+
+
 def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
     """Digest of a store's data, a few rows at a time so that large arrays need no memory.
 
     Args:
         arrays: Of the schema, with the bounds.
-        content: What the root says of itself: `schema`, `version`, `ids`, `failed`.
+        content: What the root says of itself, from `root_content`.
     """
     state = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):

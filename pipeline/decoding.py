@@ -1,53 +1,230 @@
-"""Opening videos and reading single frames of them.
+"""Opening videos and reading single frames of them, with PyAV (FFmpeg).
 
-decord (https://github.com/dmlc/decord; `decord2` on PyPI) seeks, so that a frame costs little wherever it stands. It is
-wrong about files whose packets carry no presentation times (MPEG program streams, AVI with B-frames: times of -1e14,
-and the wrong frame after a seek) and gives up on short MPEG transport streams. Those are read in order with PyAV.
+A file is read twice: its packets without decoding, which tells when every frame is shown and where decoding can start;
+then, from the nearest key frame, what is asked for. No more than one decoded frame is held here, however long the video
+is. (decord was used before: it decodes ahead without a bound, its issues 157 and 208, and a process that imports it has
+640 MB.)
+
+The packets of some files do not tell which frames there are (MPEG program streams, AVI with B-frames: packets without
+times; fields or hidden frames in packets of their own). Those are decoded from the start, each time.
 Either way frames are numbered from 0 in the order of presentation.
 
 Shape suffixes: F frames, H height, W width, C colour (red, green, blue).
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import av
-import decord
 import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
+from pipeline.video_faults import Faults
 
-LONGEST = 1e9  # seconds; what decord makes of a missing time stamp is far beyond
-
-# FFmpeg would print a line for every packet it dislikes. What stops us is raised instead.
-decord.logging.set_level(decord.logging.QUIET)
+MAX_PIXELS = 8192 * 4320  # of a frame: what cinemas call 8K. A few bytes can claim 65535 x 65535
+LIMITS = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck"}
+NUM_PROBED = 3  # frames at the start that the packets must have foretold
+WORTH_A_SEEK = 4  # frames; fewer are decoded faster than a decoder starts anew
 
 
 class Video:
-    """An open video; made by `open_video`. `len()` is the number of its frames."""
+    """An open video; made by `open_video`. `len()` is the number of its frames.
 
-    def __init__(self, path: Path, size_hw: tuple[int, int] | None) -> None:
+    Attributes:
+        size_hw: Height and width of a frame, turned as the file says it was filmed.
+        times_F: Presentation time of every frame in seconds.
+        key_F: For every frame the key frame to decode from.
+        faults: What of the file looks damaged, as far as it was read.
+    """
+
+    times_F: NDArray[np.float64]
+
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.size_hw = size_hw
-        self.seeking = _open_with_decord(path, size_hw)  # None: its frames are read in order
-        self.times_F = _times_of_decord(self.seeking) if self.seeking is not None else np.empty(0)
-        if not _is_credible(self.times_F):
-            self.seeking = None
+        self.faults = Faults()
+        self.container, self.stream = _open(path, self.faults)
+        self.reformatter = VideoReformatter()
+        self.pts_F, key_pts = self._index_packets()
+        probed = self._probe()
+        self.in_order = len(self.pts_F) == 0 or probed != self.pts_F[: len(probed)].tolist()
+        if self.in_order:
             # Sorted, because a decoder gives the frames in order but not the times it has guessed.
-            self.times_F = np.sort([frame.time for frame in _decode_in_order(path)])
+            self.times_F = np.sort(np.fromiter(self._times(), dtype=np.float64))
+            self.key_F = np.zeros(len(self), dtype=np.int64)
+        else:
+            self.times_F = (self.pts_F * float(self.stream.time_base or 0)).astype(np.float64)
+            keys = np.searchsorted(self.pts_F, key_pts)
+            self.key_F = np.concatenate([[0], keys])[np.searchsorted(keys, np.arange(len(self)), side="right")]
 
     def __len__(self) -> int:
         return len(self.times_F)
 
+    def frames(self, numbers: Sequence[int], size_hw: tuple[int, int], stand_ins: bool) -> Iterator[NDArray[np.uint8]]:
+        """Decode frames, RGB `[H, W, C]`; the numbers ascend, each once."""
+        shown: NDArray[np.uint8] | None = None
+        for number, frame in zip(numbers, self._found(numbers), strict=True):
+            if frame is not None:
+                shown = self._upright_rgb(frame, size_hw)
+            elif shown is None or not stand_ins:
+                raise VideoError(f"frame {number} of {len(self)} cannot be decoded: the file is damaged or cut off")
+            yield shown
 
-def open_video(path: Path, size_hw: tuple[int, int] | None = None) -> Video:
+    def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
+        """The frames of these numbers; None for one that the decoder does not give."""
+        run = self._run(0)
+        for number in numbers:
+            key = int(self.key_F[number])
+            if key > run.last + WORTH_A_SEEK:
+                before = copy(self.faults)
+                run = self._run(key)
+                if run.frame(key) is None:
+                    # Not every frame that a file calls a key frame is one that decoding can start at.
+                    self.faults, self.key_F = before, np.zeros_like(self.key_F)
+                    run = self._run(0)
+            yield run.frame(number)
+
+    def _run(self, key: int) -> "Run":
+        key_pts = int(self.pts_F[key]) if key > 0 else None
+        return Run(self._decoded(key_pts), key, None if self.in_order else self.pts_F, self.faults)
+
+    def _index_packets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Times of all frames and of the key frames, in the stream's unit; none if the packets do not tell them."""
+        pts: list[int] = []
+        keys: list[int] = []
+        num_packets, told, cut = 0, True, False
+        self.faults.expect(self.path, self.container, self.stream)
+        for packet in self.faults.packets(self.container, self.stream):
+            if packet.size == 0:  # the end
+                continue
+            num_packets += 1
+            cut = packet.is_corrupt
+            if packet.pts is None:
+                told = False
+            elif not packet.is_discard and not _is_hidden(packet, self.stream.codec_context.name):
+                pts.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+        if cut and pts:  # the file ends within the last packet
+            num_packets -= 1
+            keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
+            pts.pop()
+        self.faults.count(num_packets, pts, self.container.format.name)
+        pts_F = np.unique(np.array(pts, dtype=np.int64))
+        if not told or len(pts_F) < len(pts):
+            pts_F = pts_F[:0]
+        return pts_F, np.unique(np.array(keys, dtype=np.int64))
+
+    def _probe(self) -> list[int | None]:
+        """Times of the first frames that the decoder gives; finds their size."""
+        probed: list[int | None] = []
+        for frame in self._decoded(None):
+            if not probed:
+                sideways = _quarter_turns(frame) % 2
+                self.size_hw = (frame.width, frame.height) if sideways else (frame.height, frame.width)
+            probed.append(frame.pts)
+            if len(probed) == NUM_PROBED:
+                break
+        if not probed:
+            raise VideoError(f"no video frame in it{self.faults.because()}")
+        return probed
+
+    def _times(self) -> Iterator[float]:
+        for frame in self._decoded(None):
+            if frame.time is None:
+                raise VideoError("its frames have no time stamps: convert it, for instance to .mp4")
+            yield frame.time
+
+    def _decoded(self, key_pts: int | None) -> Iterator[VideoFrame]:
+        """Frames in the order of presentation, from a key frame on or from the start."""
+        for packet in self._packets_from(key_pts):
+            for frame in self.faults.decode(packet):
+                if key_pts is None or (frame.pts is not None and frame.pts >= key_pts):
+                    yield frame
+
+    def _packets_from(self, key_pts: int | None) -> Iterator["av.Packet[VideoStream]"]:
+        if key_pts is not None and self._seek(key_pts):
+            found = False
+            for packet in self.faults.packets(self.container, self.stream):
+                found = found or packet.pts == key_pts
+                # Frames shown before the key frame may come after it, and need what was before it.
+                if found and (packet.pts is None or packet.pts >= key_pts):
+                    yield packet
+            if found:
+                return
+        # Another time than the file's first, some demuxers do not find the first packet again.
+        self.container.close()
+        self.container, self.stream = _open(self.path, self.faults)
+        yield from self.faults.packets(self.container, self.stream)
+
+    def _seek(self, key_pts: int) -> bool:
+        """Go to a key frame or before it; False if the demuxer cannot."""
+        try:
+            self.container.seek(key_pts, stream=self.stream)
+        except av.FFmpegError:
+            return False
+        return True
+
+    def _upright_rgb(self, frame: VideoFrame, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+        """Colours of a frame, turned as the file says it was filmed, and scaled."""
+        quarter_turns = _quarter_turns(frame)
+        height, width = size_hw if quarter_turns % 2 == 0 else size_hw[::-1]
+        scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
+        rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
+        return np.rot90(rgb.to_ndarray(), quarter_turns)
+
+
+class Run:
+    """Frames decoded one after another from a key frame on.
+
+    Args:
+        decoded: The frames.
+        key: Number of the first one.
+        pts_F: Times of all the video's frames; None where they are known only by being counted.
+        faults: Where frames are noted that the decoder does not give.
+    """
+
+    def __init__(
+        self, decoded: Iterator[VideoFrame], key: int, pts_F: NDArray[np.int64] | None, faults: Faults
+    ) -> None:
+        self.decoded = decoded
+        self.last = key - 1  # number of the last frame that came
+        self.pts_F = pts_F
+        self.faults = faults
+        self.came: VideoFrame | None = None
+
+    def frame(self, number: int) -> VideoFrame | None:
+        """The frame of this number, or None; numbers that are asked for do not descend."""
+        while self.last < number:
+            before = self.last
+            self.came = next(self.decoded, None)
+            if self.came is None:
+                self.last = number
+            else:
+                self.last = self._number(self.came)
+            self.faults.num_lost += max(0, self.last - before - (self.came is not None))
+        return self.came if self.last == number else None
+
+    def _number(self, frame: VideoFrame) -> int:
+        if self.pts_F is None:
+            return self.last + 1
+        number = int(np.searchsorted(self.pts_F, frame.pts or 0))
+        foretold = number < len(self.pts_F) and self.pts_F[number] == frame.pts
+        return max(number, self.last) if foretold else self.last
+
+
+def open_video(path: Path) -> Video:
     """Open a video; one decoding thread.
 
     Args:
         path: A file in any container and codec that FFmpeg reads.
-        size_hw: Height and width that frames are scaled to (bicubic); None for the video's own.
 
     Raises:
         VideoError: if there is no such file, or no video frame in it. Says why and leaves the name to the caller: the
@@ -57,7 +234,7 @@ def open_video(path: Path, size_hw: tuple[int, int] | None = None) -> Video:
         raise VideoError("there is no such file")
     if path.stat().st_size == 0:
         raise VideoError("the file is empty (0 bytes)")
-    return Video(path, size_hw)
+    return Video(path)
 
 
 def frame_times(video: Video) -> NDArray[np.float64]:
@@ -68,15 +245,38 @@ def frame_times(video: Video) -> NDArray[np.float64]:
     return video.times_F
 
 
-def read_frames(video: Video, numbers: Sequence[int] | NDArray[Any]) -> NDArray[np.uint8]:
-    """Decode single frames.
+def iterate_frames(
+    video: Video, numbers: Sequence[int] | NDArray[Any], size_hw: tuple[int, int] | None = None, stand_ins: bool = False
+) -> Iterator[NDArray[np.uint8]]:
+    """Decode single frames, one in memory at a time.
 
-    Sorted numbers are fastest: a frame is then reached from the one before it or from the nearest key frame, and only
-    the frames asked for are kept in memory.
+    Args:
+        video: From `open_video`.
+        numbers: F frame numbers from 0, F >= 1, each once and ascending.
+        size_hw: Height and width that frames are scaled to (bicubic); None for the video's own.
+        stand_ins: In place of a frame that is lost give the one shown before it, as players do.
+
+    Yields:
+        RGB, `[H, W, 3]`.
+
+    Raises:
+        VideoError: if one of them cannot be decoded (the file is damaged or cut off).
+    """
+    wanted = [int(number) for number in numbers]
+    if not wanted or not 0 <= wanted[0] <= wanted[-1] < len(video) or sorted(set(wanted)) != wanted:
+        raise IndexError(f"frame numbers {wanted} of a video of {len(video)} frames")
+    return video.frames(wanted, size_hw or video.size_hw, stand_ins)
+
+
+def read_frames(
+    video: Video, numbers: Sequence[int] | NDArray[Any], size_hw: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Decode single frames, in any order.
 
     Args:
         video: From `open_video`.
         numbers: F frame numbers from 0, F >= 1.
+        size_hw: Height and width that frames are scaled to (bicubic); None for the video's own.
 
     Returns:
         RGB, `[F, H, W, 3]`.
@@ -84,89 +284,40 @@ def read_frames(video: Video, numbers: Sequence[int] | NDArray[Any]) -> NDArray[
     Raises:
         VideoError: if one of them cannot be decoded (the file is damaged or cut off).
     """
-    wanted = [int(number) for number in numbers]
-    if not wanted or not 0 <= min(wanted) <= max(wanted) < len(video):
-        raise IndexError(f"frame numbers {wanted} of a video of {len(video)} frames")
-    if video.seeking is not None:
-        try:
-            return np.stack([_without_padding(video.seeking[number].asnumpy()) for number in wanted])
-        except (decord.DECORDError, decord.DECORDLimitReachedError, StopIteration):
-            video.seeking = None
-    frames_HWC: dict[int, NDArray[np.uint8]] = {}
-    for number, frame in enumerate(_decode_in_order(video.path)):
-        if number in wanted:
-            frames_HWC[number] = _upright_rgb(frame, video.size_hw)
-        if number == max(wanted):
-            return np.stack([frames_HWC[number] for number in wanted])
-    raise VideoError(f"frame {max(wanted)} of {len(video)} cannot be decoded: the file is damaged or cut off")
+    wanted, rows_F = np.unique(np.asarray(numbers, dtype=np.int64), return_inverse=True)
+    found = np.empty((len(wanted), *(size_hw or video.size_hw), 3), dtype=np.uint8)
+    for row, frame_HWC in enumerate(iterate_frames(video, wanted, size_hw)):
+        found[row] = frame_HWC
+    return found if np.array_equal(rows_F, np.arange(len(found))) else found[rows_F]
 
 
-def _open_with_decord(path: Path, size_hw: tuple[int, int] | None) -> decord.VideoReader | None:
-    height, width = size_hw or (-1, -1)
+def _open(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream]:
     try:
-        # fault_tol: raise at the first frame that it would replace by a copy of another
-        return decord.VideoReader(
-            str(path), ctx=decord.cpu(0), width=width, height=height, num_threads=1, fault_tol=1e-9
-        )
-    except (decord.DECORDError, RuntimeError, AssertionError):  # the three that its constructor raises
-        return None
-
-
-def _times_of_decord(reader: decord.VideoReader) -> NDArray[np.float64]:
-    return np.asarray(reader.get_frame_timestamp(range(len(reader)))[:, 0], dtype=np.float64)
-
-
-def _is_credible(times_F: NDArray[np.float64]) -> bool:
-    return len(times_F) > 0 and bool((np.abs(times_F) < LONGEST).all() and (np.diff(times_F) > 0).all())
-
-
-def _without_padding(frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Undo decord's mistake with narrow frames (its issue 336).
-
-    FFmpeg pads the rows of a frame to a round number of bytes. decord takes bytes a row // width for the number of
-    channels, so that a frame 96 pixels wide has rows of 384 bytes and "4 channels"; the colours are the first
-    3 * width bytes of each row.
-    """
-    height, width, channels = frame_HWC.shape
-    if channels == 3:
-        return frame_HWC
-    return frame_HWC.reshape(height, -1)[:, : 3 * width].reshape(height, width, 3)
-
-
-def _decode_in_order(path: Path) -> Iterator[av.VideoFrame]:
-    """All the frames, in order of presentation.
-
-    Raises:
-        VideoError: if there is none, or one cannot be decoded; says which case it is.
-    """
-    try:
-        container = av.open(str(path))
+        with faults.listening():
+            container = av.open(str(path), options=LIMITS)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(_why_unreadable(path)) from error
-    with container:
-        if not container.streams.video:
-            kinds = sorted({stream.type for stream in container.streams})
-            raise VideoError(f"no video in it, {' and '.join(kinds) or 'nothing'} only")
-        container.streams.video[0].codec_context.thread_count = 1
-        number = -1
-        try:
-            for number, frame in enumerate(container.decode(video=0)):  # noqa: B007
-                if frame.time is None:
-                    raise VideoError("its frames have no time stamps: convert it, for instance to .mp4")
-                yield frame
-        except av.FFmpegError as error:
-            raise VideoError(f"frame {number + 1} cannot be decoded: the file is damaged or cut off") from error
-    if number < 0:
-        raise VideoError("no video frame in it")
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        kinds = sorted({other.type for other in container.streams if other.type != "video"})
+        raise VideoError(f"no video in it, {' and '.join(kinds) or 'nothing'} only")
+    context = stream.codec_context
+    if context is None:
+        raise VideoError("no decoder for it: convert it, for instance to H.264 in .mp4")
+    if context.width * context.height > MAX_PIXELS:
+        raise VideoError(f"frames of {context.width} x {context.height} pixels: {MAX_PIXELS} at most are decoded")
+    context.thread_count = 1
+    context.options = LIMITS
+    return container, stream
 
 
-def _upright_rgb(frame: av.VideoFrame, size_hw: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """Colours of a frame, turned as the file says it was filmed and scaled."""
-    quarter_turns = frame.rotation // 90 % 4
-    if size_hw is not None:
-        height, width = size_hw if quarter_turns % 2 == 0 else size_hw[::-1]
-        frame = frame.reformat(width=width, height=height, interpolation="BICUBIC")
-    return np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns)
+def _is_hidden(packet: "av.Packet[av.VideoStream]", codec: str) -> bool:
+    """Whether a packet holds a frame that is never shown: VP8 gives those packets of their own (RFC 6386, 9.1)."""
+    return codec == "vp8" and not memoryview(packet)[0] & 0x10
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    return frame.rotation // 90 % 4
 
 
 def _why_unreadable(path: Path) -> str:

@@ -92,6 +92,7 @@ class ShardRun:
                 out=out,
                 settings=self.encoder(self.chain.graph.motion, I3dSettings),
                 window=self.chain.samplings[sampling].window,
+                time_limit=self.chain.samplings[sampling].time_limit,
                 threads=self.threads,
                 decoders=self.threads,
             )
@@ -165,6 +166,7 @@ class ShardRun:
                 out=out,
                 settings=self.encoder(self.chain.graph.motion, I3dSettings),
                 window=self.chain.samplings[sampling].window,
+                time_limit=self.chain.samplings[sampling].time_limit,
                 threads=self.threads,
                 decoders=self.threads,
             )

@@ -2,39 +2,28 @@
 
 Windows are aligned to multiples of their length, as AKG-sv and its ancestor do (Hendria et al., "Action Knowledge for
 Video Captioning with Graph Neural Networks", JKSUCIS 2023). Frames are scaled as torchvision's `Resize` scales a
-picture for I3D: by Pillow, bilinear with antialiasing. (decord could scale while reading, but bicubically and in YUV,
-which is not what published weights were trained on.) Nothing here imports torch, so that decoding processes start at
-once and stay small. (A process that uses both has to import torch before decord: after decord torch finds NVBLAS in
-place of its own matrix products, and crashes.)
+picture for I3D: by Pillow, bilinear with antialiasing. (FFmpeg could scale
+while it converts, but in YUV, which is not what published weights were trained on.) Nothing here imports torch, so that
+decoding workers start at once and stay small.
 
 Shape suffixes: W window, T frame of a window, H height, W width, C colour (red, green, blue).
 """
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decoding import open_video, read_frames
+from pipeline.decoding import iterate_frames, open_video
 from pipeline.errors import VideoError
 
-FRAMES_AT_ONCE = 16  # full-size frames in memory; a 4K frame is 25 MB
 RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
 
 Windows = NDArray[np.uint8]
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -59,15 +48,23 @@ class WindowRequest:
 
 @dataclass(frozen=True)
 class WindowFrames:
-    """The frames of the windows of a video, each once.
+    """The frames of the windows of a video, each once. `len()` and iteration are over the windows, u1 [T, H, W, 3].
 
     Attributes:
         frames: u1 [number of frames, H, W, 3].
         rows_WT: For each frame of each window, its row of `frames`.
+        suspect: Why they may be wrong, if something was seen.
     """
 
     frames: Windows
     rows_WT: NDArray[np.intp]
+    suspect: str | None
+
+    def __len__(self) -> int:
+        return len(self.rows_WT)
+
+    def __iter__(self) -> Iterator[Windows]:
+        return (self.frames[rows_T] for rows_T in self.rows_WT)
 
 
 def window_starts(numbers: NDArray[Any], num_frames: int, length: int) -> NDArray[np.int32]:
@@ -132,8 +129,8 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
     Raises:
         VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
     """
-    reader = open_video(request.path)
-    num_frames = len(reader)
+    video = open_video(request.path)
+    num_frames = len(video)
     if request.num_frames not in (None, num_frames):
         raise VideoError(f"it has {num_frames} frames, but had {request.num_frames} when its frames were sampled")
     if num_frames == 0:
@@ -146,83 +143,9 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
     size = request.size
     height, width = (size, size) if isinstance(size, int) else size
     frames = np.empty((len(wanted), height, width, 3), dtype=np.uint8)
-    for first in range(0, len(wanted), FRAMES_AT_ONCE):
-        some = slice(first, first + FRAMES_AT_ONCE)
-        frames[some] = [
-            fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
-            for frame_HWC in read_frames(reader, wanted[some])
-        ]
-    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape))
-
-
-def read_ahead(
-    requests: Sequence[WindowRequest], num_workers: int, read: Callable[[WindowRequest], Found]
-) -> Iterator[Found | VideoError]:
-    """Decode videos in worker processes, a few ahead of the reader.
-
-    Args:
-        requests: One a video.
-        num_workers: Decoding processes, at least 1.
-        read: What a process does with a request: `read_windows` or `read_window_frames`.
-
-    Yields:
-        For each request, in order, what was read or why it cannot be had. A decoder that takes its process down
-        costs that video alone.
-    """
-    waiting: deque[tuple[WindowRequest, Future[Found]]] = deque()
-    todo = iter(requests)
-    pool = _start_pool(num_workers)
-    try:
-        while True:
-            while len(waiting) < num_workers + 2 and (request := next(todo, None)) is not None:
-                waiting.append((request, pool.submit(read, request)))
-            if not waiting:
-                return
-            request, future = waiting.popleft()
-            try:
-                outcome = _outcome(future)
-            except BrokenProcessPool:
-                # All that was in flight is lost, and nothing says which video did it: this one gets a process alone.
-                with _start_pool(1) as lone_pool:
-                    outcome = _alone(lone_pool, read, request)
-                pool.shutdown()
-                pool = _start_pool(num_workers)
-                waiting = deque((lost, pool.submit(read, lost)) for lost, _ in waiting)
-            yield outcome
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _outcome(future: Future[Found]) -> Found | VideoError:
-    try:
-        return future.result()
-    except VideoError as error:
-        return error
-
-
-def _alone(pool: Executor, read: Callable[[WindowRequest], Found], request: WindowRequest) -> Found | VideoError:
-    try:
-        return _outcome(pool.submit(read, request))
-    except BrokenProcessPool:
-        return VideoError("the decoder crashed on it")
-
-
-def _start_pool(num_workers: int) -> ProcessPoolExecutor:
-    # spawn: a fork of a process with torch's threads in it can hang
-    return ProcessPoolExecutor(num_workers, multiprocessing.get_context("spawn"), initializer=_live_with_parent)
-
-
-def _live_with_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when it does, even by SIGKILL."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
+    for row, frame_HWC in enumerate(iterate_frames(video, wanted, stand_ins=True)):
+        frames[row] = fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
+    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape), video.faults.reason())
 
 
 def paths_of(table: dict[str, Any]) -> dict[str, Path]:

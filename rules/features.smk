@@ -145,6 +145,7 @@ rule extract_i3d:
     params:
         settings=settings("encoder"),
         window=settings("sampling.window"),
+        time_limit=settings("sampling.time_limit"),
         code=code("extract_i3d"),
     shell:
         """
@@ -154,6 +155,7 @@ rule extract_i3d:
             --weights {input.weights:q} \
             --settings {params.settings:q} \
             --window {params.window} \
+            --time-limit {params.time_limit} \
             --threads {threads} \
             --decoders {threads} \
             --out {output:q} \

@@ -92,6 +92,7 @@ rule extract_union_motion:
     params:
         settings=settings("graph.motion"),
         window=settings("graph.nodes.sampling.window"),
+        time_limit=settings("graph.nodes.sampling.time_limit"),
         code=code("extract_union_motion"),
     shell:
         """
@@ -103,6 +104,7 @@ rule extract_union_motion:
             --weights {input.weights:q} \
             --settings {params.settings:q} \
             --window {params.window} \
+            --time-limit {params.time_limit} \
             --threads {threads} \
             --decoders $(({threads} < 4 ? {threads} : 4)) \
             --out {output:q} \

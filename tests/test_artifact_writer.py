@@ -9,15 +9,18 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.artifact import write_json
+from pipeline.artifact import read, write_json
 from pipeline.artifact_writer import Writer
 from pipeline.errors import PipelineError
 from pipeline.schemas import ArraySpec, Schema
+from pipeline.state.contents import DamagedError, check_store
 
 THINGS = Schema(
     name="things",
@@ -31,7 +34,8 @@ IDS = [f"v{number:02}" for number in range(12)]
 
 def start(path: Path) -> Writer:
     """As `create` does, but for the versions of what happens to be imported."""
-    return Writer(path, THINGS, IDS, {"stage": "build_vocabulary", "settings": {"a": 1}})
+    made = {"stage": "build_vocabulary", "settings": {"a": 1}, "code": "0", "inputs": {}, "versions": {}}
+    return Writer(path, THINGS, IDS, made)
 
 
 def commit(writer: Writer, how_many: int | None = None) -> None:
@@ -205,18 +209,33 @@ with t.start(Path(sys.argv[1])) as writer:
 """
 
 
-def test_the_second_writer_of_a_store_leaves_it_alone(tmp_path, whole):
+def test_the_second_writer_of_a_store_waits(tmp_path, whole, capsys):
     """Until the first is gone, however it went."""
     store = tmp_path / "a.zarr"
     with subprocess.Popen(script(HOLD, store), env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout.readline() == "holding\n"
-        with pytest.raises(PipelineError, match=r"a\.zarr is being written by another process: wait until"):
-            write(store)
-        first.send_signal(signal.SIGKILL)
-    with start(store) as writer:
-        assert writer.remaining == IDS[2:]
-        commit(writer)
+        threading.Timer(0.3, lambda: first.send_signal(signal.SIGKILL)).start()
+        with start(store) as writer:
+            assert first.poll() == -signal.SIGKILL
+            assert writer.remaining == IDS[2:]
+            commit(writer)
+    assert "a.zarr is being written by another process: waiting until that ends\n" in capsys.readouterr().err
     assert (store / "zarr.json").read_bytes() == whole
+
+
+def test_what_the_first_writer_finishes_the_second_one_takes(tmp_path, whole, capsys):
+    store = tmp_path / "a.zarr"
+    with start(store) as first:
+        commit(first, 11)
+        second = threading.Thread(target=lambda: write(store))
+        second.start()
+        time.sleep(0.2)
+        commit(first)
+    second.join()
+    told = capsys.readouterr().err
+    assert told.count("waiting until that ends") == told.count("was complete already") == 1
+    assert (store / "zarr.json").read_bytes() == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
 def test_a_file_system_that_cannot_lock_is_said_and_used(tmp_path, whole, monkeypatch, capsys):
@@ -253,3 +272,33 @@ def test_a_full_disk_leaves_an_old_json_file(tmp_path, monkeypatch):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_suspects_are_kept_by_a_killed_job_and_part_of_the_digest(tmp_path, capsys):
+    def commit_suspect(path, stop_after):
+        with Writer(path, THINGS, IDS[:4], {"stage": "build_vocabulary", "inputs": {}}) as writer:
+            for video_id in writer.remaining:
+                if IDS.index(video_id) == stop_after:
+                    raise KeyboardInterrupt
+                why = "1 decoded frames are damaged" if video_id in (IDS[0], IDS[3]) else None
+                writer.append(video_id, why, x=np.zeros((2, 3)), fps=np.zeros(1))
+
+    commit_suspect(tmp_path / "whole.zarr", None)
+    with pytest.raises(KeyboardInterrupt):
+        commit_suspect(tmp_path / "killed.zarr", 2)
+    assert f"suspect: {IDS[0]}: 1 decoded frames are damaged" in capsys.readouterr().err
+    commit_suspect(tmp_path / "killed.zarr", None)
+    whole = (tmp_path / "whole.zarr/zarr.json").read_bytes()
+    assert (tmp_path / "killed.zarr/zarr.json").read_bytes() == whole
+    found = read(tmp_path / "killed.zarr", THINGS)
+    assert found.suspect == {IDS[0]: "1 decoded frames are damaged", IDS[3]: "1 decoded frames are damaged"}
+    check_store(tmp_path / "killed.zarr", THINGS)
+    (tmp_path / "killed.zarr/zarr.json").write_bytes(whole.replace(b"1 decoded", b"2 decoded"))
+    with pytest.raises(DamagedError, match="digest"):
+        check_store(tmp_path / "killed.zarr", THINGS)
+
+
+def test_a_store_without_suspects_does_not_speak_of_them(tmp_path):
+    write(tmp_path / "a.zarr")
+    assert b"suspect" not in (tmp_path / "a.zarr/zarr.json").read_bytes()
+    assert read(tmp_path / "a.zarr", THINGS).suspect == {}

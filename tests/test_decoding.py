@@ -41,11 +41,11 @@ def test_frames_and_times_equal_those_of_pyav(tmp_path, make_video, name, codec)
         ("b-frames.avi", "mpeg4", {"bf": "2"}, 0.04),
         ("reordered.avi", "libx264", {"bf": "3"}, 0.04),
         ("program stream.mpg", "mpeg2video", {}, 0.54),
-        ("transport stream.ts", "libx264", {}, 0.0),
+        ("transport stream.ts", "libx264", {}, 0.08),
     ],
 )
-def test_what_decord_misreads_is_read_in_order(tmp_path, make_video, name, codec, codec_options, start):
-    """decord gives these times of -1e14, other frames after a seek, or nothing at all."""
+def test_containers_whose_packets_tell_little_are_read_right(tmp_path, make_video, name, codec, codec_options, start):
+    """No times in the packets, or a demuxer that seeks by guessing."""
     path = tmp_path / name
     make_video(path, 40, codec=codec, codec_options=codec_options, rate=25)
     expected, _ = decode_with_pyav(path)
@@ -53,7 +53,7 @@ def test_what_decord_misreads_is_read_in_order(tmp_path, make_video, name, codec
     numbers = [0, 7, 14, 21, 28, 35, 39]
     assert mean_difference(read_frames(open_video(path), numbers), expected[numbers]) < 0.5
     assert mean_difference(read_frames(open_video(path), [33, 5, 5]), expected[[33, 5, 5]]) < 0.5
-    assert read_frames(open_video(path, (24, 40)), [0, 39]).shape == (2, 24, 40, 3)
+    assert read_frames(open_video(path), [0, 39], (24, 40)).shape == (2, 24, 40, 3)
 
 
 def test_frame_numbers_beyond_the_video_are_refused(tmp_path, make_video):
@@ -94,7 +94,7 @@ def test_frames_can_be_scaled_while_decoding(tmp_path, make_video):
     with av.open(str(tmp_path / "v.mp4")) as container:
         frames = container.decode(video=0)
         expected = np.stack([f.reformat(96, 64, "rgb24", interpolation="BICUBIC").to_ndarray() for f in frames])
-    assert mean_difference(read_frames(open_video(tmp_path / "v.mp4", (64, 96)), range(3)), expected) < 2
+    assert mean_difference(read_frames(open_video(tmp_path / "v.mp4"), range(3), (64, 96)), expected) < 2
 
 
 def test_a_video_filmed_upright_stands_upright(tmp_path, make_video):
@@ -107,10 +107,8 @@ def test_a_video_filmed_upright_stands_upright(tmp_path, make_video):
     path.write_bytes(content)
     video = open_video(path)
     assert mean_difference(read_frames(video, [2])[0], np.rot90(lying, 3)) == 0
-    scaled = read_frames(open_video(path, (40, 30)), [2])
-    video.seeking, video.size_hw = None, (40, 30)  # read in order, as where decord fails
-    assert mean_difference(read_frames(video, [2]), scaled) < 2
-    assert scaled.shape == (1, 40, 30, 3)
+    assert video.size_hw == (90, 62)
+    assert read_frames(video, [2], (40, 30)).shape == (1, 40, 30, 3)
 
 
 def test_unicode_and_spaces_in_names(tmp_path, make_video):
@@ -126,15 +124,17 @@ def test_bad_files_say_what_is_wrong(tmp_path, bad_videos):
         assert str(tmp_path) not in str(raised.value), "reasons are stored in artifacts: no path of this machine"
 
 
-def test_a_video_cut_off_behind_its_index_is_refused(tmp_path, make_video):
+def test_what_is_left_of_a_video_cut_off_behind_its_index_is_suspect(tmp_path, make_video):
     path = tmp_path / "v.mp4"
     make_video(path, 60, options={"movflags": "faststart"})
+    expected = read_frames(open_video(path), range(60))
     content = path.read_bytes()
     start = content.index(b"mdat")
     path.write_bytes(content[: start + (len(content) - start) // 2])
-    reader = open_video(path)
-    with pytest.raises(VideoError, match=r"frame \d+ cannot be decoded"):
-        read_frames(reader, range(len(reader)))
+    video = open_video(path)
+    assert 10 < len(video) < 60
+    assert np.array_equal(read_frames(video, range(len(video))), expected[: len(video)])
+    assert video.faults.reason().startswith(f"its header counts 60 frames, the file holds {len(video)}; FFmpeg said: ")
 
 
 def test_the_camera_clips_decode(camera_clips):

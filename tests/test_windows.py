@@ -1,15 +1,14 @@
 """Which frames a window has, how they are cut, and what becomes of videos that cannot be decoded."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 
 from pipeline import windows
-from pipeline.decoding import open_video, read_frames
+from pipeline.decoding import iterate_frames, open_video, read_frames
 from pipeline.errors import VideoError
-from pipeline.windows import WindowRequest, fit_square, read_ahead, read_windows, window_frames, window_starts
+from pipeline.windows import WindowRequest, fit_square, read_windows, window_frames, window_starts
 
 
 @pytest.mark.parametrize(
@@ -39,9 +38,6 @@ def test_short_videos_repeat_their_last_frame():
 
 @pytest.mark.parametrize(("height", "width"), [(48, 80), (80, 48), (61, 61), (17, 200), (300, 401)])
 def test_fit_square_scales_as_torchvision_does(height, width):
-    import torch  # here, because the decoding processes of the tests below import this file
-    from torch.nn import functional as F
-
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     cut = fit_square(frame, 32)
     assert cut.shape == (32, 32, 3)
@@ -58,11 +54,11 @@ def test_read_windows_decodes_a_shared_frame_once(tmp_path, make_video, monkeypa
     make_video(path, 40)
     asked = []
 
-    def counting(reader, numbers):
+    def counting(video, numbers, stand_ins):
         asked.extend(int(number) for number in numbers)
-        return read_frames(reader, numbers)
+        return iterate_frames(video, numbers, stand_ins=stand_ins)
 
-    monkeypatch.setattr(windows, "read_frames", counting)
+    monkeypatch.setattr(windows, "iterate_frames", counting)
     found = read_windows(WindowRequest(path, 40, (16, 24), 16, 32))
     assert asked == list(range(16, 40))
     every = [fit_square(frame, 32) for frame in read_frames(open_video(path), range(40))]
@@ -91,28 +87,3 @@ def test_a_file_that_changed_is_refused(tmp_path, make_video):
     make_video(path, 20)
     with pytest.raises(VideoError, match="it has 20 frames, but had 40 when its frames were sampled"):
         read_windows(WindowRequest(path, 40, (0,), 16, 32))
-
-
-def read_or_crash(request):
-    """What a decoding process does in the test below, by the name of the file."""
-    if request.path.name == "crash":
-        os._exit(11)
-    if request.path.name == "bad":
-        raise VideoError("bad file")
-    return np.array([int(request.path.name), os.getpid()])
-
-
-@pytest.mark.slow
-def test_read_ahead_keeps_order_and_loses_only_what_crashes():
-    names = ["0", "bad", "2", "crash", "4", "5", "bad", "7"]
-    requests = [WindowRequest(Path(name), None, None, 16, 32) for name in names]
-    outcomes = list(read_ahead(requests, num_workers=2, read=read_or_crash))
-    told = [str(o) if isinstance(o, VideoError) else int(o[0]) for o in outcomes]
-    crashed = "the decoder crashed on it"
-    assert told == [0, "bad file", 2, crashed, 4, 5, "bad file", 7]
-    assert all(o[1] != os.getpid() for o in outcomes if not isinstance(o, VideoError))
-
-
-def test_read_ahead_passes_bugs_on():
-    with pytest.raises(ValueError, match="invalid literal"):
-        list(read_ahead([WindowRequest(Path("no number"), None, None, 16, 32)], num_workers=1, read=read_or_crash))

@@ -144,4 +144,5 @@ class SamplingSettings(Settings):
     max_frames: Count
     short_side: Count
     window: Annotated[int, Field(ge=9)]
+    time_limit: Positive
     on_bad_video: Literal["record", "fail"]

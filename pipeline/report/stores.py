@@ -1,6 +1,6 @@
-"""What the workflow's stores say of themselves: sizes, videos, and what was left out."""
+"""What the workflow's stores say of themselves: sizes, videos, what was left out, and what looks damaged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,19 @@ def summarise(stores: Sequence[Store]) -> list[dict[str, Any]]:
 
 def list_failures(stores: Sequence[Store]) -> list[dict[str, str]]:
     """List each video that was left out once, with the first stage that did so and its reason."""
+    return _list_first(stores, lambda artifact: artifact.failed)
+
+
+def list_suspects(stores: Sequence[Store]) -> list[dict[str, str]]:
+    """List each video that was used although its file looks damaged, with the first stage that saw it, and what."""
+    return _list_first(stores, lambda artifact: artifact.suspect)
+
+
+def _list_first(stores: Sequence[Store], told: Callable[[Artifact], Mapping[str, str]]) -> list[dict[str, str]]:
     order = list(SCHEMAS)
-    failures: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, str], dict[str, str]] = {}
     for store in sorted(stores, key=lambda store: order.index(store.artifact.schema.name)):
-        for video_id, reason in store.artifact.failed.items():
+        for video_id, reason in told(store.artifact).items():
             row = {"dataset": store.dataset, "id": video_id, "stage": store.stage, "reason": reason}
-            failures.setdefault((store.dataset, video_id), row)
-    return [failures[key] for key in sorted(failures)]
+            rows.setdefault((store.dataset, video_id), row)
+    return [rows[key] for key in sorted(rows)]

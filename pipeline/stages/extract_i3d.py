@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from pipeline import gpus
 from pipeline.artifact import Artifact, create, read, read_json
 from pipeline.config import I3dSettings
+from pipeline.decode_workers import decode_ahead
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import InceptionI3d, load_i3d, normalise
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.windows import WindowRequest, Windows, paths_of, read_ahead, read_windows, window_starts
+from pipeline.windows import WindowFrames, WindowRequest, Windows, paths_of, read_window_frames, window_starts
 
 BATCH_SIZE = 16  # windows; more gain nothing on a CPU, and 16 of 224 pixels take about 2 GB in float32
 
@@ -46,6 +47,7 @@ def run(
     out: Path,
     settings: I3dSettings,
     window: int,
+    time_limit: float,
     threads: int,
     decoders: int,
 ) -> None:
@@ -58,6 +60,7 @@ def run(
         out: Where the motion artifact is written.
         settings: The encoder.
         window: Frames of a window (16 as published).
+        time_limit: Seconds that decoding one video may take.
         threads: Threads of the network on a CPU.
         decoders: Processes that decode videos ahead of it.
     """
@@ -68,7 +71,7 @@ def run(
         raise PipelineError(f"{frames} is not of the videos in {videos}: run decode_frames again")
     encode = make_encoder(load_i3d(weights), settings.precision)
     inputs = {"videos": videos, "frames": frames, "weights": weights}
-    provenance = {**settings.model_dump(mode="json"), "window": window}
+    provenance = {**settings.model_dump(mode="json"), "window": window, "time_limit": time_limit}
     with create(out, MOTION, ids=list(paths), stage="extract_i3d", settings=provenance, inputs=inputs) as writer:
         todo = writer.remaining
         plans = plan_windows(sampled, window)
@@ -77,18 +80,20 @@ def run(
             for video_id in todo
             if video_id in plans
         ]
-        features = encode_across(read_ahead(requests, decoders, read_windows), encode, BATCH_SIZE)
-        for video_id in track(todo, len(todo), "extract_i3d"):
-            if video_id in sampled.failed:
-                writer.fail(video_id, sampled.failed[video_id])
-                continue
-            outcome = next(features)
-            if isinstance(outcome, VideoError):
-                writer.fail(video_id, str(outcome))
-                continue
-            plan = plans[video_id]
-            window_start = np.array(plan.starts, dtype=np.int32)[plan.frame_window]
-            writer.append(video_id, motion=outcome[plan.frame_window], window_start=window_start)
+        with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+            suspect: deque[str | None] = deque()
+            features = encode_across(noting(decoded, suspect), encode, BATCH_SIZE)
+            for video_id in track(todo, len(todo), "extract_i3d"):
+                if video_id in sampled.failed:
+                    writer.fail(video_id, sampled.failed[video_id])
+                    continue
+                outcome, why = next(features), suspect.popleft()
+                if isinstance(outcome, VideoError):
+                    writer.fail(video_id, str(outcome))
+                    continue
+                plan = plans[video_id]
+                window_start = np.array(plan.starts, dtype=np.int32)[plan.frame_window]
+                writer.append(video_id, why, motion=outcome[plan.frame_window], window_start=window_start)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,15 @@ def make_encoder(model: InceptionI3d, precision: str) -> Encode:
             return np.asarray(features_BC.float().cpu().numpy())
 
     return encode
+
+
+def noting(
+    decoded: Iterable[WindowFrames | VideoError], suspect: deque[str | None]
+) -> Iterator[WindowFrames | VideoError]:
+    """The same, and set aside why each video is suspect: encoding yields them later, in the same order."""
+    for outcome in decoded:
+        suspect.append(None if isinstance(outcome, VideoError) else outcome.suspect)
+        yield outcome
 
 
 def encode_across(

@@ -14,6 +14,7 @@ Shape suffixes: N node, E edge, F sampled frame, P pair (box of a frame), C cut 
 height, W width, S side of the network's input.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +27,17 @@ from torch.nn import functional as F
 
 from pipeline.artifact import Artifact, create, read, read_json
 from pipeline.config import I3dSettings
+from pipeline.decode_workers import decode_ahead
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import FEATURE_DIM, load_i3d
 from pipeline.progress import track
 from pipeline.schemas import FRAMES, NODES, PAIR_MOTION, SPATIAL_GRAPHS
-from pipeline.stages.extract_i3d import BATCH_SIZE, encode_across, make_encoder
+from pipeline.stages.extract_i3d import BATCH_SIZE, encode_across, make_encoder, noting
 from pipeline.windows import (
     WindowFrames,
     WindowRequest,
     Windows,
     paths_of,
-    read_ahead,
     read_window_frames,
     window_starts,
 )
@@ -53,6 +54,7 @@ def run(
     out: Path,
     settings: I3dSettings,
     window: int,
+    time_limit: float,
     threads: int,
     decoders: int,
 ) -> None:
@@ -67,6 +69,7 @@ def run(
         out: Where the `pair_motion` artifact is written.
         settings: The encoder.
         window: Frames of a window (16 as published).
+        time_limit: Seconds that decoding one video may take.
         threads: Threads of the network on a CPU.
         decoders: Processes that decode videos ahead of it.
     """
@@ -76,26 +79,29 @@ def run(
     shard.check(paths, videos)
     encode = make_encoder(load_i3d(weights), settings.precision)
     inputs = {"videos": videos, "frames": frames, "nodes": nodes, "spatial": spatial, "weights": weights}
-    made_with = {**settings.model_dump(mode="json"), "window": window}
+    made_with = {**settings.model_dump(mode="json"), "window": window, "time_limit": time_limit}
     with create(
         out, PAIR_MOTION, ids=list(paths), stage="extract_union_motion", settings=made_with, inputs=inputs
     ) as writer:
         todo = writer.remaining
         plans = {video_id: shard.plan(video_id) for video_id in todo}
         wanted = {i: plan for i, plan in plans.items() if isinstance(plan, Plan) and len(plan.cuts_C5)}
-        decoded = read_ahead([plan.request(paths[i]) for i, plan in wanted.items()], decoders, read_window_frames)
-        cuts = (
-            found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
-            for found, plan in zip(decoded, wanted.values(), strict=True)
-        )
-        features = encode_across(cuts, encode, BATCH_SIZE)
-        for video_id in track(todo, len(todo), "extract_union_motion"):
-            plan = plans[video_id]
-            outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
-            if isinstance(plan, VideoError) or isinstance(outcome, VideoError):
-                writer.fail(video_id, str(plan if isinstance(plan, VideoError) else outcome))
-            else:
-                writer.append(video_id, motion=outcome[plan.pair_cut_P], **plan.rows())
+        requests = [plan.request(paths[video_id]) for video_id, plan in wanted.items()]
+        with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+            suspect: deque[str | None] = deque()
+            cuts = (
+                found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
+                for found, plan in zip(noting(decoded, suspect), wanted.values(), strict=True)
+            )
+            features = encode_across(cuts, encode, BATCH_SIZE)
+            for video_id in track(todo, len(todo), "extract_union_motion"):
+                plan = plans[video_id]
+                outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
+                why = suspect.popleft() if video_id in wanted else None
+                if isinstance(plan, VideoError) or isinstance(outcome, VideoError):
+                    writer.fail(video_id, str(plan if isinstance(plan, VideoError) else outcome))
+                else:
+                    writer.append(video_id, why, motion=outcome[plan.pair_cut_P], **plan.rows())
 
 
 @dataclass(frozen=True)

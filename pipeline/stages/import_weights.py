@@ -18,13 +18,15 @@ from torch import Tensor, nn
 
 from pipeline.artifact import read_json
 from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings
+from pipeline.decode_workers import decode_ahead
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
 from pipeline.weights import save_weights
 from pipeline.weights_cache import locate_weights
-from pipeline.windows import WindowRequest, Windows, paths_of, read_ahead, read_windows
+from pipeline.windows import WindowRequest, Windows, paths_of, read_windows
 
 CALIBRATION_WINDOW = 16  # frames, as published
+CALIBRATION_SECONDS = 600.0  # for decoding one of the clips; there are others
 CALIBRATION_BATCH = 16  # windows whose statistics are taken together
 
 log = logging.getLogger(__name__)
@@ -114,13 +116,14 @@ def calibration_windows(settings: I3dSettings, videos: list[Path], captions: lis
     windows: list[Windows] = []
     candidates = shuffle([video_id for video_id in train if video_id in paths], settings.seed)
     requests = [WindowRequest(paths[key], None, None, CALIBRATION_WINDOW, settings.size) for key in candidates]
-    for video_id, outcome in zip(candidates, read_ahead(requests, 1, read_windows), strict=True):
-        if isinstance(outcome, VideoError):
-            log.warning("not calibrated on %s: %s", video_id, outcome)
-            continue
-        windows.append(outcome)
-        if len(windows) == settings.calibration_clips:
-            break
+    with decode_ahead(read_windows, requests, 1, CALIBRATION_SECONDS) as decoded:
+        for video_id, outcome in zip(candidates, decoded, strict=True):
+            if isinstance(outcome, VideoError):
+                log.warning("not calibrated on %s: %s", video_id, outcome)
+                continue
+            windows.append(outcome)
+            if len(windows) == settings.calibration_clips:
+                break
     if not windows:
         raise PipelineError(
             f"weights: random: none of the {len(candidates)} training videos of `calibrate_on: "

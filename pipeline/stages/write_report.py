@@ -24,7 +24,7 @@ from pipeline.report.comparison import SPLITS, compare
 from pipeline.report.curves import draw_curves, read_curves
 from pipeline.report.dag import draw_dag
 from pipeline.report.page import fill_in
-from pipeline.report.stores import list_failures, read_store, summarise
+from pipeline.report.stores import list_failures, list_suspects, read_store, summarise
 from pipeline.scoring.statistics import METRICS
 from pipeline.storage import replaced
 
@@ -119,6 +119,7 @@ def run(
             "dag": Markup(draw_dag(counts, is_imported)),  # our own drawing: its text is escaped
             "stores": summarise(stores),
             "failures": list_failures(stores),
+            "suspects": list_suspects(stores),
             "datasets": datasets,
             "versions": {name: version(name) for name in VERSIONS},
         },

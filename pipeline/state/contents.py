@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.artifact import read
 from pipeline.artifact_chunks import ChunkReader
-from pipeline.artifact_writer import data_digest
+from pipeline.artifact_writer import data_digest, root_content
 from pipeline.errors import PipelineError
 from pipeline.report.stores import SCHEMAS
 from pipeline.schemas import Schema
@@ -86,8 +86,7 @@ def check_store(store: Path, schema: Schema) -> None:
     group = zarr.open_group(store, mode="r")
     names = [*schema.arrays, *(f"{dim}_ptr" for dim in schema.ragged())]
     arrays = {name: StoredRows(store / name, group[name]) for name in names}
-    content = {"schema": schema.name, "version": schema.version, "ids": artifact.ids, "failed": artifact.failed}
-    digest = data_digest(arrays, content)
+    digest = data_digest(arrays, root_content(schema, artifact.ids, artifact.failed, artifact.suspect))
     if digest != artifact.digest:
         raise DamagedError(f"its data have digest {digest}, but zarr.json says {artifact.digest}")
 

@@ -22,7 +22,7 @@ from pipeline.windows import WindowRequest, read_windows
 SETTINGS = I3dSettings(
     kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=4, size=32, precision="fp32"
 )
-SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=448, window=16, on_bad_video="record")
+SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=448, window=16, time_limit=60.0, on_bad_video="record")
 LENGTHS = {"a one": 1, "b-five": 5, "c16": 16, "d17": 17, "e40": 40, "f29": 29}
 
 
@@ -63,6 +63,7 @@ def extract(shard, out, **changes):
         "weights": shard / "weights.safetensors",
         "settings": SETTINGS,
         "window": 16,
+        "time_limit": 60.0,
         "threads": 1,
         "decoders": 1,
     }

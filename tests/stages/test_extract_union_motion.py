@@ -10,7 +10,7 @@ import torch
 from pipeline import windows
 from pipeline.artifact import create, read, write_json
 from pipeline.config import I3dSettings, SamplingSettings, SimilaritySettings
-from pipeline.decoding import open_video, read_frames
+from pipeline.decoding import iterate_frames, open_video, read_frames
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
@@ -35,7 +35,7 @@ MIDDLE = [3 / 48, 3 / 48, 45 / 48, 45 / 48]
 SETTINGS = I3dSettings(
     kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=4, size=SIZE, precision="fp32"
 )
-SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=448, window=16, on_bad_video="record")
+SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=448, window=16, time_limit=60.0, on_bad_video="record")
 
 
 def frames_of(numbers, size_hw=(96, 96), num_frames=40):
@@ -127,7 +127,7 @@ def test_inputs_that_do_not_belong_together():
 def test_cuts_are_of_the_right_window_and_pixels():
     generator = np.random.default_rng(0)
     frames = generator.integers(0, 256, (5, 8, 16, 3), dtype=np.uint8)
-    decoded = WindowFrames(frames, np.array([[0, 1, 2], [2, 3, 4]]))
+    decoded = WindowFrames(frames, np.array([[0, 1, 2], [2, 3, 4]]), None)
     cuts_C5 = np.array([[0, 1, 2, 5, 6], [7, 0, 0, 16, 8], [7, 12, 4, 16, 8]], np.int32)
     empty = np.zeros((0, 5), np.int32)
     cuts = Cuts(decoded, Plan(10, 3, (8, 16), cuts_C5, empty, empty, empty), size=4)
@@ -147,11 +147,11 @@ def test_cuts_are_of_the_right_window_and_pixels():
 def test_whole_frames_are_decoded_and_scaled_once_each(tmp_path, make_video, monkeypatch):
     asked = []
 
-    def counting(reader, numbers):
+    def counting(video, numbers, stand_ins):
         asked.extend(int(number) for number in numbers)
-        return read_frames(reader, numbers)
+        return iterate_frames(video, numbers, stand_ins=stand_ins)
 
-    monkeypatch.setattr(windows, "read_frames", counting)
+    monkeypatch.setattr(windows, "iterate_frames", counting)
     make_video(tmp_path / "v.mp4", 40, size_hw=(48, 80))
     found = read_window_frames(WindowRequest(tmp_path / "v.mp4", 40, (16, 24), 16, (48, 80)))
     assert asked == list(range(16, 40))
@@ -221,6 +221,7 @@ def flags_of(shard, **changes):
         "weights": shard / "weights.safetensors",
         "settings": SETTINGS,
         "window": 16,
+        "time_limit": 60.0,
         "threads": 1,
         "decoders": 1,
     }

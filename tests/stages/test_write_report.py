@@ -1,110 +1,21 @@
 """The report page: what it holds, that it stands alone, that captions cannot break it, and that clips play."""
 
-import base64
-import io
 import json
 import re
-from html.parser import HTMLParser
 
-import av
 import numpy as np
 import pytest
+from report_toys import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_store
 from safetensors.numpy import save_file
 
-from pipeline.__main__ import stage_summaries
-from pipeline.artifact import create, write_json
+from pipeline.artifact import write_json
 from pipeline.config import ReportSettings
-from pipeline.errors import PipelineError, VideoError
-from pipeline.report import clips
-from pipeline.report.clips import data_uri
-from pipeline.report.curves import draw_curves, group, read_curves
-from pipeline.report.dag import PLACES, READS, arrows, draw_dag
-from pipeline.report.stores import list_failures, read_store, summarise
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.scoring.statistics import COLUMNS, Statistics
 from pipeline.stages import write_report
 from pipeline.stages.write_report import describe_dataset, spread
 
-VOID = {"meta", "br", "hr", "img", "input", "link"}
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
-CODECS = {"mp4": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4"}
-
-
-def encode(path, width=64, height=48, seconds=1.0, fps=10, codec=None):
-    """Write a video whose grey level rises with time."""
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec or CODECS[path.suffix[1:]], rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for level in np.linspace(0, 255, round(seconds * fps)):
-            frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), level, np.uint8), format="rgb24")
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
-
-
-def decode(uri):
-    """Media type, codec, sizes and times of the frames of a data: URI."""
-    media_type, content = re.fullmatch(r"data:(video/\w+);base64,(.*)", uri).groups()
-    with av.open(io.BytesIO(base64.b64decode(content))) as file:
-        frames = list(file.decode(video=0))
-        return (
-            media_type,
-            file.streams.video[0].codec.name,
-            (frames[0].width, frames[0].height),
-            [f.time for f in frames],
-        )
-
-
-class Page(HTMLParser):
-    """Checks nesting; collects elements and the text outside of style."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.open, self.elements, self.words = [], [], []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
-
-
-def make_store(path, schema, ids, failed, rows):
-    with create(path, schema, ids=ids, stage=schema.stage, settings={}, inputs={}) as writer:
-        for video_id in writer.remaining:
-            if video_id in failed:
-                writer.fail(video_id, failed[video_id])
-            else:
-                writer.append(video_id, **rows)
-
-
-FRAME_ROWS = {
-    "pixels": np.zeros((2, 3), np.uint8),
-    "number": np.array([0]),
-    "time": np.array([0.0]),
-    "size": np.array([[1, 2]]),
-    "num_frames": np.array([1]),
-    "fps": np.array([10.0]),
-}
-MOTION_ROWS = {"motion": np.zeros((1, 4)), "window_start": np.array([0])}
 CONFIG = {
     "datasets": {"tiny": {"kind": "folder"}},
     "encoders": {"i3d": {"kind": "i3d"}, "clip": {"kind": "clip4clip"}},
@@ -319,53 +230,6 @@ def test_a_clip_that_is_gone_is_said(results):
     assert "a.mp4: cannot be shown" in page.text
 
 
-def test_small_clips_go_in_as_they_are(tmp_path):
-    for name in ("x.mp4", "x.webm"):
-        encode(tmp_path / name)
-        content = base64.b64decode(data_uri(tmp_path / name).partition(",")[2])
-        assert content == (tmp_path / name).read_bytes()
-
-
-def test_long_and_large_clips_are_cut_down(tmp_path):
-    encode(tmp_path / "long.avi", width=640, height=362, seconds=12, fps=30)
-    media_type, codec, size, times = decode(data_uri(tmp_path / "long.avi"))
-    assert (media_type, codec, size) == ("video/mp4", "h264", (320, 180))
-    assert times[-1] == pytest.approx(10, abs=0.1)
-    assert len(times) == pytest.approx(150, abs=2)
-    encode(tmp_path / "long.mp4", seconds=12)
-    assert decode(data_uri(tmp_path / "long.mp4"))[3][-1] == pytest.approx(10, abs=0.15)
-
-
-def test_large_files_are_encoded_again(tmp_path, monkeypatch):
-    encode(tmp_path / "x.webm")
-    monkeypatch.setattr(clips, "MAX_BYTES", 10)
-    assert decode(data_uri(tmp_path / "x.webm"))[1] == "h264"
-
-
-def test_transcoding_keeps_time(tmp_path):
-    encode(tmp_path / "x.avi", seconds=2, fps=5)
-    times = decode(data_uri(tmp_path / "x.avi"))[3]
-    assert times == pytest.approx([i / 5 for i in range(10)], abs=2e-3)
-
-
-@pytest.mark.parametrize("content", [b"", b"no video at all"])
-def test_what_is_no_video_is_said(tmp_path, content):
-    (tmp_path / "x.mp4").write_bytes(content)
-    with pytest.raises(VideoError, match=r"x\.mp4: cannot be shown"):
-        data_uri(tmp_path / "x.mp4")
-
-
-def test_sound_alone_is_said(tmp_path):
-    with av.open(str(tmp_path / "x.mp4"), "w") as file:
-        stream = file.add_stream("aac", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 8000
-        file.mux(stream.encode(frame))
-        file.mux(stream.encode())
-    with pytest.raises(VideoError, match="no video stream"):
-        data_uri(tmp_path / "x.mp4")
-
-
 def test_spread():
     assert spread(list("abcdefgh"), 4) == ["a", "c", "e", "g"]
     assert spread(["a", "b"], 20) == ["a", "b"]
@@ -377,68 +241,3 @@ def test_clips_shown_are_captioned_by_some_experiment():
     described = describe_dataset(table, {"one": {"a": "x"}, "two": {"c": "y"}}, 5)
     assert described["shown"] == ["a", "c"]
     assert described["splits"] == {"train": 0, "val": 0, "test": 3}
-
-
-def test_stores_and_failures(tmp_path):
-    dataset = tmp_path / "datasets/d"
-    make_store(dataset / "frames/s/000.zarr", FRAMES, ["a", "b"], {"b": "empty"}, FRAME_ROWS)
-    make_store(dataset / "frames/s/001.zarr", FRAMES, ["c"], {}, FRAME_ROWS)
-    make_store(dataset / "motion/s/i3d/000.zarr", MOTION, ["a", "b"], {"a": "no window", "b": "empty"}, MOTION_ROWS)
-    paths = ("motion/s/i3d/000.zarr", "frames/s/000.zarr/zarr.json", "frames/s/001.zarr")
-    stores = [read_store(dataset / path) for path in paths]
-    rows = {row["name"]: row for row in summarise(stores)}
-    assert (rows["frames/s"]["num_shards"], rows["frames/s"]["num_videos"], rows["frames/s"]["num_failed"]) == (2, 2, 1)
-    assert rows["frames/s"]["bytes_per_video"] > 100
-    assert list_failures(stores) == [
-        {"dataset": "d", "id": "a", "stage": "extract_i3d", "reason": "no window"},
-        {"dataset": "d", "id": "b", "stage": "decode_frames", "reason": "empty"},
-    ]
-
-
-def test_a_store_elsewhere_is_refused(tmp_path):
-    with pytest.raises(PipelineError, match="expected a path datasets/"):
-        read_store(tmp_path / "frames/s/000.zarr")
-
-
-def test_curves(tmp_path):
-    path = tmp_path / "curves.csv"
-    path.write_text("epoch,step,train_loss,val_cider\n1,10,3.5,\n2,20,2.5,1.5\n")
-    curves = read_curves(path)
-    assert curves == {"train_loss": ([1, 2], [3.5, 2.5]), "val_cider": ([2], [1.5])}
-    assert group(["train_loss", "train_left_to_right", "val_cider"]) == {
-        "loss": ["train_loss", "train_left_to_right"],
-        "val_cider": ["val_cider"],
-    }
-    picture = base64.b64decode(draw_curves(curves).partition(",")[2]).decode()
-    assert "train loss" not in picture  # a single curve needs no legend
-    assert ">val cider<" in picture
-    path.write_text("epoch,train_loss\n")
-    assert read_curves(path) == {}
-
-
-def test_dag_arrows_leave_out_the_long_way():
-    counts = {"index_videos": 2, "decode_frames": 2, "extract_i3d": 2, "import_weights": 2, "build_grid_nodes": 2}
-    assert ("import_weights", "build_grid_nodes") in arrows(counts, nodes_use_imported=True)
-    pairs = arrows(counts | {"finetune_clip4clip": 1}, nodes_use_imported=False)
-    assert set(pairs) == {
-        ("index_videos", "decode_frames"),
-        ("decode_frames", "extract_i3d"),
-        ("import_weights", "extract_i3d"),
-        ("decode_frames", "finetune_clip4clip"),
-        ("finetune_clip4clip", "build_grid_nodes"),
-    }
-
-
-def test_dag_draws_each_stage_once():
-    counts = {"index_videos": 2, "decode_frames": 1, "score_captions": 0}
-    picture = draw_dag(counts)
-    assert [attrs["class"] for attrs in Page(picture).all("rect")] == ["stage", "stage"]
-    assert "2 artifacts" in picture
-    assert "1 artifact<" in picture
-    assert "score_captions" not in picture
-
-
-def test_dag_knows_every_stage():
-    """A stage that is added to the workflow must be added to the picture."""
-    assert set(PLACES) == set(stage_summaries())
-    assert set(READS) <= set(PLACES)

@@ -96,8 +96,16 @@ def test_it_goes_on_to_the_same_bytes(tmp_path, make):
     code, log = made.run(folder)
     assert code == 0, log
     assert_continued(log, saved, made.steps)
-    assert made.results(folder) == made.results(tmp_path / "undisturbed")
+    undisturbed = made.results(tmp_path / "undisturbed")
+    assert made.results(folder) == undisturbed
     assert not list(tmp_path.glob("*/checkpoints/**/*.ckpt"))
+    for name in made.outputs.values():  # as Snakemake does, if it was dead when the training ended
+        (folder / name).unlink()
+    code, log = made.run(folder)
+    assert code == 0, log
+    assert "the training was complete already" in log
+    assert "epoch" not in log
+    assert made.results(folder) == undisturbed
 
 
 def assert_continued(log: str, saved: int, steps: int) -> None:

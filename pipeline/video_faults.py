@@ -1,0 +1,123 @@
+"""What of a video file looks damaged while it is read: FFmpeg's errors, patched frames, frames that are not there.
+
+A flipped bit seldom stops a decoder: it patches the frame with parts of others, says so in its log, and goes on. Only
+what was decoded can be judged, and not every flipped bit is seen: some give another valid picture.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import av.logging
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+MAX_MESSAGE = 120  # characters
+# Decoding from the middle, a frame may be told to forget one that was never there.
+HARMLESS = re.compile(r"mmco: unref short failure")
+# Warnings that tell of damage; others tell of habits of whoever wrote the file. Errors always count.
+DAMAGE = re.compile(r"corrupt|prematurely|truncat|invalid timestamps|wrong sample count|EBML number", re.IGNORECASE)
+
+# Each message counts: by default one that equals the last one, perhaps of another video, is dropped.
+av.logging.set_skip_repeated(False)
+
+
+class Faults:
+    """Faults found so far in one file.
+
+    Attributes:
+        message: The first error that the demuxer or decoder reported; None if none.
+        num_patched: Frames that the decoder gave and marked as damaged.
+        num_lost: Frames between decoded ones that the decoder did not give.
+        num_expected: Frames that the file says it holds; 0 if it does not say.
+        num_packets: Frames that it holds.
+    """
+
+    def __init__(self) -> None:
+        self.message: str | None = None
+        self.num_patched = 0
+        self.num_lost = 0
+        self.num_expected = 0
+        self.num_packets = 0
+
+    def reason(self) -> str | None:
+        """Why not to trust the video's frames, the same each time; None if nothing was seen."""
+        found = []
+        if self.num_expected != self.num_packets and self.num_expected > 0:
+            found.append(f"its header counts {self.num_expected} frames, the file holds {self.num_packets}")
+        if self.num_lost:
+            found.append(f"{self.num_lost} frames between those decoded are lost")
+        if self.num_patched:
+            found.append(f"{self.num_patched} decoded frames are damaged")
+        if self.message is not None:
+            found.append(f"FFmpeg said: {self.message}")
+        return "; ".join(found) or None
+
+    def because(self) -> str:
+        """The first error, to be put after what it led to."""
+        return "" if self.message is None else f" ({self.message})"
+
+    def expect(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+        """Note how many frames the file says it holds."""
+        self.num_expected = stream.frames
+        if stream.frames != len(stream.index_entries) and "mp4" in container.format.name:
+            # Its edit list may leave samples out, which is no fault: count again without it.
+            with av.open(str(path), options={"ignore_editlist": "1"}) as whole:
+                if len(whole.streams[stream.index].index_entries) == stream.frames:
+                    self.num_expected = len(stream.index_entries)
+
+    def count(self, num_packets: int, pts: list[int], format_name: str) -> None:
+        """Note how many it holds, and when they are shown."""
+        self.num_packets = num_packets
+        if format_name == "avi" and num_packets < self.num_expected and len(pts) > 1:
+            # AVI counts places of equal length; a frame on show for longer is followed by empty ones.
+            longest = max(after - before for before, after in pairwise(pts))
+            if longest > 1 and self.num_expected <= pts[-1] + 1 + longest:
+                self.num_expected = num_packets
+
+    def packets(self, container: InputContainer, stream: VideoStream) -> "Iterator[av.Packet[av.VideoStream]]":
+        """The packets of the stream, as far as they can be read."""
+        packets = container.demux(stream)
+        while True:
+            try:
+                with self.listening():
+                    packet = next(packets, None)
+            except av.FFmpegError as error:
+                self._note(f"{container.format.name}: {error.strerror}")
+                return
+            if packet is None:
+                return
+            yield packet
+
+    def decode(self, packet: "av.Packet[VideoStream]") -> list[VideoFrame]:
+        """The frames that a packet completes."""
+        try:
+            with self.listening():
+                frames = packet.decode()
+        except av.FFmpegError as error:
+            self._note(f"{packet.stream.codec_context.name}: {error.strerror}")
+            return []
+        self.num_patched += sum(frame.is_corrupt for frame in frames)
+        return frames
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note what FFmpeg says meanwhile."""
+        av.logging.set_level(av.logging.WARNING)
+        heard = av.logging.Capture()
+        try:
+            with heard:
+                yield
+        finally:
+            av.logging.set_level(None)
+            for level, name, message in heard.logs:
+                if (level <= av.logging.ERROR and not HARMLESS.search(message)) or DAMAGE.search(message):
+                    self._note(f"{name}: {message}")
+
+    def _note(self, message: str) -> None:
+        if self.message is None:
+            self.message = " ".join(message.split())[:MAX_MESSAGE]

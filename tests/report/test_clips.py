@@ -1,0 +1,57 @@
+import base64
+
+import av
+import numpy as np
+import pytest
+from report_toys import decode, encode
+
+from pipeline.errors import VideoError
+from pipeline.report import clips
+from pipeline.report.clips import data_uri
+
+
+def test_small_clips_go_in_as_they_are(tmp_path):
+    for name in ("x.mp4", "x.webm"):
+        encode(tmp_path / name)
+        content = base64.b64decode(data_uri(tmp_path / name).partition(",")[2])
+        assert content == (tmp_path / name).read_bytes()
+
+
+def test_long_and_large_clips_are_cut_down(tmp_path):
+    encode(tmp_path / "long.avi", width=640, height=362, seconds=12, fps=30)
+    media_type, codec, size, times = decode(data_uri(tmp_path / "long.avi"))
+    assert (media_type, codec, size) == ("video/mp4", "h264", (320, 180))
+    assert times[-1] == pytest.approx(10, abs=0.1)
+    assert len(times) == pytest.approx(150, abs=2)
+    encode(tmp_path / "long.mp4", seconds=12)
+    assert decode(data_uri(tmp_path / "long.mp4"))[3][-1] == pytest.approx(10, abs=0.15)
+
+
+def test_large_files_are_encoded_again(tmp_path, monkeypatch):
+    encode(tmp_path / "x.webm")
+    monkeypatch.setattr(clips, "MAX_BYTES", 10)
+    assert decode(data_uri(tmp_path / "x.webm"))[1] == "h264"
+
+
+def test_transcoding_keeps_time(tmp_path):
+    encode(tmp_path / "x.avi", seconds=2, fps=5)
+    times = decode(data_uri(tmp_path / "x.avi"))[3]
+    assert times == pytest.approx([i / 5 for i in range(10)], abs=2e-3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all"])
+def test_what_is_no_video_is_said(tmp_path, content):
+    (tmp_path / "x.mp4").write_bytes(content)
+    with pytest.raises(VideoError, match=r"x\.mp4: cannot be shown"):
+        data_uri(tmp_path / "x.mp4")
+
+
+def test_sound_alone_is_said(tmp_path):
+    with av.open(str(tmp_path / "x.mp4"), "w") as file:
+        stream = file.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    with pytest.raises(VideoError, match="no video stream"):
+        data_uri(tmp_path / "x.mp4")
