@@ -17,7 +17,7 @@ for name, value in scores["metrics"].items():
 endef
 export PRINT_SCORES
 
-.PHONY: demo test test-unit test-cluster lint bench lock
+.PHONY: demo test test-unit test-faults test-cluster lint bench lock
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -30,6 +30,10 @@ test: $(STAMP)
 
 test-unit: $(STAMP)
 	python -m pytest -m "not slow"
+
+# Kills, full disks, damage and the like, at seeded moments; about a quarter of an hour. FAULT_SEED=N: other moments.
+test-faults: $(STAMP)
+	python -m pytest tests/faults -v
 
 # On a SLURM that the suite starts and stops; it says what that needs.
 test-cluster: $(STAMP)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from pipeline import preemption
+from pipeline.artifact_recovery import recover
 from pipeline.journal import checksum, read_lines, to_line
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.storage import require_writable, sole_writer, write_all, writing
@@ -50,6 +51,7 @@ class Writer:
         self.failed: dict[str, str] = {}
         self.suspect: dict[str, str] = {}
         self.tails: dict[str, list[int]] = {}
+        self.is_complete = False  # the store was finished by a job whose end Snakemake missed
         self.lock = self.partial / "lock"
         self.held = ExitStack()  # the lock, the files, and SIGTERM
         self.files: dict[str, FileIO] = {}
@@ -127,25 +129,28 @@ class Writer:
     def __enter__(self) -> Self:
         require_writable(self.store)
         with ExitStack() as held:
+            has_waited = held.enter_context(sole_writer(self.lock, self.store))
             held.enter_context(preemption.deferred())
-            held.enter_context(sole_writer(self.lock, self.store))
             with writing(self.store):
-                self._start()
+                self._start(has_waited)
                 for name in self.schema.arrays:
                     self.files[name] = held.enter_context((self.partial / f"{name}.rows").open("ab", buffering=0))
                 self.journal = held.enter_context((self.partial / "journal.jsonl").open("ab", buffering=0))
             self.held = held.pop_all()
-        if self.done or self.failed:
+        if (self.done or self.failed) and not self.is_complete:
             kept = len(self.done) + len(self.failed)
             print(f"continuing after {kept} of {len(self.ids)} videos", file=sys.stderr)
         return self
 
-    def _start(self) -> None:
-        """Take over what an earlier call committed, or empty the partial folder."""
+    def _start(self, has_waited: bool) -> None:
+        """Take over what an earlier call, or the one that was waited for, has made; or empty the partial folder."""
         run_key = hashlib.sha256(json.dumps([self.provenance, self.ids], sort_keys=True).encode()).hexdigest().encode()
         key_file = self.partial / "run_key"
         if key_file.is_file() and key_file.read_bytes() == run_key:
             self._resume()
+        elif root := recover(self.store, self.schema, self.ids, self.provenance, has_waited):
+            self.done, self.failed, self.is_complete = root["ids"], root["failed"], True
+            self._empty()
         else:
             if key_file.is_file():
                 print(
@@ -226,6 +231,9 @@ class Writer:
         """Make the committed rows the store."""
         for file in (*self.files.values(), self.journal):
             file.close()  # network file systems tell of a full disk here
+        if self.is_complete:
+            self._empty()
+            return
         new = self.store.with_name(f".{self.store.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         try:
@@ -250,10 +258,11 @@ class Writer:
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             dims[f"{dim}_ptr"] = ("video_bound",)
         content = root_content(self.schema, self.done, self.failed, self.suspect)
-        root = zarr.create_group(folder, attributes={**content, "digest": data_digest(arrays, content)})
+        content["digest"] = data_digest(arrays, content)
+        root = zarr.create_group(folder, attributes=content)
         for name, array in arrays.items():
             _write_array(root, name, array, dims[name])
-        root.create_group("provenance", attributes=self.provenance)
+        root.create_group("provenance", attributes={**self.provenance, "root": content})  # see artifact_recovery
 
     def _committed(self, name: str, spec: ArraySpec) -> "CommittedRows":
         shape = (self._num_rows(spec), *self.tails.get(name, [0] * (len(spec.dims) - 1)))

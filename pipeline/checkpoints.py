@@ -79,7 +79,8 @@ class Checkpoints:
     """
 
     def __init__(self, checkpoints: Path, made_from: Mapping[str, Any]) -> None:
-        self.path = run_folder(checkpoints, made_from) / LAST
+        self.folder = run_folder(checkpoints, made_from)
+        self.path = self.folder / LAST
         self.written = time.monotonic()
 
     def read(self) -> State | None:
@@ -107,8 +108,8 @@ class Checkpoints:
         preemption.stop_if_told(place)
 
     def remove(self) -> None:
-        """Forget a run that is complete."""
+        """Forget the checkpoint of a run that is complete."""
         self.path.unlink(missing_ok=True)
-        with suppress(OSError):  # other runs' stay
-            self.path.parent.rmdir()
-            self.path.parent.parent.rmdir()
+        with suppress(OSError):  # other runs' stay, and the outputs that are kept
+            self.folder.rmdir()
+            self.folder.parent.rmdir()

@@ -25,8 +25,10 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.code_digest import digest as code_digest
 from pipeline.config import Clip4ClipSettings, FinetuneSettings
 from pipeline.errors import PipelineError
+from pipeline.finished_training import is_finished, keep, put_back
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, normalise, save_clip4clip, tokenize
 from pipeline.schemas import FRAMES
+from pipeline.storage import sole_writer
 from pipeline.training.retrieval import (
     MAX_LOGIT_SCALE,
     Item,
@@ -111,20 +113,25 @@ def run(
         "inputs": [file_digest(path) for path in (*frames, captions)],
     }
     progress = Checkpoints(checkpoints, made_from)
-    with ThreadPoolExecutor(threads) as pool:
-        epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
-    save_clip4clip(module, out, f"fine-tuned on {tuning.dataset} from {origin}")
-    scores = {
-        "kind": "retrieval",
-        "origin": origin,
-        "epochs": epochs,
-        "kept_epoch": kept,
-        "best": epochs[kept - 1].get("val"),
-        "num_videos": {name: len(ids[name]) for name in ids},
-        "train_ids": ids["train"],
-    }
-    write_json(retrieval, scores)
-    progress.remove()
+    with sole_writer(progress.folder / "lock", out):
+        if is_finished(progress.folder, [out, retrieval]):
+            put_back(progress.folder, [out, retrieval])
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
+        save_clip4clip(module, out, f"fine-tuned on {tuning.dataset} from {origin}")
+        scores = {
+            "kind": "retrieval",
+            "origin": origin,
+            "epochs": epochs,
+            "kept_epoch": kept,
+            "best": epochs[kept - 1].get("val"),
+            "num_videos": {name: len(ids[name]) for name in ids},
+            "train_ids": ids["train"],
+        }
+        write_json(retrieval, scores)
+        keep(progress.folder, [out, retrieval])
+        progress.remove()
 
 
 def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tuple[Clip4Clip, str]:

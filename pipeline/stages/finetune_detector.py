@@ -22,10 +22,12 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.code_digest import digest as code_digest
 from pipeline.config import DetectorFinetuneSettings, DetectorSettings
 from pipeline.errors import PipelineError
+from pipeline.finished_training import is_finished, keep, put_back
 from pipeline.models.detection import find_in_videos
 from pipeline.models.detector import detector_metadata, save_detector, starting_detector
 from pipeline.progress import track
 from pipeline.schemas import FRAMES
+from pipeline.storage import sole_writer
 from pipeline.training.average_precision import OVERLAP, Boxes, average_precision
 from pipeline.training.detection_examples import Example, Truth, draw_examples, epoch_batches, examples_of, mirror
 from pipeline.weights_cache import locate_weights
@@ -85,15 +87,20 @@ def run(
         "inputs": [file_digest(path) for path in (*frames, *truth, captions)],
     }
     progress = Checkpoints(checkpoints, made_from)
-    epochs = train(model, examples, tuning, settings.precision, progress)
-    scores = evaluate(model, source, truths, ids["val"], classes, settings)
-    origin = f"trained on {tuning.dataset} from {origin}"
-    categories = ["background", *classes]
-    save_detector(model, out, detector_metadata(model, settings.arch, settings.size, categories, origin))
-    num_frames = {"train": len(examples), "val": scores.pop("num_frames")}
-    told = {"kind": "detection", "origin": origin, "classes": classes, "epochs": epochs, "num_frames": num_frames}
-    write_json(detection, told | {"train_ids": ids["train"]} | scores)
-    progress.remove()
+    with sole_writer(progress.folder / "lock", out):
+        if is_finished(progress.folder, [out, detection]):
+            put_back(progress.folder, [out, detection])
+            return
+        epochs = train(model, examples, tuning, settings.precision, progress)
+        scores = evaluate(model, source, truths, ids["val"], classes, settings)
+        origin = f"trained on {tuning.dataset} from {origin}"
+        categories = ["background", *classes]
+        save_detector(model, out, detector_metadata(model, settings.arch, settings.size, categories, origin))
+        num_frames = {"train": len(examples), "val": scores.pop("num_frames")}
+        told = {"kind": "detection", "origin": origin, "classes": classes, "epochs": epochs, "num_frames": num_frames}
+        write_json(detection, told | {"train_ids": ids["train"]} | scores)
+        keep(progress.folder, [out, detection])
+        progress.remove()
 
 
 def train(

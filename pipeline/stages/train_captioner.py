@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ from pipeline.checkpoints import LAST, read_checkpoint, run_folder, write_checkp
 from pipeline.code_digest import digest as code_digest
 from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
 from pipeline.errors import PipelineError
+from pipeline.finished_training import is_finished, keep, put_back
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.captioner import Captioner
-from pipeline.storage import replaced
+from pipeline.storage import replaced, sole_writer
 from pipeline.training.caption_batches import CaptionedVideos, EpochPlan
 from pipeline.training.captioner_training import CURVES, CaptionData, CaptionerTraining
 from pipeline.training.model_file import describe_model
@@ -97,15 +99,22 @@ def run(
         "inputs": [file_digest(path) for path in (*graphs, *pair_motion, *knowledge, *objects, captions, vocabulary)],
     }
     folder = run_folder(checkpoints, everything)
-    task = new_training(model, training, nodes.places, words, data, dataset["captions"], seed, folder)
-    with preemption.deferred():
-        is_first = fit(task, folder)
-    if is_first:
-        write_curves(curves, task.curves)
-        with replaced(out) as new:
-            shutil.copyfile(task.best, new)
-        for name in (LAST, task.best.name):  # what is complete need not be continued; the logs stay
-            (folder / name).unlink(missing_ok=True)
+    is_first = os.environ.get("RANK", "0") == "0"  # set by torchrun
+    with sole_writer(folder / "lock", out) if is_first else nullcontext():
+        if is_finished(folder, [out, curves]):
+            if is_first:
+                put_back(folder, [out, curves])
+            return
+        task = new_training(model, training, nodes.places, words, data, dataset["captions"], seed, folder)
+        with preemption.deferred():
+            fit(task, folder)
+        if is_first:
+            write_curves(curves, task.curves)
+            with replaced(out) as new:
+                shutil.copyfile(task.best, new)
+            keep(folder, [out, curves])
+            for name in (LAST, task.best.name):  # what is complete need not be continued; the logs stay
+                (folder / name).unlink(missing_ok=True)
 
 
 def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocabulary, source: Path) -> CaptionedVideos:
@@ -150,17 +159,12 @@ def new_training(
     return CaptionerTraining(captioner, vocabulary, data, captions, training, seed, best, description)
 
 
-def fit(task: CaptionerTraining, folder: Path) -> bool:
-    """Train, or continue from the checkpoint.
-
-    Returns:
-        Whether this is the process that writes the outputs.
-    """
+def fit(task: CaptionerTraining, folder: Path) -> None:
+    """Train, or continue from the checkpoint."""
     trainer = new_trainer(task, folder)
     last = folder / LAST
     is_there = read_checkpoint(last) is not None
     trainer.fit(task, datamodule=task.data, ckpt_path=last if is_there else None, weights_only=True)
-    return bool(trainer.is_global_zero)
 
 
 def new_trainer(task: CaptionerTraining, folder: Path) -> L.Trainer:
