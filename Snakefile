@@ -6,9 +6,12 @@ Clipgraph: raw videos to captions through action graphs.
     snakemake results/datasets/shapes/nodes/grid/001.zarr/zarr.json   one shard of one stage, and what it needs
 """
 
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from pipeline.clock import bring_back
 from pipeline.config import validate
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
@@ -58,6 +61,10 @@ include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/predictions.smk"
 include: "rules/report.smk"
+
+
+onstart:
+    bring_back(Path("."))
 
 
 # The report, and every artifact it tells of: Snakemake makes a lost file again only where a target asks for it.
