@@ -6,9 +6,12 @@ Clipgraph: raw videos to captions through action graphs.
     snakemake results/datasets/shapes/nodes/grid/001.zarr/zarr.json   one shard of one stage, and what it needs
 """
 
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from pipeline.clock import bring_back
 from pipeline.config import validate
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
@@ -37,6 +40,7 @@ include: "rules/common.smk"
 
 onstart:
     check_gpus()
+    bring_back(Path("."))
 
 
 wildcard_constraints:

@@ -18,6 +18,7 @@ NOT_VALUES = {
     "artifact_shards",
     "artifact_writer",
     "checkpoints",
+    "clock",
     "code_digest",
     "config",
     "decode_workers",

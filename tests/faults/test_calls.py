@@ -5,52 +5,55 @@ import signal
 import time
 
 from .conftest import Faults, seeded
-from .project import Project, stores_of, targets_of
+from .project import Call, Project, stores_of, targets_of
 from .strikes import Missed, Strike, committed, draw_moment, send, wait_for, wait_for_end
 
 DAY = 86400.0  # seconds
 
 
-@seeded(("decode_frames", 61))
+def start_two(faults: Faults, stage: str, *options: str) -> tuple[Call, Call, str]:
+    """Two calls that want the same, the second up to a second after the first; both have ended."""
+    project = faults.copy()
+    targets = project.remove(stage)
+    apart = faults.rng.uniform(0.0, 1.0)
+    first = project.start(*options, *targets)
+    time.sleep(apart)
+    second = project.start(*options, *targets)
+    first.finish()
+    second.finish()
+    project.wait_until_quiet()
+    return first, second, f"{stage}, {apart:.2f} s apart"
+
+
+@seeded(("decode_frames", 61), ("extract_i3d", 62))
 def test_two_calls_at_once(faults: Faults, what: str) -> None:
-    """Snakemake refuses the second one, and the first goes on."""
+    """Snakemake refuses one of them, and the other makes everything."""
 
     def attempt() -> Strike:
-        project = faults.copy()
-        moment = draw_moment(faults.rng, what)
-        first = project.start(*project.remove(what))
-        wait_for(project, first, moment)
-        second = project.start(*targets_of(what))
-        assert second.finish() != 0
-        if not first.is_running():
+        first, second, when = start_two(faults, what)
+        refused = [call for call in (first, second) if call.finish() != 0]
+        if not refused:
             raise Missed
-        assert "LockException" in second.output()
-        assert first.finish() == 0, first.output()
-        return Strike(str(moment), time.monotonic_ns())
+        assert len(refused) == 1
+        assert "LockException" in refused[0].output()
+        return Strike(when, time.monotonic_ns())
 
     strike = faults.strike(attempt)
-    faults.project.run(*targets_of(what))
+    assert "Nothing to be done" in faults.project.run(*targets_of(what))
     faults.check(strike, stores_of(what))
 
 
-@seeded(("decode_frames", 63))
+@seeded(("decode_frames", 63), ("extract_i3d", 64))
 def test_two_calls_at_once_without_locks(faults: Faults, what: str) -> None:
-    """Told not to lock, Snakemake lets two jobs write one store; one of them refuses."""
+    """Told not to lock, Snakemake lets two jobs write one store; one of them is refused by the store."""
 
     def attempt() -> Strike:
-        project = faults.copy()
-        moment = draw_moment(faults.rng, what)
-        first = project.start(*project.remove(what))
-        wait_for(project, first, moment)
-        second = project.start("--nolock", *targets_of(what))
-        codes = first.finish(), second.finish()
-        if codes == (0, 0):
-            raise Missed
+        first, second, when = start_two(faults, what, "--nolock")
         told = first.output() + second.output()
         assert "Traceback" not in told
         if "is being written by another process" not in told:
             raise Missed
-        return Strike(str(moment), time.monotonic_ns())
+        return Strike(when, time.monotonic_ns())
 
     strike = faults.strike(attempt)
     faults.project.run(*targets_of(what))
