@@ -42,7 +42,7 @@ Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its fr
 class Video:
     """An open video; made by `open_video`. `len()` is the number of its frames.
 
-    Leave its context to close it at once: a decoder of 8K frames has 150 MB, and waits for the garbage collector.
+    Leaving its context closes the file.
 
     Attributes:
         size_hw: Height and width of a frame, turned as the file says it was filmed.
@@ -92,7 +92,7 @@ class Video:
     def read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
         """Hand over frames; the numbers ascend, each once. decord reads what it can be trusted with."""
         all_read = complained = False
-        if self._is_plain():
+        if self._is_plain() and suits(self.container.format.name, len(self), size_hw):
             scaled_hw = None if size_hw == self.size_hw else size_hw
             all_read, complained = read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
             if all_read and not complained:
@@ -111,7 +111,7 @@ class Video:
     def _is_plain(self) -> bool:
         """Whether decord gives the right frames: it does not after a seek to a key frame that others lead up to."""
         sound = not self.in_order and self.has_closed_groups and self.faults.reason() is None
-        return sound and not self.is_interlaced and suits(self.container.format.name, self.size_hw)
+        return sound and not self.is_interlaced
 
     def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
         """The frames of these numbers; None for one that the decoder does not give."""

@@ -122,4 +122,4 @@ def test_a_lost_frame_is_shown_as_the_one_before_it_only_where_that_is_asked_for
     video = open_video(path)
     found = read_frames(video, [6, 7, 8], stand_ins=True)
     assert np.array_equal(found, expected[[6, 6, 8]])
-    assert video.faults.reason().startswith("1 frames between those decoded are lost; FFmpeg said: mjpeg: ")
+    assert video.faults.reason().startswith("frames lost among those decoded: 1; FFmpeg said: mjpeg: ")

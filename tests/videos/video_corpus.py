@@ -155,14 +155,15 @@ def write_changing_size(path: Path) -> None:
         part.unlink()
 
 
-def write_8k(path: Path) -> None:
-    """Twelve frames of 7680 x 4320: 50 MB each as decoded, 100 MB each in RGB."""
+def write_large(path: Path, num_frames: int, size_hw: tuple[int, int]) -> None:
+    """Large frames out of the small picture, as fast as can be."""
+    height, width = size_hw
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options=X264)
-        stream.height, stream.width, stream.pix_fmt = 4320, 7680, "yuv420p"
-        for number in range(12):
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for number in range(num_frames):
             small = av.VideoFrame.from_ndarray(picture(number))
-            container.mux(stream.encode(small.reformat(7680, 4320, "yuv420p", interpolation="POINT")))
+            container.mux(stream.encode(small.reformat(width, height, "yuv420p", interpolation="POINT")))
         container.mux(stream.encode(None))
 
 
@@ -189,7 +190,7 @@ INTERLACED = {**STEADY, "preset": "ultrafast", "flags": "+ildct+ilme", "x264-par
 FASTSTART = {"movflags": "faststart"}
 
 GOOD: dict[str, Maker] = {
-    "8k.mp4": write_8k,
+    "8k.mp4": lambda path: write_large(path, 12, (4320, 7680)),  # 50 MB a frame as decoded, 100 MB in RGB
     "av1.mp4": made(30, "libsvtav1", codec_options={"preset": "12", "svtav1-params": "lp=1"}),
     "b_frames.mp4": made(40, codec_options=B_FRAMES),
     "b_frames.avi": made(40, codec_options=B_FRAMES),
@@ -197,6 +198,7 @@ GOOD: dict[str, Maker] = {
     "b_frames.mkv": made(40, codec_options=B_FRAMES),
     "fifteen_frames.mp4": made(15),
     "flv.flv": made(30, "flv", codec_options=STEADY),
+    "full_hd.mp4": lambda path: write_large(path, 160, (1080, 1920)),  # 1 GB in RGB, and all in some window
     "gif.gif": made(30, "gif", pix_fmt="rgb8"),
     "grey.mp4": made(30, pix_fmt="gray"),
     "hevc.mp4": made(30, "libx265", codec_options=X265),
