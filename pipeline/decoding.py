@@ -228,7 +228,12 @@ class Video:
         quarter_turns = _quarter_turns(frame)
         height, width = size_hw if quarter_turns % 2 == 0 else size_hw[::-1]
         scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
-        rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
+        try:
+            rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
+        except av.FFmpegError as error:  # each frame says how its colours are stored
+            raise VideoError(
+                f"the colours of a frame cannot be converted ({error.strerror}): the file is damaged, or of a rare kind"
+            ) from error
         return np.rot90(rgb.to_ndarray(), quarter_turns)
 
 

@@ -83,6 +83,8 @@ OUTCOMES = {
     "too_few_in_index.mp4": "suspect: its header counts 30 frames, the file holds 20; FFmpeg said",
     "too_many_in_header.avi": "suspect: its header counts 300 frames, the file holds 30",
     "too_many_in_header.mp4": "suspect: its header counts 300 frames, the file holds 30",
+    "unknown_colours.mov": "the colours of a frame cannot be converted (Operation not supported): the file is damaged, "
+    "or of a rare kind",
     "too_many_in_total.avi": "ok",  # the total is for players that show a bar: FFmpeg does not read it
 }
 

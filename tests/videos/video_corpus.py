@@ -255,7 +255,11 @@ BAD: dict[str, Maker] = {
     "random_bytes.mp4": lambda path: path.write_bytes(random.Random(0).randbytes(20_000)),
     "size_changes.ts": write_changing_size,
     "text.mp4": lambda path: path.write_text("not a video at all\n" * 50),
-    # stsd's entry and its count of samples; name, version and flags, size of all, count
+    # A frame's header: mark, sizes, version, writer, height and width, flags, primaries and transfer, then the matrix.
+    "unknown_colours.mov": damaged(
+        made(30, "prores_ks", pix_fmt="yuv422p10le", codec_options=STEADY), patched(b"icpf", 20, ">B", 200)
+    ),
+    # The tables of sizes and of durations: name, version and flags, one size for all, count; and the first count.
     "too_few_in_index.mp4": damaged(made(30), patched(b"stsz", 4 + 4 + 4, ">I", 20)),
     "too_many_in_header.mp4": damaged(made(30), patched(b"stts", 4 + 4 + 4, ">I", 300)),
     # of the stream header: name, size, kinds, flags, priority, start, scale and rate, start, then the length in frames
