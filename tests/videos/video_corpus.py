@@ -155,6 +155,26 @@ def write_changing_size(path: Path) -> None:
         part.unlink()
 
 
+def write_late_sound(path: Path) -> None:
+    """A transport stream in which sound begins in the middle."""
+    silent, loud = (path.with_name(f"{path.stem}.{number}.ts") for number in range(2))
+    write(silent, range(15))
+    with av.open(str(loud), "w") as container:
+        picture_stream, sound = container.add_stream("libx264", rate=10, options=X264), container.add_stream("mp2")
+        picture_stream.height, picture_stream.width, picture_stream.pix_fmt = *SIZE_HW, "yuv420p"
+        sound.rate = 44100
+        for number in range(15, 30):
+            container.mux(picture_stream.encode(av.VideoFrame.from_ndarray(picture(number))))
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 4410), np.int16), format="s16", layout="mono")
+            frame.rate = 44100
+            container.mux(sound.encode(frame))
+        for stream in (picture_stream, sound):
+            container.mux(stream.encode(None))
+    path.write_bytes(silent.read_bytes() + loud.read_bytes())
+    silent.unlink()
+    loud.unlink()
+
+
 def write_large(path: Path, num_frames: int, size_hw: tuple[int, int]) -> None:
     """Large frames out of the small picture, as fast as can be."""
     height, width = size_hw
@@ -254,6 +274,7 @@ BAD: dict[str, Maker] = {
     "picture_bomb.gif": damaged(made(1, "gif", pix_fmt="rgb8"), patched(b"GIF8", 6, "<HH", 20_000, 20_000)),
     "random_bytes.mp4": lambda path: path.write_bytes(random.Random(0).randbytes(20_000)),
     "size_changes.ts": write_changing_size,
+    "sound_begins_late.ts": write_late_sound,
     "text.mp4": lambda path: path.write_text("not a video at all\n" * 50),
     # A frame's header: mark, sizes, version, writer, height and width, flags, primaries and transfer, then the matrix.
     "unknown_colours.mov": damaged(
