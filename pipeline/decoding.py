@@ -92,7 +92,7 @@ class Video:
     def read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
         """Hand over frames; the numbers ascend, each once. decord reads what it can be trusted with."""
         all_read = complained = False
-        if self._is_plain():
+        if self._is_plain() and suits(self.container.format.name, len(self), size_hw):
             scaled_hw = None if size_hw == self.size_hw else size_hw
             all_read, complained = read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
             if all_read and not complained:
@@ -111,7 +111,7 @@ class Video:
     def _is_plain(self) -> bool:
         """Whether decord gives the right frames: it does not after a seek to a key frame that others lead up to."""
         sound = not self.in_order and self.has_closed_groups and self.faults.reason() is None
-        return sound and not self.is_interlaced and suits(self.container.format.name, self.size_hw)
+        return sound and not self.is_interlaced
 
     def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
         """The frames of these numbers; None for one that the decoder does not give."""
@@ -228,7 +228,12 @@ class Video:
         quarter_turns = _quarter_turns(frame)
         height, width = size_hw if quarter_turns % 2 == 0 else size_hw[::-1]
         scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
-        rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
+        try:
+            rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
+        except av.FFmpegError as error:  # each frame says how its colours are stored
+            raise VideoError(
+                f"the colours of a frame cannot be converted ({error.strerror}): the file is damaged, or of a rare kind"
+            ) from error
         return np.rot90(rgb.to_ndarray(), quarter_turns)
 
 

@@ -89,6 +89,9 @@ class Faults:
             except av.FFmpegError as error:
                 self._note(f"{container.format.name}: {error.strerror}")
                 return
+            except IndexError:
+                # PyAV, which reads beyond its list of streams at the end of a file in which another one began late.
+                return
             if packet is None:
                 return
             yield packet

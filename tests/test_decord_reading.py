@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from pipeline import decoding
+from pipeline import decoding, decord_reading
 from pipeline.decoding import open_video, read_frames
 from pipeline.decord_reading import read_with_decord
 
@@ -46,6 +46,19 @@ def test_decord_reads_what_suits_it(tmp_path, make_video, read_by_decord, name, 
         found = read_frames(open_video(tmp_path / name), numbers)
         assert np.abs(found.astype(int) - expected[numbers]).max() <= 2  # two builds of FFmpeg
     assert read_by_decord == [name, name]
+
+
+def test_decord_is_given_no_more_than_it_may_hold(tmp_path, make_video, read_by_decord, monkeypatch):
+    make_video(tmp_path / "v.mp4", 40, size_hw=(48, 80))
+    monkeypatch.setattr(decord_reading, "MAX_BYTES", 40 * 48 * 80 * 3 - 1)
+    large = read_frames(open_video(tmp_path / "v.mp4"), [39])
+    assert read_by_decord == []
+    small = read_frames(open_video(tmp_path / "v.mp4"), [39], (24, 40))
+    assert read_by_decord == ["v.mp4"]
+    monkeypatch.setattr(decord_reading, "MAX_BYTES", 40 * 48 * 80 * 3)
+    assert np.abs(read_frames(open_video(tmp_path / "v.mp4"), [39]).astype(int) - large).max() <= 2
+    assert read_by_decord == ["v.mp4", "v.mp4"]
+    assert small.shape == (1, 24, 40, 3)
 
 
 @pytest.mark.parametrize(

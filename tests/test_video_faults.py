@@ -1,12 +1,14 @@
 """Which files are suspect: the damaged ones, and none of those that cameras and encoders write."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pipeline.decoding import open_video, read_frames
 from pipeline.errors import VideoError
+from pipeline.video_faults import Faults
 
 
 def faults_of(path):
@@ -123,3 +125,15 @@ def test_a_lost_frame_is_shown_as_the_one_before_it_only_where_that_is_asked_for
     found = read_frames(video, [6, 7, 8], stand_ins=True)
     assert np.array_equal(found, expected[[6, 6, 8]])
     assert video.faults.reason().startswith("frames lost among those decoded: 1; FFmpeg said: mjpeg: ")
+
+
+def test_what_pyav_raises_where_a_stream_began_late_is_the_end():
+    """It reads what lies behind its list of streams, so that no file does it every time."""
+
+    def demux(stream):
+        yield from ["one", "two"]
+        raise IndexError("list index out of range")
+
+    faults = Faults()
+    assert list(faults.packets(SimpleNamespace(demux=demux), None)) == ["one", "two"]
+    assert faults.message is None

@@ -155,14 +155,35 @@ def write_changing_size(path: Path) -> None:
         part.unlink()
 
 
-def write_8k(path: Path) -> None:
-    """Twelve frames of 7680 x 4320: 50 MB each as decoded, 100 MB each in RGB."""
+def write_late_sound(path: Path) -> None:
+    """A transport stream in which sound begins in the middle."""
+    silent, loud = (path.with_name(f"{path.stem}.{number}.ts") for number in range(2))
+    write(silent, range(15))
+    with av.open(str(loud), "w") as container:
+        picture_stream, sound = container.add_stream("libx264", rate=10, options=X264), container.add_stream("mp2")
+        picture_stream.height, picture_stream.width, picture_stream.pix_fmt = *SIZE_HW, "yuv420p"
+        sound.rate = 44100
+        for number in range(15, 30):
+            container.mux(picture_stream.encode(av.VideoFrame.from_ndarray(picture(number))))
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 4410), np.int16), format="s16", layout="mono")
+            frame.rate = 44100
+            container.mux(sound.encode(frame))
+        for stream in (picture_stream, sound):
+            container.mux(stream.encode(None))
+    path.write_bytes(silent.read_bytes() + loud.read_bytes())
+    silent.unlink()
+    loud.unlink()
+
+
+def write_large(path: Path, num_frames: int, size_hw: tuple[int, int]) -> None:
+    """Large frames out of the small picture, as fast as can be."""
+    height, width = size_hw
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options=X264)
-        stream.height, stream.width, stream.pix_fmt = 4320, 7680, "yuv420p"
-        for number in range(12):
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for number in range(num_frames):
             small = av.VideoFrame.from_ndarray(picture(number))
-            container.mux(stream.encode(small.reformat(7680, 4320, "yuv420p", interpolation="POINT")))
+            container.mux(stream.encode(small.reformat(width, height, "yuv420p", interpolation="POINT")))
         container.mux(stream.encode(None))
 
 
@@ -189,7 +210,7 @@ INTERLACED = {**STEADY, "preset": "ultrafast", "flags": "+ildct+ilme", "x264-par
 FASTSTART = {"movflags": "faststart"}
 
 GOOD: dict[str, Maker] = {
-    "8k.mp4": write_8k,
+    "8k.mp4": lambda path: write_large(path, 12, (4320, 7680)),  # 50 MB a frame as decoded, 100 MB in RGB
     "av1.mp4": made(30, "libsvtav1", codec_options={"preset": "12", "svtav1-params": "lp=1"}),
     "b_frames.mp4": made(40, codec_options=B_FRAMES),
     "b_frames.avi": made(40, codec_options=B_FRAMES),
@@ -197,6 +218,7 @@ GOOD: dict[str, Maker] = {
     "b_frames.mkv": made(40, codec_options=B_FRAMES),
     "fifteen_frames.mp4": made(15),
     "flv.flv": made(30, "flv", codec_options=STEADY),
+    "full_hd.mp4": lambda path: write_large(path, 160, (1080, 1920)),  # 1 GB in RGB, and all in some window
     "gif.gif": made(30, "gif", pix_fmt="rgb8"),
     "grey.mp4": made(30, pix_fmt="gray"),
     "hevc.mp4": made(30, "libx265", codec_options=X265),
@@ -252,8 +274,13 @@ BAD: dict[str, Maker] = {
     "picture_bomb.gif": damaged(made(1, "gif", pix_fmt="rgb8"), patched(b"GIF8", 6, "<HH", 20_000, 20_000)),
     "random_bytes.mp4": lambda path: path.write_bytes(random.Random(0).randbytes(20_000)),
     "size_changes.ts": write_changing_size,
+    "sound_begins_late.ts": write_late_sound,
     "text.mp4": lambda path: path.write_text("not a video at all\n" * 50),
-    # stsd's entry and its count of samples; name, version and flags, size of all, count
+    # A frame's header: mark, sizes, version, writer, height and width, flags, primaries and transfer, then the matrix.
+    "unknown_colours.mov": damaged(
+        made(30, "prores_ks", pix_fmt="yuv422p10le", codec_options=STEADY), patched(b"icpf", 20, ">B", 200)
+    ),
+    # The tables of sizes and of durations: name, version and flags, one size for all, count; and the first count.
     "too_few_in_index.mp4": damaged(made(30), patched(b"stsz", 4 + 4 + 4, ">I", 20)),
     "too_many_in_header.mp4": damaged(made(30), patched(b"stts", 4 + 4 + 4, ">I", 300)),
     # of the stream header: name, size, kinds, flags, priority, start, scale and rate, start, then the length in frames
