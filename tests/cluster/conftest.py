@@ -81,7 +81,7 @@ class Project:
     # What the profile leaves to the user, and shorter waits than a real queue's.
     site = (
         *("--workflow-profile", "profiles/slurm", "--cores", "2"),
-        *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "10"),
+        *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"),
         *("--max-status-checks-per-second", "1", "--latency-wait", "20"),
     )
 

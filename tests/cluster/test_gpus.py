@@ -44,6 +44,5 @@ def test_two_gpus_are_two_ranks(slurm: Slurm, project: Project) -> None:
     [job] = project.jobs("train_captioner")
     assert job["TresPerJob"] == "gres:gpu:2"
     assert job["NumNodes"] == job["NumTasks"] == "1"
-    assert project.started("train_captioner") == {}  # torchrun starts the ranks, and not the `python` of PATH
     log = (project.root / "logs/train_captioner/grid.log").read_text(encoding="utf-8")
     print(log)
