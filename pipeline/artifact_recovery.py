@@ -21,7 +21,9 @@ from pipeline.schemas import Schema
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError)
 
 
-def recover(store: Path, schema: Schema, ids: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any] | None:
+def recover(
+    store: Path, schema: Schema, ids: Sequence[str], provenance: dict[str, Any], has_waited: bool
+) -> dict[str, Any] | None:
     """Put back the root of a store that lacks nothing else.
 
     Args:
@@ -29,11 +31,12 @@ def recover(store: Path, schema: Schema, ids: Sequence[str], provenance: dict[st
         schema: What it is to hold.
         ids: Its videos.
         provenance: How it is to be made.
+        has_waited: Whether another job wrote the store meanwhile: then it may have its root, too.
 
     Returns:
         What the root says, its `ids` and `failed` among it; None if there is no such store.
     """
-    if (store / "zarr.json").exists() or not (store / "provenance" / "zarr.json").is_file():
+    if ((store / "zarr.json").exists() and not has_waited) or not (store / "provenance" / "zarr.json").is_file():
         return None
     root = _kept_root(store, provenance)
     if root is None or sorted([*root["ids"], *root["failed"]]) != sorted(ids):

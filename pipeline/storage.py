@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ CLOSED = {
     errno.EACCES: "there is no permission to write",
     errno.EPERM: "there is no permission to write",
 }
+SECONDS_BETWEEN_TRIES = 0.5
 CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -125,9 +127,10 @@ def require_writable(path: Path) -> None:
 
 
 @contextmanager
-def sole_writer(lock: Path, of: Path) -> Iterator[None]:
+def sole_writer(lock: Path, of: Path) -> Iterator[bool]:
     """Inside, no other process is in here for the same lock: a file that is locked while it is open.
 
+    Whoever comes second waits: jobs outlive a Snakemake that is killed, and what they finish need not be made again.
     The lock ends with the process, however that ends. It holds between machines where the file system locks between
     machines (NFS does, Lustre if mounted with `flock`); where none can be had, that is said, and work goes on.
 
@@ -135,20 +138,24 @@ def sole_writer(lock: Path, of: Path) -> Iterator[None]:
         lock: The file, removed at the end; its folder is made.
         of: What is written, for the message.
 
+    Yields:
+        Whether it had to wait for another process.
+
     Raises:
-        PipelineError: Another process is in here, or the folder cannot be written to.
+        PipelineError: The folder cannot be written to.
     """
     with writing(of):
-        file = _locked(lock, of)
+        file, has_waited = _locked(lock, of)
     try:
-        yield
+        yield has_waited
     finally:
         with suppress(OSError):
             lock.unlink()  # before it is unlocked: nobody may lock a file that is about to go
         os.close(file)
 
 
-def _locked(lock: Path, of: Path) -> int:
+def _locked(lock: Path, of: Path) -> tuple[int, bool]:
+    has_waited = False
     while True:
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -159,9 +166,11 @@ def _locked(lock: Path, of: Path) -> int:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
-            raise PipelineError(
-                f"{of} is being written by another process: wait until it has finished, or end it, and call again"
-            ) from None
+            if not has_waited:
+                print(f"{of} is being written by another process: waiting until that ends", file=sys.stderr, flush=True)
+                has_waited = True
+            time.sleep(SECONDS_BETWEEN_TRIES)
+            continue
         except OSError as error:
             if error.errno not in CANNOT_LOCK:
                 os.close(file)
@@ -170,8 +179,8 @@ def _locked(lock: Path, of: Path) -> int:
                 f"WARNING: {lock.parent}: this file system cannot lock: see to it that no second call writes {of}",
                 file=sys.stderr,
             )
-            return file
+            return file, has_waited
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), lock.stat()):
-                return file
+                return file, has_waited
         os.close(file)  # it was locked by one that has finished and removed it since

@@ -84,7 +84,7 @@ rule train_captioner:
     shell:
         """
         python -m pipeline.gpus {resources.gpu} \
-            python -m pipeline.ranks {resources.gpu} train_captioner \
+            python -m pipeline.ranks {resources.gpu} -m pipeline train_captioner \
             --graphs {input.graphs:q} \
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.artifact import create, read, write_json
-from pipeline.config import CaptionerModelSettings, DecodingSettings, TrainingSettings
+from pipeline.config import CaptionerModelSettings, DecodingSettings, GridNodesSettings, TrainingSettings
 from pipeline.models.action_graph import ActionGraph, action_graph
 from pipeline.models.captioner import Captioner
 from pipeline.schemas import GRAPHS, KNOWLEDGE, NODES, PAIR_MOTION
@@ -52,6 +52,7 @@ TRAINING = TrainingSettings(
     patience=10,
     precision="fp32",
 )
+PLACES = GridNodesSettings(kind="grid", sampling="action", encoder="clip", cells=2, overlap=0.5)
 DECODING = DecodingSettings(
     beam=3,
     max_words=6,

@@ -9,6 +9,8 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,8 @@ IDS = [f"v{number:02}" for number in range(12)]
 
 def start(path: Path) -> Writer:
     """As `create` does, but for the versions of what happens to be imported."""
-    return Writer(path, THINGS, IDS, {"stage": "build_vocabulary", "settings": {"a": 1}})
+    made = {"stage": "build_vocabulary", "settings": {"a": 1}, "code": "0", "inputs": {}, "versions": {}}
+    return Writer(path, THINGS, IDS, made)
 
 
 def commit(writer: Writer, how_many: int | None = None) -> None:
@@ -206,18 +209,33 @@ with t.start(Path(sys.argv[1])) as writer:
 """
 
 
-def test_the_second_writer_of_a_store_leaves_it_alone(tmp_path, whole):
+def test_the_second_writer_of_a_store_waits(tmp_path, whole, capsys):
     """Until the first is gone, however it went."""
     store = tmp_path / "a.zarr"
     with subprocess.Popen(script(HOLD, store), env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout.readline() == "holding\n"
-        with pytest.raises(PipelineError, match=r"a\.zarr is being written by another process: wait until"):
-            write(store)
-        first.send_signal(signal.SIGKILL)
-    with start(store) as writer:
-        assert writer.remaining == IDS[2:]
-        commit(writer)
+        threading.Timer(0.3, lambda: first.send_signal(signal.SIGKILL)).start()
+        with start(store) as writer:
+            assert first.poll() == -signal.SIGKILL
+            assert writer.remaining == IDS[2:]
+            commit(writer)
+    assert "a.zarr is being written by another process: waiting until that ends\n" in capsys.readouterr().err
     assert (store / "zarr.json").read_bytes() == whole
+
+
+def test_what_the_first_writer_finishes_the_second_one_takes(tmp_path, whole, capsys):
+    store = tmp_path / "a.zarr"
+    with start(store) as first:
+        commit(first, 11)
+        second = threading.Thread(target=lambda: write(store))
+        second.start()
+        time.sleep(0.2)
+        commit(first)
+    second.join()
+    told = capsys.readouterr().err
+    assert told.count("waiting until that ends") == told.count("was complete already") == 1
+    assert (store / "zarr.json").read_bytes() == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
 def test_a_file_system_that_cannot_lock_is_said_and_used(tmp_path, whole, monkeypatch, capsys):

@@ -48,13 +48,18 @@ def test_one_rank_is_the_command_itself(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "execv", become)
     for num in ("0", "1"):
         with pytest.raises(BecameError) as became:
-            ranks.main([num, "train_captioner", "--seed", "1"])
+            ranks.main([num, "-m", "pipeline", "train_captioner", "--seed", "1"])
         command = [sys.executable, "-m", "pipeline", "train_captioner", "--seed", "1"]
         assert became.value.args == (sys.executable, command)
 
 
 def test_how_it_is_called():
-    for arguments in ([], ["2"], ["two", "train_captioner"]):
+    for arguments in (
+        [],
+        ["2", "-m", "pipeline"],
+        ["two", "-m", "pipeline", "train_captioner"],
+        ["2", "x", "pipeline", "y"],
+    ):
         with pytest.raises(PipelineError, match="usage: "):
             ranks.main(arguments)
 
@@ -70,7 +75,7 @@ def test_the_exit_code_is_that_of_the_first_rank_that_failed(monkeypatch, capsys
 
     monkeypatch.setattr(run, "run", fail)
     monkeypatch.setattr(logging, "disable", lambda _: None)
-    assert ranks.main(["2", "stage"]) == code
+    assert ranks.main(["2", "-m", "pipeline", "stage"]) == code
     assert capsys.readouterr().err == told
 
 
@@ -78,7 +83,8 @@ def test_the_exit_code_is_that_of_the_first_rank_that_failed(monkeypatch, capsys
 def test_a_launcher_that_is_told_to_stop_says_so_once(tmp_path: Path):
     (tmp_path / "sitecustomize.py").write_text(STAGE)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pipeline.ranks", "2", "build_vocabulary", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "pipeline.ranks", "2", "-m", "pipeline"]
+    command += ["build_vocabulary", "--out", str(tmp_path / "out")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 143, done.stderr
     assert done.stderr == "build_vocabulary: stopped by SIGTERM after a step; the next call goes on from there\n"

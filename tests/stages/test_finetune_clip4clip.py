@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_toys import COLOURS
+from clip_toys import FINETUNE_ARCH as ARCH
+from clip_toys import finetune_settings as settings
+from clip_toys import write_colours as write_data
 from safetensors import safe_open
 
 from pipeline import checkpoints
-from pipeline.artifact import create, write_json
 from pipeline.config import Clip4ClipSettings, WeightsUrl
 from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import load_clip4clip, load_pretrained, save_clip4clip, tokenize
-from pipeline.schemas import FRAMES
 from pipeline.stages.finetune_clip4clip import check_train_ids, index_tokens, run, starting_towers, training_dtype
 from pipeline.training import retrieval
 from pipeline.training.retrieval import (
@@ -28,60 +30,6 @@ from pipeline.training.retrieval import (
     whole_frames,
 )
 from pipeline.weights_cache import cached_path
-
-ARCH = {
-    "embed_dim": 16,
-    "vision": {"image_size": 16, "patch_size": 8, "width": 32, "heads": 2, "layers": 1},
-    "text": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
-}
-COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220), "white": (230, 230, 230)}
-
-
-def settings(**finetune: object) -> Clip4ClipSettings:
-    tuning = {
-        "dataset": "plain",
-        "sampling": "action",
-        "epochs": 3,
-        "batch_size": 4,
-        "lr": 3e-3,
-        "tower_lr_scale": 1.0,
-        "weight_decay": 0.1,
-        "warmup": 0.1,
-        "max_words": 8,
-        "frames": 2,
-        "crop_scale": [0.3, 1.0],
-        "seed": 1,
-    } | finetune
-    encoder = {"kind": "clip4clip", "weights": "random", "seed": 1, "arch": ARCH, "precision": "auto"}
-    return Clip4ClipSettings.model_validate_json(json.dumps(encoder | {"finetune": tuning}))
-
-
-def write_data(folder: Path, num: dict[str, int]) -> dict[str, list[str]]:
-    """Videos of one colour each, in two shards, and captions that say it; returns the splits."""
-    generator = np.random.default_rng(0)
-    splits = {split: [f"{split}-{index}" for index in range(count)] for split, count in num.items()}
-    ids = [video_id for split in splits.values() for video_id in split]
-    captions = {}
-    for shard in range(2):
-        path = folder / f"{shard}.zarr"
-        with create(path, FRAMES, ids=ids[shard::2], stage="finetune_clip4clip", settings={}, inputs={}) as writer:
-            for video_id in ids[shard::2]:
-                name = list(COLOURS)[int(video_id.split("-")[1]) % len(COLOURS)]
-                num_frames = 1 + len(captions) % 3
-                noise = generator.integers(-25, 26, (num_frames, 18, 24, 3))
-                pixels = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8)
-                writer.append(
-                    video_id,
-                    pixels=pixels.reshape(-1, 3),
-                    number=np.arange(num_frames),
-                    time=np.arange(num_frames) / 4,
-                    size=np.array([[18, 24]]),
-                    num_frames=np.array([num_frames]),
-                    fps=np.array([4.0]),
-                )
-                captions[video_id] = [f"a {name} thing", f"something {name}"]
-    write_json(folder / "captions.json", {"captions": captions, "splits": splits})
-    return splits
 
 
 def finetune(folder: Path, encoder: Clip4ClipSettings, name: str = "out") -> dict:

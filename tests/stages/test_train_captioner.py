@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from captioner_toys import DECODING, MODEL, TRAINING, Toys, write_further, write_toys
+from captioner_toys import DECODING, MODEL, PLACES, TRAINING, Toys, write_further, write_toys
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from pipeline.artifact import write_json
-from pipeline.config import GridNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import batch_graphs, load_graphs
 from pipeline.models.beam_search import caption_graphs
@@ -24,7 +23,6 @@ from pipeline.training.captioner_training import CaptionerTraining, decay_groups
 from pipeline.training.model_file import load_captioner
 
 ROOT = Path(__file__).parents[2]
-NODES = GridNodesSettings(kind="grid", sampling="action", encoder="clip", cells=2, overlap=0.5)
 NOTHING_FURTHER = {"pair_motion": [], "knowledge": [], "objects": []}
 
 
@@ -33,7 +31,7 @@ def train(toys: Toys, folder: Path, **changes) -> tuple[bytes, list[dict[str, st
     settings = {
         "model": MODEL,
         "training": TRAINING,
-        "nodes": NODES,
+        "nodes": PLACES,
         "seed": 1,
         "threads": 1,
         "checkpoints": folder / "checkpoints",
@@ -248,7 +246,7 @@ def test_two_processes_train_what_one_does(tmp_path):
     command += ["--checkpoints", str(two / "checkpoints")]
     command += ["--out", str(two / "model.safetensors"), "--curves", str(two / "curves.csv")]
     command += ["--model", settings["model"].model_dump_json(), "--training", TRAINING.model_dump_json()]
-    command += ["--nodes", NODES.model_dump_json(), "--seed", "1", "--threads", "1"]
+    command += ["--nodes", PLACES.model_dump_json(), "--seed", "1", "--threads", "1"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captioner_toys import MODEL, TRAINING, write_toys
+from captioner_toys import MODEL, PLACES, TRAINING, write_toys
+from clip_toys import finetune_settings, write_colours
+from detector_toys import settings as detector_settings
+from detector_toys import write_dataset
 from killed_stages import run_stage
-from test_finetune_clip4clip import settings as clip_settings
-from test_finetune_clip4clip import write_data
-from test_finetune_detector import settings as detector_settings
-from test_finetune_detector import write_dataset
-from test_train_captioner import NODES
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 EPOCHS = 3
@@ -51,8 +49,8 @@ class Training:
 
 
 def clip(folder: Path) -> Training:
-    write_data(folder, {"train": 16, "val": 4, "test": 0})
-    settings = clip_settings(epochs=EPOCHS, batch_size=4)
+    write_colours(folder, {"train": 16, "val": 4, "test": 0})
+    settings = finetune_settings(epochs=EPOCHS, batch_size=4)
     flags = {"--frames": [folder / "0.zarr", folder / "1.zarr"], "--settings": settings.model_dump_json()}
     outputs = {"--out": "weights.safetensors", "--retrieval": "scores.json"}
     return Training("finetune_clip4clip", 4, flags | {"--captions": folder / "captions.json", "--threads": 1}, outputs)
@@ -73,49 +71,41 @@ def captioner(folder: Path) -> Training:
     flags |= {"--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1, "--seed": 1}
     flags |= {"--model": MODEL.model_dump_json(), "--training": training.model_dump_json()}
     outputs = {"--out": "model.safetensors", "--curves": "curves.csv"}
-    return Training("train_captioner", 4, flags | {"--nodes": NODES.model_dump_json()}, outputs)
-
-
-@pytest.fixture(scope="module", params=[clip, detector, captioner], ids=lambda make: make.__name__)
-def training(request, tmp_path_factory) -> tuple[Training, list[bytes]]:
-    """A training, and what it makes when nothing disturbs it."""
-    folder = tmp_path_factory.mktemp(request.param.__name__)
-    made = request.param(folder)
-    code, log = made.run(folder / "undisturbed")
-    assert code == 0, log
-    assert not list((folder / "undisturbed").glob("checkpoints/**/*.ckpt"))
-    return made, made.results(folder / "undisturbed")
+    return Training("train_captioner", 4, flags | {"--nodes": PLACES.model_dump_json()}, outputs)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [KILL, TERM], ids=["SIGKILL", "SIGTERM"])
-def test_it_goes_on_to_the_same_bytes(training, tmp_path, number):
-    """After a signal in the middle of an epoch, and one in an epoch's last step."""
-    made, undisturbed = training
-    middle = int(np.random.default_rng([SEED, int(number)]).integers(1, made.steps))
-    print(f"seed {SEED}: {number.name} after the steps {middle} and {2 * made.steps}")
+@pytest.mark.parametrize("make", [clip, detector, captioner])
+def test_it_goes_on_to_the_same_bytes(tmp_path, make):
+    """After SIGTERM in the middle of an epoch, SIGKILL in the last step of the next one, and SIGTERM there, too."""
+    made = make(tmp_path)
+    code, log = made.run(tmp_path / "undisturbed")
+    assert code == 0, log
+    folder = tmp_path / "disturbed"
+    middle = int(np.random.default_rng(SEED).integers(1, made.steps))
+    print(f"seed {SEED}: SIGTERM after step {middle}, SIGKILL and SIGTERM after step {2 * made.steps}")
     saved = 0  # steps
-    for step in (middle, 2 * made.steps):
-        code, log = made.run(tmp_path, number, step - saved)
+    for number, step in ((TERM, middle), (KILL, 2 * made.steps), (TERM, 2 * made.steps)):
+        code, log = made.run(folder, number, step - saved)
         assert "Traceback" not in log
         assert_continued(log, saved, made.steps)
         assert code == {KILL: -KILL, TERM: 143}[number], log
         assert ("stopped by SIGTERM after " in log) == (number == TERM)
-        saved = step if number == TERM else (step - 1) // made.steps * made.steps
-        assert not (tmp_path / made.outputs["--out"]).exists()
-    code, log = made.run(tmp_path)
+        saved = step if number == TERM else made.steps
+        assert not (folder / made.outputs["--out"]).exists()
+    code, log = made.run(folder)
     assert code == 0, log
     assert_continued(log, saved, made.steps)
-    assert made.results(tmp_path) == undisturbed
-    assert not list(tmp_path.glob("checkpoints/**/*.ckpt"))
-    if number == KILL:
-        for name in made.outputs.values():  # as Snakemake does, if it was dead when the training ended
-            (tmp_path / name).unlink()
-        code, log = made.run(tmp_path)
-        assert code == 0, log
-        assert "the training was complete already" in log
-        assert "epoch" not in log
-        assert made.results(tmp_path) == undisturbed
+    undisturbed = made.results(tmp_path / "undisturbed")
+    assert made.results(folder) == undisturbed
+    assert not list(tmp_path.glob("*/checkpoints/**/*.ckpt"))
+    for name in made.outputs.values():  # as Snakemake does, if it was dead when the training ended
+        (folder / name).unlink()
+    code, log = made.run(folder)
+    assert code == 0, log
+    assert "the training was complete already" in log
+    assert "epoch" not in log
+    assert made.results(folder) == undisturbed
 
 
 def assert_continued(log: str, saved: int, steps: int) -> None:
