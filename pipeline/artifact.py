@@ -86,7 +86,8 @@ def create(
 
 def _versions() -> dict[str, str]:
     """Versions of the libraries in use that decide values, and of this package."""
-    modules = {"decord2": "decord", "open_clip_torch": "open_clip"}
+    # decord is imported by decoding workers alone
+    modules = {"decord2": "pipeline.decord_reading", "open_clip_torch": "open_clip"}
     used = [name for name in VERSIONED if modules.get(name, name) in sys.modules]
     python = ".".join(str(part) for part in sys.version_info[:2])
     return {"python": python, **{name: importlib.metadata.version(name) for name in ("clipgraph", *used)}}

@@ -155,7 +155,7 @@ def caption(
     print(f"{len(table['videos'])} videos for {chain.name}: loading", file=sys.stderr, flush=True)
     # what torch_geometric imports of torch, which newer torch announces as deprecated, is no news to our user
     warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
-    import torch  # noqa: F401  before decord, which brings a BLAS that torch would else call; and it is slow
+    import torch  # noqa: F401  here, where it is said that we load: it is slow
 
     from pipeline.shard_run import ShardRun
 

@@ -36,6 +36,7 @@ NOT_VALUES = {
     "storage",
     "verify_command",
     "weights_cache",
+    "worker_messages",
     "__main__",
 }
 CHOOSERS = {"readers"}  # only choose among modules by the kind of the data set: the chosen one counts, they do not

@@ -7,12 +7,12 @@ while the parent computes.
 Workers leave Ctrl-C and SIGTERM to the parent, which may want to finish a video, and end when it does, even by SIGKILL.
 """
 
+import gc
+import importlib
 import os
-import pickle
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -27,13 +27,13 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
 from pipeline.errors import VideoError
+from pipeline.worker_messages import receive, send
 
 AHEAD = 1  # videos decoded and waiting, besides those that workers are at; more would only fill the memory
 BOOT = "import sys; sys.path[:] = sys.argv[2:]; from pipeline.decode_workers import serve; serve(int(sys.argv[1]))"
 LEFT_TO_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Somebody else ended the worker, most likely the kernel for want of memory: the video is given a second chance.
 ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
-COUNT = struct.Struct("<Q")
 
 Request = TypeVar("Request")
 Found = TypeVar("Found")
@@ -46,17 +46,17 @@ class Outcome(Generic[Found]):
     Attributes:
         found: What was decoded.
         reason: Why the video cannot be had.
-        bug: What else was raised.
+        bug: Traceback of what else was raised.
     """
 
     found: Found | None = None
     reason: str | None = None
-    bug: Exception | None = None
+    bug: str | None = None
 
     def told(self) -> Found | VideoError:
         """What was decoded, or why not; raises a bug."""
         if self.bug is not None:
-            raise self.bug
+            raise RuntimeError(f"in a decoding worker:\n{self.bug}")
         return VideoError(self.reason) if self.reason is not None else cast("Found", self.found)
 
 
@@ -68,7 +68,7 @@ def decode_ahead(
 
     Args:
         decode: What a worker does with a request: a function of a module that is quick to import. VideoError is the
-            outcome of that video. Any other exception is a bug, raised here with the worker's traceback as a note.
+            outcome of that video. Any other exception is a bug, and raised here with the worker's traceback.
         requests: One a video.
         num_workers: Videos decoded at a time, at least 1. A worker is started when there is work for it.
         time_limit: Seconds that one video may take.
@@ -143,8 +143,8 @@ class Worker(Generic[Request, Found]):
         assert channel is not None
         channel.settimeout(self.time_limit)
         try:
-            _send(channel, request)
-            outcome: Outcome[Found] = _receive(channel)
+            send(channel, request)
+            outcome: Outcome[Found] = Outcome(**receive(channel))
         except TimeoutError:
             self.clear()
             return Outcome(reason=f"decoding took longer than {self.time_limit:g} s (time_limit)")
@@ -160,8 +160,8 @@ class Worker(Generic[Request, Found]):
             with theirs:
                 self.process = _start_process(theirs)
         try:
-            _send(self.channel, self.function)
-            _receive(self.channel)  # when it has imported everything: the time limit is for decoding
+            send(self.channel, (self.function.__module__, self.function.__name__))
+            receive(self.channel)  # when it has imported everything: the time limit is for decoding
         except (EOFError, ConnectionError):
             cause = _cause(self._exit_code())
             raise RuntimeError(f"a decoding worker ended while it started ({cause}); see above") from None
@@ -218,14 +218,17 @@ def serve(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     channel = socket.socket(fileno=descriptor)
     threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
-    function = _receive(channel)
-    _send(channel, "ready")
+    module, name = receive(channel)
+    function = getattr(importlib.import_module(module), name)
+    gc.freeze()  # what is imported is no garbage: the collection below takes no time over it
+    send(channel, "ready")
     while True:
         try:
-            request = _receive(channel)
+            request = receive(channel)
         except (EOFError, ConnectionError):
             return
-        _send(channel, _outcome(function, request))
+        send(channel, _outcome(function, request))
+        gc.collect()  # PyAV's decoders are in cycles of references, and one of 8K frames has 150 MB
 
 
 def _end_with_parent(descriptor: int) -> None:
@@ -235,47 +238,10 @@ def _end_with_parent(descriptor: int) -> None:
     os._exit(1)
 
 
-def _outcome(function: Callable[[Request], Found], request: Request) -> Outcome[Found]:
+def _outcome(function: Callable[[Request], Found], request: Request) -> dict[str, Any]:
     try:
-        return Outcome(found=function(request))
+        return {"found": function(request)}
     except VideoError as error:
-        return Outcome(reason=str(error))
-    except Exception as error:
-        error.add_note(f"In a decoding worker, {request}:\n{traceback.format_exc()}")
-        return Outcome(bug=error if _can_travel(error) else RuntimeError(traceback.format_exc()))
-
-
-def _can_travel(error: Exception) -> bool:
-    try:
-        pickle.loads(pickle.dumps(error))
+        return {"reason": str(error)}
     except Exception:
-        return False
-    return True
-
-
-def _send(channel: socket.socket, thing: Any) -> None:
-    """Send anything that can be pickled; arrays go from where they are, without a copy."""
-    buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(thing, protocol=5, buffer_callback=buffers.append)
-    parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
-    channel.sendall(b"".join(COUNT.pack(number) for number in (len(parts), *(part.nbytes for part in parts))))
-    for part in parts:
-        channel.sendall(part)
-
-
-def _receive(channel: socket.socket) -> Any:
-    (num_parts,) = COUNT.unpack(_read(channel, COUNT.size))
-    sizes = [COUNT.unpack(_read(channel, COUNT.size))[0] for _ in range(num_parts)]
-    head, *buffers = [_read(channel, size) for size in sizes]
-    return pickle.loads(head, buffers=buffers)
-
-
-def _read(channel: socket.socket, size: int) -> bytearray:
-    data = bytearray(size)
-    rest = memoryview(data)
-    while rest:
-        count = channel.recv_into(rest)
-        if count == 0:
-            raise EOFError
-        rest = rest[count:]
-    return data
+        return {"bug": traceback.format_exc()}

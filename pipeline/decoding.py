@@ -12,10 +12,10 @@ Either way frames are numbered from 0 in the order of presentation.
 Shape suffixes: F frames, H height, W width, C colour (red, green, blue).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -26,6 +26,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from pipeline.decord_reading import read_with_decord, suits
 from pipeline.errors import VideoError
 from pipeline.video_faults import Faults
 
@@ -35,8 +36,13 @@ NUM_PROBED = 3  # frames at the start that the packets must have foretold
 WORTH_A_SEEK = 4  # frames; fewer are decoded faster than a decoder starts anew
 
 
+Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame; None: the one of the row before
+
+
 class Video:
     """An open video; made by `open_video`. `len()` is the number of its frames.
+
+    Leaving its context closes the file.
 
     Attributes:
         size_hw: Height and width of a frame, turned as the file says it was filmed.
@@ -46,15 +52,34 @@ class Video:
     """
 
     times_F: NDArray[np.float64]
+    key_F: NDArray[np.int64]
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.faults = Faults()
         self.container, self.stream = _open(path, self.faults)
         self.reformatter = VideoReformatter()
+        self.first: tuple[int, int] | None = None  # place and time of the first packet
+        try:
+            self._look()
+        except VideoError:
+            self.container.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self.times_F)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.container.close()
+
+    def _look(self) -> None:
+        """Find out which frames there are."""
         self.pts_F, key_pts = self._index_packets()
         probed = self._probe()
-        self.in_order = len(self.pts_F) == 0 or probed != self.pts_F[: len(probed)].tolist()
+        self.in_order: bool = len(self.pts_F) == 0 or probed != self.pts_F[: len(probed)].tolist()
         if self.in_order:
             # Sorted, because a decoder gives the frames in order but not the times it has guessed.
             self.times_F = np.sort(np.fromiter(self._times(), dtype=np.float64))
@@ -64,18 +89,29 @@ class Video:
             keys = np.searchsorted(self.pts_F, key_pts)
             self.key_F = np.concatenate([[0], keys])[np.searchsorted(keys, np.arange(len(self)), side="right")]
 
-    def __len__(self) -> int:
-        return len(self.times_F)
+    def read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
+        """Hand over frames; the numbers ascend, each once. decord reads what it can be trusted with."""
+        all_read = complained = False
+        if self._is_plain():
+            scaled_hw = None if size_hw == self.size_hw else size_hw
+            all_read, complained = read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
+            if all_read and not complained:
+                return
+        self._read(numbers, size_hw, keep, stand_ins)
+        if all_read and self.faults.reason() is None:
+            # It complained of what lies behind these frames, or not, as it ran ahead: that must not choose the reader.
+            read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
 
-    def frames(self, numbers: Sequence[int], size_hw: tuple[int, int], stand_ins: bool) -> Iterator[NDArray[np.uint8]]:
-        """Decode frames, RGB `[H, W, C]`; the numbers ascend, each once."""
-        shown: NDArray[np.uint8] | None = None
-        for number, frame in zip(numbers, self._found(numbers), strict=True):
-            if frame is not None:
-                shown = self._upright_rgb(frame, size_hw)
-            elif shown is None or not stand_ins:
+    def _read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
+        for row, (number, frame) in enumerate(zip(numbers, self._found(numbers), strict=True)):
+            if frame is None and (row == 0 or not stand_ins):
                 raise VideoError(f"frame {number} of {len(self)} cannot be decoded: the file is damaged or cut off")
-            yield shown
+            keep(row, None if frame is None else self._upright_rgb(frame, size_hw))
+
+    def _is_plain(self) -> bool:
+        """Whether decord gives the right frames: it does not after a seek to a key frame that others lead up to."""
+        sound = not self.in_order and self.has_closed_groups and self.faults.reason() is None
+        return sound and not self.is_interlaced and suits(self.container.format.name, self.size_hw)
 
     def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
         """The frames of these numbers; None for one that the decoder does not give."""
@@ -100,10 +136,13 @@ class Video:
         pts: list[int] = []
         keys: list[int] = []
         num_packets, told, cut = 0, True, False
+        self.has_closed_groups = True  # no frame after a key frame is shown before it
         self.faults.expect(self.path, self.container, self.stream)
         for packet in self.faults.packets(self.container, self.stream):
             if packet.size == 0:  # the end
                 continue
+            if num_packets == 0 and packet.pos is not None and packet.dts is not None:
+                self.first = (packet.pos, packet.dts)
             num_packets += 1
             cut = packet.is_corrupt
             if packet.pts is None:
@@ -112,6 +151,7 @@ class Video:
                 pts.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
+                self.has_closed_groups &= not keys or packet.pts >= keys[-1]
         if cut and pts:  # the file ends within the last packet
             num_packets -= 1
             keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
@@ -128,6 +168,7 @@ class Video:
         for frame in self._decoded(None):
             if not probed:
                 sideways = _quarter_turns(frame) % 2
+                self.is_interlaced = frame.interlaced_frame
                 self.size_hw = (frame.width, frame.height) if sideways else (frame.height, frame.width)
             probed.append(frame.pts)
             if len(probed) == NUM_PROBED:
@@ -159,15 +200,25 @@ class Video:
                     yield packet
             if found:
                 return
-        # Another time than the file's first, some demuxers do not find the first packet again.
+        yield from self._all_packets()
+
+    def _all_packets(self) -> Iterator["av.Packet[VideoStream]"]:
+        if self.first is not None and self._seek(self.first[1]):
+            packets = self.faults.packets(self.container, self.stream)
+            packet = next(packets, None)
+            if packet is not None and (packet.pos, packet.dts) == self.first:
+                yield packet
+                yield from packets
+                return
+        # Not every demuxer finds the first packet again.
         self.container.close()
         self.container, self.stream = _open(self.path, self.faults)
         yield from self.faults.packets(self.container, self.stream)
 
-    def _seek(self, key_pts: int) -> bool:
-        """Go to a key frame or before it; False if the demuxer cannot."""
+    def _seek(self, time: int) -> bool:
+        """Go to a time or before it, in the stream's unit; False if the demuxer cannot."""
         try:
-            self.container.seek(key_pts, stream=self.stream)
+            self.container.seek(time, stream=self.stream)
         except av.FFmpegError:
             return False
         return True
@@ -245,38 +296,21 @@ def frame_times(video: Video) -> NDArray[np.float64]:
     return video.times_F
 
 
-def iterate_frames(
-    video: Video, numbers: Sequence[int] | NDArray[Any], size_hw: tuple[int, int] | None = None, stand_ins: bool = False
-) -> Iterator[NDArray[np.uint8]]:
-    """Decode single frames, one in memory at a time.
-
-    Args:
-        video: From `open_video`.
-        numbers: F frame numbers from 0, F >= 1, each once and ascending.
-        size_hw: Height and width that frames are scaled to (bicubic); None for the video's own.
-        stand_ins: In place of a frame that is lost give the one shown before it, as players do.
-
-    Yields:
-        RGB, `[H, W, 3]`.
-
-    Raises:
-        VideoError: if one of them cannot be decoded (the file is damaged or cut off).
-    """
-    wanted = [int(number) for number in numbers]
-    if not wanted or not 0 <= wanted[0] <= wanted[-1] < len(video) or sorted(set(wanted)) != wanted:
-        raise IndexError(f"frame numbers {wanted} of a video of {len(video)} frames")
-    return video.frames(wanted, size_hw or video.size_hw, stand_ins)
-
-
 def read_frames(
-    video: Video, numbers: Sequence[int] | NDArray[Any], size_hw: tuple[int, int] | None = None
+    video: Video,
+    numbers: Sequence[int] | NDArray[Any],
+    size_hw: tuple[int, int] | None = None,
+    fit: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    stand_ins: bool = False,
 ) -> NDArray[np.uint8]:
-    """Decode single frames, in any order.
+    """Decode single frames, in any order. One at a time is in memory, besides what is returned.
 
     Args:
         video: From `open_video`.
         numbers: F frame numbers from 0, F >= 1.
         size_hw: Height and width that frames are scaled to (bicubic); None for the video's own.
+        fit: What is done to each frame, RGB `[H, W, 3]`; the results have one shape.
+        stand_ins: In place of a frame that is lost give the one shown before it, as players do.
 
     Returns:
         RGB, `[F, H, W, 3]`.
@@ -285,10 +319,21 @@ def read_frames(
         VideoError: if one of them cannot be decoded (the file is damaged or cut off).
     """
     wanted, rows_F = np.unique(np.asarray(numbers, dtype=np.int64), return_inverse=True)
-    found = np.empty((len(wanted), *(size_hw or video.size_hw), 3), dtype=np.uint8)
-    for row, frame_HWC in enumerate(iterate_frames(video, wanted, size_hw)):
-        found[row] = frame_HWC
-    return found if np.array_equal(rows_F, np.arange(len(found))) else found[rows_F]
+    if len(wanted) == 0 or not 0 <= wanted[0] <= wanted[-1] < len(video):
+        raise IndexError(f"frame numbers {wanted.tolist()} of a video of {len(video)} frames")
+    found: list[NDArray[np.uint8]] = []  # one array, made when the first frame tells its shape
+
+    def keep(row: int, frame_HWC: NDArray[np.uint8] | None) -> None:
+        if frame_HWC is None:
+            found[0][row] = found[0][row - 1]
+            return
+        fitted = fit(frame_HWC) if fit else frame_HWC
+        if not found:
+            found.append(np.empty((len(wanted), *fitted.shape), dtype=np.uint8))
+        found[0][row] = fitted
+
+    video.read(wanted.tolist(), size_hw or video.size_hw, keep, stand_ins)
+    return found[0] if np.array_equal(rows_F, np.arange(len(wanted))) else found[0][rows_F]
 
 
 def _open(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding import frame_times, open_video, read_frames
+from pipeline.decoding import Video, frame_times, open_video, read_frames
 from pipeline.errors import VideoError
 
 TIME_TOLERANCE = 1e-3  # seconds: Matroska rounds time stamps to milliseconds, so a frame may seem that much late
@@ -60,13 +60,16 @@ def read_sampled_frames(request: FramesRequest) -> SampledFrames:
     Raises:
         VideoError: if the file is missing, is another one than was indexed, or cannot be decoded.
     """
-    path = request.path
-    video = open_video(path)
-    num_bytes = path.stat().st_size
-    if num_bytes != request.num_bytes:
-        raise VideoError(
-            f"the file has {num_bytes} bytes, it had {request.num_bytes} when it was indexed: index it again"
-        )
+    with open_video(request.path) as video:
+        num_bytes = request.path.stat().st_size
+        if num_bytes != request.num_bytes:
+            raise VideoError(
+                f"the file has {num_bytes} bytes, it had {request.num_bytes} when it was indexed: index it again"
+            )
+        return _sample(video, request)
+
+
+def _sample(video: Video, request: FramesRequest) -> SampledFrames:
     times_F = frame_times(video)
     numbers_S = sample_frames(times_F, request.fps, request.max_frames)
     stored_hw = fit_short_side(*video.size_hw, request.short_side)

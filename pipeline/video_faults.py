@@ -20,7 +20,7 @@ MAX_MESSAGE = 120  # characters
 # Decoding from the middle, a frame may be told to forget one that was never there.
 HARMLESS = re.compile(r"mmco: unref short failure")
 # Warnings that tell of damage; others tell of habits of whoever wrote the file. Errors always count.
-DAMAGE = re.compile(r"corrupt|prematurely|truncat|invalid timestamps|wrong sample count|EBML number", re.IGNORECASE)
+DAMAGE = re.compile(r"corrupt|prematurely|truncated|invalid timestamps|wrong sample count|EBML number", re.IGNORECASE)
 
 # Each message counts: by default one that equals the last one, perhaps of another video, is dropped.
 av.logging.set_skip_repeated(False)
@@ -50,9 +50,9 @@ class Faults:
         if self.num_expected != self.num_packets and self.num_expected > 0:
             found.append(f"its header counts {self.num_expected} frames, the file holds {self.num_packets}")
         if self.num_lost:
-            found.append(f"{self.num_lost} frames between those decoded are lost")
+            found.append(f"frames lost among those decoded: {self.num_lost}")
         if self.num_patched:
-            found.append(f"{self.num_patched} decoded frames are damaged")
+            found.append(f"damaged among those decoded: {self.num_patched}")
         if self.message is not None:
             found.append(f"FFmpeg said: {self.message}")
         return "; ".join(found) or None

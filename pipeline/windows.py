@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decoding import iterate_frames, open_video
+from pipeline.decoding import Video, open_video, read_frames
 from pipeline.errors import VideoError
 
 RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
@@ -129,22 +129,25 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
     Raises:
         VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
     """
-    video = open_video(request.path)
+    with open_video(request.path) as video:
+        return _read_window_frames(video, request)
+
+
+def _read_window_frames(video: Video, request: WindowRequest) -> WindowFrames:
     num_frames = len(video)
     if request.num_frames not in (None, num_frames):
         raise VideoError(f"it has {num_frames} frames, but had {request.num_frames} when its frames were sampled")
-    if num_frames == 0:
-        raise VideoError("no video frame in it")
     starts = request.starts
     if starts is None:
         starts = tuple(window_starts(np.array([num_frames // 2]), num_frames, request.length).tolist())
     numbers_WT = np.stack([window_frames(start, num_frames, request.length) for start in starts])
     wanted, rows_WT = np.unique(numbers_WT, return_inverse=True)
     size = request.size
-    height, width = (size, size) if isinstance(size, int) else size
-    frames = np.empty((len(wanted), height, width, 3), dtype=np.uint8)
-    for row, frame_HWC in enumerate(iterate_frames(video, wanted, stand_ins=True)):
-        frames[row] = fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
+
+    def fit(frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
+
+    frames = read_frames(video, wanted, fit=fit, stand_ins=True)
     return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape), video.faults.reason())
 
 

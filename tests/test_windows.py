@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from pipeline import windows
-from pipeline.decoding import iterate_frames, open_video, read_frames
+from pipeline.decoding import open_video, read_frames
 from pipeline.errors import VideoError
 from pipeline.windows import WindowRequest, fit_square, read_windows, window_frames, window_starts
 
@@ -54,11 +54,11 @@ def test_read_windows_decodes_a_shared_frame_once(tmp_path, make_video, monkeypa
     make_video(path, 40)
     asked = []
 
-    def counting(video, numbers, stand_ins):
+    def counting(video, numbers, **how):
         asked.extend(int(number) for number in numbers)
-        return iterate_frames(video, numbers, stand_ins=stand_ins)
+        return read_frames(video, numbers, **how)
 
-    monkeypatch.setattr(windows, "iterate_frames", counting)
+    monkeypatch.setattr(windows, "read_frames", counting)
     found = read_windows(WindowRequest(path, 40, (16, 24), 16, 32))
     assert asked == list(range(16, 40))
     every = [fit_square(frame, 32) for frame in read_frames(open_video(path), range(40))]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from pipeline.artifact import read, write_json
@@ -107,3 +109,11 @@ def test_a_decoder_that_hangs_costs_one_video(tmp_path, make_video):
     frames = read(tmp_path / "out" / "frames.zarr", FRAMES)
     assert frames.failed == {"b.mp4": "decoding took longer than 0.5 s (time_limit)"}
     assert frames.ids == ["a.mp4", "c.mp4"]
+
+
+def test_what_reads_the_frames_is_told_by_its_versions(tmp_path, make_video):
+    make_video(tmp_path / "a.mp4", 5)
+    write_table(tmp_path, tmp_path / "out" / "videos.json")
+    run(tmp_path / "out" / "videos.json", tmp_path / "out" / "frames.zarr", SETTINGS, threads=1)
+    made = json.loads((tmp_path / "out" / "frames.zarr/provenance/zarr.json").read_text())
+    assert {"av", "decord2"} <= made["attributes"]["versions"].keys()

@@ -10,7 +10,7 @@ import torch
 from pipeline import windows
 from pipeline.artifact import create, read, write_json
 from pipeline.config import I3dSettings, SamplingSettings, SimilaritySettings
-from pipeline.decoding import iterate_frames, open_video, read_frames
+from pipeline.decoding import open_video, read_frames
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.action_graph import load_graphs
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
@@ -147,11 +147,11 @@ def test_cuts_are_of_the_right_window_and_pixels():
 def test_whole_frames_are_decoded_and_scaled_once_each(tmp_path, make_video, monkeypatch):
     asked = []
 
-    def counting(video, numbers, stand_ins):
+    def counting(video, numbers, **how):
         asked.extend(int(number) for number in numbers)
-        return iterate_frames(video, numbers, stand_ins=stand_ins)
+        return read_frames(video, numbers, **how)
 
-    monkeypatch.setattr(windows, "iterate_frames", counting)
+    monkeypatch.setattr(windows, "read_frames", counting)
     make_video(tmp_path / "v.mp4", 40, size_hw=(48, 80))
     found = read_window_frames(WindowRequest(tmp_path / "v.mp4", 40, (16, 24), 16, (48, 80)))
     assert asked == list(range(16, 40))
