@@ -57,6 +57,8 @@ def put_back(run: Path, outputs: Sequence[Path]) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Link a file to another place, or copy it where links are refused."""
+    if target.exists() and source.samefile(target):
+        return  # renaming one link over another would do nothing, and leave both
     with replaced(target) as new:
         new.unlink(missing_ok=True)
         try:

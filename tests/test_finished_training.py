@@ -34,6 +34,12 @@ def test_they_take_no_room_twice(tmp_path: Path, outputs: list[Path]) -> None:
     assert [path.stat().st_nlink for path in outputs] == [2, 2]
 
 
+def test_outputs_that_are_there_stay_and_nothing_is_left_beside_them(tmp_path: Path, outputs: list[Path]) -> None:
+    put_back(tmp_path / "run", outputs)
+    put_back(tmp_path / "run", outputs)
+    assert sorted((tmp_path / "results").iterdir()) == sorted(outputs)
+
+
 def test_where_there_are_no_links_they_are_copied(
     tmp_path: Path, outputs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,8 +26,8 @@ def check_results(project: Project, undisturbed: Project) -> None:
     """All is as if nothing had happened: every byte below the results, every video once, and nothing left over."""
     project.wait_until_quiet(30.0)
     expected, found = digests(undisturbed.results), digests(project.results)
-    assert found.keys() == expected.keys()
-    assert [path for path in expected if found[path] != expected[path]] == []
+    differing = sorted(path for path in expected.keys() | found.keys() if found.get(path) != expected.get(path))
+    assert not differing, f"lost, left over, or of other bytes: {differing}"
     check_ids(project)
     verified = project.verify()
     assert verified.returncode == 0, verified.stdout
@@ -72,7 +72,7 @@ def check_works(project: Project, undisturbed: Project, strike: Strike, made: Co
             else:
                 assert after[work] == once[work], work
                 assert before[work] <= once[work], work
-    assert redone == []
+    assert not redone, f"done again although they were finished: {redone}"
     worked = {(stage, f"{shard_of(name, len(SHARDS)):03d}") for stage, name in before + after if stage in KINDS}
     assert worked <= set(made)
     return len(redone)

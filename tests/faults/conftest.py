@@ -38,11 +38,14 @@ def seeded(*runs: tuple[str, int] | int) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The whole line in one call that nothing disturbed. Look at it; strike copies of it."""
     project = make_project(tmp_path_factory.mktemp("undisturbed"))
-    project.run()
-    return project
+    try:
+        project.run()
+        yield project
+    finally:
+        project.end()
 
 
 @dataclass

@@ -113,6 +113,8 @@ def wait_for(project: Project, call: Call, moment: Moment) -> psutil.Process:
 
     wait_until(is_time, process)
     time.sleep(moment.delay)
+    if not is_alive(process):
+        raise Missed
     return process
 
 

@@ -45,13 +45,14 @@ def test_two_calls_at_once(faults: Faults, what: str) -> None:
 
 @seeded(("decode_frames", 63), ("extract_i3d", 64))
 def test_two_calls_at_once_without_locks(faults: Faults, what: str) -> None:
-    """Told not to lock, Snakemake lets two jobs write one store; one of them is refused by the store."""
+    """Told not to lock, Snakemake lets two jobs make one store: the second waits, and takes what the first made."""
 
     def attempt() -> Strike:
         first, second, when = start_two(faults, what, "--nolock")
-        told = first.output() + second.output()
-        assert "Traceback" not in told
-        if "is being written by another process" not in told:
+        made = [
+            {target for target in targets_of(what) if f"output: {target}" in call.output()} for call in (first, second)
+        ]
+        if not made[0] & made[1]:
             raise Missed
         return Strike(when, time.monotonic_ns())
 

@@ -5,7 +5,7 @@ import time
 
 from .conftest import Faults, seeded
 from .project import KINDS, stores_of, targets_of
-from .strikes import Strike, all_committed, committed, draw_moment, kill_all, send, wait_for, wait_for_end
+from .strikes import Missed, Strike, all_committed, committed, draw_moment, kill_all, send, wait_for, wait_for_end
 
 
 @seeded(
@@ -32,7 +32,10 @@ def signal_job(faults: Faults, stage: str, number: signal.Signals) -> Strike:
     wait_for_end(process)
     strike = Strike(str(moment), time.monotonic_ns())
     strike.finished[stage, moment.shard] = committed(project, stage, moment.shard)
-    assert call.finish() != 0, call.output()  # Snakemake tells of it, when the other shard is done
+    code = call.finish()  # when the other shard is done
+    if number == signal.SIGTERM and code == 0:
+        raise Missed  # in the last video: the job is done with it, and there is nothing to go on with
+    assert code != 0, call.output()
     return strike
 
 
@@ -45,7 +48,6 @@ def test_sigkill_of_snakemake_and_its_jobs(faults: Faults, what: str) -> None:
         moment = draw_moment(faults.rng, faults.rng.choice(stages))
         call = project.start(*start_over(faults, what))
         wait_for(project, call, moment)
-        assert call.is_running()
         kill_all(project, call)
         return Strike(str(moment), time.monotonic_ns(), all_committed(project, stages))
 
@@ -65,7 +67,7 @@ def start_over(faults: Faults, what: str) -> list[str]:
 
 @seeded(("decode_frames", 15), ("extract_i3d", 16))
 def test_sigkill_of_snakemake_alone(faults: Faults, what: str) -> None:
-    """Its jobs live on, and may still be at work when it is called again; they are then not joined by others."""
+    """Its jobs live on and are still at work when it is called again: the new ones wait for what these make."""
 
     def attempt() -> Strike:
         project = faults.copy()
@@ -79,13 +81,7 @@ def test_sigkill_of_snakemake_alone(faults: Faults, what: str) -> None:
     strike = faults.strike(attempt)
     project = faults.project
     project.run("--unlock")
-    again = project.start(*targets_of(what))
-    if again.finish() != 0:
-        assert "is being written by another process" in again.output()
-        assert "Traceback" not in again.output()
-        strike.when += ", and again while its jobs were at work"
-        project.wait_until_quiet()
-        project.run(*targets_of(what))
+    project.run(*targets_of(what))
     faults.check(strike, stores_of(what))
 
 
@@ -104,7 +100,8 @@ def test_sigterm_to_the_group_of_snakemake(faults: Faults, what: str) -> None:
         call = project.start(*project.remove(what))
         wait_for(project, call, moment)
         call.signal_group(signal.SIGTERM)
-        call.finish()
+        if call.finish() == 0:
+            raise Missed
         project.wait_until_quiet()
         return Strike(str(moment), time.monotonic_ns(), all_committed(project, [what]))
 
