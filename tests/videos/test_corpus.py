@@ -5,6 +5,7 @@ nothing of this project in between.
 """
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -193,6 +194,12 @@ def test_the_encoders_are_there():
     needed |= {"prores_ks", "flv", "wmv2", "aac"}
     missing = {name for name in needed if name not in av.codec.codecs_available}
     assert missing == set()
+
+
+def test_an_encoder_leaves_the_priority_of_its_caller_alone(tmp_path):
+    before = os.sched_getscheduler(0)
+    write(tmp_path / "av1.mp4", range(2), "libsvtav1", codec_options={"preset": "12"})
+    assert os.sched_getscheduler(0) == before
 
 
 def test_every_video_has_its_outcome(corpus):

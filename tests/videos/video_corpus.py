@@ -4,9 +4,11 @@ Every frame shows its number: a bright bar stands four pixels further right than
 colours differ from corner to corner. A frame that is not the right one, or is turned, is so far off in the mean.
 """
 
+import os
 import random
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,16 @@ def picture(number: int, size_hw: tuple[int, int] = SIZE_HW) -> NDArray[np.uint8
     return image
 
 
+@contextmanager
+def scheduled_as_before() -> Iterator[None]:
+    """Undo what SVT-AV1 does as root: it gives its caller real-time priority, and every later child with it."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
 def write(
     path: Path,
     numbers: Iterable[int],
@@ -52,7 +64,7 @@ def write(
     options: dict[str, str] | None = None,
 ) -> None:
     """Write the frames of these numbers; `times_ms` makes the frame rate vary."""
-    with av.open(str(path), "w", options={**SAME_BYTES, **(options or {})}) as container:
+    with scheduled_as_before(), av.open(str(path), "w", options={**SAME_BYTES, **(options or {})}) as container:
         stream = container.add_stream(codec, rate=rate, options=codec_options or (X264 if codec == "libx264" else {}))
         stream.height, stream.width = size_hw
         stream.pix_fmt = pix_fmt
