@@ -3,11 +3,11 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import av
 import pytest
 from PIL import Image
+from report_toys import Page
 
 from pipeline.artifact import write_json
 from pipeline.errors import VideoError
@@ -15,28 +15,6 @@ from pipeline.report.clips import still_uri
 from pipeline.stages import write_gallery
 
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
-
-
-class Page(HTMLParser):
-    """Elements and text of a page."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.elements, self.words = [], []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
 
 
 @pytest.fixture
