@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from workflow.conftest import COPIED, ROOT, write_home
+from project_sources import ROOT, copy_sources
+from workflow.conftest import write_home
 
 from pipeline.artifact import file_digest
 
@@ -192,11 +193,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 300) -> None:
 
 def copy_of_sources(root: Path, partition: str = "main") -> Project:
     """The sources of the project, as they are."""
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(ROOT / name, root / name)
+    copy_sources(root)
     return Project(root, partition)
 
 

@@ -14,12 +14,11 @@ from pathlib import Path
 import av
 import numpy as np
 import psutil
+from project_sources import copy_sources
 
 from pipeline.artifact_paths import ARTIFACTS
 from pipeline.shards import shard_of
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("Snakefile", "config.yaml", "rules", "pipeline", "profiles", "envs")
 OBSERVED = Path(__file__).with_name("observed")
 SHARDS = ("000", "001")
 NUM_VIDEOS = 24
@@ -243,11 +242,7 @@ def write_video(path: Path, seed: int, height: int = 240, width: int = 320) -> N
 def make_project(root: Path) -> Project:
     """A project without results."""
     write_videos(root)
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(ROOT / name, root / name)
+    copy_sources(root)
     shutil.copy2(Path(__file__).with_name("tiny.yaml"), root / "tiny.yaml")
     return Project(root)
 

@@ -12,13 +12,12 @@ import av
 import numpy as np
 import pytest
 import yaml
+from project_sources import copy_sources
 
 from pipeline.gpus import visible_devices
 from pipeline.shards import shard_of
 
-ROOT = Path(__file__).parents[2]
 GPUS = str(len(visible_devices()) or 2)  # more than there are is an error; without any, two jobs share the CPUs
-COPIED = ("Snakefile", "config.yaml", "rules", "pipeline", "profiles", "envs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -155,11 +154,7 @@ def write_unseen(root: Path) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny run, done. Look at it; change only copies of it."""
     root = tmp_path_factory.mktemp("tiny")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(ROOT / name, root / name)
+    copy_sources(root)
     shutil.copy2(Path(__file__).with_name("tiny.yaml"), root / "tiny.yaml")
     write_home(root)
     write_unseen(root)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from gpu_jobs import WORK, most_at_once, write_nvidia_smi
+from project_sources import ROOT
 
 from pipeline.gpus import visible_devices
 
-from .conftest import ROOT, Project
+from .conftest import Project
 
 GPUS = ("GPU 0: A100 (UUID: GPU-aaaa-1111)", "GPU 1: A100 (UUID: GPU-bbbb-2222)")
 SNAKEFILE = """

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from project_sources import ROOT
 
-from .conftest import ROOT, Project
+from .conftest import Project
 
 
 def test_the_snakefile_imports_light_modules_only() -> None:
