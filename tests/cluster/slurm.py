@@ -39,6 +39,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+TaskProlog={folder}/prolog.sh
 SwitchType=switch/none
 MpiDefault=none
 # No control groups here: the daemon adds up what the processes of a job hold, and kills a job that is over.
@@ -71,6 +72,11 @@ PartitionName=graceful Nodes=tests MaxTime=INFINITE State=UP PriorityTier=1 Grac
 PartitionName=urgent Nodes=tests MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 PartitionName=demo Nodes=demo MaxTime=INFINITE State=UP PriorityTier=1
 """
+# Leases of GPUs are kept in the temporary folder of a machine: two nodes on one would wait for each other's.
+PROLOG = """\
+#!/bin/sh
+echo "export TMPDIR={folder}/$SLURMD_NODENAME.tmp"
+"""
 GPUS = """\
 NodeName={node} Name=gpu File=/dev/null
 NodeName={node} Name=gpu File=/dev/zero
@@ -89,13 +95,16 @@ class Slurm:
         self._munge: int | None = None
 
     def __enter__(self) -> "Slurm":
-        for name in ("controller", *(f"node.{node}" for node in NODES)):
+        for name in ("controller", *(f"node.{node}" for node in NODES), *(f"{node}.tmp" for node in NODES)):
             (self.folder / name).mkdir()
         named = {"host": socket.gethostname().partition(".")[0], "folder": self.folder, "ports": _free_ports(3)}
         text = CONFIGURATION.format(**named, kill_wait=KILL_WAIT, cpus=CPUS)
         (self.folder / "slurm.conf").write_text(text, encoding="utf-8")
         gpus = "".join(GPUS.format(node=node) for node in NODES)
         (self.folder / "gres.conf").write_text(gpus, encoding="utf-8")
+        prolog = self.folder / "prolog.sh"
+        prolog.write_text(PROLOG.format(folder=self.folder), encoding="utf-8")
+        prolog.chmod(0o755)
         for name in ("slurm.conf", "gres.conf"):
             (ETC / name).symlink_to(self.folder / name)
         try:
