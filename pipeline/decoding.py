@@ -1,9 +1,9 @@
-"""Opening videos and reading single frames of them, with PyAV (FFmpeg).
+"""Opening videos and reading single frames of them, with PyAV (FFmpeg) and, where it gives the same frames, decord.
 
 A file is read twice: its packets without decoding, which tells when every frame is shown and where decoding can start;
-then, from the nearest key frame, what is asked for. No more than one decoded frame is held here, however long the video
-is. (decord was used before: it decodes ahead without a bound, its issues 157 and 208, and a process that imports it has
-640 MB.)
+then, from the nearest key frame, what is asked for. Sound files whose frames would all fit into little memory are left
+to decord (`pipeline.decord_reading` says why no others are). PyAV reads the rest and holds no more than one decoded
+frame, however long the video is.
 
 The packets of some files do not tell which frames there are (MPEG program streams, AVI with B-frames: packets without
 times; fields or hidden frames in packets of their own). Those are decoded from the start, each time.
