@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipeline.artifact_chunks import INDEX_ENTRY_BYTES, ChunkReader
-from pipeline.artifact_writer import Writer, short_digest
+from pipeline.artifact_rows import short_digest
+from pipeline.artifact_writer import Writer
 from pipeline.code_digest import digest as code_digest
 from pipeline.errors import PipelineError
 from pipeline.json_shapes import problem_of

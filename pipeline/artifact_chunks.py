@@ -3,7 +3,7 @@
 Zarr itself takes a shard apart by an event loop and a pool of threads; where few rows are wanted at a time, as in
 training, that takes longer than decoding them. The layout is that of the Zarr v3 specification (sharding codec,
 version 1.0): chunks in any order, and at the file's end where each of them is, as two little-endian uint64 a chunk
-(offset, bytes), with a CRC32C. The chunks are as `pipeline.artifact_writer` encodes them: little-endian, Zstandard,
+(offset, bytes), with a CRC32C. The chunks are as `pipeline.artifact_rows` encodes them: little-endian, Zstandard,
 CRC32C.
 """
 

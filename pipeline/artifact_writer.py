@@ -14,27 +14,22 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from pipeline import preemption
 from pipeline.artifact_recovery import recover
+from pipeline.artifact_rows import CommittedRows, Rows, root_content, write_root
 from pipeline.journal import checksum, read_lines, to_line
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.storage import require_writable, sole_writer, write_all, writing
-
-CHUNK_BYTES = 2**18  # about a video: training reads them at random, and a chunk is decoded whole
-SHARD_CHUNKS = 256  # 64 MB a file
 
 
 class Writer:
@@ -257,46 +252,13 @@ class Writer:
             lengths = [rows[dim] for rows in self.rows]
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             dims[f"{dim}_ptr"] = ("video_bound",)
-        content = root_content(self.schema, self.done, self.failed, self.suspect)
-        content["digest"] = data_digest(arrays, content)
-        root = zarr.create_group(folder, attributes=content)
-        for name, array in arrays.items():
-            _write_array(root, name, array, dims[name])
-        root.create_group("provenance", attributes={**self.provenance, "root": content})  # see artifact_recovery
+        root = write_root(folder, arrays, dims, root_content(self.schema, self.done, self.failed, self.suspect))
+        kept = {**self.provenance, "root": root.attrs.asdict()}  # see artifact_recovery
+        root.create_group("provenance", attributes=kept)
 
-    def _committed(self, name: str, spec: ArraySpec) -> "CommittedRows":
+    def _committed(self, name: str, spec: ArraySpec) -> CommittedRows:
         shape = (self._num_rows(spec), *self.tails.get(name, [0] * (len(spec.dims) - 1)))
         return CommittedRows(self.partial / f"{name}.rows", np.dtype(spec.dtype).newbyteorder("<"), shape)
-
-
-@dataclass(frozen=True)
-class CommittedRows:
-    """An array in a file of raw rows, read a slice at a time: a memory map would count towards a job's memory.
-
-    Attributes:
-        path: The file.
-        dtype: Type of the numbers.
-        shape: Of the whole array.
-    """
-
-    path: Path
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole array."""
-        return int(self.dtype.itemsize * np.prod(self.shape, dtype=int))
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: slice) -> NDArray[Any]:
-        start, stop, _ = rows.indices(len(self))
-        row_items = int(np.prod(self.shape[1:], dtype=int))
-        offset = start * row_items * self.dtype.itemsize
-        items = np.fromfile(self.path, self.dtype, (stop - start) * row_items, offset=offset)
-        return items.reshape(stop - start, *self.shape[1:])
 
 
 def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDArray[Any]:
@@ -315,82 +277,3 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     if array.size and (array.min() < limits.min or array.max() > limits.max):
         raise ValueError(f"{name} of {video_id}: values of {array.min()} to {array.max()} do not fit {spec.dtype}")
     return np.ascontiguousarray(array.astype(dtype, copy=False))
-
-
-class Rows(Protocol):
-    """An array, in memory or in a file, of which slices of rows are taken."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
-
-    @property
-    def nbytes(self) -> int: ...  # noqa: D102
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
-
-
-def root_content(
-    schema: Schema, ids: Sequence[str], failed: Mapping[str, str], suspect: Mapping[str, str]
-) -> dict[str, Any]:
-    """What the root of a store says of itself: `suspect` only where there is any."""
-    content = {
-        "schema": schema.name,
-        "version": schema.version,
-        "ids": list(ids),
-        "failed": dict(sorted(failed.items())),
-    }
-    return content | ({"suspect": dict(sorted(suspect.items()))} if suspect else {})
-
-
-def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
-    """Digest of a store's data, a few rows at a time so that large arrays need no memory.
-
-    Args:
-        arrays: Of the schema, with the bounds.
-        content: What the root says of itself, from `root_content`.
-    """
-    state = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        state.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        for rows in _blocks(array):
-            state.update(np.ascontiguousarray(array[rows]).data)
-    return short_digest(state)
-
-
-def _chunk_rows(array: Rows) -> int:
-    row_bytes = max(1, array.nbytes // max(1, len(array)))
-    return max(1, min(len(array), CHUNK_BYTES // row_bytes))
-
-
-def _blocks(array: Rows) -> Iterable[slice]:
-    step = _chunk_rows(array) * SHARD_CHUNKS
-    return (slice(start, min(start + step, len(array))) for start in range(0, len(array), step))
-
-
-def _write_array(root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...]) -> None:
-    rows = _chunk_rows(array)
-    tail = tuple(max(1, size) for size in array.shape[1:])
-    num_chunks = max(1, min(SHARD_CHUNKS, -(-len(array) // rows)))
-    stored = root.create_array(
-        name,
-        shape=array.shape,
-        dtype=array.dtype,
-        chunks=(rows, *tail),
-        shards=(rows * num_chunks, *tail),  # a multiple of the chunk, as the codec demands
-        compressors=[ZstdCodec(level=3), Crc32cCodec()],  # without crc32c a flipped bit goes unnoticed
-        config={"write_empty_chunks": True},  # so that a chunk that is not there is damage, not zeros
-        dimension_names=dims,
-    )
-    for block in _blocks(array):
-        stored[block] = array[block]
-
-
-def short_digest(state: Any) -> str:
-    """A SHA-256, half as long: enough to tell artifacts apart."""
-    return f"sha256:{state.hexdigest()[:32]}"

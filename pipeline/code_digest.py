@@ -15,6 +15,7 @@ NOT_VALUES = {
     "artifact_chunks",
     "artifact_paths",
     "artifact_recovery",
+    "artifact_rows",
     "artifact_shards",
     "artifact_writer",
     "checkpoints",

@@ -165,8 +165,8 @@ def test_arrays_that_break_the_schema_are_refused(tmp_path, change, message):
 
 
 def test_large_arrays_span_chunks_and_shards(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.artifact_writer.CHUNK_BYTES", 60)
-    monkeypatch.setattr("pipeline.artifact_writer.SHARD_CHUNKS", 2)
+    monkeypatch.setattr("pipeline.artifact_rows.CHUNK_BYTES", 60)
+    monkeypatch.setattr("pipeline.artifact_rows.SHARD_CHUNKS", 2)
     x = np.arange(300.0).reshape(100, 3)
     with start(tmp_path / "a.zarr", ids=["one", "two"]) as writer:
         writer.append("one", x=x[:35], node_frame=np.arange(35), fps=np.zeros(1))
@@ -181,7 +181,7 @@ def test_large_arrays_span_chunks_and_shards(tmp_path, monkeypatch):
 
 
 def test_a_chunk_that_two_videos_share_is_decoded_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.artifact_writer.CHUNK_BYTES", 60)  # ten rows
+    monkeypatch.setattr("pipeline.artifact_rows.CHUNK_BYTES", 60)  # ten rows
     with start(tmp_path / "a.zarr", ids=list("abc")) as writer:
         for number in range(3):
             writer.append(

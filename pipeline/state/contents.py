@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.artifact import read
 from pipeline.artifact_chunks import ChunkReader
-from pipeline.artifact_writer import data_digest, root_content
+from pipeline.artifact_rows import data_digest, root_content
 from pipeline.errors import PipelineError
 from pipeline.json_shapes import problem_of
 from pipeline.report.stores import SCHEMAS
