@@ -3,6 +3,8 @@
 Jobs outlive a Snakemake that is killed: on a cluster always. What such a job finishes is incomplete to the next call:
 it deletes the file that it knows, the root `zarr.json`, and starts the job again. The root is therefore kept twice, and
 is put back if the store was made as this job would make it and its data have their digest. No video is then done again.
+Nor is one where the root is there: Snakemake has deleted it before it started the job, so another call made the store
+since.
 """
 
 import json
@@ -21,22 +23,19 @@ from pipeline.schemas import Schema
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError)
 
 
-def recover(
-    store: Path, schema: Schema, ids: Sequence[str], provenance: dict[str, Any], has_waited: bool
-) -> dict[str, Any] | None:
-    """Put back the root of a store that lacks nothing else.
+def recover(store: Path, schema: Schema, ids: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any] | None:
+    """Take a store that lacks nothing, or nothing but its root, which is put back.
 
     Args:
         store: The store's folder, written by nobody else.
         schema: What it is to hold.
         ids: Its videos.
         provenance: How it is to be made.
-        has_waited: Whether another job wrote the store meanwhile: then it may have its root, too.
 
     Returns:
         What the root says, its `ids` and `failed` among it; None if there is no such store.
     """
-    if ((store / "zarr.json").exists() and not has_waited) or not (store / "provenance" / "zarr.json").is_file():
+    if not (store / "provenance" / "zarr.json").is_file():
         return None
     root = _kept_root(store, provenance)
     if root is None or sorted([*root["ids"], *root["failed"]]) != sorted(ids):

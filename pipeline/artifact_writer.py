@@ -124,10 +124,10 @@ class Writer:
     def __enter__(self) -> Self:
         require_writable(self.store)
         with ExitStack() as held:
-            has_waited = held.enter_context(sole_writer(self.lock, self.store))
+            held.enter_context(sole_writer(self.lock, self.store))
             held.enter_context(preemption.deferred())
             with writing(self.store):
-                self._start(has_waited)
+                self._start()
                 for name in self.schema.arrays:
                     self.files[name] = held.enter_context((self.partial / f"{name}.rows").open("ab", buffering=0))
                 self.journal = held.enter_context((self.partial / "journal.jsonl").open("ab", buffering=0))
@@ -137,13 +137,13 @@ class Writer:
             print(f"continuing after {kept} of {len(self.ids)} videos", file=sys.stderr)
         return self
 
-    def _start(self, has_waited: bool) -> None:
-        """Take over what an earlier call, or the one that was waited for, has made; or empty the partial folder."""
+    def _start(self) -> None:
+        """Take over what another call has made; or empty the partial folder."""
         run_key = hashlib.sha256(json.dumps([self.provenance, self.ids], sort_keys=True).encode()).hexdigest().encode()
         key_file = self.partial / "run_key"
         if key_file.is_file() and key_file.read_bytes() == run_key:
             self._resume()
-        elif root := recover(self.store, self.schema, self.ids, self.provenance, has_waited):
+        elif root := recover(self.store, self.schema, self.ids, self.provenance):
             self.done, self.failed, self.is_complete = root["ids"], root["failed"], True
             self._empty()
         else:

@@ -127,7 +127,7 @@ def require_writable(path: Path) -> None:
 
 
 @contextmanager
-def sole_writer(lock: Path, of: Path) -> Iterator[bool]:
+def sole_writer(lock: Path, of: Path) -> Iterator[None]:
     """Inside, no other process is in here for the same lock: a file that is locked while it is open.
 
     Whoever comes second waits: jobs outlive a Snakemake that is killed, and what they finish need not be made again.
@@ -138,23 +138,20 @@ def sole_writer(lock: Path, of: Path) -> Iterator[bool]:
         lock: The file, removed at the end; its folder is made.
         of: What is written, for the message.
 
-    Yields:
-        Whether it had to wait for another process.
-
     Raises:
         PipelineError: The folder cannot be written to.
     """
     with writing(of):
-        file, has_waited = _locked(lock, of)
+        file = _locked(lock, of)
     try:
-        yield has_waited
+        yield
     finally:
         with suppress(OSError):
             lock.unlink()  # before it is unlocked: nobody may lock a file that is about to go
         os.close(file)
 
 
-def _locked(lock: Path, of: Path) -> tuple[int, bool]:
+def _locked(lock: Path, of: Path) -> int:
     has_waited = False
     while True:
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -179,8 +176,8 @@ def _locked(lock: Path, of: Path) -> tuple[int, bool]:
                 f"WARNING: {lock.parent}: this file system cannot lock: see to it that no second call writes {of}",
                 file=sys.stderr,
             )
-            return file, has_waited
+            return file
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), lock.stat()):
-                return file, has_waited
+                return file
         os.close(file)  # it was locked by one that has finished and removed it since

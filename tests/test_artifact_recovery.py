@@ -49,6 +49,12 @@ def test_no_video_is_done_again(store: Path, capsys: pytest.CaptureFixture[str])
     assert "was complete already" in capsys.readouterr().err
 
 
+def test_what_another_call_made_since_is_taken(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "root").rename(store / "zarr.json")
+    assert write(store) == []
+    assert write(store, setting=2) == IDS
+
+
 def test_a_store_that_was_made_otherwise_is_made_again(store: Path) -> None:
     assert write(store, setting=2) == IDS
     assert json.loads((store / "provenance" / "zarr.json").read_text())["attributes"]["settings"] == {"a": 2}
