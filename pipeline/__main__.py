@@ -152,4 +152,6 @@ def say(line: str, exit_code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    preemption.ignore()
+    sys.exit(exit_code)

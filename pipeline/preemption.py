@@ -52,6 +52,11 @@ def heed_again() -> None:
         signal.signal(signal.SIGTERM, _note)
 
 
+def ignore() -> None:
+    """When the work is done: Python takes a moment to end, and a job that was killed in it would have failed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Inside, SIGTERM is only noted: ask `is_told`, or call `stop_if_told` after each commit."""

@@ -118,6 +118,26 @@ def test_a_stage_with_nothing_to_save_ends_at_once(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+TOLD_WHILE_PYTHON_ENDS = """
+import atexit, os, runpy, signal, sys
+
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+sys.argv[0] = "pipeline"
+runpy.run_module("pipeline", run_name="__main__")
+"""
+
+
+def test_a_job_that_is_done_has_not_failed(tmp_path: Path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_bytes(b"video")
+    flags = ["--shard", "0", "--shards", "1", "--kind", "folder", "--made", "--source", "videos", "--mapping"]
+    command = [sys.executable, "-c", TOLD_WHILE_PYTHON_ENDS, "index_videos", "--out", "videos.json", *flags]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "videos.json").exists()
+
+
 def test_it_is_no_part_of_what_computes_values():
     from pipeline.code_digest import NOT_VALUES
 

@@ -81,11 +81,12 @@ def committed(project: Project, stage: str, shard: str) -> list[str]:
         lines = journal(project, stage, shard).read_bytes().split(b"\n")[:-1]
         return [json.loads(line)["id"] for line in lines]
     except FileNotFoundError:
-        root = project.root / target_of(stage, shard)
-        if not root.is_file():
+        kept = project.root / target_of(stage, shard).replace("/zarr.json", "/provenance/zarr.json")
+        if not kept.is_file():
             return []
-        attributes = json.loads(root.read_text(encoding="utf-8"))["attributes"]
-        return [*attributes["ids"], *attributes["failed"]]
+        # a store that lacks nothing but its root: Snakemake deletes that of a job that was struck after its last video
+        root = json.loads(kept.read_text(encoding="utf-8"))["attributes"]["root"]
+        return [*root["ids"], *root["failed"]]
 
 
 def all_committed(project: Project, stages: Collection[str]) -> dict[tuple[str, str], list[str]]:
