@@ -1,6 +1,7 @@
 """Real video files for the tests, made with PyAV."""
 
 import importlib.util
+import signal
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 import torch  # noqa: F401  before decord: its wheel brings a BLAS that torch would else call, and crash
 
 MILLISECOND = Fraction(1, 1000)
+
+
+def pytest_configure() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would all that tests start to interrupt it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def write_video(

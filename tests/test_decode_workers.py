@@ -148,6 +148,7 @@ def test_workers_end_with_their_parent(number):
         assert all(worker.is_running() for worker in workers)
         parent.send_signal(number)
         gone, alive = psutil.wait_procs(workers, timeout=20)
+        parent.kill()
         assert (len(gone), alive) == (2, [])
 
 

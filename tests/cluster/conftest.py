@@ -116,7 +116,6 @@ class Project:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
-                preexec_fn=_heed_interrupts,
             )
 
     def finish(self, seconds: float = 900) -> tuple[int, str]:
@@ -182,11 +181,6 @@ class Project:
         files = {path for kind in kinds[1:] for path in self.root.glob(f"results/**/{kind}")}
         outside = {path for path in files if not any(parent.suffix == ".zarr" for parent in path.parents)}
         return {str(path.relative_to(self.root)): file_digest(path) for path in sorted(stores | outside)}
-
-
-def _heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so do its children: these are to be interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 300) -> None:
