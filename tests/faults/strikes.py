@@ -15,9 +15,9 @@ from .project import SHARDS, Call, Project, stores_of, target_of, videos_of
 PAUSE = 0.0005  # seconds between two looks at a journal: the graphs of a video take a few milliseconds
 # Seconds after the k-th video within which a fault strikes: about what a few videos take.
 LONGEST_DELAY = {
-    "decode_frames": 0.4,
-    "extract_i3d": 1.5,
-    "build_grid_nodes": 0.6,
+    "decode_frames": 0.1,
+    "extract_i3d": 0.2,
+    "build_grid_nodes": 0.05,
     "build_spatial_graphs": 0.01,
     "build_temporal_graphs": 0.01,
     "convert_graphs": 0.01,
