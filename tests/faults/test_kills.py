@@ -85,7 +85,7 @@ def test_sigkill_of_snakemake_alone(faults: Faults, what: str) -> None:
     faults.check(strike, stores_of(what))
 
 
-@seeded(("decode_frames", 21), ("extract_i3d", 22), ("build_grid_nodes", 23))
+@seeded(("decode_frames", 21), ("extract_i3d", 22), ("build_grid_nodes", 30))
 def test_sigterm_to_a_job(faults: Faults, what: str) -> None:
     strike = faults.strike(lambda: signal_job(faults, what, signal.SIGTERM))
     faults.project.run(*targets_of(what))
