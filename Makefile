@@ -31,7 +31,7 @@ test: $(STAMP)
 test-unit: $(STAMP)
 	python -m pytest -m "not slow"
 
-# Kills, full disks, damage and the like, at seeded moments; ten minutes. FAULT_SEED=N: other moments.
+# Kills, full disks, damage and the like, at seeded moments; a dozen minutes. FAULT_SEED=N: other moments.
 test-faults: $(STAMP)
 	python -m pytest tests/faults -v
 
