@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch  # noqa: F401  before decord: its wheel brings a BLAS that torch would else call, and crash
+from sound_file import write_sound
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -45,15 +46,6 @@ def write_video(
             if times_ms is not None:
                 frame.pts, frame.time_base = times_ms[number], MILLISECOND
             container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def write_sound(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
-        frame.rate = 44100
-        container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 

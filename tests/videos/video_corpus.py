@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
+from sound_file import write_sound
 
 SIZE_HW = (48, 80)
 MILLISECOND = Fraction(1, 1000)
@@ -146,15 +147,6 @@ def turned(quarter_turns: int) -> Callable[[bytes], bytes]:
     matrix = (cosine * one, sine * one, 0, -sine * one, cosine * one, 0, across * one, down * one, 1 << 30)
     # name, version and flags, times and track, layer and volume
     return patched(b"tkhd", 4 + 4 + 20 + 16, ">9i", *matrix)
-
-
-def write_sound(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
-        frame.rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def write_changing_size(path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from project_sources import copy_sources
+from sound_file import write_sound
 
 from pipeline.gpus import visible_devices
 from pipeline.shards import shard_of
@@ -105,17 +106,6 @@ def write_video(path: Path, seed: int, num_frames: int = 20, fps: int = 10) -> N
             left = (number * 2 + seed) % 48
             image[16:32, left : left + 16] = (200, 40 * (seed % 6), 90)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def write_sound(path: Path) -> None:
-    """A second of silence, and no picture."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=16000)
-        for _ in range(16):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-            frame.sample_rate = 16000
-            container.mux(stream.encode(frame))
         container.mux(stream.encode())
 
 
