@@ -1,8 +1,10 @@
 """Digest of the code that computes a stage's values: what Snakemake cannot see by itself.
 
 A rule passes the digest as a parameter, so that editing a stage, a model or the training re-runs what it made. The
-digest is taken over the syntax tree without docstrings: comments and formatting cost no GPU hours. Modules that only
-store, describe, lease or report are left out; schema versions and the settings themselves stand for those.
+digest of a module is that of its syntax tree, without docstrings, in which each import is replaced by the digest of
+what it resolves to. So comments, formatting, the order of imports and the place of a module cost no GPU hours, and a
+changed constant re-runs exactly the stages that use its module, however far away. Modules that only store, describe,
+lease or report are left out; schema versions and the settings themselves stand for those.
 """
 
 import ast
@@ -34,7 +36,6 @@ NOT_VALUES = {
     "progress",
     "ranks",
     "schemas",
-    "shards",
     "state",
     "storage",
     "verify_command",
@@ -42,7 +43,8 @@ NOT_VALUES = {
     "worker_messages",
     "__main__",
 }
-CHOOSERS = {"readers"}  # only choose among modules by the kind of the data set: the chosen one counts, they do not
+# They only choose among modules by the kind of the data set: the chosen one counts, they do not.
+CHOOSERS = {"readers"}
 
 
 def digest(stage: str, dataset: str | None = None) -> str:
@@ -50,32 +52,66 @@ def digest(stage: str, dataset: str | None = None) -> str:
 
     Args:
         stage: Name of the stage.
-        dataset: Kind of the data set at work; readers of other kinds are then left out, so that adding a data set
-            re-runs nothing. What the reader at work imports counts, be it of another kind.
+        dataset: Kind of the data set at work; readers of other kinds are then left out, so that adding a kind
+            re-runs nothing. What the reader at work imports counts, even if it is the reader of another kind.
     """
-    todo = [(f"pipeline.stages.{stage}", "")]
-    trees: dict[str, str] = {}
-    while todo:
-        name, importer = todo.pop()
-        if name in trees or not _computes_values(name, importer, dataset):
-            continue
+    return _Digests(dataset).of(f"pipeline.stages.{stage}")[:16]
+
+
+class _Digests:
+    """Digests of modules, each computed once.
+
+    Args:
+        dataset: Kind of the data set at work, or None where all kinds count.
+    """
+
+    def __init__(self, dataset: str | None) -> None:
+        self.dataset = dataset
+        self.known: dict[str, str] = {}
+        self.open: list[str] = []  # modules whose digest is being computed, each imported by the one before
+
+    def of(self, name: str) -> str:
+        """Digest of a module with all that it imports.
+
+        Raises:
+            RuntimeError: if modules import each other in a circle: no digest has a beginning then.
+        """
+        if name in self.known:
+            return self.known[name]
+        if name in self.open:
+            circle = [*self.open[self.open.index(name) :], name]
+            raise RuntimeError(f"modules import each other in a circle: {' -> '.join(circle)}")
+        self.open.append(name)
         path = _source(name)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        todo += [(imported, name) for imported in _imports(tree, name, is_package=path.name == "__init__.py")]
-        trees[name] = ast.unparse(_without_docstrings(tree))
-    counted = sorted(name for name in trees if name.split(".")[1] not in CHOOSERS)
-    content = "\n".join(f"{name}\n{trees[name]}" for name in counted)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+        taken_out = _WithoutImports(name, is_package=path.name == "__init__.py")
+        tree = taken_out.visit(ast.parse(path.read_text(encoding="utf-8")))
+        lines = {self._line(name, *imported) for imported in taken_out.imports} - {""}
+        text = "" if _room_path(name) in CHOOSERS else ast.unparse(tree)
+        self.known[name] = hashlib.sha256("\n".join([*sorted(lines), text]).encode()).hexdigest()
+        self.open.pop()
+        return self.known[name]
+
+    def _line(self, importer: str, module: str, symbol: str, alias: str) -> str:
+        """What stands for one import: nothing where the imported module computes no values."""
+        if symbol and _is_module(f"{module}.{symbol}"):
+            module, symbol = f"{module}.{symbol}", ""
+        if not _is_module(module):
+            return f"{module} {symbol} as {alias}"  # of another package
+        if not self._counts(module, importer):
+            return ""
+        return f"{self.of(module)} {symbol} as {alias}"
+
+    def _counts(self, name: str, importer: str) -> bool:
+        parts = name.split(".")[1:]
+        if not parts or parts[0] in NOT_VALUES:
+            return False
+        if _room_path(importer) in CHOOSERS and self.dataset is not None:
+            return parts[:2] == ["datasets", self.dataset]
+        return True
 
 
-def _computes_values(name: str, importer: str, dataset: str | None) -> bool:
-    parts = name.split(".")[1:]
-    if not parts or parts[0] in NOT_VALUES:
-        return False
-    from_reader = importer.startswith("pipeline.datasets.")  # only the reader at work gets so far
-    if dataset is not None and len(parts) == 2 and parts[0] == "datasets" and not from_reader:
-        return parts[1] == dataset or parts[1].startswith(f"{dataset}_")
-    return True
+def _room_path(name: str) -> str:
+    return name.partition(".")[2]
 
 
 def _source(name: str) -> Path:
@@ -83,29 +119,35 @@ def _source(name: str) -> Path:
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
-def _imports(tree: ast.Module, importer: str, is_package: bool) -> list[str]:
-    """Names of the `pipeline` modules that a module imports, at its top or inside a function."""
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            package = importer.split(".") if is_package else importer.split(".")[:-1]
-            above = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*above, *([node.module] if node.module else [])])
-            found.append(module)
-            found += [f"{module}.{alias.name}" for alias in node.names]
-    return [name for name in found if name.split(".")[0] == "pipeline" and _source(name).is_file()]
+def _is_module(name: str) -> bool:
+    return name.split(".")[0] == "pipeline" and _source(name).is_file()
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+class _WithoutImports(ast.NodeTransformer):
+    """Takes docstrings and imports out of a module, at its top and inside functions.
+
+    Attributes:
+        imports: Each as (module, symbol or "", name that it has here).
+    """
+
+    def __init__(self, name: str, is_package: bool) -> None:
+        self.package = name.split(".") if is_package else name.split(".")[:-1]
+        self.imports: list[tuple[str, str, str]] = []
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.imports += [(alias.name, "", alias.asname or "") for alias in node.names]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        above = self.package[: len(self.package) - node.level + 1] if node.level else []
+        module = ".".join([*above, *([node.module] if node.module else [])])
+        self.imports += [(module, alias.name, alias.asname or alias.name) for alias in node.names]
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Leave out a docstring, and put `pass` where nothing else remains."""
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return tree
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+        super().generic_visit(node)
+        if getattr(node, "body", None) == []:
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]
+        return node

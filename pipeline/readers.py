@@ -1,4 +1,4 @@
-"""Which module reads the data sets of a kind, of those that the user brings.
+"""Which module reads the data sets of a kind.
 
 A digest of code counts the reader that is chosen and not this module: a new kind of data set re-runs nothing.
 """
@@ -11,18 +11,18 @@ from typing import Any
 
 from pipeline.config import (
     CocoCaptionsSettings,
+    DatasetSettings,
     FolderSettings,
     MsrvttSettings,
     MsvdSettings,
+    ShapesSettings,
     VatexSettings,
 )
-from pipeline.datasets import annotated, coco_captions, folder, folder_captions, msrvtt, msvd, vatex
+from pipeline.datasets import annotated, coco_captions, folder, folder_captions, msrvtt, msvd, shapes, vatex
 from pipeline.datasets.annotated import FoundClips
 from pipeline.datasets.folder import Video
 from pipeline.errors import PipelineError
 from pipeline.shards import shard_of
-
-BroughtSettings = FolderSettings | MsvdSettings | MsrvttSettings | VatexSettings | CocoCaptionsSettings
 
 
 def list_videos(kind: str, source: Path, mapping: Path | None) -> list[Video]:
@@ -50,6 +50,18 @@ def list_videos(kind: str, source: Path, mapping: Path | None) -> list[Video]:
     raise PipelineError(f"a data set of kind {kind} has no folder of videos")
 
 
+def read_made(made: Path) -> list[dict[str, Any]]:
+    """The videos of one shard that a stage has generated (`shapes`), by id.
+
+    Args:
+        made: Their list.
+
+    Raises:
+        PipelineError: if the list or a video of it is missing.
+    """
+    return shapes.read_list(made)
+
+
 def listing_digests(videos: Sequence[Video], shards: int) -> list[str]:
     """For every shard, the digest of the names and sizes of its videos: what re-runs `index_videos`.
 
@@ -63,17 +75,20 @@ def listing_digests(videos: Sequence[Video], shards: int) -> list[str]:
     return [hashlib.sha256("\n".join(shard).encode()).hexdigest()[:16] for shard in lines]
 
 
-def read_captions(settings: BroughtSettings, ids: Collection[str]) -> FoundClips:
+def read_captions(settings: DatasetSettings, ids: Collection[str], made: Sequence[Path]) -> FoundClips:
     """Captions and splits of a data set.
 
     Args:
         settings: Its settings.
         ids: Ids of all the videos that are there.
+        made: Lists of generated videos of all shards; nothing where the user brings the videos.
 
     Raises:
         PipelineError: if they cannot be read or do not fit the videos.
     """
     match settings:
+        case ShapesSettings():
+            return FoundClips.of_all(*shapes.read_captions(made))
         case FolderSettings():
             return FoundClips.of_all(*folder_captions.read_captions(settings, ids))
         case MsvdSettings():

@@ -1,5 +1,6 @@
 """The data set `shapes` as `make_shapes` left it: one list a shard, beside the videos it names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def read_list(made: Path) -> list[dict[str, Any]]:
     return videos
 
 
-def read_captions(made: list[Path]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def read_captions(made: Sequence[Path]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Captions by video and sorted ids by split, of all the shards.
 
     Args:

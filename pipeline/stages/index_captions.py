@@ -6,9 +6,8 @@ from pathlib import Path
 
 from pipeline import readers
 from pipeline.artifact import read_json, write_json
-from pipeline.config import DatasetSettings, ShapesSettings
-from pipeline.datasets import shapes
-from pipeline.datasets.annotated import FoundClips, shown
+from pipeline.config import DatasetSettings
+from pipeline.datasets.annotated import shown
 
 
 def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Path]) -> None:
@@ -26,10 +25,7 @@ def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Pat
         PipelineError: if the captions cannot be read or do not fit the videos.
     """
     ids = [video["id"] for table in videos for video in read_json(table, ["videos"], "index_videos")["videos"]]
-    if isinstance(settings, ShapesSettings):
-        found = FoundClips.of_all(*shapes.read_captions(made))
-    else:
-        found = readers.read_captions(settings, ids)
+    found = readers.read_captions(settings, ids, made)
     write_json(out, asdict(found))
     num_captions = sum(len(texts) for texts in found.captions.values())
     sizes = ", ".join(f"{split} {len(members)}" for split, members in found.splits.items())

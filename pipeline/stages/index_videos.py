@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline import readers
 from pipeline.artifact import write_json
-from pipeline.datasets import shapes
 from pipeline.datasets.folder import root_of
 from pipeline.errors import PipelineError
 from pipeline.shards import shard_of
@@ -71,6 +70,6 @@ def shapes_table(made: Path) -> dict[str, Any]:
     """The generated videos of one shard. Their digests stand in the table: a change of any file is seen downstream."""
     videos = [
         {"id": video["id"], "path": video["file"], "size": video["size"], "sha256": video["sha256"]}
-        for video in shapes.read_list(made)
+        for video in readers.read_made(made)
     ]
     return {"root": made.parent.as_posix(), "videos": videos}
