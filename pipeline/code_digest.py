@@ -45,6 +45,7 @@ NOT_VALUES = {
 }
 # They only choose among modules by the kind of the data set: the chosen one counts, they do not.
 CHOOSERS = {"readers"}
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digest(stage: str, dataset: str | None = None) -> str:
@@ -144,9 +145,8 @@ class _WithoutImports(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """Leave out a docstring, and put `pass` where nothing else remains."""
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
         super().generic_visit(node)
         if getattr(node, "body", None) == []:
             node.body = [ast.Pass()]  # type: ignore[attr-defined]
