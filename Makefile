@@ -2,7 +2,7 @@
 PYTHON ?= python3
 CORES ?= all
 # How many jobs that would use a GPU run at once: as many as there are GPUs; without any, two share the CPUs.
-GPUS ?= $$(python -c "from pipeline.gpus import visible_devices; print(len(visible_devices()) or 2)")
+GPUS ?= $$(python -c "from pipeline.jobs.gpus import visible_devices; print(len(visible_devices()) or 2)")
 
 BIN := .venv/bin
 STAMP := .venv/.installed

@@ -11,7 +11,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline.clock import bring_back
+from pipeline.workflow.clock import bring_back
 from pipeline.config import validate
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifact import create
-from pipeline.artifact_writer import Writer
+from pipeline.artifact.writing import Writer
 from pipeline.errors import VideoError
 from pipeline.schemas import ArraySpec, Schema
 
@@ -169,7 +169,7 @@ def make(folder: Path, num_videos: int) -> None:
     from pipeline.models.clip4clip import load_pretrained, save_clip4clip
     from pipeline.models.i3d import InceptionI3d, randomise
     from pipeline.stages import make_shapes
-    from pipeline.weights import save_weights
+    from pipeline.weights.saving import save_weights
 
     settings = SHAPES | {"clips": {"train": max(1, num_videos - 2), "val": 1, "test": 1}}
     shapes = parse_settings(ShapesSettings, json.dumps(settings))
@@ -234,7 +234,7 @@ def run_stage(stage: str, way: str, folder: Path, out: Path) -> dict[str, float]
 
 
 def create_in_memory(path: Path, schema: Schema, **described: Any) -> KeptInMemory:
-    """`pipeline.artifact.create` for a writer that commits nothing."""
+    """`pipeline.artifact.writing.create` for a writer that commits nothing."""
     writer = create(path, schema, **described)
     return KeptInMemory(writer.store, schema, writer.ids, writer.provenance)
 

@@ -112,12 +112,12 @@ def load(store: Path, in_memory_bytes: int | None = None) -> dict[str, float]:
     import torch
 
     from pipeline.artifact import read
-    from pipeline.models.action_graph import IN_MEMORY_BYTES, GraphSet
+    from pipeline.captioning.batches import CaptionedVideos, EpochPlan
+    from pipeline.captioning.graph_set import IN_MEMORY_BYTES, GraphSet
+    from pipeline.captioning.training import CaptionData
     from pipeline.schemas import GRAPHS
     from pipeline.stages import train_captioner  # noqa: F401  all that training imports counts
-    from pipeline.training.caption_batches import CaptionedVideos, EpochPlan
-    from pipeline.training.captioner_training import CaptionData
-    from pipeline.training.vocabulary import BOS, EOS, UNK
+    from pipeline.vocabulary import BOS, EOS, UNK
 
     torch.set_num_threads(1)
     limit = IN_MEMORY_BYTES if in_memory_bytes is None else in_memory_bytes

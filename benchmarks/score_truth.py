@@ -21,18 +21,17 @@ from typing import Any
 import yaml
 from snakemake.utils import update_config
 
-from pipeline import gpus
 from pipeline.artifact import read_json
+from pipeline.captioning.beam_search import iterate_captions
+from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
+from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings, validate
-from pipeline.datasets.shapes_captions import Vocabulary, read_caption
+from pipeline.datasets.shapes.captions import Vocabulary, read_caption
 from pipeline.errors import PipelineError
-from pipeline.models.action_graph import GraphSet, load_graphs
-from pipeline.models.beam_search import iterate_captions
-from pipeline.progress import track
+from pipeline.jobs.progress import track
+from pipeline.models.precision import compute_device
 from pipeline.scoring.coco import overlap, tokenise_pairs
-from pipeline.shards import shard_names
-from pipeline.training.captioner_training import GraphList
-from pipeline.training.model_file import load_captioner
+from pipeline.workflow.shards import shard_names
 
 ASPECTS = ("colour", "shape", "action")
 SWAP_SEED = 0
@@ -151,7 +150,7 @@ def caption_swapped(ids: Sequence[str], graphs: GraphSet, model: Path, settings:
     """Caption each video with the trained model from the graph of another."""
     captioner, vocabulary = load_captioner(model)
     others = GraphList(graphs, derange(ids))
-    found = iterate_captions(captioner.to(gpus.device()), vocabulary, others, settings)
+    found = iterate_captions(captioner.to(compute_device()), vocabulary, others, settings)
     return {
         video_id: caption.text
         for video_id, caption in zip(ids, track(found, len(ids), "graphs of other videos"), strict=True)

@@ -18,10 +18,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline import gpus, preemption
 from pipeline.config import parse_settings
 from pipeline.errors import PipelineError
-from pipeline.storage import explain, require_writable
+from pipeline.jobs import gpus, preemption
+from pipeline.jobs.storage import explain, require_writable
 
 STAGES = Path(__file__).parent / "stages"
 COMMANDS = {  # each a module `pipeline.<command>_command`
@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
         gpus.end_with_launcher()
     try:
         if chosen.stage in COMMANDS:
-            return int(importlib.import_module(f"pipeline.{chosen.stage}_command").main(chosen.arguments))
+            return int(importlib.import_module(f"pipeline.commands.{chosen.stage}").main(chosen.arguments))
         run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
         flags = stage_parser(chosen.stage, run).parse_args(chosen.arguments)
         if "out" in flags:

@@ -32,3 +32,7 @@ class PipelineError(Exception):
 
 class VideoError(PipelineError):
     """One video cannot be used. Stages record it and carry on with the others."""
+
+
+class ArtifactError(PipelineError):
+    """An artifact is missing, damaged, foreign or of another version."""

@@ -146,3 +146,19 @@ KNOWLEDGE = Schema(
         "similarity": ArraySpec("f2", ("row",)),  # cosine of the video and the entity; 0 for a relation
     },
 )
+
+
+SCHEMAS = {
+    schema.name: schema
+    for schema in (
+        FRAMES,
+        MOTION,
+        APPEARANCE,
+        NODES,
+        SPATIAL_GRAPHS,
+        PAIR_MOTION,
+        TEMPORAL_GRAPHS,
+        GRAPHS,
+        KNOWLEDGE,
+    )
+}

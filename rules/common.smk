@@ -12,12 +12,12 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-from pipeline import gpus
-from pipeline.artifact_paths import ARTIFACTS
-from pipeline.code_digest import PACKAGE, digest
-from pipeline.experiment_chain import chain_of
-from pipeline.readers import annotation_files, list_videos, listing_digests
-from pipeline.shards import shard_names
+from pipeline.jobs import gpus
+from pipeline.workflow.paths import ARTIFACTS
+from pipeline.workflow.code_digest import PACKAGE, digest
+from pipeline.workflow.experiment_chain import chain_of
+from pipeline.datasets.readers import annotation_files, list_videos, listing_digests
+from pipeline.workflow.shards import shard_names
 
 # The section of config.yaml that a word of a route names an entry of.
 SECTIONS = {

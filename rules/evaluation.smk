@@ -53,7 +53,7 @@ rule generate_captions:
         code=code("generate_captions"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline generate_captions \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline generate_captions \
             --graphs {input.graphs:q} \
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \

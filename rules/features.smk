@@ -68,7 +68,7 @@ rule finetune_clip4clip:
         code=code("finetune_clip4clip"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline finetune_clip4clip \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline finetune_clip4clip \
             --frames {input.frames:q} \
             --captions {input.captions:q} \
             --checkpoints checkpoints/encoders/{wildcards.encoder} \
@@ -108,7 +108,7 @@ rule finetune_detector:
         code=code("finetune_detector"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline finetune_detector \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline finetune_detector \
             --frames {input.frames:q} \
             --truth {input.truth:q} \
             --captions {input.captions:q} \
@@ -149,7 +149,7 @@ rule extract_i3d:
         code=code("extract_i3d"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline extract_i3d \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_i3d \
             --frames {input.frames:q} \
             --videos {input.videos:q} \
             --weights {input.weights:q} \

@@ -96,7 +96,7 @@ rule extract_union_motion:
         code=code("extract_union_motion"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline extract_union_motion \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_union_motion \
             --frames {input.frames:q} \
             --videos {input.videos:q} \
             --nodes {input.nodes:q} \

@@ -99,7 +99,7 @@ rule extract_clip:
         code=code("extract_clip"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline extract_clip \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_clip \
             --frames {input.frames:q} \
             --weights {input.weights:q} \
             --settings {params.settings:q} \

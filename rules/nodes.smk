@@ -32,7 +32,7 @@ rule build_grid_nodes:
         code=code("build_grid_nodes"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline build_grid_nodes \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline build_grid_nodes \
             --frames {input.frames:q} \
             --weights {input.weights:q} \
             --settings {params.settings:q} \
@@ -71,7 +71,7 @@ rule build_object_nodes:
         code=code("build_object_nodes"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline build_object_nodes \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline build_object_nodes \
             --frames {input.frames:q} \
             --weights {input.weights:q} \
             --encoder-weights {input.encoder_weights:q} \

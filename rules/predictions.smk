@@ -79,7 +79,7 @@ rule caption_videos:
         code=code("caption_videos"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} python -m pipeline caption_videos \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline caption_videos \
             --graphs {input.graphs:q} \
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \

@@ -83,8 +83,8 @@ rule train_captioner:
         code=code("train_captioner"),
     shell:
         """
-        python -m pipeline.gpus {resources.gpu} \
-            python -m pipeline.ranks {resources.gpu} -m pipeline train_captioner \
+        python -m pipeline.jobs.gpus {resources.gpu} \
+            python -m pipeline.jobs.ranks {resources.gpu} -m pipeline train_captioner \
             --graphs {input.graphs:q} \
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch  # noqa: F401  before decord: its wheel brings a BLAS that torch would else call, and crash
-from sound_file import write_sound
+from toys.sound_file import write_sound
 
 MILLISECOND = Fraction(1, 1000)
 

@@ -8,7 +8,26 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.mistakes import suggest
 from pipeline.config.types import Count, Positive, Settings, Share
-from pipeline.datasets.shapes_captions import ACTION_PHRASES, COLOUR_WORDS, SHAPE_WORDS
+
+# What the generator of `shapes` can draw and name; `pipeline.datasets.shapes.captions` has the words for each.
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "white", "black", "cyan")
+SHAPES = ("circle", "square", "triangle", "star", "cross", "diamond", "ring", "crescent")
+ACTIONS = (
+    "moves left",
+    "moves right",
+    "moves up",
+    "moves down",
+    "grows",
+    "shrinks",
+    "bounces",
+    "circles",
+    "stops half-way",
+    "zigzags",
+    "turns back",
+    "pulses",
+    "blinks",
+    "stays still",
+)
 
 
 class Clips(Settings):
@@ -37,9 +56,9 @@ class ShapesSettings(Settings):
     shards: Count
     seed: int
     clips: Clips
-    colours: Annotated[list[Annotated[str, _one_of(COLOUR_WORDS)]], Field(min_length=1)]
-    shapes: Annotated[list[Annotated[str, _one_of(SHAPE_WORDS)]], Field(min_length=1)]
-    actions: Annotated[list[Annotated[str, _one_of(ACTION_PHRASES)]], Field(min_length=1)]
+    colours: Annotated[list[Annotated[str, _one_of(COLOURS)]], Field(min_length=1)]
+    shapes: Annotated[list[Annotated[str, _one_of(SHAPES)]], Field(min_length=1)]
+    actions: Annotated[list[Annotated[str, _one_of(ACTIONS)]], Field(min_length=1)]
     two_objects: Share
     held_out_pairs: Annotated[int, Field(ge=0)]
     captions: Count

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.datasets.folder import Video, is_file, list_videos
+from pipeline.datasets.listing import Video, is_file, list_videos
 from pipeline.errors import PipelineError
 
 SPLITS = ("train", "val", "test")

@@ -1,149 +1,201 @@
-"""The data set `folder`: one's own videos, with or without captions and splits.
+"""Captions and splits of the data set `folder`, in JSON Lines or CSV."""
 
-Videos are the files below a folder, or those that a list file names. A video's id is its path relative to the folder,
-extension included and with `/` between its parts: two files of one stem never collide, and no id changes when other
-videos come. Listing is light (names and sizes alone), because the workflow does it whenever it is parsed.
-"""
-
+import csv
+import difflib
+import hashlib
+import json
 import os
+import reprlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-from pipeline.errors import PipelineError, breaks_lines
+from pipeline.config import FolderSettings, Splits
+from pipeline.datasets.annotated import is_unicode
+from pipeline.datasets.listing import is_file, read_text
+from pipeline.errors import PipelineError
 
-# What FFmpeg reads and cameras, phones and archives write. Other files in the folder are none of our business.
-EXTENSIONS = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
-    | {".vob", ".webm", ".wmv"}
-)
-
-
-MAX_LINKS = 10_000
+SPLITS = ("train", "val", "test")
+NUM_SHOWN = 5  # mistakes of one kind spelt out in a message
+MAX_PATH = 4096  # characters; no file system takes more
 
 
 @dataclass(frozen=True)
-class Video:
-    """A file of the data set.
+class Annotation:
+    """A line of the captions file; `place` is "file:line"."""
 
-    Attributes:
-        id: Path relative to the folder, in Unicode's composed form (a Mac spells accents in two characters).
-        path: The same as the file system spells it; absolute only where a list file names files elsewhere.
-        size: Bytes.
-    """
-
-    id: str
-    path: str
-    size: int
+    video: str
+    caption: str
+    split: str | None
+    place: str
 
 
-def root_of(source: Path) -> Path:
-    """The folder that the paths of the videos are relative to: for a list file, the one it lies in."""
-    return source.parent if is_file(source) else source
+def read_captions(settings: FolderSettings, ids: Collection[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Captions of the videos, and the videos of each split.
 
-
-def list_videos(source: Path) -> list[Video]:
-    """All the videos, by id; reads no file but the list.
+    A line names a video by its id, or by the id without extension, the file's name or its stem where only one video
+    fits. Two annotators may write the same caption: both count. Where the file names no split at all, the hash of a
+    video's id draws one by the shares of `splits`, so that a video keeps its split when others come. Videos without
+    captions are in no split.
 
     Args:
-        source: A folder, or a list file: a path a line, relative to the list's folder or absolute.
+        settings: Where the captions file is: JSON Lines (`.jsonl`) or CSV (`.csv`).
+        ids: The ids of all the videos.
+
+    Returns:
+        Captions by video, in the file's order; sorted ids by split.
 
     Raises:
-        PipelineError: if the folder or a listed file is missing, or there is no video.
+        PipelineError: naming file and line, for what cannot be read, an unknown video or split, or a video whose
+            lines disagree about its split.
     """
-    if is_file(source):
-        videos = _listed(source)
-    elif is_folder(source):
-        try:
-            videos = [_video(path, entry.stat().st_size) for path, entry in _walk(source, "", frozenset(), [])]
-        except (OSError, RecursionError) as error:  # a folder that is closed to us, or far too deep
-            raise PipelineError(f"`videos: {source}`: cannot be listed ({error})") from error
-    else:
+    captions: dict[str, list[str]] = {}
+    splits: dict[str, list[str]] = {split: [] for split in SPLITS}
+    if settings.captions is None:
+        return captions, splits
+    annotations = read_annotations(settings.captions)
+    resolved = _resolve(annotations, ids, settings.captions)
+    for annotation in annotations:
+        captions.setdefault(resolved[annotation.video], []).append(annotation.caption)
+    split_of = _splits_of(annotations, resolved)
+    for video_id in sorted(captions):
+        splits[split_of.get(video_id) or hashed_split(video_id, settings.splits)].append(video_id)
+    return captions, splits
+
+
+def hashed_split(video_id: str, shares: Splits) -> str:
+    """Split of a video by the hash of its id: as good as drawn, and the same whatever other videos there are."""
+    digest = hashlib.sha256(f"split of {video_id}".encode()).digest()  # not the hash that chooses the shard
+    drawn = int.from_bytes(digest[:8], "big") / 2**64
+    if drawn < shares.train:
+        return "train"
+    return "val" if drawn < shares.train + shares.val or shares.test == 0 else "test"
+
+
+def read_annotations(path: Path) -> list[Annotation]:
+    """Lines of a captions file: objects (JSON Lines) or rows (CSV) with `video`, `caption` and perhaps `split`.
+
+    Raises:
+        PipelineError: if the file is missing or of another kind, or a line is malformed.
+    """
+    if not is_file(path):
         raise PipelineError(
-            f"`videos: {source}`: there is no such folder or list file (relative paths start where Snakemake is called)"
+            f"`captions: {path}`: there is no such file (relative paths start where Snakemake is called)"
         )
-    if not videos:
-        raise PipelineError(f"`videos: {source}`: no video in it ({', '.join(sorted(EXTENSIONS))})")
-    videos.sort(key=lambda video: video.id)
-    for video, following in pairwise(videos):
-        if video.id == following.id:
-            raise PipelineError(f"`videos: {source}`: {video.id} is there twice ({video.path}, {following.path})")
-    return videos
+    match path.suffix.lower():
+        case ".jsonl" | ".ndjson":
+            records = _json_lines(path)
+        case ".csv":
+            records = _csv_rows(path)
+        case _:
+            raise PipelineError(f"`captions: {path}`: expected JSON Lines (.jsonl) or CSV (.csv)")
+    return [_annotation(record, f"{path}:{number}") for number, record in records]
 
 
-def _video(path: str, size: int) -> Video:
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise PipelineError(f"{path!a}: the file's name is not UTF-8: rename it") from error
-    if breaks_lines(path):  # names stand in lines of logs and tables
-        raise PipelineError(f"{path!a}: the file's name holds a control character: rename it")
-    return Video(unicodedata.normalize("NFC", path), path, size)
-
-
-def _walk(folder: Path, prefix: str, above: frozenset[str], links: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Video files below a folder with their relative paths. Links are followed, hidden names skipped.
-
-    Folders linked to one another have as many paths as they have orders: `links`, those followed so far, are bounded.
-    """
-    here = os.path.realpath(folder)
-    if here in above:  # a link to a folder that we are in
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                if entry.is_symlink():
-                    links.append(entry.path)
-                    if len(links) > MAX_LINKS:
-                        raise PipelineError(f"{folder}: more than {MAX_LINKS:,} links to folders: name files in a list")
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {here}, links)
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():  # noqa: PTH122, much faster
-                yield prefix + entry.name, entry
-
-
-def _listed(source: Path) -> list[Video]:
-    """Videos of a list file: a path a line, relative to its folder or absolute. Empty lines and `#` are skipped."""
-    root = source.parent.absolute()
-    videos = []
-    for number, line in enumerate(read_text(source).splitlines(), start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
+def _json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+    for number, line in enumerate(read_text(path).split("\n"), start=1):  # a caption may hold other line separators
+        if not line.strip():
             continue
-        path = Path(text)
-        if not is_file(root / path):
-            raise PipelineError(f"{source}:{number}: there is no file {text} (relative paths start at {source.parent})")
-        inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
-        videos.append(_video(os.path.normpath(inside), (root / path).stat().st_size))
-    return videos
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:  # a thousand brackets exhaust the parser
+            raise PipelineError(f"{path}:{number}: no JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise PipelineError(f'{path}:{number}: expected {{"video": ..., "caption": ...}}')
+        yield number, record
 
 
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file system takes is none."""
+def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+    reader = csv.reader(read_text(path).splitlines(keepends=True), strict=True)
     try:
-        return path.is_file()
-    except OSError:
-        return False
+        header = [name.strip() for name in next(reader, [])]
+        if sorted(header) not in (["caption", "video"], ["caption", "split", "video"]):
+            raise PipelineError(
+                f"{path}:1: expected the header `video,caption` or `video,caption,split`, found {header}"
+            )
+        start = reader.line_num + 1  # a quoted caption may span lines
+        for row in reader:
+            if row and len(row) != len(header):
+                raise PipelineError(
+                    f"{path}:{start}: expected {len(header)} fields, found {len(row)}: quote captions that hold a comma"
+                )
+            if row:
+                yield start, dict(zip(header, row, strict=True))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise PipelineError(f"{path}:{reader.line_num}: no CSV ({error})") from error
 
 
-def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; a name that no file system takes is none."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+def _annotation(record: Mapping[str, object], place: str) -> Annotation:
+    strangers = sorted(record.keys() - {"video", "caption", "split"})
+    if strangers:
+        raise PipelineError(f"{place}: unknown keys {', '.join(strangers)}: expected video, caption and perhaps split")
+    video, caption, split = record.get("video"), record.get("caption"), record.get("split") or None
+    if not isinstance(video, str) or not video.strip():
+        raise PipelineError(f"{place}: `video` must name a video")
+    if len(video) > MAX_PATH:
+        raise PipelineError(f"{place}: `video` has {len(video):,} characters: expected the path of a video")
+    if not isinstance(caption, str) or not caption.strip():
+        raise PipelineError(f"{place}: `caption` must be a text that is not empty")
+    if not is_unicode(caption):
+        raise PipelineError(f"{place}: `caption` holds half a character (a lone surrogate): mend it")
+    if split is not None and split not in SPLITS:
+        raise PipelineError(f"{place}: unknown split {reprlib.repr(split)}: expected {', '.join(SPLITS)}")
+    return Annotation(unicodedata.normalize("NFC", video.strip()), " ".join(caption.split()), split, place)
 
 
-def read_text(path: Path) -> str:
-    """Text of a list or captions file.
+def _resolve(annotations: list[Annotation], ids: Collection[str], path: Path) -> dict[str, str]:
+    """The id behind every name that the captions file uses for a video."""
+    by_name: dict[str, list[str]] = {}
+    for video_id in ids:
+        names = {os.path.splitext(video_id)[0], os.path.basename(video_id)}  # noqa: PTH119, PTH122
+        for name in names | {os.path.splitext(name)[0] for name in names}:  # noqa: PTH122
+            by_name.setdefault(name, []).append(video_id)
+    exact = set(ids)
+    resolved: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    for annotation in annotations:
+        name = annotation.video
+        fitting = [name] if name in exact else by_name.get(name, [])
+        if len(fitting) > 1:
+            raise PipelineError(
+                f"{annotation.place}: {name} may be {' or '.join(sorted(fitting)[:NUM_SHOWN])}: name one"
+            )
+        if fitting:
+            resolved[name] = fitting[0]
+        else:
+            unknown.setdefault(name, annotation.place)
+    if unknown:
+        shown = [_unknown(name, place, by_name) for name, place in list(unknown.items())[:NUM_SHOWN]]
+        more = f"; and {len(unknown) - NUM_SHOWN} more" if len(unknown) > NUM_SHOWN else ""
+        raise PipelineError(f"{path} has captions of {len(unknown)} unknown videos: {'; '.join(shown)}{more}")
+    return resolved
 
-    Raises:
-        PipelineError: if it is not UTF-8.
+
+def _unknown(name: str, place: str, by_name: Mapping[str, list[str]]) -> str:
+    near = difflib.get_close_matches(name, by_name, n=1)
+    return f"{name} (line {place.rpartition(':')[2]}{f', did you mean {by_name[near[0]][0]}?' if near else ''})"
+
+
+def _splits_of(annotations: list[Annotation], resolved: Mapping[str, str]) -> dict[str, str]:
+    """Splits that the captions file names, by video: of all its videos, or of none.
+
+    A video in two splits would be tested on what it was trained on; a split named for some alone leaves open what the
+    others are for.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
-    except UnicodeDecodeError as error:
-        raise PipelineError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    named: dict[str, Annotation] = {}
+    for annotation in annotations:
+        video_id = resolved[annotation.video]
+        first = named.setdefault(video_id, annotation)
+        if first.split != annotation.split:
+            raise PipelineError(
+                f"{annotation.place}: {video_id} is in split {annotation.split or '(none)'} here and in "
+                f"{first.split or '(none)'} at {first.place}: every line of a video names the same"
+            )
+    without = [annotation for annotation in named.values() if annotation.split is None]
+    if without and len(without) < len(named):
+        raise PipelineError(
+            f"{without[0].place}: {without[0].video} is in no split, other videos are: name the split of all or of none"
+        )
+    return {video_id: annotation.split for video_id, annotation in named.items() if annotation.split is not None}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.config import MsrvttSettings
 from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, published_sizes, records, split_at
-from pipeline.datasets.folder import Video
+from pipeline.datasets.listing import Video
 from pipeline.errors import PipelineError
 
 SIZES = {"train": 6513, "val": 497, "test": 2990}

@@ -23,7 +23,7 @@ from pipeline.datasets.annotated import (
     require_file,
     split_at,
 )
-from pipeline.datasets.folder import Video
+from pipeline.datasets.listing import Video
 from pipeline.datasets.plain_pickle import read_plain_pickle
 from pipeline.errors import PipelineError
 

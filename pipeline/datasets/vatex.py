@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.config import VatexSettings
 from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, records
-from pipeline.datasets.folder import Video
+from pipeline.datasets.listing import Video
 from pipeline.errors import PipelineError
 
 

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from torch_geometric.nn.kge import ComplEx, DistMult, KGEModel, RotatE, TransE
 
 from pipeline.config import EmbeddingSettings
+from pipeline.jobs.progress import track
 from pipeline.knowledge.triplets import KnowledgeGraph
-from pipeline.progress import track
 
 # N entities, M relations, W features, Q held-out triplets
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.knowledge.triplets import Triplet, make_triplet
-from pipeline.training.vocabulary import split_words
+from pipeline.vocabulary import split_words
 
 NOUNS = ("NN",)
 VERBS = ("VB", "IN", "TO", "RP")

@@ -10,8 +10,7 @@ Legend: N nodes, E edges, A edges within frames, F frames, P pairs of nodes, R r
 features, M motion features, K knowledge features.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from pipeline.artifact import Artifact, read
-from pipeline.artifact_shards import Shards, hold_smallest
-from pipeline.errors import PipelineError
-from pipeline.schemas import GRAPHS, KNOWLEDGE, NODES, PAIR_MOTION
-
 WITHIN_FRAME = 0
 TO_NEXT_FRAME = 1
-IN_MEMORY_BYTES = 640 * 2**20  # below 2 GB with all that training imports: 3,000 videos of full width
 
 Rows = Mapping[str, NDArray[Any]]
 
@@ -145,110 +138,3 @@ def action_graph(
 
 def _tensor(array: NDArray[Any], dtype: type[np.generic]) -> Tensor:
     return torch.from_numpy(array.astype(dtype))
-
-
-class GraphSet:
-    """Graphs by video id.
-
-    The flat arrays are held in memory in their stored types (half precision), the smallest first, as far as they fit
-    together; the others are read video by video. Every access makes a new graph.
-
-    Attributes:
-        ids: The videos that have a graph (and motion of pairs, if asked for), in the order of the artifacts.
-        failed: The videos that were left out, with the reason.
-        in_memory: Whether all arrays are held in memory.
-    """
-
-    def __init__(
-        self,
-        graphs: Sequence[Artifact],
-        pair_motion: Sequence[Artifact] = (),
-        knowledge: Sequence[Artifact] = (),
-        objects: Sequence[Artifact] = (),
-        in_memory_bytes: int = IN_MEMORY_BYTES,
-    ) -> None:
-        self._graphs = Shards(graphs, list(GRAPHS.arrays))
-        self._pairs = Shards(pair_motion, ["motion", "edge_pair"]) if pair_motion else None
-        self._knowledge = Shards(knowledge, ["x"]) if knowledge else None
-        self._objects = Shards(objects, ["box", "x"]) if objects else None
-        self.failed = dict(self._graphs.failed)
-        further = [of for of in (self._pairs, self._knowledge, self._objects) if of is not None]
-        for of in further:
-            of.expect(self._graphs.ids)
-        if self._pairs is not None:
-            lost = set(self._graphs.ids) & self._pairs.failed.keys()
-            self.failed |= {video_id: self._pairs.failed[video_id] for video_id in sorted(lost)}
-        self.ids = [video_id for video_id in self._graphs.ids if video_id not in self.failed]
-        self.in_memory = hold_smallest([self._graphs, *further], in_memory_bytes)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.ids)
-
-    def __contains__(self, video_id: object) -> bool:
-        return video_id in self._graphs and video_id not in self.failed
-
-    def __getitem__(self, video_id: str) -> ActionGraph:
-        if video_id not in self:
-            raise KeyError(video_id)
-        rows = self._graphs.video(video_id)
-        return action_graph(
-            rows, self._pairs_of(video_id, rows), self._knowledge_of(video_id), self._objects_of(video_id)
-        )
-
-    def _pairs_of(self, video_id: str, rows: Rows) -> Rows | None:
-        if self._pairs is None:
-            return None
-        pairs = self._pairs.video(video_id)
-        num_edges = int(np.count_nonzero(rows["kind"] == WITHIN_FRAME))
-        if len(pairs["edge_pair"]) != num_edges:
-            raise PipelineError(
-                f"video {video_id}: pair_motion has {len(pairs['edge_pair'])} edges, its graph has {num_edges} within "
-                "frames, expected equally many: run extract_union_motion again from the same spatial_graphs"
-            )
-        return pairs
-
-    def _knowledge_of(self, video_id: str) -> NDArray[Any] | None:
-        if self._knowledge is None:
-            return None
-        if video_id not in self._knowledge:
-            return np.zeros((0, self._knowledge.width("x")))
-        return self._knowledge.video(video_id)["x"]
-
-    def _objects_of(self, video_id: str) -> NDArray[Any] | None:
-        if self._objects is None:
-            return None
-        if video_id not in self._objects:
-            return np.zeros((0, 4 + self._objects.width("x")))
-        rows = self._objects.video(video_id)
-        return np.concatenate([rows["box"], rows["x"]], axis=1)
-
-
-def load_graphs(
-    paths: Sequence[Path],
-    pair_motion: Sequence[Path] = (),
-    knowledge: Sequence[Path] = (),
-    objects: Sequence[Path] = (),
-) -> GraphSet:
-    """Open the graphs of a data set, and what else its captioner reads.
-
-    Args:
-        paths: Stores (their folders or `zarr.json`) of `graphs`, one a shard.
-        pair_motion: Stores of `pair_motion` for edges that carry it; a video that failed there has no graph.
-        knowledge: Stores of `knowledge`; a video that failed there has no row.
-        objects: Stores of `nodes` that are objects; a video that failed there has no row.
-
-    Returns:
-        The graphs by video id.
-
-    Raises:
-        PipelineError: if a store cannot be read, a video stands in two of them, or a shard is missing.
-    """
-    return GraphSet(
-        [read(path, GRAPHS) for path in paths],
-        [read(path, PAIR_MOTION) for path in pair_motion],
-        [read(path, KNOWLEDGE) for path in knowledge],
-        [read(path, NODES) for path in objects],
-    )

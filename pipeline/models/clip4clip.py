@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.weights import save_weights
-from pipeline.weights_loading import differences, match_table, read_state, some
+from pipeline.weights.loading import differences, match_table, read_state, some
+from pipeline.weights.saving import save_weights
 
 # B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width
 

@@ -1,21 +1,18 @@
 """Embed crops of frames with CLIP4Clip's image tower, those of several videos together."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.artifact_writer import Writer
+from pipeline.artifact.each_video import Rows
 from pipeline.models.clip4clip import Clip4Clip, normalise
 
 # N crops of a video, C channels, S side of the tower's input, D embedding
 
 IMAGES_AT_ONCE = 256  # through the tower; on CPUs more is no faster (measured from 64 to 1024)
-
-Rows = dict[str, NDArray[Any]]
 
 
 def embed(
@@ -56,22 +53,3 @@ def _embed_together(
         ]
     parts = torch.split(torch.cat(rows).cpu(), [len(crops) for _, crops in waiting])
     return [(nodes, part.numpy()) for (nodes, _), part in zip(waiting, parts, strict=True)]
-
-
-def write_features(writer: Writer, described: Iterable[tuple[str, tuple[Rows, NDArray[np.float32]]]]) -> None:
-    """Commit videos one by one; one whose features cannot be stored is recorded as failed.
-
-    Args:
-        writer: Of an artifact whose array `x` holds features in half precision.
-        described: Each video with its other rows and its features [N, D].
-    """
-    for video_id, (rows, x_ND) in described:
-        if fits_half(x_ND):
-            writer.append(video_id, x=x_ND, **rows)
-        else:
-            writer.fail(video_id, "the encoder gave numbers that are not finite or beyond half precision")
-
-
-def fits_half(x_ND: NDArray[np.float32]) -> bool:
-    """Whether numbers can be stored in half precision: finite, and not beyond its range."""
-    return bool((np.abs(x_ND) <= np.finfo(np.float16).max).all())  # false for NaN, too

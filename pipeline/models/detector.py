@@ -23,8 +23,8 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.errors import PipelineError
-from pipeline.weights import save_weights
-from pipeline.weights_loading import BATCH_COUNT, differences, match_table, read_state, some
+from pipeline.weights.loading import BATCH_COUNT, differences, match_table, read_state, some
+from pipeline.weights.saving import save_weights
 
 SMALL = "fasterrcnn_resnet18_fpn"
 FIXED_SIZES = {"ssd300_vgg16": 300, "ssdlite320_mobilenet_v3_large": 320}  # pixels; all others take any size

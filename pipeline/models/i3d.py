@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.errors import PipelineError
-from pipeline.weights_loading import differences, match_table, read_state
+from pipeline.weights.loading import differences, match_table, read_state
 
 FEATURE_DIM = 1024
 MIN_FRAMES = 9  # fewer leave one time step after the strides, and the average pool needs two

@@ -10,31 +10,8 @@ import zarr
 from pipeline.artifact import Artifact, read, store_path
 from pipeline.errors import PipelineError
 from pipeline.schemas import (
-    APPEARANCE,
-    FRAMES,
-    GRAPHS,
-    KNOWLEDGE,
-    MOTION,
-    NODES,
-    PAIR_MOTION,
-    SPATIAL_GRAPHS,
-    TEMPORAL_GRAPHS,
+    SCHEMAS,
 )
-
-SCHEMAS = {
-    schema.name: schema
-    for schema in (
-        FRAMES,
-        MOTION,
-        APPEARANCE,
-        NODES,
-        SPATIAL_GRAPHS,
-        PAIR_MOTION,
-        TEMPORAL_GRAPHS,
-        GRAPHS,
-        KNOWLEDGE,
-    )
-}
 
 
 @dataclass(frozen=True)

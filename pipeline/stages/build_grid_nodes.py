@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline import gpus
 from pipeline.artifact import Artifact, create, read
+from pipeline.artifact.each_video import write_features
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
+from pipeline.jobs.progress import track
 from pipeline.models.clip4clip import fit_square, load_clip4clip
-from pipeline.models.crop_embedding import embed, write_features
-from pipeline.progress import track
+from pipeline.models.crop_embedding import embed
+from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.schemas import FRAMES, NODES
-from pipeline.stored_frames import central_square, frames_of
+from pipeline.video.stored_frames import central_square, frames_of
 
 # F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding
 
@@ -48,8 +49,8 @@ def run(
     """
     torch.set_num_threads(threads)
     source = read(frames, FRAMES)
-    device = gpus.device()
-    dtype = gpus.dtype(encoder.precision, device)
+    device = compute_device()
+    dtype = compute_dtype(encoder.precision, device)
     module = load_clip4clip(weights, encoder.arch).to(device)
     inputs = {"frames": frames, "weights": weights}
     made_with = {

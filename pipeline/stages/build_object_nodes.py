@@ -15,17 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline import gpus
 from pipeline.artifact import Artifact, create, read
+from pipeline.artifact.each_video import write_features
 from pipeline.config import Clip4ClipSettings, DetectorSettings, ObjectNodesSettings
 from pipeline.errors import PipelineError
+from pipeline.jobs.progress import track
 from pipeline.models.clip4clip import Clip4Clip, fit_square, load_clip4clip
-from pipeline.models.crop_embedding import embed, write_features
+from pipeline.models.crop_embedding import embed
 from pipeline.models.detection import Objects, find_in_videos
 from pipeline.models.detector import load_detector
-from pipeline.progress import track
+from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.schemas import FRAMES, NODES
-from pipeline.stored_frames import central_square, frames_of
+from pipeline.video.stored_frames import central_square, frames_of
 
 # F frames, N objects of a video, C channels, H height, W width, S side of the tower's input, D features
 
@@ -86,14 +87,14 @@ def run(
     if not (settings.feature == "clip") == (encoder is not None) == (len(encoder_weights) == 1):
         raise PipelineError("`feature: clip` needs one encoder and its weights, and `feature: backbone` none")
     source = read(frames, FRAMES)
-    device = gpus.device()
+    device = compute_device()
     see = Sight(
         settings=settings,
         model=load_detector(weights, detector.arch, detector.size)[0].to(device),
         size=detector.size,
-        dtype=gpus.dtype(detector.precision, device),
+        dtype=compute_dtype(detector.precision, device),
         tower=load_clip4clip(encoder_weights[0], encoder.arch).to(device) if encoder else None,
-        tower_dtype=gpus.dtype(encoder.precision, device) if encoder else torch.float32,
+        tower_dtype=compute_dtype(encoder.precision, device) if encoder else torch.float32,
     )
     made_with = {
         "nodes": settings.model_dump(mode="json"),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifact import create, read
-from pipeline.progress import track
+from pipeline.jobs.progress import track
 from pipeline.schemas import NODES, SPATIAL_GRAPHS
 
 

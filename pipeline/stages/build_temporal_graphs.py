@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifact import create, read
 from pipeline.config import SimilaritySettings
-from pipeline.progress import track
+from pipeline.jobs.progress import track
 from pipeline.schemas import NODES, TEMPORAL_GRAPHS
 
 

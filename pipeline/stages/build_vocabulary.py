@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.artifact import read_json, write_json
 from pipeline.config import VocabularySettings
 from pipeline.errors import PipelineError
-from pipeline.training.vocabulary import SPECIAL, count_words
+from pipeline.vocabulary import SPECIAL, count_words
 
 
 def run(*, captions: Path, out: Path, settings: VocabularySettings) -> None:

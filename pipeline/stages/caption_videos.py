@@ -5,14 +5,13 @@ from typing import Any
 
 import torch
 
-from pipeline import gpus
 from pipeline.artifact import file_digest, read_json, write_json
+from pipeline.captioning.beam_search import Caption, iterate_captions
+from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
+from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings
-from pipeline.models.action_graph import GraphSet, load_graphs
-from pipeline.models.beam_search import Caption, iterate_captions
-from pipeline.progress import track
-from pipeline.training.captioner_training import GraphList
-from pipeline.training.model_file import load_captioner
+from pipeline.jobs.progress import track
+from pipeline.models.precision import compute_device
 
 
 def run(
@@ -52,7 +51,7 @@ def run(
     }
     ids = [video_id for video_id in paths if video_id in known]
     captioner, vocabulary = load_captioner(model)
-    found = iterate_captions(captioner.to(gpus.device()), vocabulary, GraphList(known, ids), settings, ids)
+    found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, ids), settings, ids)
     told = {}
     for video_id, caption in zip(ids, track(found, len(ids), "caption_videos"), strict=True):
         print(f"{printable(video_id)}: {caption.text}", flush=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import read_json, write_json
-from pipeline.storage import replaced
+from pipeline.jobs.storage import replaced
 
 SPLITS = ("train", "val", "test")
 NUM_SHOWN = 5  # missing videos spelt out in the table

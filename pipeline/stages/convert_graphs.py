@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifact import Artifact, create, read
 from pipeline.errors import VideoError
-from pipeline.progress import track
+from pipeline.jobs.progress import track
 from pipeline.schemas import GRAPHS, MOTION, NODES, SPATIAL_GRAPHS, TEMPORAL_GRAPHS
 
 Rows = Mapping[str, NDArray[Any]]

@@ -1,17 +1,17 @@
 """Sample frames of every video by their true time stamps.
 
-Videos are decoded in worker processes (`pipeline.decode_workers`), each by `pipeline.frame_sampling`.
+Videos are decoded in worker processes (`pipeline.jobs.workers`), each by `pipeline.video.frame_sampling`.
 """
 
 from pathlib import Path
 
 from pipeline.artifact import create, read_json
 from pipeline.config import SamplingSettings
-from pipeline.decode_workers import decode_ahead
 from pipeline.errors import PipelineError, VideoError
-from pipeline.frame_sampling import FramesRequest, read_sampled_frames
-from pipeline.progress import track
+from pipeline.jobs.progress import track
+from pipeline.jobs.workers import decode_ahead
 from pipeline.schemas import FRAMES
+from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
 
 
 def run(videos: Path, out: Path, settings: SamplingSettings, threads: int) -> None:

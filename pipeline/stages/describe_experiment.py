@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.artifact import write_json
-from pipeline.experiment_chain import ExperimentChain
+from pipeline.workflow.experiment_chain import ExperimentChain
 
 
 def run(out: Path, settings: ExperimentChain) -> None:

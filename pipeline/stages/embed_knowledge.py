@@ -21,7 +21,7 @@ from pipeline.knowledge.graph_embedding import (
 )
 from pipeline.knowledge.triplets import KnowledgeGraph, read_graph
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_clip4clip, tokenize
-from pipeline.weights import save_weights
+from pipeline.weights.saving import save_weights
 
 # N entities, M relations, D width of the text embedding, W of the graph embedding, L tokens
 

@@ -5,14 +5,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline import gpus
 from pipeline.artifact import Artifact, create, read
+from pipeline.artifact.each_video import Rows, write_features
 from pipeline.config import Clip4ClipSettings
+from pipeline.jobs.progress import track
 from pipeline.models.clip4clip import fit_square, load_clip4clip
-from pipeline.models.crop_embedding import Rows, embed, write_features
-from pipeline.progress import track
+from pipeline.models.crop_embedding import embed
+from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.schemas import APPEARANCE, FRAMES
-from pipeline.stored_frames import central_square, frames_of
+from pipeline.video.stored_frames import central_square, frames_of
 
 # F frames, C channels, H height, W width, S side of the tower's input
 
@@ -32,8 +33,8 @@ def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, 
     """
     torch.set_num_threads(threads)
     source = read(frames, FRAMES)
-    device = gpus.device()
-    dtype = gpus.dtype(settings.precision, device)
+    device = compute_device()
+    dtype = compute_dtype(settings.precision, device)
     module = load_clip4clip(weights, settings.arch).to(device)
     inputs = {"frames": frames, "weights": weights}
     made_with = settings.model_dump(mode="json", include={"arch", "precision"})

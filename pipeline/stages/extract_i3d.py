@@ -8,36 +8,22 @@ Shape suffixes: B window, T time, H height, W width, C colour or channel, F samp
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline import gpus
 from pipeline.artifact import Artifact, create, read, read_json
 from pipeline.config import I3dSettings
-from pipeline.decode_workers import decode_ahead
 from pipeline.errors import PipelineError, VideoError
-from pipeline.models.i3d import InceptionI3d, load_i3d, normalise
-from pipeline.progress import track
+from pipeline.jobs.progress import track
+from pipeline.jobs.workers import decode_ahead
+from pipeline.models.i3d import load_i3d
+from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.windows import WindowFrames, WindowRequest, Windows, paths_of, read_window_frames, window_starts
-
-BATCH_SIZE = 16  # windows; more gain nothing on a CPU, and 16 of 224 pixels take about 2 GB in float32
-
-Encode = Callable[[Windows], NDArray[np.float32]]
-
-
-class WindowSeries(Protocol):
-    """Windows u1 [T, H, W, C] of one video: an array, or something that makes each when it is asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
+from pipeline.video.windows import WindowRequest, paths_of, read_window_frames, window_starts
 
 
 def run(
@@ -120,81 +106,3 @@ def plan_windows(sampled: Artifact, window: int) -> dict[str, Plan]:
         starts, frame_window = np.unique(starts_F, return_inverse=True)
         plans[video_id] = Plan(int(num_frames[row]), tuple(starts.tolist()), frame_window)
     return plans
-
-
-def make_encoder(model: InceptionI3d, precision: str) -> Encode:
-    """A function from windows u1 [B, T, H, W, 3] to their features float32 [B, 1024].
-
-    Args:
-        model: With loaded weights; it is copied, and left as it is.
-        precision: "fp32", "bf16" or "auto".
-    """
-    device = gpus.device()
-    dtype = gpus.dtype(precision, device)
-    network = model.folded().to(device, dtype, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-
-    def encode(windows_BTHWC: Windows) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            x_BCTHW = normalise(torch.from_numpy(windows_BTHWC).to(device)).to(dtype)
-            features_BC = network.extract_features(x_BCTHW).mean(dim=2).flatten(1)
-            return np.asarray(features_BC.float().cpu().numpy())
-
-    return encode
-
-
-def noting(
-    decoded: Iterable[WindowFrames | VideoError], suspect: deque[str | None]
-) -> Iterator[WindowFrames | VideoError]:
-    """The same, and set aside why each video is suspect: encoding yields them later, in the same order."""
-    for outcome in decoded:
-        suspect.append(None if isinstance(outcome, VideoError) else outcome.suspect)
-        yield outcome
-
-
-def encode_across(
-    decoded: Iterable[WindowSeries | VideoError], encode: Encode, batch_size: int
-) -> Iterator[NDArray[np.float32] | VideoError]:
-    """Encode the windows of many videos in batches that run across videos.
-
-    Every batch is full, the last one by repeating its last window: features then do not depend on where a run was
-    interrupted.
-
-    Args:
-        decoded: For each video its windows, or why there are none.
-        encode: From windows [batch_size, ...] to features [batch_size, 1024].
-        batch_size: Windows in a batch.
-
-    Yields:
-        For each video, in order, the features of its windows, or why there are none.
-    """
-    videos: deque[int | VideoError] = deque()  # not yet yielded: number of windows, or the error
-    windows: list[NDArray[np.uint8]] = []
-    features: list[NDArray[np.float32]] = []
-    for outcome in decoded:
-        videos.append(outcome if isinstance(outcome, VideoError) else len(outcome))
-        for window in [] if isinstance(outcome, VideoError) else outcome:
-            windows.append(window)
-            if len(windows) == batch_size:
-                features.extend(encode(np.stack(windows)))
-                windows.clear()
-        yield from _complete(videos, features)
-    if windows:
-        padded = windows + windows[-1:] * (batch_size - len(windows))
-        features.extend(encode(np.stack(padded))[: len(windows)])
-    yield from _complete(videos, features)
-
-
-def _complete(
-    videos: deque[int | VideoError], features: list[NDArray[np.float32]]
-) -> Iterator[NDArray[np.float32] | VideoError]:
-    """Take off the queues the videos whose windows are all encoded."""
-    while videos:
-        video = videos[0]
-        if isinstance(video, VideoError):
-            yield video
-        elif len(features) >= video:
-            yield np.stack(features[:video])
-            del features[:video]
-        else:
-            return
-        videos.popleft()

@@ -9,11 +9,11 @@ from typing import Any
 from pipeline.artifact import read_json, write_json
 from pipeline.config import TripletSettings
 from pipeline.errors import PipelineError
+from pipeline.jobs.progress import track
 from pipeline.knowledge.dependency_triplets import as_sentence, find_triplets
 from pipeline.knowledge.openie import read_openie
 from pipeline.knowledge.triplets import Triplet, graph_content
-from pipeline.progress import track
-from pipeline.training.vocabulary import split_words
+from pipeline.vocabulary import split_words
 
 CAPTIONS_AT_ONCE = 256  # of a parse; more is no faster
 

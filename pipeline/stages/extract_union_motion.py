@@ -27,20 +27,13 @@ from torch.nn import functional as F
 
 from pipeline.artifact import Artifact, create, read, read_json
 from pipeline.config import I3dSettings
-from pipeline.decode_workers import decode_ahead
 from pipeline.errors import PipelineError, VideoError
+from pipeline.jobs.progress import track
+from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import FEATURE_DIM, load_i3d
-from pipeline.progress import track
+from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting
 from pipeline.schemas import FRAMES, NODES, PAIR_MOTION, SPATIAL_GRAPHS
-from pipeline.stages.extract_i3d import BATCH_SIZE, encode_across, make_encoder, noting
-from pipeline.windows import (
-    WindowFrames,
-    WindowRequest,
-    Windows,
-    paths_of,
-    read_window_frames,
-    window_starts,
-)
+from pipeline.video.windows import WindowFrames, WindowRequest, Windows, paths_of, read_window_frames, window_starts
 
 Rows = Mapping[str, NDArray[Any]]
 

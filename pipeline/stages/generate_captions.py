@@ -5,14 +5,13 @@ from typing import Any
 
 import torch
 
-from pipeline import gpus
 from pipeline.artifact import file_digest, read_json, write_json
+from pipeline.captioning.beam_search import iterate_captions
+from pipeline.captioning.graph_set import GraphList, load_graphs
+from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings
-from pipeline.models.action_graph import load_graphs
-from pipeline.models.beam_search import iterate_captions
-from pipeline.progress import track
-from pipeline.training.captioner_training import GraphList
-from pipeline.training.model_file import load_captioner
+from pipeline.jobs.progress import track
+from pipeline.models.precision import compute_device
 
 
 def run(
@@ -49,7 +48,7 @@ def run(
     ids = read_json(captions, ["captions", "splits"], "index_captions")["splits"].get(split, [])
     there = [video_id for video_id in ids if video_id in known]
     captioner, vocabulary = load_captioner(model)
-    found = iterate_captions(captioner.to(gpus.device()), vocabulary, GraphList(known, there), settings, there)
+    found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, there), settings, there)
     captioned = dict(zip(there, track(found, len(there), "generate_captions"), strict=True))
     content: dict[str, Any] = {
         "captions": {video_id: caption.text for video_id, caption in captioned.items()},

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from pipeline.artifact import read_json
 from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings
-from pipeline.decode_workers import decode_ahead
 from pipeline.errors import PipelineError, VideoError
+from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
-from pipeline.weights import save_weights
-from pipeline.weights_cache import locate_weights
-from pipeline.windows import WindowRequest, Windows, paths_of, read_windows
+from pipeline.video.windows import WindowRequest, Windows, paths_of, read_windows
+from pipeline.weights.fetching import locate_weights
+from pipeline.weights.saving import save_weights
 
 CALIBRATION_WINDOW = 16  # frames, as published
 CALIBRATION_SECONDS = 600.0  # for decoding one of the clips; there are others

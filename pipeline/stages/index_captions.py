@@ -4,9 +4,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline import readers
 from pipeline.artifact import read_json, write_json
 from pipeline.config import DatasetSettings
+from pipeline.datasets import readers
 from pipeline.datasets.annotated import shown
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import readers
 from pipeline.artifact import write_json
-from pipeline.datasets.folder import root_of
+from pipeline.datasets import readers
+from pipeline.datasets.listing import root_of
+from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
-from pipeline.shards import shard_of
 
 
 def run(

@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from pipeline.artifact import create, file_digest, read
 from pipeline.config import LinkingSettings
 from pipeline.errors import PipelineError
+from pipeline.jobs.progress import track
 from pipeline.knowledge.linking import Relations, index_relations, likeliest, relations_among, shuffled, similarity
 from pipeline.knowledge.triplets import read_graph
-from pipeline.progress import track
 from pipeline.schemas import APPEARANCE, KNOWLEDGE
 
 # F frames, D text embedding, N entities, M relations, K features of a row, R rows

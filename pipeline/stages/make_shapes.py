@@ -6,24 +6,20 @@ clips makes only those. Made for this project.
 """
 
 import hashlib
-import io
 import json
 import sys
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import preemption
 from pipeline.artifact import write_json
-from pipeline.code_digest import digest
+from pipeline.artifact.journal import read_lines, to_line
 from pipeline.config import ShapesSettings
-from pipeline.datasets.shapes_captions import captions_of, draw_captions, vocabulary
-from pipeline.datasets.shapes_drawing import boxes_of, make_noise_tile, render
-from pipeline.datasets.shapes_scenes import (
+from pipeline.datasets.shapes.captions import captions_of, draw_captions, vocabulary
+from pipeline.datasets.shapes.drawing import boxes_of, make_noise_tile, render
+from pipeline.datasets.shapes.scenes import (
     Pair,
     Scene,
     choose_held_out_pairs,
@@ -32,23 +28,17 @@ from pipeline.datasets.shapes_scenes import (
     plan_videos,
     random_of,
 )
+from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
-from pipeline.journal import read_lines, to_line
-from pipeline.progress import track
-from pipeline.shards import shard_of
-from pipeline.storage import replaced, sole_writer, write_all, writing
+from pipeline.jobs import preemption
+from pipeline.jobs.progress import track
+from pipeline.jobs.storage import replaced, sole_writer, write_all, writing
+from pipeline.video.encoding import CODECS, encode
+from pipeline.workflow.code_digest import digest
 
 Record = dict[str, Any]  # {"video": an item of the list, "truth": what is in it}
 
 JOURNAL, LOCK = ".journal.jsonl", ".lock"
-
-# The same bytes every time: one thread, no time and no random identifiers in the file (bitexact), and no mbtree, which
-# reads memory that x264 never wrote when a frame is narrow (measured: 8 of 40 clips differed from run to run). No
-# B-frames, so that frame k is at k / fps.
-H264 = {"preset": "veryfast", "crf": "30", "mbtree": "0", "g": "12", "bf": "0", "flags": "+bitexact"}
-VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0", "g": "12", "flags": "+bitexact"}
-MPEG4 = {"qmin": "6", "qmax": "6", "g": "12", "flags": "+bitexact"}
-CODECS = {"mp4": ("libx264", H264), "webm": ("libvpx-vp9", VP9), "avi": ("mpeg4", MPEG4)}
 
 
 def run(out: Path, truth: Path, settings: ShapesSettings, shard: int) -> None:
@@ -144,21 +134,6 @@ def describe(scene: Scene) -> Record:
         "width": scene.width,
         "height": scene.height,
     }
-
-
-def encode(frames_THWC: NDArray[np.uint8], fps: Fraction, container: str) -> bytes:
-    """Encode RGB frames [T, H, W, 3] (even sides) as a file of the container "mp4", "webm" or "avi"."""
-    codec, options = CODECS[container]
-    content = io.BytesIO()
-    with av.open(content, "w", format=container, options={"fflags": "+bitexact"}) as file:
-        stream = cast("av.VideoStream", file.add_stream(codec, rate=fps, options=options))
-        stream.height, stream.width = frames_THWC.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = 1
-        for frame_HWC in frames_THWC:
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")))
-        file.mux(stream.encode())
-    return content.getvalue()
 
 
 def run_key(settings: ShapesSettings) -> str:

@@ -8,9 +8,10 @@ match than what people wrote, so the figures are higher than those of `score_cap
 from pathlib import Path
 
 from pipeline.artifact import read_json, write_json
+from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.errors import PipelineError
 from pipeline.scoring.coco import score_tokenised
-from pipeline.training.vocabulary import Vocabulary, read_vocabulary, split_words
+from pipeline.vocabulary import Vocabulary, split_words
 
 
 def run(*, captions: Path, references: Path, vocabulary: Path, split: str, out: Path) -> None:

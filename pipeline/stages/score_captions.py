@@ -17,10 +17,10 @@ from typing import Any
 
 from pipeline.artifact import read_json, write_json
 from pipeline.errors import PipelineError
+from pipeline.jobs.storage import replaced
 from pipeline.scoring.coco import score_tokenised, tokenise_pairs
 from pipeline.scoring.statistics import METRICS
-from pipeline.storage import replaced
-from pipeline.training.vocabulary import split_words
+from pipeline.vocabulary import split_words
 
 _log = logging.getLogger(__name__)
 

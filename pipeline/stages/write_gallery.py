@@ -10,10 +10,10 @@ from typing import Any
 
 from pipeline.artifact import read_json
 from pipeline.errors import PipelineError, VideoError
-from pipeline.progress import track
+from pipeline.jobs.progress import track
+from pipeline.jobs.storage import replaced
 from pipeline.report.clips import data_uri, still_uri
 from pipeline.report.page import fill_in
-from pipeline.storage import replaced
 
 PAGE_BYTES = 40_000_000  # of clips and stills together
 CLIP_BYTES = 30_000_000  # of them for clips

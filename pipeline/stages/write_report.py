@@ -18,7 +18,8 @@ from safetensors import safe_open
 from pipeline.artifact import read_json
 from pipeline.config import ReportSettings
 from pipeline.errors import VideoError
-from pipeline.progress import track
+from pipeline.jobs.progress import track
+from pipeline.jobs.storage import replaced
 from pipeline.report.clips import data_uri
 from pipeline.report.comparison import SPLITS, compare
 from pipeline.report.curves import draw_curves, read_curves
@@ -26,7 +27,6 @@ from pipeline.report.dag import draw_dag
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, list_suspects, read_store, summarise
 from pipeline.scoring.statistics import METRICS
-from pipeline.storage import replaced
 
 DETECTION = ("average_precision", "mean_average_precision", "num_frames", "overlap")
 EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered")

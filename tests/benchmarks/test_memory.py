@@ -9,7 +9,7 @@ import pytest
 from benchmarks import memory
 from pipeline.__main__ import main as pipeline_main
 from pipeline.artifact import read
-from pipeline.models.action_graph import IN_MEMORY_BYTES, load_graphs
+from pipeline.captioning.graph_set import IN_MEMORY_BYTES, load_graphs
 from pipeline.schemas import GRAPHS
 from pipeline.stages import convert_graphs
 

@@ -11,18 +11,17 @@ import yaml
 from benchmarks import score_truth
 from benchmarks.score_truth import accuracy, by_action, caption_swapped, chance, derange, load_config, main, read_truth
 from pipeline.artifact import create, write_json
+from pipeline.captioning.beam_search import iterate_captions
+from pipeline.captioning.captioner import Captioner
+from pipeline.captioning.graph_set import GraphList, load_graphs
+from pipeline.captioning.model_file import describe_model
 from pipeline.config import CaptionerModelSettings, DecodingSettings
-from pipeline.datasets.shapes_captions import vocabulary
+from pipeline.datasets.shapes.captions import vocabulary
+from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
-from pipeline.models.action_graph import load_graphs
-from pipeline.models.beam_search import iterate_captions
-from pipeline.models.captioner import Captioner
 from pipeline.schemas import GRAPHS
-from pipeline.shards import shard_of
-from pipeline.training.captioner_training import GraphList
-from pipeline.training.model_file import describe_model
-from pipeline.training.vocabulary import SPECIAL, Vocabulary
-from pipeline.weights import save_weights
+from pipeline.vocabulary import SPECIAL, Vocabulary
+from pipeline.weights.saving import save_weights
 
 CONFIG = Path(__file__).parents[2] / "config.yaml"
 WORDS = vocabulary(["red", "blue"], ["circle", "square"], ["grows", "shrinks", "moves left"])

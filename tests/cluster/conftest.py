@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from project_sources import ROOT, copy_sources
+from toys.project_sources import ROOT, copy_sources
 from workflow.conftest import write_home
 
 from pipeline.artifact import file_digest

@@ -1,89 +1,158 @@
-import unicodedata
+import json
 
 import pytest
 
-from pipeline.datasets.folder import list_videos, root_of
+from pipeline.config import FolderSettings, Splits
+from pipeline.datasets.folder import hashed_split, read_annotations, read_captions
 from pipeline.errors import PipelineError
 
-
-def fill(folder, names):
-    for number, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"x" * (number + 1))
+SHARES = Splits(train=0.8, val=0.1, test=0.1)
+IDS = ["a.mp4", "b.mp4", "sub/b.webm", "sub/c-1.avi", "\u00fcber cool.mov"]
 
 
-def ids(source):
-    return [video.id for video in list_videos(source)]
+def captions_of(path, ids=IDS):
+    settings = FolderSettings(kind="folder", shards=1, videos=path.parent, captions=path, splits=SHARES)
+    return read_captions(settings, ids)
 
 
-def test_videos_are_found_at_any_depth_by_extension(tmp_path):
-    fill(
-        tmp_path,
-        ["b.mp4", "a.MOV", "deep/er/c.webm", "notes.txt", "captions.jsonl", "mp4", ".hidden.mp4", ".git/d.mp4"],
+def write_lines(path, *records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def line(video, caption="a man walks", **more):
+    return {"video": video, "caption": caption, **more}
+
+
+def test_json_lines(tmp_path):
+    path = write_lines(
+        tmp_path / "c.jsonl",
+        line("a.mp4", "a dog, running", split="train"),
+        line("sub/c-1.avi", "ein B\u00e4r  ruht\n", split="test"),
+        line("a.mp4", "dogs", split="train"),
     )
-    assert ids(tmp_path) == ["a.MOV", "b.mp4", "deep/er/c.webm"]
-    assert [video.size for video in list_videos(tmp_path)] == [2, 1, 3]
+    captions, splits = captions_of(path)
+    assert captions == {"a.mp4": ["a dog, running", "dogs"], "sub/c-1.avi": ["ein B\u00e4r ruht"]}
+    assert splits == {"train": ["a.mp4"], "val": [], "test": ["sub/c-1.avi"]}
 
 
-def test_spaces_unicode_and_dashes_in_names(tmp_path):
-    names = ["-dash-.mp4", "my holiday/day 1.mp4", "vid-1_0_10.avi", "\u00fcber/\u65e5\u672c \U0001f600.mkv"]
-    fill(tmp_path, names)
-    assert ids(tmp_path) == names
+def test_csv(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text('\ufeffvideo,caption,split\r\na.mp4,"a dog, running",val\r\n\r\na.mp4,"two\nlines ""x""",val\r\n')
+    captions, splits = captions_of(path)
+    assert captions == {"a.mp4": ["a dog, running", 'two lines "x"']}
+    assert splits == {"train": [], "val": ["a.mp4"], "test": []}
 
 
-def test_two_files_of_one_stem_are_two_videos_and_a_new_one_renames_none(tmp_path):
-    fill(tmp_path, ["clip.mp4", "other.mp4"])
-    before = ids(tmp_path)
-    fill(tmp_path, ["clip.webm", "sub/clip.mp4"])
-    assert ids(tmp_path) == ["clip.mp4", "clip.webm", "other.mp4", "sub/clip.mp4"]
-    assert set(before) < set(ids(tmp_path))
+def test_columns_may_come_in_any_order_and_without_split(tmp_path):
+    (tmp_path / "c.csv").write_text("caption,video\nhello,a.mp4\n")
+    assert captions_of(tmp_path / "c.csv")[0] == {"a.mp4": ["hello"]}
 
 
-def test_a_name_in_two_characters_an_accent_has_the_composed_id_and_its_own_path(tmp_path):
-    decomposed = unicodedata.normalize("NFD", "caf\u00e9.mp4")
-    fill(tmp_path, [decomposed])
-    (video,) = list_videos(tmp_path)
-    assert (video.id, video.path) == ("caf\u00e9.mp4", decomposed)
-    assert (tmp_path / video.path).is_file()
+def test_no_captions_no_splits(tmp_path):
+    settings = FolderSettings(kind="folder", shards=1, videos=tmp_path, captions=None, splits=SHARES)
+    assert read_captions(settings, IDS) == ({}, {"train": [], "val": [], "test": []})
 
 
-def test_names_that_differ_in_their_accents_alone_are_refused(tmp_path):
-    fill(tmp_path, ["caf\u00e9.mp4", unicodedata.normalize("NFD", "caf\u00e9.mp4")])
-    with pytest.raises(PipelineError, match="is there twice"):
-        list_videos(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "video_id"),
+    [
+        ("a.mp4", "a.mp4"),
+        ("a", "a.mp4"),
+        ("sub/b", "sub/b.webm"),
+        ("b.webm", "sub/b.webm"),
+        ("c-1", "sub/c-1.avi"),
+        ("u\u0308ber cool", "\u00fcber cool.mov"),  # the accent as a character of its own
+    ],
+)
+def test_a_video_may_be_named_by_id_path_file_or_stem(tmp_path, name, video_id):
+    captions, _ = captions_of(write_lines(tmp_path / "c.jsonl", line(name)))
+    assert list(captions) == [video_id]
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path):
-    fill(tmp_path, ["videos/a.mp4", "elsewhere/b.mp4"])
-    (tmp_path / "videos" / "linked").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "videos" / "loop").symlink_to(tmp_path / "videos")
-    (tmp_path / "videos" / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
-    assert ids(tmp_path / "videos") == ["a.mp4", "linked/b.mp4"]
+def test_an_id_is_never_ambiguous(tmp_path):
+    captions, _ = captions_of(write_lines(tmp_path / "c.jsonl", line("b.mp4")), ["b.mp4", "sub/b.mp4"])
+    assert list(captions) == ["b.mp4"]
 
 
-def test_a_list_file(tmp_path):
-    fill(tmp_path, ["set/b.mp4", "set/sub/a b.mp4", "far/c.mp4"])
-    listed = tmp_path / "set" / "train.txt"
-    listed.write_text(f"# ours\nsub/a b.mp4\n\n./b.mp4\n{tmp_path}/far/c.mp4\n{tmp_path}/set/sub/../b.mp4x\n")
-    with pytest.raises(PipelineError, match=r"train\.txt:6: there is no file .*b\.mp4x"):
-        list_videos(listed)
-    listed.write_text("# ours\nsub/a b.mp4\n\n./b.mp4\n../far/c.mp4\n")
-    assert ids(listed) == ["../far/c.mp4", "b.mp4", "sub/a b.mp4"]
-    assert all((root_of(listed) / video.path).is_file() for video in list_videos(listed))
-    listed.write_text(f"{tmp_path}/far/c.mp4\n{tmp_path}/set/b.mp4\n")
-    assert ids(listed) == [f"{tmp_path}/far/c.mp4", "b.mp4"]
-    assert all((root_of(listed) / video.path).is_file() for video in list_videos(listed))
+def test_a_stem_of_two_videos_is_refused(tmp_path):
+    path = write_lines(tmp_path / "c.jsonl", line("a"), line("b"))
+    with pytest.raises(PipelineError, match=r"c\.jsonl:2: b may be b\.mp4 or sub/b\.webm: name one"):
+        captions_of(path)
 
 
-def test_a_video_listed_twice_is_refused(tmp_path):
-    fill(tmp_path, ["b.mp4"])
-    (tmp_path / "list.txt").write_text("b.mp4\n./b.mp4\n")
-    with pytest.raises(PipelineError, match=r"b\.mp4 is there twice"):
-        list_videos(tmp_path / "list.txt")
+def test_unknown_videos_are_listed_with_what_is_near(tmp_path):
+    path = write_lines(tmp_path / "c.jsonl", line("a"), line("sub/c_1.avi"), *[line(f"zz{n}") for n in range(7)])
+    with pytest.raises(PipelineError, match="captions of 8 unknown videos") as raised:
+        captions_of(path)
+    assert "sub/c_1.avi (line 2, did you mean sub/c-1.avi?)" in str(raised.value)
+    assert "zz3 (line 6)" in str(raised.value)
+    assert "zz4" not in str(raised.value)
+    assert str(raised.value).endswith("and 3 more")
 
 
-def test_a_missing_and_an_empty_folder(tmp_path):
-    with pytest.raises(PipelineError, match=r"nowhere`: there is no such folder or list file"):
-        list_videos(tmp_path / "nowhere")
-    with pytest.raises(PipelineError, match="no video in it"):
-        list_videos(tmp_path)
+def test_equal_captions_of_a_video_all_count(tmp_path):
+    captions, _ = captions_of(write_lines(tmp_path / "c.jsonl", line("a"), line("a")))
+    assert captions == {"a.mp4": ["a man walks", "a man walks"]}
+
+
+def test_hashed_splits_keep_their_shares_and_stay_when_videos_come(tmp_path):
+    ids = [f"video {number}.mp4" for number in range(2000)]
+    path = write_lines(tmp_path / "c.jsonl", *[line(video_id) for video_id in ids])
+    _, before = captions_of(path, ids[:1000] + ids[1000:])
+    assert sum(len(members) for members in before.values()) == 2000
+    assert len(before["train"]) == pytest.approx(1600, abs=60)
+    assert len(before["val"]) == pytest.approx(200, abs=45)
+    few = write_lines(tmp_path / "few.jsonl", *[line(video_id) for video_id in ids[:50]])
+    _, after = captions_of(few, ids)
+    for split in before:
+        assert after[split] == [video_id for video_id in before[split] if video_id in set(ids[:50])]
+
+
+def test_shares_of_nothing_get_nothing():
+    ids = [str(number) for number in range(500)]
+    assert {hashed_split(i, Splits(train=0.5, val=0.5, test=0.0)) for i in ids} == {"train", "val"}
+    assert {hashed_split(i, Splits(train=0.0, val=0.0, test=1.0)) for i in ids} == {"test"}
+    assert {hashed_split(i, Splits(train=0.7, val=0.0, test=0.3)) for i in ids} == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([line("a", split="train"), line("a.mp4", split="test")], r":2: a\.mp4 is in split test here and in train at"),
+        ([line("a", split="train"), line("a")], r":2: a\.mp4 is in split \(none\) here"),
+        ([line("a", split="train"), line("b.mp4")], r":2: b\.mp4 is in no split, other videos are"),
+        ([line("a", split="training")], r":1: unknown split 'training': expected train, val, test"),
+        ([line("a"), line("a", "  ")], r":2: `caption` must be a text"),
+        ([line("a", 3)], r":1: `caption` must be a text"),
+        ([{"caption": "x"}], r":1: `video` must name a video"),
+        ([line("a", captoin="x")], r":1: unknown keys captoin"),
+        (["a"], r":1: expected \{"),
+    ],
+)
+def test_malformed_json_lines_are_named(tmp_path, records, message):
+    with pytest.raises(PipelineError, match=message):
+        captions_of(write_lines(tmp_path / "c.jsonl", *records))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("c.jsonl", b'{"video": "a", "caption": "x"}\n\n{"video": \n', r"c\.jsonl:3: no JSON"),
+        ("c.csv", b"a.mp4,hello\n", r"c\.csv:1: expected the header"),
+        ("c.csv", b"", r"c\.csv:1: expected the header"),
+        ("c.csv", b'video,caption\na,"x\ny"\na,one, two\n', r"c\.csv:4: expected 2 fields, found 3: quote"),
+        ("c.csv", b'video,caption\na,"never closed\n', r"c\.csv:2: no CSV"),
+        ("c.csv", b"video,caption\na,caf\xe9\n", r"not UTF-8 \(byte 19\)"),
+        ("c.xlsx", b"PK", r"expected JSON Lines"),
+    ],
+)
+def test_malformed_files_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PipelineError, match=message):
+        read_annotations(tmp_path / name)
+
+
+def test_a_missing_captions_file(tmp_path):
+    with pytest.raises(PipelineError, match="there is no such file"):
+        read_annotations(tmp_path / "c.csv")

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.artifact import read
-from pipeline.report.stores import SCHEMAS
-from pipeline.shards import shard_of
+from pipeline.datasets.sharding import shard_of
+from pipeline.schemas import SCHEMAS
 
 from .project import BAD, KINDS, SHARDS, Project, target_of, video_names, videos_of
 from .strikes import Strike

@@ -14,10 +14,10 @@ from pathlib import Path
 import av
 import numpy as np
 import psutil
-from project_sources import copy_sources
+from toys.project_sources import copy_sources
 
-from pipeline.artifact_paths import ARTIFACTS
-from pipeline.shards import shard_of
+from pipeline.datasets.sharding import shard_of
+from pipeline.workflow.paths import ARTIFACTS
 
 OBSERVED = Path(__file__).with_name("observed")
 SHARDS = ("000", "001")

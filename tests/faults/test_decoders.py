@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 
 from pipeline.artifact import read
-from pipeline.report.stores import SCHEMAS
+from pipeline.schemas import SCHEMAS
 
 from .comparison import check_results
 from .conftest import Faults, seeded

@@ -15,7 +15,7 @@ FORBIDDEN = {
     "shutil.unpack_archive", "tarfile.open", "zipfile.ZipFile", "pooch.Untar", "pooch.Unzip", "pooch.Decompress",
 }  # fmt: skip
 # The modules that may name them: each admits plain data and what it lists.
-PICKLES = {ROOT / "pipeline/datasets/plain_pickle.py", ROOT / "pipeline/worker_messages.py"}
+PICKLES = {ROOT / "pipeline/datasets/plain_pickle.py", ROOT / "pipeline/jobs/worker_messages.py"}
 
 
 def calls(tree):

@@ -12,10 +12,10 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.config import CocoCaptionsSettings, FolderSettings, MsrvttSettings, MsvdSettings, Splits, VatexSettings
 from pipeline.datasets.annotated import clip_id
-from pipeline.datasets.folder import list_videos
+from pipeline.datasets.listing import list_videos
 from pipeline.datasets.msvd import read_mapping
+from pipeline.datasets.readers import read_captions
 from pipeline.errors import PipelineError
-from pipeline.readers import read_captions
 
 # A name, and what is said of it where ids name files.
 NASTY = {

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline import weights_cache
 from pipeline.__main__ import main
+from pipeline.captioning.model_file import load_captioner
 from pipeline.config import MsvdSettings
 from pipeline.datasets import plain_pickle
 from pipeline.datasets.msvd import read_annotations
 from pipeline.datasets.plain_pickle import read_plain_pickle
 from pipeline.errors import PipelineError
 from pipeline.models import clip4clip, detector, i3d
-from pipeline.training.model_file import load_captioner
+from pipeline.weights import fetching as weights_cache
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import CocoCaptionsSettings, FolderSettings, MsrvttSettings, MsvdSettings, Splits, VatexSettings
+from pipeline.datasets.readers import read_captions
 from pipeline.errors import PipelineError
 from pipeline.knowledge.openie import read_openie
-from pipeline.readers import read_captions
 
 IDS = ["vid1", "vid2", "vid1205", "a b_0_5", "v-1_10_15", "clip one.mp4"]
 SAID = {"vid1": ["a dog runs", "caf\u00e9"], "vid2": ['a "cat", sitting'], "vid1205": ["x"]}

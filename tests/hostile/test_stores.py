@@ -7,17 +7,17 @@ import google_crc32c
 import numpy as np
 import pytest
 import torch
-from captioner_toys import MODEL, MOTION_DIM, NODE_DIM, captioner
 from numcodecs.zstd import Zstd
 from safetensors.torch import save_file
+from toys.captioner import MODEL, MOTION_DIM, NODE_DIM, captioner
 
 from pipeline.artifact import ArtifactError, create, read, read_json
+from pipeline.captioning.model_file import describe_model, load_captioner
 from pipeline.errors import PipelineError
 from pipeline.models.i3d import load_i3d
 from pipeline.schemas import ArraySpec, Schema
-from pipeline.training.model_file import describe_model, load_captioner
-from pipeline.training.vocabulary import Vocabulary
-from pipeline.weights import save_weights
+from pipeline.vocabulary import Vocabulary
+from pipeline.weights.saving import save_weights
 
 THINGS = Schema(
     "things", 1, "build_vocabulary", {"x": ArraySpec("f4", ("row", "wide")), "fps": ArraySpec("f4", ("video",))}

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from pipeline.__main__ import main
 from pipeline.artifact import ArtifactError, read_json, write_json
-from pipeline.caption_command import read_experiment
+from pipeline.commands.caption import read_experiment
 from pipeline.config import validate
 from pipeline.errors import PipelineError
-from pipeline.experiment_chain import chain_of
 from pipeline.stages import write_gallery
+from pipeline.workflow.experiment_chain import chain_of
 
 ROOT = Path(__file__).parents[2]
 MADE = {"id": "s1", "file": "s1.mp4", "size": 3, "sha256": "12ab", "split": "train", "captions": ["c"]}

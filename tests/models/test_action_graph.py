@@ -6,8 +6,9 @@ import torch
 from torch.testing import assert_close
 
 from pipeline.artifact import Artifact, ArtifactError, create, read
+from pipeline.captioning.graph_set import GraphSet, load_graphs
 from pipeline.errors import PipelineError
-from pipeline.models.action_graph import ActionGraph, GraphSet, action_graph, batch_graphs, load_graphs
+from pipeline.models.action_graph import ActionGraph, action_graph, batch_graphs
 from pipeline.schemas import GRAPHS, KNOWLEDGE, NODES, PAIR_MOTION, Schema
 
 

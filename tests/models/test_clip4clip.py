@@ -6,8 +6,8 @@ import pytest
 import torch
 from open_clip.model import CLIP
 from PIL import Image
-from plain_clip import checkpoint_shapes, plain_image, plain_text
 from torch import Tensor
+from toys.plain_clip import checkpoint_shapes, plain_image, plain_text
 
 from pipeline.errors import PipelineError
 from pipeline.models import clip4clip

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from plain_clip import block_shapes, checkpoint_shapes, plain_image, plain_text
 from torch import Tensor
+from toys.plain_clip import block_shapes, checkpoint_shapes, plain_image, plain_text
 
 from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import load_clip4clip, tokenize

@@ -3,7 +3,7 @@ import base64
 import av
 import numpy as np
 import pytest
-from report_toys import decode, encode
+from toys.report import decode, encode
 
 from pipeline.errors import VideoError
 from pipeline.report import clips

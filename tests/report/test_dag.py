@@ -1,4 +1,4 @@
-from report_toys import Page
+from toys.report import Page
 
 from pipeline.__main__ import stage_summaries
 from pipeline.report.dag import PLACES, READS, arrows, draw_dag

@@ -1,5 +1,5 @@
 import pytest
-from report_toys import FRAME_ROWS, MOTION_ROWS, make_store
+from toys.report import FRAME_ROWS, MOTION_ROWS, make_store
 
 from pipeline.errors import PipelineError
 from pipeline.report.stores import list_failures, list_suspects, read_store, summarise

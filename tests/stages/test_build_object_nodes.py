@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_toys import ARCH, encoder, write_frames
+from toys.clip import ARCH, encoder, write_frames
 
-from pipeline.artifact import create, read
+from pipeline.artifact import create, each_video, read
 from pipeline.config import DetectorSettings, ObjectNodesSettings, SimilaritySettings
 from pipeline.errors import PipelineError
-from pipeline.models import crop_embedding
 from pipeline.models.clip4clip import fit_square, load_pretrained, normalise, save_clip4clip
 from pipeline.models.detection import Objects, find_objects
 from pipeline.models.detector import SMALL, detector_metadata, random_detector, save_detector
@@ -151,7 +150,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_artifact(
 ):
     monkeypatch.setattr(build_object_nodes, "VIDEOS_AT_ONCE", 3)
     whole = read(build(tmp_path, weights, nodes_settings(), "whole.zarr"), NODES)
-    fits = crop_embedding.fits_half
+    fits = each_video.fits_half
     for stop in (1, 2, 3):  # within a group, at its end, and within the next
         calls = itertools.count()
 
@@ -160,10 +159,10 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_artifact(
                 raise KeyboardInterrupt
             return fits(x_ND)
 
-        monkeypatch.setattr(crop_embedding, "fits_half", interrupted)
+        monkeypatch.setattr(each_video, "fits_half", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build(tmp_path, weights, nodes_settings(), f"{stop}.zarr")
-        monkeypatch.setattr(crop_embedding, "fits_half", fits)
+        monkeypatch.setattr(each_video, "fits_half", fits)
         assert read(build(tmp_path, weights, nodes_settings(), f"{stop}.zarr"), NODES).digest == whole.digest
 
 

@@ -1,15 +1,15 @@
 import json
 
-from captioner_toys import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
+from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
 from pipeline.artifact import write_json
+from pipeline.captioning.beam_search import caption_graphs
+from pipeline.captioning.graph_set import load_graphs
+from pipeline.captioning.model_file import describe_model
+from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import NucleusSettings
-from pipeline.models.action_graph import load_graphs
-from pipeline.models.beam_search import caption_graphs
 from pipeline.stages.caption_videos import printable, run
-from pipeline.training.model_file import describe_model
-from pipeline.training.vocabulary import read_vocabulary
-from pipeline.weights import save_weights
+from pipeline.weights.saving import save_weights
 
 
 def caption_toys(folder, settings=DECODING, extra=()):

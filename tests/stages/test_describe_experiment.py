@@ -7,8 +7,8 @@ import yaml
 from pipeline.__main__ import stage_parser
 from pipeline.config import validate
 from pipeline.errors import PipelineError
-from pipeline.experiment_chain import ExperimentChain, chain_of
 from pipeline.stages.describe_experiment import run
+from pipeline.workflow.experiment_chain import ExperimentChain, chain_of
 
 
 @pytest.fixture

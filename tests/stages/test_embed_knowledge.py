@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_toys import encoder, write_weights
 from safetensors import safe_open
 from torch.nn import functional as F
+from toys.clip import encoder, write_weights
 
 from pipeline.artifact import file_digest, write_json
 from pipeline.config import EmbeddingSettings

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_toys import ARCH, encoder, write_frames, write_weights
+from toys.clip import ARCH, encoder, write_frames, write_weights
 
 from pipeline.artifact import create, read
 from pipeline.errors import PipelineError

@@ -13,11 +13,11 @@ from pipeline.artifact import read, write_json
 from pipeline.config import I3dSettings, SamplingSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
+from pipeline.models.motion_encoding import encode_across, make_encoder
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.stages import decode_frames, extract_i3d
-from pipeline.stages.extract_i3d import encode_across, make_encoder
-from pipeline.weights import save_weights
-from pipeline.windows import WindowRequest, read_windows
+from pipeline.video.windows import WindowRequest, read_windows
+from pipeline.weights.saving import save_weights
 
 SETTINGS = I3dSettings(
     kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=4, size=32, precision="fp32"

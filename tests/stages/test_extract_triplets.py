@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.artifact import write_json
 from pipeline.config import TripletSettings
-from pipeline.datasets.shapes_captions import captions_of
+from pipeline.datasets.shapes.captions import captions_of
 from pipeline.errors import PipelineError
 from pipeline.stages.extract_triplets import run
 

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import windows
 from pipeline.artifact import create, read, write_json
+from pipeline.captioning.graph_set import load_graphs
 from pipeline.config import I3dSettings, SamplingSettings, SimilaritySettings
-from pipeline.decoding import open_video, read_frames
 from pipeline.errors import PipelineError, VideoError
-from pipeline.models.action_graph import load_graphs
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
+from pipeline.models.motion_encoding import make_encoder
 from pipeline.schemas import FRAMES, MOTION, NODES, PAIR_MOTION
 from pipeline.stages import (
     build_spatial_graphs,
@@ -25,10 +24,11 @@ from pipeline.stages import (
 )
 from pipeline.stages.build_grid_nodes import frame_boxes
 from pipeline.stages.build_spatial_graphs import spatial_edges
-from pipeline.stages.extract_i3d import make_encoder
 from pipeline.stages.extract_union_motion import Cuts, Plan, pixel_boxes, plan_video, union_boxes, warp
-from pipeline.weights import save_weights
-from pipeline.windows import WindowFrames, WindowRequest, read_window_frames
+from pipeline.video import windows
+from pipeline.video.decoding import open_video, read_frames
+from pipeline.video.windows import WindowFrames, WindowRequest, read_window_frames
+from pipeline.weights.saving import save_weights
 
 SIZE = 42  # of a square frame of 48 pixels extract_i3d takes the middle 42 as they are: 256/224 of 42 is 48
 MIDDLE = [3 / 48, 3 / 48, 45 / 48, 45 / 48]

@@ -6,19 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_toys import COLOURS
-from clip_toys import FINETUNE_ARCH as ARCH
-from clip_toys import finetune_settings as settings
-from clip_toys import write_colours as write_data
 from safetensors import safe_open
+from toys.clip import COLOURS
+from toys.clip import FINETUNE_ARCH as ARCH
+from toys.clip import finetune_settings as settings
+from toys.clip import write_colours as write_data
 
-from pipeline import checkpoints
 from pipeline.config import Clip4ClipSettings, WeightsUrl
 from pipeline.errors import PipelineError
-from pipeline.models.clip4clip import load_clip4clip, load_pretrained, save_clip4clip, tokenize
-from pipeline.stages.finetune_clip4clip import check_train_ids, index_tokens, run, starting_towers, training_dtype
-from pipeline.training import retrieval
-from pipeline.training.retrieval import (
+from pipeline.finetuning import retrieval
+from pipeline.finetuning.retrieval import (
     epoch_batches,
     make_optimizer,
     pool_frames,
@@ -29,7 +26,11 @@ from pipeline.training.retrieval import (
     symmetric_loss,
     whole_frames,
 )
-from pipeline.weights_cache import cached_path
+from pipeline.finetuning.retrieval_training import index_tokens, training_dtype
+from pipeline.jobs import training_run as checkpoints
+from pipeline.models.clip4clip import load_clip4clip, load_pretrained, save_clip4clip, tokenize
+from pipeline.stages.finetune_clip4clip import check_train_ids, run, starting_towers
+from pipeline.weights.fetching import cached_path
 
 
 def finetune(folder: Path, encoder: Clip4ClipSettings, name: str = "out") -> dict:

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detector_toys import CLASSES, draw_video, settings, write_dataset
 from safetensors import safe_open
+from toys.detector import CLASSES, draw_video, settings, write_dataset
 
 from pipeline.config import DetectorSettings
 from pipeline.errors import PipelineError

@@ -1,16 +1,16 @@
 import json
 
 import pytest
-from captioner_toys import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
+from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
 from pipeline.artifact import file_digest
+from pipeline.captioning.beam_search import caption_graphs
+from pipeline.captioning.graph_set import load_graphs
+from pipeline.captioning.model_file import describe_model
+from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import NucleusSettings
-from pipeline.models.action_graph import load_graphs
-from pipeline.models.beam_search import caption_graphs
 from pipeline.stages.generate_captions import run
-from pipeline.training.model_file import describe_model
-from pipeline.training.vocabulary import read_vocabulary
-from pipeline.weights import save_weights
+from pipeline.weights.saving import save_weights
 
 
 @pytest.mark.parametrize("nucleus", [None, NucleusSettings(p=0.9, temperature=1.0, samples=2, seed=1)])

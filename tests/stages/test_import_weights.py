@@ -16,7 +16,7 @@ from pipeline.models.clip4clip import load_clip4clip
 from pipeline.models.detector import build_detector, load_detector
 from pipeline.models.i3d import InceptionI3d, load_i3d, randomise
 from pipeline.stages.import_weights import run, shuffle
-from pipeline.weights_cache import cached_path
+from pipeline.weights.fetching import cached_path
 
 RANDOM = I3dSettings(
     kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=2, size=32, precision="fp32"

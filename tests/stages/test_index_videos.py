@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifact import read_json, write_json
+from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
-from pipeline.shards import shard_of
 from pipeline.stages.index_videos import below_one_folder, run, shapes_table
 
 

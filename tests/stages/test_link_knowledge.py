@@ -16,7 +16,7 @@ from pipeline.models.clip4clip import load_pretrained, save_clip4clip
 from pipeline.schemas import APPEARANCE, KNOWLEDGE
 from pipeline.stages import embed_knowledge, extract_triplets
 from pipeline.stages.link_knowledge import run
-from pipeline.weights import save_weights
+from pipeline.weights.saving import save_weights
 
 # Entities, the most frequent first: dog, man, cat, guitar. Relations: chase, play, walk with.
 COUNTS = {

@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from pipeline.config import ShapesSettings, validate
-from pipeline.datasets.shapes_captions import read_caption
-from pipeline.datasets.shapes_scenes import choose_held_out_pairs, draw_scene
-from pipeline.decoding import frame_times, open_video, read_frames
+from pipeline.datasets.shapes.captions import read_caption
+from pipeline.datasets.shapes.scenes import choose_held_out_pairs, draw_scene
+from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
-from pipeline.shards import shard_of
-from pipeline.stages.make_shapes import JOURNAL, caption_scene, encode, run
+from pipeline.stages.make_shapes import JOURNAL, caption_scene, run
+from pipeline.video.decoding import frame_times, open_video, read_frames
+from pipeline.video.encoding import encode
 
 ROOT = Path(__file__).parents[2]
 

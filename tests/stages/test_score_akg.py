@@ -5,7 +5,7 @@ import pytest
 from pipeline.artifact import write_json
 from pipeline.errors import PipelineError
 from pipeline.stages.score_akg import cut_down, run
-from pipeline.training.vocabulary import SPECIAL, Vocabulary
+from pipeline.vocabulary import SPECIAL, Vocabulary
 
 WORDS = Vocabulary((*SPECIAL, "a", "dog", "runs", "its"), max_words=4)
 

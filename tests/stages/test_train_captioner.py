@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from captioner_toys import DECODING, MODEL, PLACES, TRAINING, Toys, write_further, write_toys
 from safetensors.torch import load_file
 from torch.testing import assert_close
+from toys.captioner import DECODING, MODEL, PLACES, TRAINING, Toys, write_further, write_toys
 
 from pipeline.artifact import write_json
+from pipeline.captioning import training as captioner_training
+from pipeline.captioning.beam_search import caption_graphs
+from pipeline.captioning.graph_set import load_graphs
+from pipeline.captioning.model_file import load_captioner
+from pipeline.captioning.training import CaptionerTraining, decay_groups, learning_rate_scale
 from pipeline.errors import PipelineError
-from pipeline.models.action_graph import batch_graphs, load_graphs
-from pipeline.models.beam_search import caption_graphs
+from pipeline.models.action_graph import batch_graphs
 from pipeline.stages import train_captioner
 from pipeline.stages.train_captioner import run
-from pipeline.training import captioner_training
-from pipeline.training.captioner_training import CaptionerTraining, decay_groups, learning_rate_scale
-from pipeline.training.model_file import load_captioner
 
 ROOT = Path(__file__).parents[2]
 NOTHING_FURTHER = {"pair_motion": [], "knowledge": [], "objects": []}
@@ -206,8 +207,8 @@ import json, os, sys
 from pathlib import Path
 
 from pipeline.__main__ import main
-from pipeline.training import captioner_training
-from pipeline.training.captioner_training import CaptionerTraining, PieceBatches
+from pipeline.captioning import training as captioner_training
+from pipeline.captioning.training import CaptionerTraining, PieceBatches
 
 captioned, validated = [], []
 whole_search, whole_batch = captioner_training.caption_graphs, PieceBatches.__getitem__

@@ -7,7 +7,7 @@ import re
 import av
 import pytest
 from PIL import Image
-from report_toys import Page
+from toys.report import Page
 
 from pipeline.artifact import write_json
 from pipeline.errors import VideoError

@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from report_toys import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_store
 from safetensors.numpy import save_file
+from toys.report import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_store
 
 from pipeline.artifact import write_json
 from pipeline.config import ReportSettings

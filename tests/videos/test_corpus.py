@@ -21,8 +21,8 @@ from video_corpus import BAD, GOOD, HOURS_3, picture, write
 from pipeline.artifact import read, write_json
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.weights import save_weights
-from pipeline.windows import WindowRequest, fit_square, read_windows
+from pipeline.video.windows import WindowRequest, fit_square, read_windows
+from pipeline.weights.saving import save_weights
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
-from sound_file import write_sound
+from toys.sound_file import write_sound
 
 SIZE_HW = (48, 80)
 MILLISECOND = Fraction(1, 1000)

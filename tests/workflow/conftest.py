@@ -12,19 +12,20 @@ import av
 import numpy as np
 import pytest
 import yaml
-from project_sources import copy_sources
-from sound_file import write_sound
+from toys.project_sources import copy_sources
+from toys.sound_file import write_sound
 
-from pipeline.gpus import visible_devices
-from pipeline.shards import shard_of
+from pipeline.datasets.sharding import shard_of
+from pipeline.jobs.gpus import visible_devices
 
+UNITS = {"test_code_digest.py", "test_experiment_chain.py", "test_paths.py", "test_clock.py"}
 GPUS = str(len(visible_devices()) or 2)  # more than there are is an error; without any, two jobs share the CPUs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever runs Snakemake is slow."""
+    """Whatever runs Snakemake is slow; the tests of `pipeline.workflow` itself are not."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and item.path.name not in UNITS:
             item.add_marker(pytest.mark.slow)
 
 

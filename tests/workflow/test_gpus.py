@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from gpu_jobs import WORK, most_at_once, write_nvidia_smi
-from project_sources import ROOT
+from toys.gpu_jobs import WORK, most_at_once, write_nvidia_smi
+from toys.project_sources import ROOT
 
-from pipeline.gpus import visible_devices
+from pipeline.jobs.gpus import visible_devices
 
 from .conftest import Project
 
@@ -29,7 +29,7 @@ rule job:
     resources:
         gpu=1,
     shell:
-        "python -m pipeline.gpus {{resources.gpu}} python work.py 0.2 >{{output:q}} 2>{{output:q}}.log"
+        "python -m pipeline.jobs.gpus {{resources.gpu}} python work.py 0.2 >{{output:q}} 2>{{output:q}}.log"
 """
 
 

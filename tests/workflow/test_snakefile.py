@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project_sources import ROOT
+from toys.project_sources import ROOT
 
 from .conftest import Project
 

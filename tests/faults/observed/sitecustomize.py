@@ -69,8 +69,8 @@ def watch_artifacts(module: Any) -> None:
 
 
 WATCHED: dict[str, Callable[[Any], None]] = {
-    "pipeline.decoding": watch_decoding,
-    "pipeline.artifact": watch_artifacts,
+    "pipeline.video.decoding": watch_decoding,
+    "pipeline.artifact.reading": watch_artifacts,
 }
 
 

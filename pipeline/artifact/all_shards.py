@@ -1,0 +1,94 @@
+"""Read videos out of all the shards of a data set, some arrays from memory and some from disk."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifact.reading import Artifact
+from pipeline.errors import ArtifactError
+
+
+class Shards:
+    """Some arrays of the artifacts of one kind, by video.
+
+    Every array is read from disk, video by video, until it is held in memory.
+
+    Attributes:
+        names: The arrays.
+        ids: The videos there are, in the order of the artifacts.
+        failed: The videos that were left out, with the reason.
+    """
+
+    def __init__(self, artifacts: Sequence[Artifact], names: Sequence[str]) -> None:
+        self.artifacts = list(artifacts)
+        self.names = list(names)
+        self.ids: list[str] = []
+        self.failed: dict[str, str] = {}
+        self._places: dict[str, tuple[int, int]] = {}
+        self._held: dict[str, list[NDArray[Any]]] = {}
+        for number, artifact in enumerate(artifacts):
+            for row, video_id in enumerate(artifact.ids):
+                if video_id in self._places:
+                    other = artifacts[self._places[video_id][0]].store
+                    raise ArtifactError(
+                        f"{artifact.store}: video {video_id} is also in {other}, expected in one: give each shard once"
+                    )
+                self._places[video_id] = (number, row)
+            self.ids += artifact.ids
+            self.failed |= artifact.failed
+
+    def __contains__(self, video_id: object) -> bool:
+        return video_id in self._places
+
+    def num_bytes(self, name: str) -> int:
+        """What an array takes in memory, in its stored type."""
+        return sum(artifact.num_bytes(name) for artifact in self.artifacts)
+
+    def width(self, name: str) -> int:
+        """Columns of an array `[rows, columns]`; a shard without rows does not know them, 0 if none does."""
+        return max((artifact.shape(name)[1] for artifact in self.artifacts), default=0)
+
+    def hold(self, name: str) -> None:
+        """Keep an array in memory from now on."""
+        self._held[name] = [artifact.array(name) for artifact in self.artifacts]
+
+    def video(self, video_id: str) -> dict[str, NDArray[Any]]:
+        """The rows of one video; what is held is given as a view of it."""
+        number, row = self._places[video_id]
+        artifact = self.artifacts[number]
+        rows = artifact.video(video_id, [name for name in self.names if name not in self._held])
+        for name, arrays in self._held.items():
+            dim = artifact.schema.arrays[name].dims[0]
+            start, stop = (row, row + 1) if dim == "video" else artifact.ptr(dim)[row : row + 2]
+            rows[name] = arrays[number][start:stop]
+        return rows
+
+    def expect(self, video_ids: Iterable[str]) -> None:
+        """Raise ArtifactError if a video is neither there nor known to have failed: a shard was not given."""
+        for video_id in video_ids:
+            if video_id not in self._places and video_id not in self.failed:
+                given = ", ".join(str(artifact.store) for artifact in self.artifacts)
+                raise ArtifactError(
+                    f"{given}: video {video_id} is missing, expected every shard of the data set: give all"
+                )
+
+
+def hold_smallest(shards: Sequence[Shards], limit: int) -> bool:
+    """Hold as many arrays in memory as fit, the smallest first: every array that is not costs a read a video.
+
+    Args:
+        shards: Whose arrays.
+        limit: Bytes that they may take together.
+
+    Returns:
+        Whether all are held.
+    """
+    sizes = sorted((of.num_bytes(name), place, name) for place, of in enumerate(shards) for name in of.names)
+    ends = np.cumsum([num_bytes for num_bytes, _, _ in sizes])
+    for end, (_, place, name) in zip(ends, sizes, strict=True):
+        if end > limit:
+            return False
+        shards[place].hold(name)
+    return True

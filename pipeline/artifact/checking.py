@@ -1,0 +1,92 @@
+"""Whether one store is whole: its schema and version, its chunks' checksums, the digest of its data."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline.artifact.chunks import ChunkReader
+from pipeline.artifact.reading import read
+from pipeline.artifact.rows import data_digest, root_content
+from pipeline.errors import PipelineError
+from pipeline.schemas import Schema
+
+
+class DamagedError(PipelineError):
+    """An artifact is not as it was written."""
+
+
+class OutdatedError(PipelineError):
+    """An artifact is of another version of its schema: no stage reads it."""
+
+
+def check_store(store: Path, schema: Schema) -> None:
+    """Check a Zarr artifact. See `check_contents`."""
+    for folder, folders, files in os.walk(store):
+        links = [name for name in (*folders, *files) if (Path(folder) / name).is_symlink()]
+        if links:
+            raise DamagedError(f"{Path(folder, links[0]).relative_to(store)} is a link, which no stage writes")
+    if not (store / "zarr.json").is_file():
+        raise DamagedError("zarr.json is missing")
+    root = json.loads((store / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+    if root["schema"] == schema.name and root["version"] != schema.version:
+        raise OutdatedError(f"holds {schema.name} version {root['version']}, expected version {schema.version}")
+    artifact = read(store, schema)
+    provenance(store)
+    group = zarr.open_group(store, mode="r")
+    names = [*schema.arrays, *(f"{dim}_ptr" for dim in schema.ragged())]
+    arrays = {name: StoredRows(store / name, group[name]) for name in names}
+    digest = data_digest(arrays, root_content(schema, artifact.ids, artifact.failed, artifact.suspect))
+    if digest != artifact.digest:
+        raise DamagedError(f"its data have digest {digest}, but zarr.json says {artifact.digest}")
+
+
+def provenance(store: Path) -> dict[str, Any]:
+    """How a store was made.
+
+    Raises:
+        DamagedError: if it does not say.
+    """
+    path = store / "provenance" / "zarr.json"
+    try:
+        made: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["attributes"])
+        dict(made["inputs"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DamagedError(f"provenance/zarr.json does not say how it was made ({error!r})") from error
+    return made
+
+
+class StoredRows:
+    """An array of a store, read a few chunks at a time, each compared with its checksum.
+
+    Args:
+        folder: Where it is.
+        array: Its shape, type and chunks.
+    """
+
+    def __init__(self, folder: Path, array: Any) -> None:
+        self.name = folder.name
+        self.reader = ChunkReader(folder, array)
+        self.dtype = self.reader.dtype
+        self.shape = tuple(int(size) for size in array.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole array."""
+        return int(self.dtype.itemsize * np.prod(self.shape, dtype=int))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        start, stop, _ = rows.indices(len(self))
+        try:
+            return self.reader.rows(start, stop)
+        except PermissionError:
+            raise
+        except (ValueError, OSError, RuntimeError) as error:
+            raise DamagedError(f"array `{self.name}` is damaged ({error})") from error

@@ -1,0 +1,187 @@
+"""Make and read the workflow's artifacts.
+
+A store that exists is complete: `pipeline.artifact.writing` writes it beside its place and renames it into it. The root
+`zarr.json` depends on the data alone, so equal data gives an equal file and nothing below runs again. How it was made
+stands in the child group `provenance`. Neither holds a time, a host or an absolute path.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline.artifact.chunks import INDEX_ENTRY_BYTES, ChunkReader
+from pipeline.artifact.rows import short_digest
+from pipeline.errors import ArtifactError
+from pipeline.schemas import ArraySpec, Schema
+
+MAX_CHUNK_BYTES = 2**28  # a thousand times what is written
+
+
+def store_path(path: Path) -> Path:
+    """The store's folder, given it or its `zarr.json`."""
+    return path.parent if path.name == "zarr.json" else path
+
+
+def file_digest(path: Path) -> str:
+    """Digest of an input: the data digest of a store, or the SHA-256 of a file."""
+    root = path / "zarr.json" if path.is_dir() else path
+    if root.name == "zarr.json":
+        return str(json.loads(root.read_text())["attributes"]["digest"])
+    with root.open("rb") as file:
+        return short_digest(hashlib.file_digest(file, "sha256"))
+
+
+class Artifact:
+    """A complete store, open for reading.
+
+    Attributes:
+        ids: The videos it holds, in order.
+        failed: The videos that were left out, with the reason.
+        suspect: The videos whose rows may be wrong, because the file looks damaged, with what was seen.
+        digest: Digest of the data.
+    """
+
+    def __init__(self, store: Path, schema: Schema, root: zarr.Group) -> None:
+        self.store = store
+        self.schema = schema
+        self.ids: list[str] = list(root.attrs["ids"])  # type: ignore[arg-type]
+        self.failed: dict[str, str] = dict(root.attrs["failed"])  # type: ignore[arg-type]
+        self.suspect: dict[str, str] = dict(root.attrs.get("suspect", {}))  # type: ignore[arg-type]
+        self.digest = str(root.attrs["digest"])
+        self._arrays: dict[str, zarr.Array[Any]] = dict(root.arrays())
+        self._numbers = {video_id: number for number, video_id in enumerate(self.ids)}
+        self._ptrs: dict[str, NDArray[np.int64]] = {}
+        self._chunks = {name: ChunkReader(store / name, array) for name, array in self._arrays.items()}
+
+    def ptr(self, dim: str) -> NDArray[np.int64]:
+        """Bounds of the videos along a leading dimension, `[len(ids) + 1]`."""
+        if dim not in self._ptrs:
+            bounds = self.array(f"{dim}_ptr")
+            rows = {self.shape(name)[0] for name, spec in self.schema.arrays.items() if spec.dims[0] == dim}
+            if bounds[0] != 0 or (np.diff(bounds) < 0).any() or rows != {int(bounds[-1])}:
+                again = _run_again(self.store, self.schema)
+                raise ArtifactError(f"{self.store}: `{dim}_ptr` does not rise from 0 to the number of rows: {again}")
+            self._ptrs[dim] = bounds
+        return self._ptrs[dim]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array over all videos."""
+        return tuple(self._arrays[name].shape)
+
+    def num_bytes(self, name: str) -> int:
+        """What an array takes in memory, in its stored type."""
+        return int(self._arrays[name].nbytes)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """A whole array, all videos one after another."""
+        return self._rows(name, 0, self.shape(name)[0])
+
+    def video(self, video_id: str, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The rows of one video, of all arrays or of those named."""
+        row = self._numbers[video_id]
+        rows: dict[str, NDArray[Any]] = {}
+        for name in names if names is not None else self.schema.arrays:
+            dim = self.schema.arrays[name].dims[0]
+            bounds = (row, row + 1) if dim == "video" else (int(self.ptr(dim)[row]), int(self.ptr(dim)[row + 1]))
+            rows[name] = self._rows(name, *bounds)
+        return rows
+
+    def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        try:
+            return self._chunks[name].rows(start, stop)
+        except (ValueError, OSError, RuntimeError) as error:  # a wrong checksum, a short shard, another size
+            again = _run_again(self.store, self.schema)
+            raise ArtifactError(f"{self.store}: array `{name}` is damaged ({error}): {again}") from error
+
+
+def _run_again(store: Path, schema: Schema) -> str:
+    return f"delete the store and run {schema.stage} again: snakemake {store}/zarr.json"
+
+
+def read(path: Path, schema: Schema) -> Artifact:
+    """Open an artifact.
+
+    Args:
+        path: The store's folder or its `zarr.json`.
+        schema: What it is expected to hold.
+
+    Raises:
+        ArtifactError: if it is missing, unfinished, damaged, of another kind or another version; says what was found,
+            what was expected and which stage to run again.
+    """
+    store = store_path(path)
+    again = _run_again(store, schema)
+    if not (store / "zarr.json").is_file():
+        unfinished = store.with_name(f".{store.name}.partial").is_dir()
+        state = "is not finished" if unfinished else "does not exist" if not store.exists() else "is not complete"
+        raise ArtifactError(f"{store} {state}: run {schema.stage} (snakemake {store}/zarr.json)")
+    try:
+        root = zarr.open_group(store, mode="r")
+        found = f"{root.attrs['schema']} version {root.attrs['version']}"
+        _check_attributes(dict(root.attrs))
+        arrays = dict(root.arrays())
+    except (KeyError, ValueError, OSError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ArtifactError(f"{store} is no readable artifact of this workflow ({error!r}): {again}") from error
+    expected = f"{schema.name} version {schema.version}"
+    if found != expected:
+        raise ArtifactError(f"{store} holds {found}, expected {expected}: {again}")
+    _check_arrays(store, schema, arrays, again)
+    num_videos = len(root.attrs["ids"])  # type: ignore[arg-type]
+    lengths = {name: num_videos for name, spec in schema.arrays.items() if spec.dims[0] == "video"}
+    lengths |= {f"{dim}_ptr": num_videos + 1 for dim in schema.ragged()}
+    for name, length in lengths.items():
+        found_rows = arrays[name].shape[0]
+        if found_rows != length:
+            raise ArtifactError(f"{store}: array `{name}` has {found_rows} rows, expected {length}: {again}")
+    return Artifact(store, schema, root)
+
+
+def _check_attributes(attributes: Mapping[str, Any]) -> None:
+    ids, failed, data_digest = (attributes[key] for key in ("ids", "failed", "digest"))
+    if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids) or len(set(ids)) < len(ids):
+        raise ValueError("its ids are no list of different texts")
+    if not isinstance(failed, dict) or not all(isinstance(reason, str) for reason in failed.values()):
+        raise ValueError("what failed is no mapping of texts")
+    suspect = attributes.get("suspect", {})
+    if not isinstance(suspect, dict) or not all(i in ids and isinstance(why, str) for i, why in suspect.items()):
+        raise ValueError("what is suspect is no mapping of its ids to texts")
+    if not isinstance(data_digest, str):
+        raise TypeError("its digest is no text")
+
+
+def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again: str) -> None:
+    """Every array is there with its type and dimensions, and so is every file that holds its rows.
+
+    A shard ends with 16 bytes for each of its chunks: an array cannot claim more rows than its files could hold.
+    """
+    specs = {**schema.arrays, **{f"{dim}_ptr": ArraySpec("i8", ("video_bound",)) for dim in schema.ragged()}}
+    for name, spec in specs.items():
+        array = arrays.get(name)
+        if array is None:
+            raise ArtifactError(f"{store}: array `{name}` is missing: {again}")
+        if array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.dims):
+            raise ArtifactError(
+                f"{store}: array `{name}` is {array.dtype} of {array.ndim} dimensions, "
+                f"expected {spec.dtype} {spec.dims}: {again}"
+            )
+        if 0 in array.shape:
+            continue
+        chunk_bytes = math.prod((array.chunks[0], *array.shape[1:])) * array.dtype.itemsize
+        if array.shards is None or array.chunks[1:] != array.shape[1:] or chunk_bytes > MAX_CHUNK_BYTES:
+            raise ArtifactError(f"{store}: array `{name}` is not laid out as this workflow does: {again}")
+        num_shards = -(-array.shape[0] // array.shards[0])
+        index_bytes = array.shards[0] // array.chunks[0] * INDEX_ENTRY_BYTES
+        for shard in range(num_shards):
+            file = store.joinpath(name, "c", str(shard), *["0"] * (array.ndim - 1))
+            inside = file.relative_to(store)
+            if not file.is_file():
+                raise ArtifactError(f"{store}: file {inside} is missing: {again}")
+            if file.stat().st_size < index_bytes:
+                raise ArtifactError(f"{store}: array `{name}` is damaged ({inside} is cut off): {again}")

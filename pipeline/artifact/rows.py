@@ -1,0 +1,114 @@
+"""What a store holds: its arrays and what its root says of itself, as they are digested and written.
+
+Arrays are read a few rows at a time, from wherever they are, so that large ones need no memory. A Zarr array has
+checksummed chunks of about a video in a few shard files.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline.artifact.chunks import SHARD_CHUNKS, Rows, _chunk_rows, _create_array
+from pipeline.schemas import Schema
+
+
+@dataclass(frozen=True)
+class CommittedRows:
+    """An array in a file of raw rows, read a slice at a time: a memory map would count towards a job's memory.
+
+    Attributes:
+        path: The file.
+        dtype: Type of the numbers.
+        shape: Of the whole array.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole array."""
+        return int(self.dtype.itemsize * np.prod(self.shape, dtype=int))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        start, stop, _ = rows.indices(len(self))
+        row_items = int(np.prod(self.shape[1:], dtype=int))
+        offset = start * row_items * self.dtype.itemsize
+        items = np.fromfile(self.path, self.dtype, (stop - start) * row_items, offset=offset)
+        return items.reshape(stop - start, *self.shape[1:])
+
+
+def root_content(
+    schema: Schema, ids: Sequence[str], failed: Mapping[str, str], suspect: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the root of a store says of itself: `suspect` only where there is any."""
+    content = {
+        "schema": schema.name,
+        "version": schema.version,
+        "ids": list(ids),
+        "failed": dict(sorted(failed.items())),
+    }
+    return content | ({"suspect": dict(sorted(suspect.items()))} if suspect else {})
+
+
+def write_root(
+    folder: Path, arrays: Mapping[str, Rows], dims: Mapping[str, tuple[str, ...]], content: Mapping[str, Any]
+) -> zarr.Group:
+    """Write the arrays; each is read once and digested on the way.
+
+    Args:
+        folder: Of the store, not there yet.
+        arrays: Of the schema, with the bounds.
+        dims: Names of their dimensions.
+        content: What the root says of itself, from `root_content`.
+
+    Returns:
+        The root: its attributes are `content` and the digest.
+    """
+    root = zarr.create_group(folder)
+    state = _digest_of(content)
+    for name in sorted(arrays):
+        stored = _create_array(root, name, arrays[name], dims[name])
+        for rows, block in _digested(state, name, arrays[name]):
+            stored[rows] = block
+    return root.update_attributes({**content, "digest": short_digest(state)})
+
+
+def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
+    """Digest of a store's data: that of `write_root`."""
+    state = _digest_of(content)
+    for name in sorted(arrays):
+        for _ in _digested(state, name, arrays[name]):
+            pass
+    return short_digest(state)
+
+
+def _digest_of(content: Mapping[str, Any]) -> Any:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+
+
+def _digested(state: Any, name: str, array: Rows) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Add an array to a digest, block by block, and hand the blocks on."""
+    state.update(f"{name} {array.dtype.str} {array.shape}".encode())
+    step = _chunk_rows(array) * SHARD_CHUNKS
+    for start in range(0, len(array), step):
+        rows = slice(start, min(start + step, len(array)))
+        block = np.ascontiguousarray(array[rows])
+        state.update(block.data)
+        yield rows, block
+
+
+def short_digest(state: Any) -> str:
+    """A SHA-256, half as long: enough to tell artifacts apart."""
+    return f"sha256:{state.hexdigest()[:32]}"

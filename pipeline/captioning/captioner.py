@@ -1,0 +1,224 @@
+"""The bidirectional captioner of AKG-sv (VCModel; its decoders follow BTKG, doi 10.1007/s11042-023-17822-4).
+
+A graph encoder and a visual transformer (UniVL's: Luo et al., 2020) make a memory of frame tokens, one for each
+direction. The right-to-left decoder says a caption backwards; the left-to-right decoder attends to the frames and to
+the right-to-left decoder's hidden states, so that it knows how the sentence may end. Both share the word embedding and
+the generator. Rows of knowledge and of objects, if there are any, are in the left-to-right memory alone.
+
+Where this differs from the published code: token positions run along the caption (there: along the batch), the
+embedding is scaled once (there: twice), frames have no fixed number, the right-to-left states are masked in decoding as
+in training, and each of a layer's attentions has weights of its own, as in the original transformer (there: one module
+does all three).
+
+Shapes: G graphs, T frames of a graph, R rows of all graphs, S rows of a graph, K features of a row, C captions,
+L tokens, M right-to-left tokens or rows of a memory, D width, V words.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.captioning.row_encoder import RowEncoder, add_rows, fit_rows
+from pipeline.captioning.visual_encoder import VisualEncoder, frame_layout
+from pipeline.config import CaptionerModelSettings
+from pipeline.models.attention import NORM_EPS, Attention, KeysValues, feed_forward, sinusoidal_positions
+
+MAX_TOKENS = 512
+
+
+class Memory(NamedTuple):
+    """What the decoders of either direction see of each graph, and where it may be seen.
+
+    Attributes:
+        right_to_left_GTD: Frame tokens.
+        right_to_left_mask_GT: True where a graph has a frame.
+        left_to_right_GMD: Frame tokens and, if they are concatenated, rows of objects and of knowledge.
+        left_to_right_mask_GM: True where a graph has such a frame or row.
+    """
+
+    right_to_left_GTD: Tensor
+    right_to_left_mask_GT: Tensor
+    left_to_right_GMD: Tensor
+    left_to_right_mask_GM: Tensor
+
+
+class Context(NamedTuple):
+    """Keys, values and mask (`[rows, 1, 1, keys]`) of what a decoder layer attends to besides its own tokens."""
+
+    attended: KeysValues
+    mask: Tensor
+
+    def take(self, rows: Tensor) -> "Context":
+        """That of some rows, in the order given."""
+        return Context(self.attended.take(rows), self.mask.index_select(0, rows))
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention to each context in turn, feed-forward; each is dropout(norm(x + f(x)))."""
+
+    def __init__(self, settings: CaptionerModelSettings, num_contexts: int) -> None:
+        super().__init__()
+        width, heads, dropout = settings.width, settings.decoder_heads, settings.dropout
+        self.self_attention = Attention(width, heads, dropout)
+        self.context_attentions = nn.ModuleList(Attention(width, heads, dropout) for _ in range(num_contexts))
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width, eps=1e-6),
+            feed_forward(width, settings.decoder_feedforward, dropout, nn.ReLU),
+            nn.Dropout(dropout),
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=NORM_EPS) for _ in range(num_contexts + 2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_CLD: Tensor, contexts: list[Context], past: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        """New tokens `[C, L, D]`, and the keys and values of all tokens so far."""
+        present = self.self_attention.keys_values(x_CLD)
+        if past is not None:
+            present = past.append(present)
+        # Padding stands at the end of a caption, where no word looks under the causal mask.
+        found = self.self_attention(x_CLD, present, causal=past is None)
+        x_CLD = self.dropout(self.norms[0](x_CLD + found))
+        for attention, norm, (attended, mask) in zip(self.context_attentions, self.norms[1:-1], contexts, strict=True):
+            # Captions that share a context (the beams of a video) are asked for as one row of queries.
+            queries = x_CLD.reshape(len(mask), -1, x_CLD.shape[2])
+            x_CLD = self.dropout(norm(x_CLD + attention(queries, attended, mask).view_as(x_CLD)))
+        return self.dropout(self.norms[-1](x_CLD + self.feed_forward(x_CLD))), present
+
+
+class Decoder(nn.Module):
+    """The decoder of one direction."""
+
+    def __init__(self, settings: CaptionerModelSettings, num_contexts: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(settings, num_contexts) for _ in range(settings.decoder_layers))
+
+    def context(self, number: int, x_BMD: Tensor, mask_BM: Tensor) -> list[Context]:
+        """Project what is attended to, once for each layer.
+
+        Args:
+            number: Which of the contexts it is: 0 the memory, 1 the right-to-left states.
+            x_BMD: What is attended to, `[B, M, D]`.
+            mask_BM: True where it may be seen, `[B, M]`; at least once in every row.
+        """
+        attentions: list[Attention] = [layer.context_attentions[number] for layer in self.layers]  # type: ignore
+        return [Context(attention.keys_values(x_BMD), mask_BM[:, None, None]) for attention in attentions]
+
+    def forward(
+        self, x_CLD: Tensor, contexts: list[list[Context]], past: list[KeysValues] | None = None
+    ) -> tuple[Tensor, list[KeysValues]]:
+        """Hidden states of embedded tokens.
+
+        Args:
+            x_CLD: Embedded tokens, `[C, L, D]`; with `past` the next one alone (L = 1).
+            contexts: For each context its layers, of C rows, or of fewer rows that equally many captions share.
+            past: What the call before returned, in decoding.
+
+        Returns:
+            `[C, L, D]`, and each layer's keys and values of all tokens so far.
+        """
+        present = []
+        for number, layer in enumerate(self.layers):
+            of_layer = [context[number] for context in contexts]
+            x_CLD, keys_values = layer(x_CLD, of_layer, past[number] if past is not None else None)
+            present.append(keys_values)
+        return x_CLD, present
+
+
+class Captioner(nn.Module):
+    """Action graphs to captions.
+
+    Args:
+        settings: Sizes.
+        num_words: V, special tokens included.
+        node_dim: Width of the node features.
+        motion_dim: Width of the motion features.
+        knowledge_dim: Width of the rows of knowledge; 0 for a captioner that reads none.
+        object_dim: Width of the rows of objects, their boxes included; 0 for a captioner that reads none.
+        places: Nodes that a frame can have, for `pool: all`.
+
+    Raises:
+        ValueError: if `pool: all` is not told the places.
+    """
+
+    def __init__(
+        self,
+        settings: CaptionerModelSettings,
+        num_words: int,
+        node_dim: int,
+        motion_dim: int,
+        knowledge_dim: int = 0,
+        object_dim: int = 0,
+        places: int = 0,
+    ) -> None:
+        super().__init__()
+        self.width = settings.width
+        self.fusion = settings.fusion
+        heads = (settings.visual_heads_right_to_left, settings.visual_heads_left_to_right)
+        self.encoder_right_to_left = VisualEncoder(settings, heads[0], node_dim, motion_dim, places)
+        self.encoder_left_to_right = VisualEncoder(settings, heads[1], node_dim, motion_dim, places)
+        self.embedding = nn.Embedding(num_words, settings.width)
+        # Times sqrt(D) this has the size of the positions, which would drown otherwise.
+        nn.init.normal_(self.embedding.weight, std=settings.width**-0.5)
+        self.positions_LD: Tensor
+        self.register_buffer("positions_LD", sinusoidal_positions(MAX_TOKENS, settings.width), persistent=False)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.decoder_right_to_left = Decoder(settings, num_contexts=1)
+        self.decoder_left_to_right = Decoder(settings, num_contexts=2)
+        self.generator = nn.Linear(settings.width, num_words)
+        # Last, so that with equal seeds the rest starts from equal weights with and without these.
+        self.objects = RowEncoder(object_dim, settings, "mha", has_boxes=True) if object_dim else None
+        self.knowledge = RowEncoder(knowledge_dim, settings, settings.knowledge_attention) if knowledge_dim else None
+
+    def encode(self, graphs: Any) -> Memory:
+        """What the decoders see of a batch of graphs.
+
+        Args:
+            graphs: Made by `batch_graphs`; with `objects` and `knowledge` if the captioner reads these.
+        """
+        frame_slot_F, mask_GT = frame_layout(graphs.motion_batch, graphs.num_graphs)
+        backward_GTD = self.encoder_right_to_left(graphs, frame_slot_F, mask_GT)
+        forward_GMD, mask_GM = self.encoder_left_to_right(graphs, frame_slot_F, mask_GT), mask_GT
+        for name, encoder in (("objects", self.objects), ("knowledge", self.knowledge)):
+            if encoder is None:
+                continue
+            rows_RK, batch_R = graphs[name], graphs[f"{name}_batch"]
+            if self.fusion == "sum":
+                kept_X = fit_rows(batch_R, torch.bincount(graphs.motion_batch, minlength=graphs.num_graphs))
+                rows_GSD, mask_GS = encoder(rows_RK[kept_X], batch_R[kept_X], graphs.num_graphs)
+                forward_GMD = add_rows(forward_GMD, rows_GSD, mask_GS)
+            else:
+                rows_GSD, mask_GS = encoder(rows_RK, batch_R, graphs.num_graphs)
+                forward_GMD = torch.cat([forward_GMD, rows_GSD], 1)
+                mask_GM = torch.cat([mask_GM, mask_GS], 1)
+        return Memory(backward_GTD, mask_GT, forward_GMD, mask_GM)
+
+    def embed(self, tokens_CL: Tensor, first: int = 0) -> Tensor:
+        """Embedded tokens `[C, L, D]`, of which the leftmost is number `first` of its caption."""
+        positions_LD = self.positions_LD[first : first + tokens_CL.shape[1]]
+        embedded: Tensor = self.dropout(self.embedding(tokens_CL) * self.width**0.5 + positions_LD)
+        return embedded
+
+    def forward(
+        self, graphs: Any, left_to_right_CL: Tensor, right_to_left_CM: Tensor, seen_CM: Tensor, caption_graph_C: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Teacher forcing in both directions; the captions of a graph share its encoding.
+
+        Args:
+            graphs: As for `encode`.
+            left_to_right_CL: Input tokens of the captions, `<bos>` first, `[C, L]`.
+            right_to_left_CM: Input tokens of a reversed caption of the same graph for each, `[C, M]`.
+            seen_CM: Which right-to-left states the left-to-right decoder may see: those of `<bos>` and the words.
+            caption_graph_C: The graph of each caption, `[C]`.
+
+        Returns:
+            Logits of the next token, left to right `[C, L, V]` and right to left `[C, M, V]`.
+        """
+        memory = self.encode(graphs)
+        backward, forward = self.decoder_right_to_left, self.decoder_left_to_right
+        frames = backward.context(0, memory.right_to_left_GTD, memory.right_to_left_mask_GT)
+        backward_CMD, _ = backward(self.embed(right_to_left_CM), [[c.take(caption_graph_C) for c in frames]])
+        frames = forward.context(0, memory.left_to_right_GMD, memory.left_to_right_mask_GM)
+        states = forward.context(1, backward_CMD, seen_CM)
+        contexts = [[c.take(caption_graph_C) for c in frames], states]
+        forward_CLD, _ = forward(self.embed(left_to_right_CL), contexts)
+        return self.generator(forward_CLD), self.generator(backward_CMD)

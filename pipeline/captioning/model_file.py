@@ -1,0 +1,97 @@
+"""A trained captioner as one file: weights in safetensors, with all that is needed to build the model again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from pipeline.captioning.captioner import Captioner
+from pipeline.config import CaptionerModelSettings
+from pipeline.errors import PipelineError
+from pipeline.vocabulary import Vocabulary
+from pipeline.weights.loading import differences
+
+KIND = "bidirectional captioner"
+DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "places")
+
+
+def describe_model(
+    settings: CaptionerModelSettings,
+    vocabulary: Vocabulary,
+    node_dim: int,
+    motion_dim: int,
+    knowledge_dim: int = 0,
+    object_dim: int = 0,
+    places: int = 0,
+) -> dict[str, str]:
+    """What the file says about the model, as safetensors metadata; the numbers are those that `Captioner` takes."""
+    description = {
+        "kind": KIND,
+        "model": settings.model_dump(mode="json"),
+        "words": list(vocabulary.words),
+        "max_words": vocabulary.max_words,
+        "node_dim": node_dim,
+        "motion_dim": motion_dim,
+        "knowledge_dim": knowledge_dim,
+        "object_dim": object_dim,
+        "places": places,
+    }
+    return {"description": json.dumps(description, sort_keys=True)}
+
+
+def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
+    """Build a trained captioner, in evaluation mode on the CPU.
+
+    Raises:
+        PipelineError: if the file is missing, damaged or no captioner.
+    """
+    again = f"run train_captioner again (snakemake {path})"
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PipelineError(f"{path} is no readable model ({error}): {again}") from error
+    try:
+        description = json.loads(metadata.get("description", "{}"))
+    except (ValueError, RecursionError) as error:
+        raise PipelineError(f"{path} holds no {KIND} ({error}): {again}") from error
+    if not isinstance(description, dict) or description.get("kind") != KIND:
+        raise PipelineError(f"{path} holds no {KIND}: {again}")
+    try:
+        vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
+        settings = CaptionerModelSettings.model_validate_json(json.dumps(description["model"]))
+        sizes = {name: description[name] for name in DIMS}
+        _check_sizes(settings, len(vocabulary), sizes, state)
+        model = Captioner(settings, len(vocabulary), **sizes)
+        model.load_state_dict(state)
+    except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise PipelineError(f"{path} was trained by another version of the captioner ({error}): {again}") from error
+    return model.eval(), vocabulary
+
+
+def _check_sizes(
+    settings: CaptionerModelSettings, num_words: int, sizes: Mapping[str, Any], state: Mapping[str, Tensor]
+) -> None:
+    """The file holds the weights of a model of the sizes that it claims: asked before any memory is filled.
+
+    Raises:
+        TypeError: if a size is no number.
+        ValueError: if the weights are others.
+    """
+    most = sum(tensor.numel() for tensor in state.values())
+    for name, size in {**settings.model_dump(), **sizes}.items():
+        if name in DIMS and not isinstance(size, int):
+            raise TypeError(f"`{name}` is no number")
+        if isinstance(size, int) and not 0 <= size <= (len(state) if name.endswith("layers") else most):
+            raise ValueError(f"`{name}` is {size}, more than the file holds")
+    with torch.device("meta"):
+        expected = Captioner(settings, num_words, **sizes).state_dict()
+    found = differences(state, expected)
+    if found:
+        raise ValueError("; ".join(found))

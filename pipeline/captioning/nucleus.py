@@ -1,0 +1,88 @@
+"""Diverse captions by nucleus sampling (Holtzman et al., 2020).
+
+Each next word is drawn from the smallest set of likeliest words whose probability reaches `p`. What is drawn follows
+from the seed, the video's id and the number of the sample alone, so that neither the other videos of a batch nor the
+size of the batch can change it.
+
+Shapes: G videos, W samples, S tokens so far, L tokens at most, V words, D width.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.captioning.captioner import Captioner, Context, Decoder
+from pipeline.captioning.word_rules import WordRules, forbid
+from pipeline.config import NucleusSettings
+from pipeline.vocabulary import BOS, EOS, PAD
+
+
+def sample(
+    model: Captioner,
+    decoder: Decoder,
+    contexts: list[list[Context]],
+    ids: Sequence[str],
+    settings: NucleusSettings,
+    rules: WordRules,
+) -> Tensor:
+    """Draw captions with one decoder.
+
+    Args:
+        model: Gives embedding and generator; in evaluation mode.
+        decoder: The direction.
+        contexts: What it attends to, one row a video.
+        ids: Of the videos, `[G]`.
+        settings: The nucleus, and how many captions a video.
+        rules: What the captions must keep to.
+
+    Returns:
+        `<bos>` and words, padded, `[G, W, L]`.
+    """
+    device = contexts[0][0].mask.device
+    shape = (len(ids), settings.samples)
+    uniform_GWL = draw_uniform(ids, settings, rules.max_words + 1).to(device)
+    tokens_GWS = torch.full((*shape, 1), BOS, device=device)
+    is_done_GW = torch.zeros(shape, dtype=torch.bool, device=device)
+    past = None
+    for num_words in range(rules.max_words + 1):
+        x_R1D = model.embed(tokens_GWS[:, :, -1].reshape(-1, 1), first=num_words)
+        states_R1D, past = decoder(x_R1D, contexts, past)
+        log_probs_GWV = model.generator(states_R1D).float().log_softmax(2).view(*shape, -1)
+        log_probs_GWV = forbid(log_probs_GWV, tokens_GWS, rules)
+        word_GW = choose(log_probs_GWV, uniform_GWL[:, :, num_words], settings.p, settings.temperature)
+        is_done_GW = is_done_GW | (word_GW == EOS)
+        if bool(is_done_GW.all()):
+            break
+        tokens_GWS = torch.cat([tokens_GWS, word_GW.masked_fill(is_done_GW, PAD)[:, :, None]], 2)
+    return tokens_GWS
+
+
+def draw_uniform(ids: Sequence[str], settings: NucleusSettings, num_tokens: int) -> Tensor:
+    """Numbers in [0, 1) for each video, sample and token: `[G, W, num_tokens]`, float64."""
+    drawn = []
+    for video_id in ids:
+        key = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], "little")
+        drawn.append(np.random.default_rng([settings.seed, key]).random((settings.samples, num_tokens)))
+    return torch.from_numpy(np.stack(drawn))
+
+
+def choose(log_probs_GWV: Tensor, uniform_GW: Tensor, p: float, temperature: float) -> Tensor:
+    """The word that a number in [0, 1) stands for, the likeliest first: `[G, W]`.
+
+    Args:
+        log_probs_GWV: Log-probabilities, -inf for what must not be chosen.
+        uniform_GW: The numbers.
+        p: Probability that the nucleus reaches.
+        temperature: Divides the log-probabilities first.
+    """
+    # In double precision, and summed in the same order however many rows there are.
+    probs_GWV = (log_probs_GWV.double() / temperature).softmax(2)
+    sorted_GWV, word_GWV = probs_GWV.sort(dim=2, descending=True, stable=True)
+    reached_GWV = sorted_GWV.cumsum(2)
+    size_GW = (reached_GWV < p).sum(2).clamp(max=probs_GWV.shape[2] - 1)
+    mass_GW = reached_GWV.gather(2, size_GW[:, :, None])[:, :, 0]
+    place_GW = (reached_GWV <= (uniform_GW * mass_GW)[:, :, None]).sum(2).minimum(size_GW)
+    return word_GWV.gather(2, place_GW[:, :, None])[:, :, 0]

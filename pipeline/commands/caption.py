@@ -1,0 +1,235 @@
+"""Caption a few videos by a finished experiment, without config.yaml.
+
+    python -m pipeline caption VIDEO... --experiment results/experiments/grid --out captions.json
+
+The videos become one shard of a data set in a temporary folder, and the stages of the workflow run on it in this
+process. Captions go to stdout as they are found, everything else to stderr.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from pipeline.artifact import read_json, write_json
+from pipeline.config import parse_settings
+from pipeline.datasets import listing
+from pipeline.errors import PipelineError
+from pipeline.workflow.experiment_chain import ExperimentChain
+
+SUMMARY = "Caption a few videos by a finished experiment, without config.yaml."
+INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Caption the videos that the command line names.
+
+    Args:
+        arguments: Those after `caption`.
+
+    Returns:
+        The exit code: 0 if at least one video was captioned, otherwise 2.
+
+    Raises:
+        PipelineError: if the experiment is not finished, or the captions cannot be written.
+    """
+    chosen = parse(arguments)
+    if chosen.out.suffix != ".json" or chosen.out.is_dir():
+        raise PipelineError(
+            f"--out {chosen.out}: expected the name of a .json file; the gallery becomes .html beside it"
+        )
+    chain, results = read_experiment(chosen.experiment)
+    table, refused = video_table(chosen.videos)
+    try:
+        with terminable(), tempfile.TemporaryDirectory(prefix="clipgraph-caption-") as temporary:
+            prediction = caption(chain, results, chosen.experiment / "model.safetensors", table, Path(temporary))
+            prediction["missing"] |= refused
+            write_json(chosen.out, prediction)
+            write_gallery(chosen.out, Path(temporary))
+    except KeyboardInterrupt:
+        print("interrupted: nothing was kept", file=sys.stderr)
+        return INTERRUPTED
+    return report(prediction, chosen.out)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command's flags: `videos`, `experiment`, `out`. After `--` come videos only, whatever they begin with."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    parser = argparse.ArgumentParser(prog="python -m pipeline caption", description=SUMMARY)
+    parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="a video file, or a folder of some")
+    parser.add_argument(
+        "--experiment", required=True, type=Path, metavar="DIR", help="a finished one: results/experiments/NAME"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="captions (JSON); a gallery (HTML) goes beside it"
+    )
+    chosen = parser.parse_intermixed_args(arguments[:end])
+    chosen.videos += [Path(name) for name in arguments[end + 1 :]]
+    if not chosen.videos:
+        parser.error("which videos?")
+    return chosen
+
+
+def read_experiment(directory: Path) -> tuple[ExperimentChain, Path]:
+    """What an experiment stands on, and the folder of the results it is in.
+
+    Raises:
+        PipelineError: if a file is missing: says what makes it; or if the settings are not what the workflow writes.
+    """
+    results = Path(os.path.abspath(directory)).parent.parent  # noqa: PTH100, a link may stand for the experiment
+    own = [directory / "settings.json", directory / "model.safetensors"]
+    _expect(own, [f"experiments/{directory.absolute().name}/{path.name}" for path in own])
+    content = read_json(own[0], list(ExperimentChain.model_fields), "describe_experiment")
+    try:
+        chain: ExperimentChain = parse_settings(ExperimentChain, json.dumps(content))
+    except PipelineError as error:
+        raise PipelineError(
+            f"{own[0]}: {str(error).removeprefix('settings: ')}: delete it and run describe_experiment again"
+        ) from error
+    made = [*chain.weights.values(), *(path for path in (chain.embedding, chain.triplets) if path)]
+    _expect([results / path for path in made], made)
+    return chain, results
+
+
+def _expect(paths: Sequence[Path], targets: Sequence[str]) -> None:
+    missing = [(path, target) for path, target in zip(paths, targets, strict=True) if not path.is_file()]
+    if missing:
+        raise PipelineError(
+            f"{', '.join(str(path) for path, _ in missing)}: not there: the experiment is not finished here: "
+            f"snakemake {' '.join(f'results/{target}' for _, target in missing)}"
+        )
+
+
+def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The videos as a data set: the folder they are all below, and their paths below it, which are their ids.
+
+    Args:
+        arguments: Files, and folders whose videos are meant. A file that does not exist goes in: the stages say so.
+
+    Returns:
+        A video table, each file once, in the order of the arguments; and the reason for each argument that gave none.
+    """
+    files: dict[str, str] = {}  # each with the folder that its name is to be told below
+    refused = {}
+    for argument in arguments:
+        try:
+            below = [Path(video.path) for video in listing.list_videos(argument)] if argument.is_dir() else [Path()]
+            for path in below:
+                os.fspath(argument / path).encode()
+                file = os.path.abspath(argument / path)  # noqa: PTH100, resolving would follow links
+                files[file] = os.path.abspath(argument if argument.is_dir() else argument.parent)  # noqa: PTH100
+        except PipelineError as error:
+            refused[os.fspath(argument)] = str(error)
+        except UnicodeEncodeError:
+            refused[ascii(os.fspath(argument))] = "the file's name is not UTF-8: rename it"
+    root = Path(os.path.commonpath(list(files.values()))) if files else Path()
+    paths = {Path(file).relative_to(root).as_posix(): Path(file) for file in files}
+    videos = [
+        {"id": path, "path": path, "size": file.stat().st_size if file.is_file() else 0} for path, file in paths.items()
+    ]
+    return {"root": root.as_posix(), "videos": videos}, refused
+
+
+def caption(
+    chain: ExperimentChain, results: Path, model: Path, table: dict[str, Any], temporary: Path
+) -> dict[str, Any]:
+    """Run the stages.
+
+    Args:
+        chain: What the experiment stands on.
+        results: Folder of the results.
+        model: The captioner.
+        table: The video table.
+        temporary: Where artifacts go.
+
+    Returns:
+        The prediction: `experiment`, `videos`, `missing`.
+    """
+    videos = temporary / "videos.json"
+    write_json(videos, table)
+    nothing = {"experiment": chain.name, "videos": {}, "missing": {}}
+    if not table["videos"]:
+        return nothing
+    print(f"{len(table['videos'])} videos for {chain.name}: loading", file=sys.stderr, flush=True)
+    # what torch_geometric imports of torch, which newer torch announces as deprecated, is no news to our user
+    warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
+    import torch  # noqa: F401  here, where it is said that we load: it is slow
+
+    from pipeline.commands.shard_run import ShardRun
+
+    shard = ShardRun(chain, results, model, videos, temporary)
+    with redirect_stderr(cast("TextIO", SaysOnce(sys.stderr))):
+        with redirect_stdout(sys.stderr):
+            failed = shard.undecodable()
+            if len(failed) == len(table["videos"]):
+                return nothing | {"missing": failed}
+            shard.prepare()
+        return read_json(shard.captions(), list(nothing), "caption_videos")
+
+
+def write_gallery(captions: Path, temporary: Path) -> None:
+    """Write the page beside the captions."""
+    from pipeline.stages import write_gallery as stage
+
+    with redirect_stdout(sys.stderr):
+        stage.run(captions=captions, videos=[temporary / "videos.json"], out=captions.with_suffix(".html"))
+
+
+def report(prediction: dict[str, Any], out: Path) -> int:
+    """Say what came of it.
+
+    Returns:
+        The exit code.
+    """
+    videos, missing = prediction["videos"], prediction["missing"]
+    for name, reason in missing.items():
+        print(f"not captioned: {name}: {reason}", file=sys.stderr)
+    print(
+        f"{len(videos)} of {len(videos) + len(missing)} videos captioned: {out}, {out.with_suffix('.html')}",
+        file=sys.stderr,
+    )
+    return 0 if videos else 2
+
+
+class SaysOnce:
+    """A stream that drops the lines about videos left out which it has passed on before: every stage repeats them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.said: set[str] = set()
+        self.line = ""
+
+    def write(self, text: str) -> int:
+        """Pass whole lines on."""
+        *lines, self.line = (self.line + text).split("\n")
+        for line in lines:
+            if line not in self.said:
+                self.stream.write(line + "\n")
+            if line.startswith("left out: "):
+                self.said.add(line)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was passed on."""
+        self.stream.flush()
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Ends in order when it is told to: temporary files are removed."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,139 @@
+"""List, or delete, the artifacts that nothing in the configuration needs.
+
+    python -m pipeline gc --configfile configs/mine.yaml
+    python -m pipeline gc --configfile configs/mine.yaml --yes
+
+Snakemake itself says what is needed: every artifact on the way to the report, to the scores and settings of each
+experiment, to the captions of each prediction and to the check of each data set.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.config import Config, validate
+from pipeline.errors import PipelineError
+from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
+from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
+from pipeline.workflow.paths import ARTIFACTS
+
+SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs."
+SPLITS = ("train", "val", "test")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List or delete what is not needed.
+
+    Args:
+        arguments: Those after `gc`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        PipelineError: if the configuration is not valid or Snakemake cannot plan for it: nothing is deleted then.
+    """
+    parser = argparse.ArgumentParser(prog="python -m pipeline gc", description=SUMMARY)
+    parser.add_argument(
+        "--configfile",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="overlays, as for snakemake: ALL that are in use, because what only another one needs is not needed",
+    )
+    parser.add_argument("--yes", action="store_true", help="delete what is listed")
+    chosen = parser.parse_args(arguments)
+    inventory = take_inventory(Path("results"))
+    if chosen.yes:
+        expect_nobody_at_work(inventory)
+    config = read_config(Path("config.yaml"), chosen.configfile)
+    needed = needed_artifacts(targets(config), chosen.configfile)
+    places = unneeded(inventory, needed)
+    total = 0
+    for place in places:
+        num_bytes = remove(inventory, place) if chosen.yes else size_of(place)
+        total += num_bytes
+        verb = "removed" if chosen.yes else "not needed:"
+        shown = place.relative_to(inventory.results).as_posix()
+        print(f"{verb} results/{shown} ({num_bytes / 1e6:.1f} MB)", flush=True)
+        if chosen.yes:
+            remove_empty_folders(inventory, place.parent)
+    told = "removed" if chosen.yes else "not needed; --yes deletes them"
+    found = f"{len(places)} places, {total / 1e6:.1f} MB, {told}" if places else "nothing is unneeded"
+    print(f"{found}; {len(inventory.artifacts)} artifacts in all")
+    return 0
+
+
+def read_config(path: Path, overlays: Sequence[Path]) -> Config:
+    """The configuration with its overlays, as Snakemake lays them: mappings join, anything else replaces.
+
+    Raises:
+        PipelineError: if a file cannot be read, or together they are not valid.
+    """
+    merged: Any = {}
+    for file in (path, *overlays):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise PipelineError(
+                f"{file} cannot be read ({reason}): expected YAML, in the root of the project"
+            ) from error
+        merged = _join(merged, content)
+    if not isinstance(merged, Mapping):
+        raise PipelineError(f"{path}: expected sections of settings")
+    return validate(merged)
+
+
+def _join(below: Any, above: Any) -> Any:
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {**below, **{key: _join(below[key], value) if key in below else value for key, value in above.items()}}
+
+
+def targets(config: Config) -> list[str]:
+    """What everything in the configuration ends in, as targets of Snakemake."""
+    ends = ["all", "check_data"]
+    for experiment in config.experiments:
+        ends.append(ARTIFACTS["settings"].format(experiment=experiment))
+        for kind in ("scores", "akg_scores"):
+            ends += [ARTIFACTS[kind].format(experiment=experiment, split=split) for split in SPLITS]
+    ends += [ARTIFACTS["gallery"].format(prediction=prediction) for prediction in config.predictions]
+    return ends
+
+
+def needed_artifacts(ends: Sequence[str], overlays: Sequence[Path]) -> set[str]:
+    """All files that Snakemake would make for some targets: the first column of its summary.
+
+    Raises:
+        PipelineError: if it cannot tell.
+    """
+    options = ["--cores", "1", *(["--configfile", *map(str, overlays)] if overlays else [])]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--summary", *ends, *options], capture_output=True, text=True, check=False
+    )
+    lines = done.stdout.splitlines()
+    header = next((number for number, text in enumerate(lines) if text.startswith("output_file\t")), None)
+    if done.returncode or header is None:
+        reason = " ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
+        raise PipelineError(f"Snakemake cannot say what the configuration needs ({reason}): nothing was removed")
+    return {text.partition("\t")[0] for text in lines[header + 1 :]}
+
+
+def unneeded(inventory: Inventory, needed: set[str]) -> list[Path]:
+    """Artifacts and hidden siblings of artifacts that are not needed; with a list of generated videos, these too."""
+    places = []
+    for found in inventory.artifacts:
+        if found.target in needed:
+            continue
+        places.append(found.place)
+        if found.kind == "made":
+            places += inventory.made_with(found)
+    places += [leftover.place for leftover in inventory.leftovers if leftover.of.target not in needed]
+    return sorted(places)

@@ -1,0 +1,149 @@
+"""The data set `folder`: one's own videos, with or without captions and splits.
+
+Videos are the files below a folder, or those that a list file names. A video's id is its path relative to the folder,
+extension included and with `/` between its parts: two files of one stem never collide, and no id changes when other
+videos come. Listing is light (names and sizes alone), because the workflow does it whenever it is parsed.
+"""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from pipeline.errors import PipelineError, breaks_lines
+
+# What FFmpeg reads and cameras, phones and archives write. Other files in the folder are none of our business.
+EXTENSIONS = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
+    | {".vob", ".webm", ".wmv"}
+)
+
+
+MAX_LINKS = 10_000
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file of the data set.
+
+    Attributes:
+        id: Path relative to the folder, in Unicode's composed form (a Mac spells accents in two characters).
+        path: The same as the file system spells it; absolute only where a list file names files elsewhere.
+        size: Bytes.
+    """
+
+    id: str
+    path: str
+    size: int
+
+
+def root_of(source: Path) -> Path:
+    """The folder that the paths of the videos are relative to: for a list file, the one it lies in."""
+    return source.parent if is_file(source) else source
+
+
+def list_videos(source: Path) -> list[Video]:
+    """All the videos, by id; reads no file but the list.
+
+    Args:
+        source: A folder, or a list file: a path a line, relative to the list's folder or absolute.
+
+    Raises:
+        PipelineError: if the folder or a listed file is missing, or there is no video.
+    """
+    if is_file(source):
+        videos = _listed(source)
+    elif is_folder(source):
+        try:
+            videos = [_video(path, entry.stat().st_size) for path, entry in _walk(source, "", frozenset(), [])]
+        except (OSError, RecursionError) as error:  # a folder that is closed to us, or far too deep
+            raise PipelineError(f"`videos: {source}`: cannot be listed ({error})") from error
+    else:
+        raise PipelineError(
+            f"`videos: {source}`: there is no such folder or list file (relative paths start where Snakemake is called)"
+        )
+    if not videos:
+        raise PipelineError(f"`videos: {source}`: no video in it ({', '.join(sorted(EXTENSIONS))})")
+    videos.sort(key=lambda video: video.id)
+    for video, following in pairwise(videos):
+        if video.id == following.id:
+            raise PipelineError(f"`videos: {source}`: {video.id} is there twice ({video.path}, {following.path})")
+    return videos
+
+
+def _video(path: str, size: int) -> Video:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise PipelineError(f"{path!a}: the file's name is not UTF-8: rename it") from error
+    if breaks_lines(path):  # names stand in lines of logs and tables
+        raise PipelineError(f"{path!a}: the file's name holds a control character: rename it")
+    return Video(unicodedata.normalize("NFC", path), path, size)
+
+
+def _walk(folder: Path, prefix: str, above: frozenset[str], links: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Video files below a folder with their relative paths. Links are followed, hidden names skipped.
+
+    Folders linked to one another have as many paths as they have orders: `links`, those followed so far, are bounded.
+    """
+    here = os.path.realpath(folder)
+    if here in above:  # a link to a folder that we are in
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                if entry.is_symlink():
+                    links.append(entry.path)
+                    if len(links) > MAX_LINKS:
+                        raise PipelineError(f"{folder}: more than {MAX_LINKS:,} links to folders: name files in a list")
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {here}, links)
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():  # noqa: PTH122, much faster
+                yield prefix + entry.name, entry
+
+
+def _listed(source: Path) -> list[Video]:
+    """Videos of a list file: a path a line, relative to its folder or absolute. Empty lines and `#` are skipped."""
+    root = source.parent.absolute()
+    videos = []
+    for number, line in enumerate(read_text(source).splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        path = Path(text)
+        if not is_file(root / path):
+            raise PipelineError(f"{source}:{number}: there is no file {text} (relative paths start at {source.parent})")
+        inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
+        videos.append(_video(os.path.normpath(inside), (root / path).stat().st_size))
+    return videos
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that no file system takes is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def read_text(path: Path) -> str:
+    """Text of a list or captions file.
+
+    Raises:
+        PipelineError: if it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from error

@@ -1,0 +1,199 @@
+"""Text-video retrieval with mean pooling: batches, loss, rates and scores of CLIP4Clip's fine-tuning.
+
+Luo et al. 2021, "CLIP4Clip: An Empirical Study of CLIP for End to End Video Clip Retrieval": section 3.3 (mean pooling,
+the parameter-free head), 3.4 (symmetric cross-entropy) and 4.2 (rates and scores).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.artifact import Artifact
+from pipeline.models.clip4clip import fit_square
+from pipeline.video.stored_frames import frames_of
+
+# B videos of a batch, T frames of a batch, F frames of a video, Q captions, C channels, H height, W width,
+# S side of the tower's input, D embedding
+
+MAX_LOGIT_SCALE = math.log(100)
+BYTES_IN_MEMORY = 10**9
+
+
+class VideoFrames:
+    """Frames of the videos of one split, in memory if all of them fit in 1 GB, read from the artifacts if not."""
+
+    def __init__(self, artifacts: Sequence[Artifact], ids: Sequence[str]) -> None:
+        """Open the frames.
+
+        Args:
+            artifacts: FRAMES of all shards.
+            ids: The videos to give, each in one of the artifacts.
+        """
+        wanted = set(ids)
+        self.source = {video_id: artifact for artifact in artifacts for video_id in artifact.ids}
+        num_bytes = 0
+        for artifact in artifacts:
+            pixels = np.diff(artifact.ptr("pixel"))
+            num_bytes += 3 * sum(int(n) for video_id, n in zip(artifact.ids, pixels, strict=True) if video_id in wanted)
+        self.cached = {video_id: self._read(video_id) for video_id in ids} if num_bytes <= BYTES_IN_MEMORY else {}
+
+    def __getitem__(self, video_id: str) -> Tensor:
+        """Bytes [F, H, W, C] of a video."""
+        return self.cached[video_id] if video_id in self.cached else self._read(video_id)
+
+    def _read(self, video_id: str) -> Tensor:
+        return frames_of(self.source[video_id].video(video_id, ["pixels", "size"]))
+
+
+def whole_frames(frames_FHWC: Tensor, size: int) -> Tensor:
+    """The central square of each frame, bytes [F, C, size, size]: what the tower sees at evaluation."""
+    return fit_square(frames_FHWC.permute(0, 3, 1, 2), size)
+
+
+def random_crops(
+    frames_FHWC: Tensor, size: int, scale: tuple[float, float], max_frames: int, generator: np.random.Generator
+) -> Tensor:
+    """Draw frames of a video, and of each a square somewhere: what the tower sees in training.
+
+    Args:
+        frames_FHWC: Bytes.
+        size: Side of the tower's input.
+        scale: Least and largest area of a crop, as a share of the frame's central square. (1, 1) is that square
+            itself, as in CLIP4Clip.
+        max_frames: Frames drawn without repetition, in order; all if there are no more.
+        generator: Of random numbers.
+
+    Returns:
+        Bytes [min(F, max_frames), C, size, size].
+    """
+    num_frames, height, width, _ = frames_FHWC.shape
+    chosen = np.sort(generator.permutation(num_frames)[:max_frames])
+    if scale == (1.0, 1.0):
+        return whole_frames(frames_FHWC[chosen], size)
+    crops = []
+    for frame in chosen:
+        share = math.sqrt(generator.uniform(*scale))
+        side = max(1, min(round(share * min(height, width)), height, width))
+        top, left = generator.integers(height - side + 1), generator.integers(width - side + 1)
+        crop_HWC = frames_FHWC[frame, top : top + side, left : left + side]
+        crops.append(fit_square(crop_HWC.permute(2, 0, 1)[None], size))
+    return torch.cat(crops)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A video of a batch: which one, which of its captions, and the seed of its crops."""
+
+    video_id: str
+    caption: int
+    seed: tuple[int, int, int]
+
+
+def epoch_batches(num_captions: dict[str, int], batch_size: int, seed: int, epoch: int) -> Iterator[list[Item]]:
+    """Shuffle the videos of an epoch into full batches and draw one caption of each.
+
+    A video is in one batch only, once. What does not fill a batch waits for another epoch, as in CLIP4Clip; fewer
+    videos than `batch_size` make one batch.
+
+    Args:
+        num_captions: Captions of each video.
+        batch_size: Videos.
+        seed: With `epoch` decides order, captions and crops.
+        epoch: From 0.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    ids = list(num_captions)
+    order = [ids[index] for index in generator.permutation(len(ids))]
+    items = [
+        Item(video_id, int(generator.integers(num_captions[video_id])), (seed, epoch, position))
+        for position, video_id in enumerate(order)
+    ]
+    for start in range(0, max(1, len(items) // batch_size) * batch_size, batch_size):
+        yield items[start : start + batch_size]
+
+
+def pool_frames(frames_TD: Tensor, video_T: Tensor, num_videos: int) -> Tensor:
+    """Mean pooling: frame embeddings of length 1 averaged over each video's own frames, then of length 1 again.
+
+    Args:
+        frames_TD: Embeddings of the frames of all videos.
+        video_T: The video of each frame, in [0, num_videos).
+        num_videos: B.
+
+    Returns:
+        [B, D], rows of length 1 (zeros for a video without frames).
+    """
+    sums_BD = frames_TD.new_zeros(num_videos, frames_TD.shape[1])
+    # The mean's divisor is a positive number for each video, so the second normalisation makes it needless.
+    return F.normalize(sums_BD.index_add(0, video_T, F.normalize(frames_TD, dim=-1)), dim=-1)
+
+
+def symmetric_loss(similarity_BB: Tensor) -> Tensor:
+    """Mean of the cross-entropies text to video and video to text; item i belongs to item i (section 3.4)."""
+    target_B = torch.arange(len(similarity_BB), device=similarity_BB.device)
+    return (F.cross_entropy(similarity_BB, target_B) + F.cross_entropy(similarity_BB.T, target_B)) / 2
+
+
+def retrieval_scores(similarity_QB: Tensor, video_Q: Tensor) -> dict[str, dict[str, float]]:
+    """Recall at 1, 5 and 10 (in [0, 1]) and median rank (from 1) in both directions.
+
+    A caption's rank is that of its video among the videos. A video's rank is that of its best caption among the
+    captions of other videos. Equal similarities count against: a collapsed encoder must not score.
+
+    Args:
+        similarity_QB: Of each caption with each video.
+        video_Q: The video of each caption; every video has one or more.
+    """
+    own_QB = F.one_hot(video_Q, similarity_QB.shape[1]).bool()
+    own_Q = similarity_QB[own_QB]
+    text_rank_Q = (similarity_QB >= own_Q[:, None]).sum(dim=1)
+    best_B = similarity_QB.masked_fill(~own_QB, -math.inf).amax(dim=0)
+    video_rank_B = 1 + ((similarity_QB >= best_B) & ~own_QB).sum(dim=0)
+    return {"text_to_video": _rank_scores(text_rank_Q), "video_to_text": _rank_scores(video_rank_B)}
+
+
+def _rank_scores(rank: Tensor) -> dict[str, float]:
+    scores = {f"R@{k}": round(float((rank <= k).float().mean()), 6) for k in (1, 5, 10)}
+    return scores | {"median_rank": float(np.median(rank.numpy()))}
+
+
+def sum_of_recalls(scores: dict[str, dict[str, float]]) -> float:
+    """The six recalls together: what the best epoch is chosen by."""
+    return sum(value for direction in scores.values() for name, value in direction.items() if name.startswith("R@"))
+
+
+def rate_factor(step: int, num_steps: int, warmup: float) -> float:
+    """Linear warm-up over the share `warmup` of the steps, then a cosine to 0; `step` from 0."""
+    warm = round(warmup * num_steps)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, num_steps - warm)))
+
+
+def make_optimizer(module: nn.Module, lr: float, tower_lr_scale: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW with CLIP4Clip's second moment; towers at a lower rate, no decay of vectors and scalars.
+
+    Args:
+        module: The towers and `logit_scale`.
+        lr: Of what is no tower, that is of `logit_scale`.
+        tower_lr_scale: Factor for the towers.
+        weight_decay: Of matrices.
+    """
+    towers = [parameter for name, parameter in module.named_parameters() if name != "logit_scale"]
+    groups = [
+        {"params": [p for p in towers if p.ndim >= 2], "lr": lr * tower_lr_scale, "weight_decay": weight_decay},
+        {"params": [p for p in towers if p.ndim < 2], "lr": lr * tower_lr_scale, "weight_decay": 0.0},
+        {"params": [module.get_parameter("logit_scale")], "lr": lr, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+
+
+def video_of_frames(counts: Sequence[int]) -> NDArray[np.int64]:
+    """The video of each frame, for videos of so many frames: [2, 1] gives [0, 0, 1]."""
+    return np.repeat(np.arange(len(counts)), counts)

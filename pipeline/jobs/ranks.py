@@ -1,0 +1,53 @@
+"""Ranks: a training as several processes, a GPU each.
+
+    python -m pipeline.jobs.ranks NUM -m pipeline STAGE [FLAG ...]
+
+runs `python -m pipeline STAGE ...` NUM times under PyTorch's launcher (torchrun), which hands SIGTERM on to the ranks
+and kills those that have not ended 30 seconds later. Its own exit code is always 1, with a traceback: here it is that
+of the first rank that failed, so that 143 means pre-emption and 2 the user's mistake, however many ranks there are. One
+rank needs no launcher.
+"""
+
+import logging
+import os
+import sys
+
+from pipeline.errors import PipelineError
+
+
+def main(arguments: list[str]) -> int:
+    """Run the ranks.
+
+    Returns:
+        The exit code: of the first rank that failed; 128 and the number of a signal, after one.
+    """
+    if len(arguments) < 4 or not arguments[0].isdecimal() or arguments[1:3] != ["-m", "pipeline"]:
+        raise PipelineError("usage: python -m pipeline.jobs.ranks NUM -m pipeline STAGE [FLAG ...]")
+    num, command, stage = int(arguments[0]), arguments[1:], arguments[3]
+    if num <= 1:
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *command])
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.disable(logging.ERROR)  # of the launcher: the ranks have said what was wrong
+    launch = ["--standalone", "--nproc-per-node", str(num), *command]
+    try:
+        run.run(run.parse_args(launch))  # type: ignore[no-untyped-call]
+    except SignalException as stopped:
+        return 128 + int(stopped.sigval)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            print(f"error: {stage}: rank {rank} was killed by signal {-failure.exitcode}", file=sys.stderr)
+        return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PipelineError as mistake:
+        print(f"error: {mistake}", file=sys.stderr)
+        sys.exit(2)

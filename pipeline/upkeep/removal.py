@@ -1,0 +1,61 @@
+"""Delete artifacts: only below the results, never through a link, and never half."""
+
+import shutil
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.upkeep.inventory import HIDDEN, Inventory, size_of
+
+
+def expect_nobody_at_work(inventory: Inventory) -> None:
+    """Refuse to delete while Snakemake works on the results.
+
+    Raises:
+        PipelineError: if it does, or was killed.
+    """
+    locks = inventory.project / ".snakemake" / "locks"
+    if locks.is_dir() and any(locks.iterdir()):
+        raise PipelineError(
+            f"{inventory.project}: Snakemake is at work here, or was killed: nothing was removed; wait for it, or "
+            "run `snakemake --unlock` if it runs no more"
+        )
+
+
+def remove(inventory: Inventory, place: Path) -> int:
+    """Delete an artifact or a hidden sibling of one.
+
+    It is renamed first: what a kill leaves of it is no artifact, and the next call finds it.
+
+    Args:
+        inventory: What there is.
+        place: A file or folder of it.
+
+    Returns:
+        How many bytes it took.
+
+    Raises:
+        PipelineError: if it is no longer there, not below the results, or became a link.
+    """
+    if place.is_symlink() or place.parent.resolve() != place.parent or not place.is_relative_to(inventory.results):
+        raise PipelineError(f"{place} is a link, or behind one: it was left alone; remove it by hand")
+    num_bytes = size_of(place)
+    if not HIDDEN.fullmatch(place.name):
+        hidden = place.with_name(f".{place.name}.removed")
+        _delete(hidden)
+        place = place.rename(hidden)
+    _delete(place)
+    return num_bytes
+
+
+def _delete(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def remove_empty_folders(inventory: Inventory, folder: Path) -> None:
+    """Delete a folder and those above it, up to the results, as long as nothing is in them."""
+    while folder != inventory.results and folder.is_relative_to(inventory.results) and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,378 @@
+"""Opening videos and reading single frames of them, with PyAV (FFmpeg) and, where it gives the same frames, decord.
+
+A file is read twice: its packets without decoding, which tells when every frame is shown and where decoding can start;
+then, from the nearest key frame, what is asked for. Sound files whose frames would all fit into little memory are left
+to decord (`decord_reading` says why no others are). PyAV reads the rest and holds no more than one decoded
+frame, however long the video is.
+
+The packets of some files do not tell which frames there are (MPEG program streams, AVI with B-frames: packets without
+times; fields or hidden frames in packets of their own). Those are decoded from the start, each time.
+Either way frames are numbered from 0 in the order of presentation.
+
+Shape suffixes: F frames, H height, W width, C colour (red, green, blue).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.errors import VideoError
+from pipeline.video.decord_reading import read_with_decord, suits
+from pipeline.video.faults import Faults
+
+MAX_PIXELS = 8192 * 4320  # of a frame: what cinemas call 8K. A few bytes can claim 65535 x 65535
+LIMITS = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck"}
+NUM_PROBED = 3  # frames at the start that the packets must have foretold
+WORTH_A_SEEK = 4  # frames; fewer are decoded faster than a decoder starts anew
+
+
+Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame; None: the one of the row before
+
+
+class Video:
+    """An open video; made by `open_video`. `len()` is the number of its frames.
+
+    Leaving its context closes the file.
+
+    Attributes:
+        size_hw: Height and width of a frame, turned as the file says it was filmed.
+        times_F: Presentation time of every frame in seconds.
+        key_F: For every frame the key frame to decode from.
+        faults: What of the file looks damaged, as far as it was read.
+    """
+
+    times_F: NDArray[np.float64]
+    key_F: NDArray[np.int64]
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.faults = Faults()
+        self.container, self.stream = _open(path, self.faults)
+        self.reformatter = VideoReformatter()
+        self.first: tuple[int, int] | None = None  # place and time of the first packet
+        try:
+            self._look()
+        except VideoError:
+            self.container.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self.times_F)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.container.close()
+
+    def _look(self) -> None:
+        """Find out which frames there are."""
+        self.pts_F, key_pts = self._index_packets()
+        probed = self._probe()
+        self.in_order: bool = len(self.pts_F) == 0 or probed != self.pts_F[: len(probed)].tolist()
+        if self.in_order:
+            # Sorted, because a decoder gives the frames in order but not the times it has guessed.
+            self.times_F = np.sort(np.fromiter(self._times(), dtype=np.float64))
+            self.key_F = np.zeros(len(self), dtype=np.int64)
+        else:
+            self.times_F = (self.pts_F * float(self.stream.time_base or 0)).astype(np.float64)
+            keys = np.searchsorted(self.pts_F, key_pts)
+            self.key_F = np.concatenate([[0], keys])[np.searchsorted(keys, np.arange(len(self)), side="right")]
+
+    def read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
+        """Hand over frames; the numbers ascend, each once. decord reads what it can be trusted with."""
+        all_read = complained = False
+        if self._is_plain() and suits(self.container.format.name, len(self), size_hw):
+            scaled_hw = None if size_hw == self.size_hw else size_hw
+            all_read, complained = read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
+            if all_read and not complained:
+                return
+        self._read(numbers, size_hw, keep, stand_ins)
+        if all_read and self.faults.reason() is None:
+            # It complained of what lies behind these frames, or not, as it ran ahead: that must not choose the reader.
+            read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
+
+    def _read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
+        for row, (number, frame) in enumerate(zip(numbers, self._found(numbers), strict=True)):
+            if frame is None and (row == 0 or not stand_ins):
+                raise VideoError(f"frame {number} of {len(self)} cannot be decoded: the file is damaged or cut off")
+            keep(row, None if frame is None else self._upright_rgb(frame, size_hw))
+
+    def _is_plain(self) -> bool:
+        """Whether decord gives the right frames: it does not after a seek to a key frame that others lead up to."""
+        sound = not self.in_order and self.has_closed_groups and self.faults.reason() is None
+        return sound and not self.is_interlaced
+
+    def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
+        """The frames of these numbers; None for one that the decoder does not give."""
+        run = self._run(0)
+        for number in numbers:
+            key = int(self.key_F[number])
+            if key > run.last + WORTH_A_SEEK:
+                before = copy(self.faults)
+                run = self._run(key)
+                if run.frame(key) is None:
+                    # Not every frame that a file calls a key frame is one that decoding can start at.
+                    self.faults, self.key_F = before, np.zeros_like(self.key_F)
+                    run = self._run(0)
+            yield run.frame(number)
+
+    def _run(self, key: int) -> "Run":
+        key_pts = int(self.pts_F[key]) if key > 0 else None
+        return Run(self._decoded(key_pts), key, None if self.in_order else self.pts_F, self.faults)
+
+    def _index_packets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Times of all frames and of the key frames, in the stream's unit; none if the packets do not tell them."""
+        pts: list[int] = []
+        keys: list[int] = []
+        num_packets, told, cut = 0, True, False
+        self.has_closed_groups = True  # no frame after a key frame is shown before it
+        self.faults.expect(self.path, self.container, self.stream)
+        for packet in self.faults.packets(self.container, self.stream):
+            if packet.size == 0:  # the end
+                continue
+            if num_packets == 0 and packet.pos is not None and packet.dts is not None:
+                self.first = (packet.pos, packet.dts)
+            num_packets += 1
+            cut = packet.is_corrupt
+            if packet.pts is None:
+                told = False
+            elif not packet.is_discard and not _is_hidden(packet, self.stream.codec_context.name):
+                pts.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+                self.has_closed_groups &= not keys or packet.pts >= keys[-1]
+        if cut and pts:  # the file ends within the last packet
+            num_packets -= 1
+            keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
+            pts.pop()
+        self.faults.count(num_packets, pts, self.container.format.name)
+        pts_F = np.unique(np.array(pts, dtype=np.int64))
+        if not told or len(pts_F) < len(pts):
+            pts_F = pts_F[:0]
+        return pts_F, np.unique(np.array(keys, dtype=np.int64))
+
+    def _probe(self) -> list[int | None]:
+        """Times of the first frames that the decoder gives; finds their size."""
+        probed: list[int | None] = []
+        for frame in self._decoded(None):
+            if not probed:
+                sideways = _quarter_turns(frame) % 2
+                self.is_interlaced = frame.interlaced_frame
+                self.size_hw = (frame.width, frame.height) if sideways else (frame.height, frame.width)
+            probed.append(frame.pts)
+            if len(probed) == NUM_PROBED:
+                break
+        if not probed:
+            raise VideoError(f"no video frame in it{self.faults.because()}")
+        return probed
+
+    def _times(self) -> Iterator[float]:
+        for frame in self._decoded(None):
+            if frame.time is None:
+                raise VideoError("its frames have no time stamps: convert it, for instance to .mp4")
+            yield frame.time
+
+    def _decoded(self, key_pts: int | None) -> Iterator[VideoFrame]:
+        """Frames in the order of presentation, from a key frame on or from the start."""
+        for packet in self._packets_from(key_pts):
+            for frame in self.faults.decode(packet):
+                if key_pts is None or (frame.pts is not None and frame.pts >= key_pts):
+                    yield frame
+
+    def _packets_from(self, key_pts: int | None) -> Iterator["av.Packet[VideoStream]"]:
+        if key_pts is not None and self._seek(key_pts):
+            found = False
+            for packet in self.faults.packets(self.container, self.stream):
+                found = found or packet.pts == key_pts
+                # Frames shown before the key frame may come after it, and need what was before it.
+                if found and (packet.pts is None or packet.pts >= key_pts):
+                    yield packet
+            if found:
+                return
+        yield from self._all_packets()
+
+    def _all_packets(self) -> Iterator["av.Packet[VideoStream]"]:
+        if self.first is not None and self._seek(self.first[1]):
+            packets = self.faults.packets(self.container, self.stream)
+            packet = next(packets, None)
+            if packet is not None and (packet.pos, packet.dts) == self.first:
+                yield packet
+                yield from packets
+                return
+        # Not every demuxer finds the first packet again.
+        self.container.close()
+        self.container, self.stream = _open(self.path, self.faults)
+        yield from self.faults.packets(self.container, self.stream)
+
+    def _seek(self, time: int) -> bool:
+        """Go to a time or before it, in the stream's unit; False if the demuxer cannot."""
+        try:
+            self.container.seek(time, stream=self.stream)
+        except av.FFmpegError:
+            return False
+        return True
+
+    def _upright_rgb(self, frame: VideoFrame, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+        """Colours of a frame, turned as the file says it was filmed, and scaled."""
+        quarter_turns = _quarter_turns(frame)
+        height, width = size_hw if quarter_turns % 2 == 0 else size_hw[::-1]
+        scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
+        try:
+            rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
+        except av.FFmpegError as error:  # each frame says how its colours are stored
+            raise VideoError(
+                f"the colours of a frame cannot be converted ({error.strerror}): the file is damaged, or of a rare kind"
+            ) from error
+        return np.rot90(rgb.to_ndarray(), quarter_turns)
+
+
+class Run:
+    """Frames decoded one after another from a key frame on.
+
+    Args:
+        decoded: The frames.
+        key: Number of the first one.
+        pts_F: Times of all the video's frames; None where they are known only by being counted.
+        faults: Where frames are noted that the decoder does not give.
+    """
+
+    def __init__(
+        self, decoded: Iterator[VideoFrame], key: int, pts_F: NDArray[np.int64] | None, faults: Faults
+    ) -> None:
+        self.decoded = decoded
+        self.last = key - 1  # number of the last frame that came
+        self.pts_F = pts_F
+        self.faults = faults
+        self.came: VideoFrame | None = None
+
+    def frame(self, number: int) -> VideoFrame | None:
+        """The frame of this number, or None; numbers that are asked for do not descend."""
+        while self.last < number:
+            before = self.last
+            self.came = next(self.decoded, None)
+            if self.came is None:
+                self.last = number
+            else:
+                self.last = self._number(self.came)
+            self.faults.num_lost += max(0, self.last - before - (self.came is not None))
+        return self.came if self.last == number else None
+
+    def _number(self, frame: VideoFrame) -> int:
+        if self.pts_F is None:
+            return self.last + 1
+        number = int(np.searchsorted(self.pts_F, frame.pts or 0))
+        foretold = number < len(self.pts_F) and self.pts_F[number] == frame.pts
+        return max(number, self.last) if foretold else self.last
+
+
+def open_video(path: Path) -> Video:
+    """Open a video; one decoding thread.
+
+    Args:
+        path: A file in any container and codec that FFmpeg reads.
+
+    Raises:
+        VideoError: if there is no such file, or no video frame in it. Says why and leaves the name to the caller: the
+            reason becomes part of an artifact, where no machine's paths belong.
+    """
+    if not path.is_file():
+        raise VideoError("there is no such file")
+    if path.stat().st_size == 0:
+        raise VideoError("the file is empty (0 bytes)")
+    return Video(path)
+
+
+def frame_times(video: Video) -> NDArray[np.float64]:
+    """Presentation time of every frame in seconds, ascending, `[F]`.
+
+    The first is not always 0, and the distances differ where the frame rate varies.
+    """
+    return video.times_F
+
+
+def read_frames(
+    video: Video,
+    numbers: Sequence[int] | NDArray[Any],
+    size_hw: tuple[int, int] | None = None,
+    fit: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    stand_ins: bool = False,
+) -> NDArray[np.uint8]:
+    """Decode single frames, in any order. One at a time is in memory, besides what is returned.
+
+    Args:
+        video: From `open_video`.
+        numbers: F frame numbers from 0, F >= 1.
+        size_hw: Height and width that frames are scaled to (bicubic); None for the video's own.
+        fit: What is done to each frame, RGB `[H, W, 3]`; the results have one shape.
+        stand_ins: In place of a frame that is lost give the one shown before it, as players do.
+
+    Returns:
+        RGB, `[F, H, W, 3]`.
+
+    Raises:
+        VideoError: if one of them cannot be decoded (the file is damaged or cut off).
+    """
+    wanted, rows_F = np.unique(np.asarray(numbers, dtype=np.int64), return_inverse=True)
+    if len(wanted) == 0 or not 0 <= wanted[0] <= wanted[-1] < len(video):
+        raise IndexError(f"frame numbers {wanted.tolist()} of a video of {len(video)} frames")
+    found: list[NDArray[np.uint8]] = []  # one array, made when the first frame tells its shape
+
+    def keep(row: int, frame_HWC: NDArray[np.uint8] | None) -> None:
+        if frame_HWC is None:
+            found[0][row] = found[0][row - 1]
+            return
+        fitted = fit(frame_HWC) if fit else frame_HWC
+        if not found:
+            found.append(np.empty((len(wanted), *fitted.shape), dtype=np.uint8))
+        found[0][row] = fitted
+
+    video.read(wanted.tolist(), size_hw or video.size_hw, keep, stand_ins)
+    return found[0] if np.array_equal(rows_F, np.arange(len(wanted))) else found[0][rows_F]
+
+
+def _open(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream]:
+    try:
+        with faults.listening():
+            container = av.open(str(path), options=LIMITS)
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(_why_unreadable(path)) from error
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        kinds = sorted({other.type for other in container.streams if other.type != "video"})
+        raise VideoError(f"no video in it, {' and '.join(kinds) or 'nothing'} only")
+    context = stream.codec_context
+    if context is None:
+        raise VideoError("no decoder for it: convert it, for instance to H.264 in .mp4")
+    if context.width * context.height > MAX_PIXELS:
+        raise VideoError(f"frames of {context.width} x {context.height} pixels: {MAX_PIXELS} at most are decoded")
+    context.thread_count = 1
+    context.options = LIMITS
+    return container, stream
+
+
+def _is_hidden(packet: "av.Packet[av.VideoStream]", codec: str) -> bool:
+    """Whether a packet holds a frame that is never shown: VP8 gives those packets of their own (RFC 6386, 9.1)."""
+    return codec == "vp8" and not memoryview(packet)[0] & 0x10
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    return frame.rotation // 90 % 4
+
+
+def _why_unreadable(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[4:] == b"ftyp" or head[:4] in (b"RIFF", b"\x1a\x45\xdf\xa3"):  # MP4 and MOV; AVI; Matroska and WebM
+        return "cut off or damaged: it begins as a video file does, but its index cannot be read"
+    return "not a video file"

@@ -1,0 +1,137 @@
+"""Reading frames with decord (https://github.com/dmlc/decord; `decord2` on PyPI), of files that suit it.
+
+decord is told which frames there are (`video.decoding` finds that out) and is trusted no further: it is left out
+where its count or times are others, and whatever FFmpeg prints while it reads is reported, so that the file is looked
+at again. It decodes ahead as far as the file goes (its issues 157 and 208; 3.6 GB on 200 frames of 4K), so that it is
+given only files whose frames would all fit into memory.
+
+Shape suffixes: F frames, H height, W width, C colour.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_BYTES = 2**27  # of all frames of a file in RGB, as they are given out: 450 frames of 320 x 240 have 104 million
+CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}  # those with an index; in others decord gets lost
+TIME_TOLERANCE = 1e-3  # seconds
+CHATTER = (b"[in @ ", b"[swscaler @ ")  # what converts the colours remarks on some codecs, whatever is in the file
+
+Frame = NDArray[np.uint8]
+
+
+@dataclass
+class Complaints:
+    """Whether anything was printed on stderr.
+
+    Attributes:
+        heard: Known when listening is over.
+    """
+
+    heard: bool = False
+
+
+def suits(container: str, num_frames: int, size_hw: tuple[int, int]) -> bool:
+    """Whether to let decord read frames of this size out of a container (its name in FFmpeg) of so many frames."""
+    height, width = size_hw
+    return container in CONTAINERS and num_frames * height * width * 3 <= MAX_BYTES
+
+
+def read_with_decord(
+    path: Path,
+    numbers: Sequence[int],
+    size_hw: tuple[int, int] | None,
+    times_F: NDArray[np.float64],
+    keep: Callable[[int, Frame], None],
+) -> tuple[bool, bool]:
+    """Decode frames.
+
+    Args:
+        path: The file.
+        numbers: Frame numbers, ascending.
+        size_hw: Height and width that frames are scaled to; None for the video's own.
+        times_F: Times that its frames are known to have, in seconds.
+        keep: Takes the place in `numbers` and the frame, RGB `[H, W, C]`.
+
+    Returns:
+        Whether all frames were read: False if decord cannot, or sees other frames in the file; and whether decord or
+        FFmpeg complained.
+    """
+    decord = _load()
+    height, width = size_hw or (-1, -1)
+    with _listening() as complaints:
+        try:
+            # fault_tol: raise at the first frame that it would replace by a copy of another
+            reader = decord.VideoReader(
+                str(path), ctx=decord.cpu(0), width=width, height=height, num_threads=1, fault_tol=1e-9
+            )
+            all_read = _has_times(reader, times_F)
+            for row, number in enumerate(numbers if all_read else []):
+                keep(row, _without_padding(reader[number].asnumpy()))
+            del reader  # ends its thread
+        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, AssertionError, StopIteration):
+            all_read = False  # what its constructor and its frames raise
+    return all_read, complaints.heard
+
+
+def _load() -> ModuleType:
+    """Import decord, without the CUDA libraries that it would load and never use here: 600 MB a process."""
+    if "decord" not in sys.modules:
+        hidden = "nvidia" not in sys.modules
+        if hidden:
+            sys.modules["nvidia"] = None  # type: ignore[assignment]
+        try:
+            import decord
+
+            decord.logging.set_level(decord.logging.INFO)  # it tells of patched pictures at this level
+        finally:
+            if hidden:
+                del sys.modules["nvidia"]
+    return sys.modules["decord"]
+
+
+def _has_times(reader: Any, times_F: NDArray[np.float64]) -> bool:
+    """Whether decord sees the same frames; it may count time from another point."""
+    if len(reader) != len(times_F):
+        return False
+    seen_F = np.asarray(reader.get_frame_timestamp(range(len(reader)))[:, 0], dtype=np.float64)
+    return bool(np.ptp(seen_F - times_F) < TIME_TOLERANCE)
+
+
+def _without_padding(frame_HWC: Frame) -> Frame:
+    """Undo decord's mistake with narrow frames (its issue 336).
+
+    FFmpeg pads the rows of a frame to a round number of bytes. decord takes bytes a row // width for the number of
+    channels, so that a frame 96 pixels wide has rows of 384 bytes and "4 channels"; the colours are the first
+    3 * width bytes of each row.
+    """
+    height, width, channels = frame_HWC.shape
+    if channels == 3:
+        return frame_HWC
+    return frame_HWC.reshape(height, -1)[:, : 3 * width].reshape(height, width, 3)
+
+
+@contextmanager
+def _listening() -> Iterator[Complaints]:
+    """Take what this process prints on stderr meanwhile; FFmpeg's C code prints there."""
+    complaints = Complaints()
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as taken:
+        os.dup2(taken.fileno(), 2)
+        try:
+            yield complaints
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            taken.seek(0)
+            complaints.heard = any(not line.startswith(CHATTER) for line in taken)

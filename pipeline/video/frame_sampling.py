@@ -1,0 +1,130 @@
+"""Which frames of a video are sampled, and reading them: what a worker of `decode_frames` does.
+
+One frame is taken every 1 / fps seconds of presentation time and at most `max_frames` are kept, evenly spread, as in
+CLIP4Clip (Luo et al. 2021, section 3; "uniform" sampling), whose code counts whole frames a second instead and drifts
+on 29.97. Apart from the stage, because a worker starts quickly where it imports little.
+
+Shape suffixes: F frames of the file, S sampled frames, H height, W width, C colour.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import VideoError
+from pipeline.video.decoding import Video, frame_times, open_video, read_frames
+
+TIME_TOLERANCE = 1e-3  # seconds: Matroska rounds time stamps to milliseconds, so a frame may seem that much late
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class SampledFrames:
+    """The sampled frames of one video.
+
+    Attributes:
+        arrays: As in the schema `frames`.
+        suspect: Why they may be wrong, if something was seen.
+    """
+
+    arrays: Arrays
+    suspect: str | None
+
+
+@dataclass(frozen=True)
+class FramesRequest:
+    """The frames to sample of one video.
+
+    Attributes:
+        path: The file.
+        num_bytes: Its size when it was indexed.
+        fps: Frames to take of a second.
+        max_frames: Bound on how many.
+        short_side: Pixels that the short side of a frame has at most.
+    """
+
+    path: Path
+    num_bytes: int
+    fps: float
+    max_frames: int
+    short_side: int
+
+
+def read_sampled_frames(request: FramesRequest) -> SampledFrames:
+    """The sampled frames of one video.
+
+    Raises:
+        VideoError: if the file is missing, is another one than was indexed, or cannot be decoded.
+    """
+    with open_video(request.path) as video:
+        num_bytes = request.path.stat().st_size
+        if num_bytes != request.num_bytes:
+            raise VideoError(
+                f"the file has {num_bytes} bytes, it had {request.num_bytes} when it was indexed: index it again"
+            )
+        return _sample(video, request)
+
+
+def _sample(video: Video, request: FramesRequest) -> SampledFrames:
+    times_F = frame_times(video)
+    numbers_S = sample_frames(times_F, request.fps, request.max_frames)
+    stored_hw = fit_short_side(*video.size_hw, request.short_side)
+    pixels_SHWC = read_frames(video, numbers_S, stored_hw)  # scaled while decoding: its own size is never kept
+    arrays: Arrays = {
+        "pixels": pixels_SHWC.reshape(-1, 3),
+        "number": numbers_S,
+        "time": times_F[numbers_S],
+        "size": np.array([stored_hw]),
+        "num_frames": np.array([len(times_F)]),
+        "fps": np.array([mean_rate(times_F)]),
+    }
+    return SampledFrames(arrays, video.faults.reason())
+
+
+def sample_frames(times_F: NDArray[np.float64], fps: float, max_frames: int) -> NDArray[np.int64]:
+    """Numbers of the frames on show at t0, t0 + 1 / fps, t0 + 2 / fps, ... up to the last frame's time.
+
+    Each frame at most once, however high `fps` is. Where there are more than `max_frames`, as many are chosen at equal
+    distances (rounded down), the first and the last among them; of `max_frames` 1, the first.
+
+    Args:
+        times_F: Presentation times in seconds, ascending, F >= 1.
+        fps: Frames to take of a second; any positive number.
+        max_frames: Bound on how many.
+
+    Returns:
+        [S] ascending.
+
+    Raises:
+        VideoError: if the times do not ascend.
+    """
+    if not np.isfinite(times_F).all() or (np.diff(times_F) < 0).any():
+        raise VideoError("its time stamps do not ascend: the file is damaged, or its container was written wrongly")
+    num_instants = int((times_F[-1] - times_F[0] + TIME_TOLERANCE) * fps) + 1
+    instants = times_F[0] + np.arange(num_instants) / fps
+    sampled = np.unique(np.searchsorted(times_F, instants + TIME_TOLERANCE, side="right") - 1)
+    if len(sampled) > max_frames:
+        sampled = sampled[np.arange(max_frames) * (len(sampled) - 1) // max(1, max_frames - 1)]
+    return sampled.astype(np.int64)
+
+
+def fit_short_side(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """Height and width of a frame whose short side is at most `short_side` pixels.
+
+    Never enlarged. The long side keeps the aspect, rounded to the nearest even number.
+    """
+    short, long = sorted((height, width))
+    if short <= short_side:
+        return height, width
+    scaled = 2 * round(long * short_side / short / 2)
+    return (short_side, scaled) if height <= width else (scaled, short_side)
+
+
+def mean_rate(times_F: NDArray[np.float64]) -> float:
+    """Frames a second from the first to the last; 0 where there is one only."""
+    duration = float(times_F[-1] - times_F[0])
+    return (len(times_F) - 1) / duration if duration > 0 else 0.0

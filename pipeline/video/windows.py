@@ -1,0 +1,156 @@
+"""Windows of consecutive frames, as a motion network sees them: which frames, decoded, scaled and cropped.
+
+Windows are aligned to multiples of their length, as AKG-sv and its ancestor do (Hendria et al., "Action Knowledge for
+Video Captioning with Graph Neural Networks", JKSUCIS 2023). Frames are scaled as torchvision's `Resize` scales a
+picture for I3D: by Pillow, bilinear with antialiasing. (FFmpeg could scale
+while it converts, but in YUV, which is not what published weights were trained on.) Nothing here imports torch, so that
+decoding workers start at once and stay small.
+
+Shape suffixes: W window, T frame of a window, H height, W width, C colour (red, green, blue).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.errors import VideoError
+from pipeline.video.decoding import Video, open_video, read_frames
+
+RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
+
+Windows = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class WindowRequest:
+    """Windows to decode of one video.
+
+    Attributes:
+        path: The file.
+        num_frames: Frames the file had when its frames were sampled; None if nobody looked.
+        starts: First frame of each window; None for the one window around the video's middle.
+        length: Frames of a window.
+        size: Side in pixels of the square that is cut out of each frame; or height and width that it is scaled to,
+            all of it.
+    """
+
+    path: Path
+    num_frames: int | None
+    starts: tuple[int, ...] | None
+    length: int
+    size: int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class WindowFrames:
+    """The frames of the windows of a video, each once. `len()` and iteration are over the windows, u1 [T, H, W, 3].
+
+    Attributes:
+        frames: u1 [number of frames, H, W, 3].
+        rows_WT: For each frame of each window, its row of `frames`.
+        suspect: Why they may be wrong, if something was seen.
+    """
+
+    frames: Windows
+    rows_WT: NDArray[np.intp]
+    suspect: str | None
+
+    def __len__(self) -> int:
+        return len(self.rows_WT)
+
+    def __iter__(self) -> Iterator[Windows]:
+        return (self.frames[rows_T] for rows_T in self.rows_WT)
+
+
+def window_starts(numbers: NDArray[Any], num_frames: int, length: int) -> NDArray[np.int32]:
+    """First frame of the window that belongs to each sampled frame.
+
+    Windows begin at multiples of their length; where too few frames remain, the window is the last `length` frames. A
+    video that is shorter has one window, from frame 0.
+
+    Args:
+        numbers: Frame numbers from 0, [F].
+        num_frames: Frames of the video.
+        length: Frames of a window.
+
+    Returns:
+        [F], int32.
+    """
+    aligned = np.asarray(numbers, dtype=np.int64) // length * length
+    return np.clip(aligned, 0, max(num_frames - length, 0)).astype(np.int32)
+
+
+def window_frames(start: int, num_frames: int, length: int) -> NDArray[np.int64]:
+    """Frame numbers of a window, [length]; beyond the video's end the last frame is repeated."""
+    return np.minimum(np.arange(start, start + length), num_frames - 1)
+
+
+def fit_square(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Scale the shorter side to 256/224 of `size` and cut out the central square, [size, size, 3]."""
+    height, width = frame_HWC.shape[:2]
+    short, scaled = min(height, width), round(RESIZE_SCALE * size)
+    new_width, new_height = scaled * width // short, scaled * height // short
+    picture = Image.fromarray(frame_HWC).resize((new_width, new_height), Image.Resampling.BILINEAR)
+    left, top = round((new_width - size) / 2), round((new_height - size) / 2)
+    return np.asarray(picture.crop((left, top, left + size, top + size)))
+
+
+def scale(frame_HWC: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scale a whole frame, [*size_hw, 3]; one of that size stays as it is."""
+    if frame_HWC.shape[:2] == size_hw:
+        return frame_HWC
+    return np.asarray(Image.fromarray(frame_HWC).resize(size_hw[::-1], Image.Resampling.BILINEAR))
+
+
+def read_windows(request: WindowRequest) -> Windows:
+    """Decode the windows of a video; frames that windows share are decoded once.
+
+    Returns:
+        u1 [W, length, H, W, 3], in the order of `request.starts`.
+
+    Raises:
+        VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
+    """
+    found = read_window_frames(request)
+    return found.frames[found.rows_WT]
+
+
+def read_window_frames(request: WindowRequest) -> WindowFrames:
+    """Decode the frames of the windows of a video, each once.
+
+    Returns:
+        The frames in their order in the video, the windows in the order of `request.starts`.
+
+    Raises:
+        VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
+    """
+    with open_video(request.path) as video:
+        return _read_window_frames(video, request)
+
+
+def _read_window_frames(video: Video, request: WindowRequest) -> WindowFrames:
+    num_frames = len(video)
+    if request.num_frames not in (None, num_frames):
+        raise VideoError(f"it has {num_frames} frames, but had {request.num_frames} when its frames were sampled")
+    starts = request.starts
+    if starts is None:
+        starts = tuple(window_starts(np.array([num_frames // 2]), num_frames, request.length).tolist())
+    numbers_WT = np.stack([window_frames(start, num_frames, request.length) for start in starts])
+    wanted, rows_WT = np.unique(numbers_WT, return_inverse=True)
+    size = request.size
+
+    def fit(frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
+
+    frames = read_frames(video, wanted, fit=fit, stand_ins=True)
+    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape), video.faults.reason())
+
+
+def paths_of(table: dict[str, Any]) -> dict[str, Path]:
+    """The file of each video in a video table, by id, in the table's order."""
+    return {video["id"]: Path(table["root"]) / video["path"] for video in table["videos"]}

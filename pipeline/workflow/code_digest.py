@@ -1,0 +1,141 @@
+"""Digest of the code that computes a stage's values: what Snakemake cannot see by itself.
+
+A rule passes the digest as a parameter, so that editing a stage, a model or the training re-runs what it made. The
+digest of a module is that of its syntax tree, without docstrings, in which each import is replaced by the digest of
+what it resolves to. So comments, formatting, the order of imports and the place of a module cost no GPU hours, and a
+changed constant re-runs exactly the stages that use its module, however far away. Modules that only store, describe,
+lease or report are left out; schema versions and the settings themselves stand for those.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+# Rooms and modules that compute no values of an artifact. What chooses values stands elsewhere: the numbers that a
+# network computes in are in models/precision, the shard of a video is in datasets/sharding.
+NOT_VALUES = (
+    "artifact",
+    "commands",
+    "config",
+    "errors",
+    "jobs",
+    "schemas",
+    "upkeep",
+    "weights.fetching",
+    "workflow",
+    "__main__",
+)
+# They only choose among modules by the kind of the data set: the chosen one counts, they do not.
+CHOOSERS = {"datasets.readers"}
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def digest(stage: str, dataset: str | None = None) -> str:
+    """Digest of `pipeline.stages.<stage>` and every `pipeline` module it imports, directly or not.
+
+    Args:
+        stage: Name of the stage.
+        dataset: Kind of the data set at work; readers of other kinds are then left out, so that adding a kind
+            re-runs nothing. What the reader at work imports counts, even if it is the reader of another kind.
+    """
+    return _Digests(dataset).of(f"pipeline.stages.{stage}")[:16]
+
+
+class _Digests:
+    """Digests of modules, each computed once.
+
+    Args:
+        dataset: Kind of the data set at work, or None where all kinds count.
+    """
+
+    def __init__(self, dataset: str | None) -> None:
+        self.dataset = dataset
+        self.known: dict[str, str] = {}
+        self.open: list[str] = []  # modules whose digest is being computed, each imported by the one before
+
+    def of(self, name: str) -> str:
+        """Digest of a module with all that it imports.
+
+        Raises:
+            RuntimeError: if modules import each other in a circle: no digest has a beginning then.
+        """
+        if name in self.known:
+            return self.known[name]
+        if name in self.open:
+            circle = [*self.open[self.open.index(name) :], name]
+            raise RuntimeError(f"modules import each other in a circle: {' -> '.join(circle)}")
+        self.open.append(name)
+        path = _source(name)
+        taken_out = _WithoutImports(name, is_package=path.name == "__init__.py")
+        tree = taken_out.visit(ast.parse(path.read_text(encoding="utf-8")))
+        lines = {self._line(name, *imported) for imported in taken_out.imports} - {""}
+        text = "" if _room_path(name) in CHOOSERS else ast.unparse(tree)
+        self.known[name] = hashlib.sha256("\n".join([*sorted(lines), text]).encode()).hexdigest()
+        self.open.pop()
+        return self.known[name]
+
+    def _line(self, importer: str, module: str, symbol: str, alias: str) -> str:
+        """What stands for one import: nothing where the imported module computes no values."""
+        if symbol and _is_module(f"{module}.{symbol}"):
+            module, symbol = f"{module}.{symbol}", ""
+        if not _is_module(module):
+            return f"{module} {symbol} as {alias}"  # of another package
+        if not self._counts(module, importer):
+            return ""
+        return f"{self.of(module)} {symbol} as {alias}"
+
+    def _counts(self, name: str, importer: str) -> bool:
+        if name == "pipeline" or _is_in(_room_path(name), NOT_VALUES):
+            return False
+        if _room_path(importer) in CHOOSERS and self.dataset is not None:
+            return _is_in(_room_path(name), [f"datasets.{self.dataset}"])
+        return True
+
+
+def _room_path(name: str) -> str:
+    return name.partition(".")[2]
+
+
+def _is_in(name: str, places: Iterable[str]) -> bool:
+    """Whether a module is one of these, or in a room that is."""
+    return any(f"{name}.".startswith(f"{place}.") for place in places)
+
+
+def _source(name: str) -> Path:
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def _is_module(name: str) -> bool:
+    return name.split(".")[0] == "pipeline" and _source(name).is_file()
+
+
+class _WithoutImports(ast.NodeTransformer):
+    """Takes docstrings and imports out of a module, at its top and inside functions.
+
+    Attributes:
+        imports: Each as (module, symbol or "", name that it has here).
+    """
+
+    def __init__(self, name: str, is_package: bool) -> None:
+        self.package = name.split(".") if is_package else name.split(".")[:-1]
+        self.imports: list[tuple[str, str, str]] = []
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.imports += [(alias.name, "", alias.asname or "") for alias in node.names]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        above = self.package[: len(self.package) - node.level + 1] if node.level else []
+        module = ".".join([*above, *([node.module] if node.module else [])])
+        self.imports += [(module, alias.name, alias.asname or alias.name) for alias in node.names]
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Leave out a docstring, and put `pass` where nothing else remains."""
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+        super().generic_visit(node)
+        if getattr(node, "body", None) == []:
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]
+        return node

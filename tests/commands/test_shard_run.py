@@ -1,0 +1,131 @@
+"""Which stage gets what; tests/workflow/test_caption.py runs the stages themselves."""
+
+import inspect
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.commands.shard_run import ShardRun
+from pipeline.config import validate
+from pipeline.errors import PipelineError
+from pipeline.workflow.experiment_chain import ExperimentChain, chain_of
+
+CONFIG = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text(encoding="utf-8"))
+PATHS = {
+    "weights": "results/{encoder}.weights",
+    "embedding": "results/{knowledge}.e",
+    "triplets": "results/{knowledge}.t",
+}
+STAGES = (
+    "decode_frames",
+    "extract_i3d",
+    "extract_clip",
+    "build_grid_nodes",
+    "build_object_nodes",
+    "build_spatial_graphs",
+    "build_temporal_graphs",
+    "extract_union_motion",
+    "convert_graphs",
+    "link_knowledge",
+    "caption_videos",
+)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Stages that only note what they are called with and make their output; their signatures are checked."""
+    noted = []
+
+    def recorder(stage, signature):
+        def run(*args, **flags):
+            bound = signature.bind(*args, **flags).arguments
+            noted.append((stage, bound))
+            bound["out"].mkdir()
+
+        return run
+
+    for stage in STAGES:
+        module = import_module(f"pipeline.stages.{stage}")
+        monkeypatch.setattr(module, "run", recorder(stage, inspect.signature(module.run)))
+    return noted
+
+
+def shard_run(folder, experiment, **changes):
+    """A run of an experiment of the default configuration, with changes of the chain."""
+    chain = chain_of(validate(CONFIG).model_dump(mode="json"), experiment, PATHS)
+    for path, value in changes.items():
+        *above, key = path.split("__")
+        entry = chain
+        for name in above:
+            entry = entry[name]
+        entry[key] = value
+    parsed = ExperimentChain.model_validate_json(json.dumps(chain))
+    return ShardRun(parsed, Path("results"), Path("model"), Path("videos.json"), folder)
+
+
+def test_a_grid_needs_neither_detector_nor_knowledge(tmp_path, calls):
+    run = shard_run(tmp_path, "grid")
+    assert run.captions() == tmp_path / "captions.json"
+    assert [stage for stage, _ in calls] == [
+        "decode_frames",
+        "build_grid_nodes",
+        "build_temporal_graphs",
+        "extract_i3d",
+        "build_spatial_graphs",
+        "convert_graphs",
+        "caption_videos",
+    ]
+    flags = dict(calls)["caption_videos"]
+    assert (flags["pair_motion"], flags["knowledge"], flags["objects"]) == ([], [], [])
+    assert flags["graphs"] == [dict(calls)["convert_graphs"]["out"]]
+    assert (flags["experiment"], flags["settings"]) == ("grid", run.chain.captioner.decoding)
+
+
+def test_everything_and_each_artifact_once(tmp_path, calls):
+    slow = CONFIG["samplings"]["action"] | {"fps": 1.0, "on_bad_video": "fail"}
+    run = shard_run(
+        tmp_path,
+        "grid_object_knowledge",
+        graph__motion_of="union_box",
+        samplings__slow=slow,
+        knowledge__sampling="slow",
+    )
+    run.prepare()
+    run.captions()
+    by_stage = dict(calls)
+    assert sorted(stage for stage, _ in calls) == sorted([*STAGES, "decode_frames"])  # frames of two samplings
+    decoded = {flags["out"].name: flags["settings"] for stage, flags in calls if stage == "decode_frames"}
+    assert {name: (settings.fps, settings.on_bad_video) for name, settings in decoded.items()} == {
+        "frames-action.zarr": (4.0, "record"),
+        "frames-slow.zarr": (1.0, "record"),
+    }
+    assert by_stage["extract_clip"]["frames"].name == "frames-slow.zarr"
+    assert by_stage["extract_clip"]["weights"] == Path("results/clip.weights")
+    assert by_stage["link_knowledge"]["appearance"] == by_stage["extract_clip"]["out"]
+    assert by_stage["link_knowledge"]["embedding"] == Path("results/captions.e")
+    assert by_stage["link_knowledge"]["triplets"] == Path("results/captions.t")
+    assert by_stage["build_object_nodes"]["weights"] == Path("results/objects.weights")
+    assert by_stage["build_object_nodes"]["encoder_weights"] == [Path("results/clip.weights")]
+    assert by_stage["extract_union_motion"]["nodes"] == by_stage["build_grid_nodes"]["out"]
+    assert by_stage["extract_union_motion"]["frames"].name == "frames-action.zarr"
+    flags = by_stage["caption_videos"]
+    assert flags["pair_motion"] == [by_stage["extract_union_motion"]["out"]]
+    assert flags["knowledge"] == [by_stage["link_knowledge"]["out"]]
+    assert flags["objects"] == [by_stage["build_object_nodes"]["out"]]
+
+
+def test_objects_by_the_detectors_own_features_need_no_other_encoder(tmp_path, calls):
+    run = shard_run(tmp_path, "object", nodes__object__feature="backbone", nodes__object__encoder=None)
+    run.prepare()
+    flags = dict(calls)["build_object_nodes"]
+    assert (flags["encoder"], flags["encoder_weights"]) == (None, [])
+    assert dict(calls)["convert_graphs"]["nodes"] == flags["out"]
+
+
+def test_an_encoder_of_the_wrong_kind_is_named(tmp_path, calls):
+    run = shard_run(tmp_path, "grid", graph__motion="clip")
+    with pytest.raises(PipelineError, match="encoder clip is of kind clip4clip"):
+        run.prepare()

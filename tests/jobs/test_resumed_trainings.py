@@ -1,0 +1,134 @@
+"""A training that is killed goes on to the same bytes: real processes, real signals, at drawn steps."""
+
+import re
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys.captioner import MODEL, PLACES, TRAINING, write_toys
+from toys.clip import finetune_settings, write_colours
+from toys.detector import settings as detector_settings
+from toys.detector import write_dataset
+from toys.killed_stages import run_stage
+
+KILL, TERM = signal.SIGKILL, signal.SIGTERM
+EPOCHS = 3
+SEED = 7
+
+
+@dataclass
+class Training:
+    """A stage, the steps of an epoch, its flags, and its outputs by flag."""
+
+    stage: str
+    steps: int
+    flags: dict[str, object]
+    outputs: dict[str, str]
+
+    def arguments(self, folder: Path) -> list[object]:
+        """Stage and flags, with the outputs in a folder."""
+        places = {"--checkpoints": folder / "checkpoints"}
+        places |= {flag: folder / name for flag, name in self.outputs.items()}
+        given: list[object] = [self.stage]
+        for flag, value in {**self.flags, **places}.items():
+            given += [flag, *(value if isinstance(value, list) else [value])]
+        return given
+
+    def run(self, folder: Path, number: int = 0, after_step: int = 0, num_ranks: int = 1) -> tuple[int, str]:
+        """The exit code, of all ranks, and the log."""
+        folder.mkdir(exist_ok=True)
+        codes = run_stage(self.arguments(folder), folder / "log", number, after_step, num_ranks)
+        log = (folder / "log").read_text()
+        assert len(set(codes)) == 1, (codes, log)
+        return codes[0], log
+
+    def results(self, folder: Path) -> list[bytes]:
+        return [(folder / name).read_bytes() for name in self.outputs.values()]
+
+
+def clip(folder: Path) -> Training:
+    write_colours(folder, {"train": 16, "val": 4, "test": 0})
+    settings = finetune_settings(epochs=EPOCHS, batch_size=4)
+    flags = {"--frames": [folder / "0.zarr", folder / "1.zarr"], "--settings": settings.model_dump_json()}
+    outputs = {"--out": "weights.safetensors", "--retrieval": "scores.json"}
+    return Training("finetune_clip4clip", 4, flags | {"--captions": folder / "captions.json", "--threads": 1}, outputs)
+
+
+def detector(folder: Path) -> Training:
+    write_dataset(folder, {"train": 8, "val": 2, "test": 0})
+    settings = detector_settings(frames=24, epochs=EPOCHS, batch_size=4)
+    flags = {"--frames": folder / "frames.zarr", "--truth": folder / "truth.json"}
+    flags |= {"--settings": settings.model_dump_json(), "--captions": folder / "captions.json", "--threads": 1}
+    return Training("finetune_detector", 6, flags, {"--out": "weights.safetensors", "--detection": "scores.json"})
+
+
+def captioner(folder: Path) -> Training:
+    toys = write_toys(folder, num_train=16)
+    training = TRAINING.model_copy(update={"batch_size": 4, "accumulate": 2, "validate_every": 1, "epochs": EPOCHS})
+    flags = {"--graphs": toys.graphs, "--pair-motion": [], "--knowledge": [], "--objects": []}
+    flags |= {"--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1, "--seed": 1}
+    flags |= {"--model": MODEL.model_dump_json(), "--training": training.model_dump_json()}
+    outputs = {"--out": "model.safetensors", "--curves": "curves.csv"}
+    return Training("train_captioner", 4, flags | {"--nodes": PLACES.model_dump_json()}, outputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [clip, detector, captioner])
+def test_it_goes_on_to_the_same_bytes(tmp_path, make):
+    """After SIGTERM in the middle of an epoch, SIGKILL in the last step of the next one, and SIGTERM there, too."""
+    made = make(tmp_path)
+    code, log = made.run(tmp_path / "undisturbed")
+    assert code == 0, log
+    folder = tmp_path / "disturbed"
+    middle = int(np.random.default_rng(SEED).integers(1, made.steps))
+    print(f"seed {SEED}: SIGTERM after step {middle}, SIGKILL and SIGTERM after step {2 * made.steps}")
+    saved = 0  # steps
+    for number, step in ((TERM, middle), (KILL, 2 * made.steps), (TERM, 2 * made.steps)):
+        code, log = made.run(folder, number, step - saved)
+        assert "Traceback" not in log
+        assert_continued(log, saved, made.steps)
+        assert code == {KILL: -KILL, TERM: 143}[number], log
+        assert ("stopped by SIGTERM after " in log) == (number == TERM)
+        saved = step if number == TERM else made.steps
+        assert not (folder / made.outputs["--out"]).exists()
+    code, log = made.run(folder)
+    assert code == 0, log
+    assert_continued(log, saved, made.steps)
+    undisturbed = made.results(tmp_path / "undisturbed")
+    assert made.results(folder) == undisturbed
+    assert not list(tmp_path.glob("*/checkpoints/**/*.ckpt"))
+    for name in made.outputs.values():  # as Snakemake does, if it was dead when the training ended
+        (folder / name).unlink()
+    code, log = made.run(folder)
+    assert code == 0, log
+    assert "the training was complete already" in log
+    assert "epoch" not in log
+    assert made.results(folder) == undisturbed
+
+
+def assert_continued(log: str, saved: int, steps: int) -> None:
+    """From the middle of an epoch, or from its end, of which the scores may have been missing."""
+    epoch, step = divmod(saved, steps)
+    places = {f"step {step} of epoch {epoch + 1}"} | ({f"step {steps} of epoch {epoch}"} if step == 0 else set())
+    found = set(re.findall(r"continuing after (.*)", log))
+    assert found <= places
+    assert bool(found) == (saved > 0)
+
+
+@pytest.mark.slow
+def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path):
+    """SIGTERM comes to the second one alone."""
+    made = captioner(tmp_path)
+    step = int(np.random.default_rng(SEED).integers(1, made.steps))
+    folder, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    assert made.run(undisturbed, num_ranks=2)[0] == 0
+    code, log = made.run(folder, TERM, made.steps + step, num_ranks=2)
+    assert code == 143, log
+    assert log.count(f"stopped by SIGTERM after step {step} of epoch 2; the next call") == 1
+    assert "Traceback" not in log
+    code, log = made.run(folder, num_ranks=2)
+    assert code == 0, log
+    assert log.count(f"continuing after step {step} of epoch 2") == 1
+    assert made.results(folder) == made.results(undisturbed)

@@ -1,0 +1,153 @@
+import struct
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.errors import VideoError
+from pipeline.video.decoding import frame_times, open_video, read_frames
+
+
+def decode_with_pyav(path):
+    """All frames and their times, by another library."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        return np.stack([f.to_ndarray(format="rgb24") for f in frames]), np.array([f.time for f in frames])
+
+
+def mean_difference(a, b):
+    assert a.shape == b.shape
+    return np.abs(a.astype(int) - b).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("v.mp4", "libx264"), ("v.mov", "libx264"), ("v.mkv", "libx264"), ("v.webm", "libvpx-vp9"), ("v.avi", "mpeg4")],
+)
+def test_frames_and_times_equal_those_of_pyav(tmp_path, make_video, name, codec):
+    make_video(tmp_path / name, 30, codec=codec)
+    reader = open_video(tmp_path / name)
+    expected, times = decode_with_pyav(tmp_path / name)
+    assert len(reader) == 30
+    np.testing.assert_allclose(frame_times(reader), times, atol=1e-5)
+    for numbers in ([0, 1, 2, 29], [29], [7, 7], [20, 3]):
+        assert mean_difference(read_frames(reader, numbers), expected[numbers]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "codec_options", "start"),
+    [
+        ("b-frames.avi", "mpeg4", {"bf": "2"}, 0.04),
+        ("reordered.avi", "libx264", {"bf": "3"}, 0.04),
+        ("program stream.mpg", "mpeg2video", {}, 0.54),
+        ("transport stream.ts", "libx264", {}, 0.08),
+    ],
+)
+def test_containers_whose_packets_tell_little_are_read_right(tmp_path, make_video, name, codec, codec_options, start):
+    """No times in the packets, or a demuxer that seeks by guessing."""
+    path = tmp_path / name
+    make_video(path, 40, codec=codec, codec_options=codec_options, rate=25)
+    expected, _ = decode_with_pyav(path)
+    np.testing.assert_allclose(frame_times(open_video(path)), start + np.arange(40) / 25, atol=1e-4)
+    numbers = [0, 7, 14, 21, 28, 35, 39]
+    assert mean_difference(read_frames(open_video(path), numbers), expected[numbers]) < 0.5
+    assert mean_difference(read_frames(open_video(path), [33, 5, 5]), expected[[33, 5, 5]]) < 0.5
+    assert read_frames(open_video(path), [0, 39], (24, 40)).shape == (2, 24, 40, 3)
+
+
+def test_frame_numbers_beyond_the_video_are_refused(tmp_path, make_video):
+    make_video(tmp_path / "v.mp4", 5)
+    with pytest.raises(IndexError, match="5 frames"):
+        read_frames(open_video(tmp_path / "v.mp4"), [0, 5])
+
+
+@pytest.mark.parametrize("width", [16, 24, 48, 62, 64, 90, 96, 100])
+def test_narrow_frames_have_three_channels_and_the_right_pixels(tmp_path, make_video, width):
+    make_video(tmp_path / "v.mp4", 4, size_hw=(64, width))
+    expected, _ = decode_with_pyav(tmp_path / "v.mp4")
+    assert mean_difference(read_frames(open_video(tmp_path / "v.mp4"), range(4)), expected) < 0.5
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
+def test_times_are_those_of_the_file_where_the_frame_rate_varies(tmp_path, make_video, name):
+    make_video(tmp_path / name, 6, times_ms=[0, 40, 80, 480, 520, 2000])
+    np.testing.assert_allclose(frame_times(open_video(tmp_path / name)), [0, 0.04, 0.08, 0.48, 0.52, 2.0], atol=1e-5)
+
+
+def test_times_at_29_97_frames_a_second(tmp_path, make_video):
+    make_video(tmp_path / "v.mp4", 31, rate=Fraction(30000, 1001))
+    assert frame_times(open_video(tmp_path / "v.mp4"))[30] == pytest.approx(30 * 1001 / 30000)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.mp4", "libx264"), ("v.webm", "libvpx-vp9"), ("v.avi", "mpeg4")])
+@pytest.mark.parametrize("num_frames", [1, 5])
+def test_very_short_videos(tmp_path, make_video, name, codec, num_frames):
+    make_video(tmp_path / name, num_frames, codec=codec)
+    reader = open_video(tmp_path / name)
+    assert len(frame_times(reader)) == num_frames
+    assert read_frames(reader, range(num_frames)).shape == (num_frames, 48, 80, 3)
+
+
+def test_frames_can_be_scaled_while_decoding(tmp_path, make_video):
+    make_video(tmp_path / "v.mp4", 3, size_hw=(128, 192))
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        frames = container.decode(video=0)
+        expected = np.stack([f.reformat(96, 64, "rgb24", interpolation="BICUBIC").to_ndarray() for f in frames])
+    assert mean_difference(read_frames(open_video(tmp_path / "v.mp4"), range(3), (64, 96)), expected) < 2
+
+
+def test_a_video_filmed_upright_stands_upright(tmp_path, make_video):
+    path = tmp_path / "v.mp4"
+    make_video(path, 3, size_hw=(62, 90))
+    lying = read_frames(open_video(path), [2])[0]
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 4 + 20 + 16  # version and flags, times and track, layer and volume
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 62 << 16, 0, 1 << 30)
+    path.write_bytes(content)
+    video = open_video(path)
+    assert mean_difference(read_frames(video, [2])[0], np.rot90(lying, 3)) == 0
+    assert video.size_hw == (90, 62)
+    assert read_frames(video, [2], (40, 30)).shape == (1, 40, 30, 3)
+
+
+def test_unicode_and_spaces_in_names(tmp_path, make_video):
+    path = tmp_path / "-\u00e4 \u65e5 video-1.mp4"
+    make_video(path, 2)
+    assert len(open_video(path)) == 2
+
+
+def test_bad_files_say_what_is_wrong(tmp_path, bad_videos):
+    for name, reason in {**bad_videos, "missing.mp4": "no such file", "": "no such file"}.items():
+        with pytest.raises(VideoError, match=reason) as raised:
+            open_video(tmp_path / name)
+        assert str(tmp_path) not in str(raised.value), "reasons are stored in artifacts: no path of this machine"
+
+
+def test_what_is_left_of_a_video_cut_off_behind_its_index_is_suspect(tmp_path, make_video):
+    path = tmp_path / "v.mp4"
+    make_video(path, 60, options={"movflags": "faststart"})
+    expected = read_frames(open_video(path), range(60))
+    content = path.read_bytes()
+    start = content.index(b"mdat")
+    path.write_bytes(content[: start + (len(content) - start) // 2])
+    video = open_video(path)
+    assert 10 < len(video) < 60
+    assert np.array_equal(read_frames(video, range(len(video))), expected[: len(video)])
+    assert video.faults.reason().startswith(f"its header counts 60 frames, the file holds {len(video)}; FFmpeg said: ")
+
+
+def test_the_camera_clips_decode(camera_clips):
+    found = {
+        name: (len(open_video(path)), read_frames(open_video(path), [0, 17])) for name, path in camera_clips.items()
+    }
+    assert {name: (frames, pixels.shape[1:3]) for name, (frames, pixels) in found.items()} == {
+        "bigbuckbunny": (132, (720, 1280)),
+        "bikes": (250, (272, 640)),
+        "carphone_distorted": (120, (144, 176)),
+        "carphone_pristine": (120, (144, 176)),
+    }
+    expected, times = decode_with_pyav(camera_clips["carphone_distorted"])
+    reader = open_video(camera_clips["carphone_distorted"])
+    np.testing.assert_allclose(frame_times(reader), times, atol=1e-5)
+    assert mean_difference(read_frames(reader, [0, 50, 51, 119]), expected[[0, 50, 51, 119]]) < 0.5

@@ -1,0 +1,54 @@
+"""What an experiment stands on, by the default configuration."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import validate
+from pipeline.workflow.experiment_chain import ExperimentChain, chain_of
+
+CONFIG = validate(yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text(encoding="utf-8")))
+PATHS = {
+    "weights": "results/encoders/{encoder}/weights.safetensors",
+    "embedding": "results/knowledge/{knowledge}/embedding.safetensors",
+    "triplets": "results/knowledge/{knowledge}/triplets.json",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "encoders", "nodes", "knowledge"),
+    [
+        ("grid", ["clip", "i3d"], ["grid"], None),
+        ("grid_knowledge", ["clip", "i3d"], ["grid"], "captions"),
+        ("object", ["clip", "i3d", "objects"], ["object"], None),
+        ("grid_object_knowledge", ["clip", "i3d", "objects"], ["grid", "object"], "captions"),
+    ],
+)
+def test_all_that_is_named_and_nothing_else(name, encoders, nodes, knowledge):
+    found = ExperimentChain.model_validate_json(json.dumps(chain_of(CONFIG.model_dump(mode="json"), name, PATHS)))
+    assert found.name == name
+    assert found.experiment == CONFIG.experiments[name]
+    assert found.samplings == CONFIG.samplings
+    assert found.encoders == {encoder: CONFIG.encoders[encoder] for encoder in encoders}
+    assert found.nodes == {entry: CONFIG.nodes[entry] for entry in nodes}
+    assert found.graph == CONFIG.graphs[CONFIG.experiments[name].graph]
+    assert found.knowledge == (CONFIG.knowledge[knowledge] if knowledge else None)
+    assert found.captioner == CONFIG.captioners["bidirectional"]
+    assert found.vocabulary == CONFIG.vocabularies["shapes"]
+    assert found.weights == {encoder: f"encoders/{encoder}/weights.safetensors" for encoder in encoders}
+    assert found.embedding == (knowledge and f"knowledge/{knowledge}/embedding.safetensors")
+    assert found.triplets == (knowledge and f"knowledge/{knowledge}/triplets.json")
+
+
+def test_an_encoder_that_the_objects_alone_need_is_there():
+    raw = CONFIG.model_dump(mode="json")
+    raw["encoders"]["other"] = raw["encoders"]["clip"]
+    raw["nodes"]["object"]["encoder"] = "other"
+    raw["samplings"]["slow"] = raw["samplings"]["action"]
+    raw["nodes"]["object"]["sampling"] = "slow"
+    raw["experiments"]["grid"]["objects"] = "object"
+    found = chain_of(raw, "grid", PATHS)
+    assert sorted(found["encoders"]) == ["clip", "i3d", "objects", "other"]
+    assert sorted(found["samplings"]) == ["action", "slow"]
