@@ -1,4 +1,7 @@
-"""The vocabulary as `build_vocabulary` wrote it. Apart from the model file, so that scoring does not depend on models."""
+"""The file that `build_vocabulary` writes.
+
+Reading it stands apart from the model file, so that the digest of scoring does not change with the models.
+"""
 
 from pathlib import Path
 
