@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> int:
         flags = stage_parser(chosen.stage, run).parse_args(chosen.arguments)
         if "out" in flags:
             require_writable(flags.out)
-        with preemption.heeded():
+        with preemption.catching_sigterm():
             run(**vars(flags))
     except PipelineError as error:
         return say(f"error: {chosen.stage}: {error}", 2)

@@ -100,7 +100,7 @@ class Writer:
         if suspect is not None:
             print(f"suspect: {video_id}: {suspect}", file=sys.stderr)
             self.suspect[video_id] = suspect
-        self._stop_if_told()
+        self._stop_if_requested()
 
     def fail(self, video_id: str, reason: str) -> None:
         """Record why the next video is left out; raises as `append` does."""
@@ -109,7 +109,7 @@ class Writer:
         with self._writing():
             self._commit({"id": video_id, "failed": reason})
         self.failed[video_id] = reason
-        self._stop_if_told()
+        self._stop_if_requested()
 
     def _expect(self, video_id: str) -> None:
         if not self.remaining or video_id != self.remaining[0]:
@@ -122,15 +122,15 @@ class Writer:
         kept = len(self.ids) - len(self.remaining)
         return writing(self.store, needed, f"{kept} of {len(self.ids)} videos stay committed")
 
-    def _stop_if_told(self) -> None:
+    def _stop_if_requested(self) -> None:
         if self.remaining:  # after the last one the store is soon complete
-            preemption.stop_if_told(f"after {len(self.ids) - len(self.remaining)} of {len(self.ids)} videos")
+            preemption.stop_if_requested(f"after {len(self.ids) - len(self.remaining)} of {len(self.ids)} videos")
 
     def __enter__(self) -> Self:
         require_writable(self.store)
         with ExitStack() as held:
             held.enter_context(sole_writer(self.lock, self.store))
-            held.enter_context(preemption.deferred())
+            held.enter_context(preemption.deferring_sigterm())
             with writing(self.store):
                 self._start()
                 for name in self.schema.arrays:

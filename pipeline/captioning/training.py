@@ -139,7 +139,7 @@ class CaptionerTraining(L.LightningModule):
 
     def on_train_start(self) -> None:
         """A run that was killed when it had stopped early stays stopped."""
-        preemption.heed_again()  # Lightning's own handler sends messages to the other processes in the midst of others
+        preemption.reinstall_handler()  # Lightning's own handler sends messages to the other processes in the midst of others
         if dist.is_initialized():
             self._all = dist.new_group(backend="gloo")  # of CPUs: to ask must not mean to wait for a GPU
         self._started = self._saved = time.monotonic()
@@ -154,8 +154,8 @@ class CaptionerTraining(L.LightningModule):
         """Forget the sums of the epoch before, of which there is a checkpoint."""
         self._started = self._saved = time.monotonic()
         self._train_sums = []
-        if self._any(preemption.is_told()):
-            preemption.stop_if_told(f"after epoch {self.current_epoch}", anyway=True)
+        if self._any(preemption.sigterm_received()):
+            preemption.stop_if_requested(f"after epoch {self.current_epoch}", anyway=True)
 
     def training_step(self, batch: CaptionBatch, batch_idx: int) -> Tensor:
         """The loss whose mean over processes and accumulations is the loss of the step."""
@@ -177,14 +177,14 @@ class CaptionerTraining(L.LightningModule):
         plan = self.data.plan
         if num_done % plan.accumulate or num_done == plan.steps_per_epoch * plan.accumulate:
             return
-        is_told = self._any(preemption.is_told())
-        if is_told or self._any(time.monotonic() - self._saved > SECONDS_BETWEEN):
+        told_to_stop = self._any(preemption.sigterm_received())
+        if told_to_stop or self._any(time.monotonic() - self._saved > SECONDS_BETWEEN):
             self.data.num_done = num_done
             self.trainer.save_checkpoint(self.best.with_name(LAST))
             self.data.num_done, self._saved = 0, time.monotonic()
-        if is_told:
+        if told_to_stop:
             step = num_done // plan.accumulate
-            preemption.stop_if_told(f"after step {step} of epoch {self.current_epoch + 1}", anyway=True)
+            preemption.stop_if_requested(f"after step {step} of epoch {self.current_epoch + 1}", anyway=True)
 
     def _any(self, here: bool) -> bool:
         """Whether something is so in any of the processes."""

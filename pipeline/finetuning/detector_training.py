@@ -86,7 +86,7 @@ def train(
             restore_generators(saved["generators"])
             print(f"finetune_detector: continuing after step {len(parts)} of epoch {len(epochs) + 1}", file=sys.stderr)
         for epoch in range(len(epochs) + 1, tuning.epochs + 1):
-            with preemption.deferred():
+            with preemption.deferring_sigterm():
                 plan = epoch_batches(examples, tuning.batch_size, tuning.seed, epoch)
                 left = itertools.islice(plan, len(parts), None)
                 label = f"finetune_detector: epoch {epoch} of {tuning.epochs}, batches"

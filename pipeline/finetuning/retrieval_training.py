@@ -128,7 +128,7 @@ def train(
         progress.write(content, f"after step {len(losses)} of epoch {len(epochs) + 1}")
 
     for epoch in range(len(epochs), tuning.epochs):
-        with preemption.deferred():
+        with preemption.deferring_sigterm():
             for _ in train_epoch(module, optimizer, schedule, train_split, tuning, epoch, dtype, pool, losses):
                 if progress.are_due:
                     save()

@@ -1,9 +1,9 @@
 """Pre-emption: SIGTERM ends a job after what is in hand is saved, and the next call goes on from there.
 
 Schedulers send SIGTERM some seconds before SIGKILL: to a job whose time is up, or whose place another one takes. The
-command line heeds it while a stage runs. Whoever has something to save (a store with its videos, a training with its
-checkpoints) defers it: the signal is then only noted, and looked for after each commit. Where nothing is being saved,
-it ends the stage at once. A second SIGTERM, some seconds later, kills as ever.
+command line catches it while a stage runs. While a store or a training has unsaved work, the signal is only noted, and
+acted on after the next commit. Where nothing is being saved, it ends the stage at once. A second SIGTERM, some seconds
+later, kills the process as it always does.
 """
 
 import os
@@ -21,34 +21,34 @@ class Preempted(BaseException):
     """SIGTERM came, and what can be saved is. No Exception: whoever goes on after failures must not catch it."""
 
 
-class _Told:
+class _Signal:
     """What the handler of the signal and the code it interrupts know of each other."""
 
     def __init__(self) -> None:
-        self.heeded = False
-        self.to_stop = False
+        self.is_caught = False
+        self.has_come = False
         self.when = 0.0  # in seconds, monotonic
         self.deferred = 0  # how many have something to save
 
 
-_told = _Told()
+_signal = _Signal()
 
 
 @contextmanager
-def heeded() -> Iterator[None]:
+def catching_sigterm() -> Iterator[None]:
     """Inside, the first SIGTERM raises Preempted, at once or where the code asks; for a process's main thread."""
-    _told.heeded, _told.to_stop, _told.deferred = True, False, 0
+    _signal.is_caught, _signal.has_come, _signal.deferred = True, False, 0
     before = signal.signal(signal.SIGTERM, _note)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        _told.heeded = _told.to_stop = False
+        _signal.is_caught = _signal.has_come = False
 
 
-def heed_again() -> None:
-    """Take the place of a handler that a library has put before ours: what is heeded inside `heeded` is ours alone."""
-    if _told.heeded:
+def reinstall_handler() -> None:
+    """Put our handler back where a library has put its own, if this is inside `catching_sigterm`."""
+    if _signal.is_caught:
         signal.signal(signal.SIGTERM, _note)
 
 
@@ -58,21 +58,21 @@ def ignore() -> None:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Inside, SIGTERM is only noted: ask `is_told`, or call `stop_if_told` after each commit."""
-    _told.deferred += 1
+def deferring_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM is only noted: ask `sigterm_received`, or call `stop_if_requested` after each commit."""
+    _signal.deferred += 1
     try:
         yield
     finally:
-        _told.deferred -= 1
+        _signal.deferred -= 1
 
 
-def is_told() -> bool:
+def sigterm_received() -> bool:
     """Whether SIGTERM has come."""
-    return _told.to_stop
+    return _signal.has_come
 
 
-def stop_if_told(saved: str, *, anyway: bool = False) -> None:
+def stop_if_requested(saved: str, *, anyway: bool = False) -> None:
     """End the process if SIGTERM has come.
 
     Args:
@@ -82,16 +82,16 @@ def stop_if_told(saved: str, *, anyway: bool = False) -> None:
     Raises:
         Preempted: It has come.
     """
-    if _told.to_stop or anyway:
+    if _signal.has_come or anyway:
         raise Preempted(f"stopped by SIGTERM {saved}; the next call goes on from there")
 
 
 def _note(*_: object) -> None:
-    if _told.to_stop:
-        if time.monotonic() - _told.when > SECONDS_OF_ONE:
+    if _signal.has_come:
+        if time.monotonic() - _signal.when > SECONDS_OF_ONE:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
         return
-    _told.to_stop, _told.when = True, time.monotonic()
-    if not _told.deferred:
+    _signal.has_come, _signal.when = True, time.monotonic()
+    if not _signal.deferred:
         raise Preempted("stopped by SIGTERM: nothing was in hand that could be saved; the next call runs it again")

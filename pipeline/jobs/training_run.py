@@ -90,7 +90,7 @@ class Checkpoints:
     @property
     def are_due(self) -> bool:
         """Whether one should be written now."""
-        return preemption.is_told() or time.monotonic() - self.written > SECONDS_BETWEEN
+        return preemption.sigterm_received() or time.monotonic() - self.written > SECONDS_BETWEEN
 
     def write(self, state: State, place: str) -> None:
         """Write the state, and end the process if SIGTERM has come.
@@ -105,7 +105,7 @@ class Checkpoints:
         """
         write_checkpoint(self.path, state)
         self.written = time.monotonic()
-        preemption.stop_if_told(place)
+        preemption.stop_if_requested(place)
 
     def remove(self) -> None:
         """Forget the checkpoint of a run that is complete."""

@@ -59,7 +59,7 @@ def run(out: Path, truth: Path, settings: ShapesSettings, shard: int) -> None:
     folder = out.parent
     folder.mkdir(parents=True, exist_ok=True)
     key = run_key(settings)
-    with sole_writer(folder / LOCK, out), preemption.deferred():
+    with sole_writer(folder / LOCK, out), preemption.deferring_sigterm():
         records = {name: record for name, record in resume(folder, key).items() if name in splits}
         remove_strangers(folder, records)
         write_journal(folder / JOURNAL, key, records)
@@ -70,7 +70,7 @@ def run(out: Path, truth: Path, settings: ShapesSettings, shard: int) -> None:
                 with writing(folder, kept=f"{len(records) - 1} of {len(splits)} videos stay"):
                     write_all(journal.fileno(), to_line({"name": name, "record": records[name]}))
                 if name != todo[-1]:
-                    preemption.stop_if_told(f"after {len(records)} of {len(splits)} videos")
+                    preemption.stop_if_requested(f"after {len(records)} of {len(splits)} videos")
     words = vocabulary(settings.colours, settings.shapes, settings.actions)
     truths = {name: records[name]["truth"] for name in splits}
     write_json(truth, {"videos": truths, "vocabulary": words, "held_out_pairs": held_out})

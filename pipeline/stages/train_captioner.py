@@ -99,7 +99,7 @@ def run(
                 put_back(folder, [out, curves])
             return
         task = new_training(model, training, nodes.places, words, data, dataset["captions"], seed, folder)
-        with preemption.deferred():
+        with preemption.deferring_sigterm():
             fit(task, folder)
         if is_first:
             write_curves(curves, task.curves)

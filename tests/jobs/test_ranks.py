@@ -24,14 +24,14 @@ if "RANK" in os.environ:
     def run(*, out: Path) -> None:
         from pipeline.jobs import preemption
 
-        with preemption.deferred():
+        with preemption.deferring_sigterm():
             out.with_name(os.environ["RANK"]).touch()
             while not all(out.with_name(rank).exists() for rank in "01"):
                 time.sleep(0.02)
             if os.environ["RANK"] == "1":
                 os.kill(os.getppid(), signal.SIGTERM)
             for _ in range(600):
-                preemption.stop_if_told("after a step")
+                preemption.stop_if_requested("after a step")
                 time.sleep(0.1)
 
     sys.modules["pipeline.stages.build_vocabulary"] = types.SimpleNamespace(run=run)
