@@ -139,7 +139,7 @@ class CaptionerTraining(L.LightningModule):
 
     def on_train_start(self) -> None:
         """A run that was killed when it had stopped early stays stopped."""
-        preemption.reinstall_handler()  # Lightning's own handler sends messages to the other processes in the midst of others
+        preemption.reinstall_handler()  # Lightning has put its own, which sends messages in the midst of others
         if dist.is_initialized():
             self._all = dist.new_group(backend="gloo")  # of CPUs: to ask must not mean to wait for a GPU
         self._started = self._saved = time.monotonic()

@@ -109,7 +109,11 @@ def test_it_is_due_after_a_while_and_when_told(tmp_path: Path, monkeypatch: pyte
 
 def test_it_ends_when_told_after_it_has_saved(tmp_path: Path):
     progress = Checkpoints(tmp_path, {"seed": 1})
-    with pytest.raises(Preempted, match="after step 2 of epoch 1"), preemption.catching_sigterm(), preemption.deferring_sigterm():
+    with (
+        pytest.raises(Preempted, match="after step 2 of epoch 1"),
+        preemption.catching_sigterm(),
+        preemption.deferring_sigterm(),
+    ):
         os.kill(os.getpid(), 15)
         progress.write(STATE, "after step 2 of epoch 1")
     assert progress.read() is not None

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.jobs import preemption
-from pipeline.jobs.preemption import EXIT_CODE, Preempted, deferred, heeded, is_told, stop_if_told
+from pipeline.jobs.preemption import (
+    EXIT_CODE,
+    Preempted,
+    catching_sigterm,
+    deferring_sigterm,
+    sigterm_received,
+    stop_if_requested,
+)
 
 
 def told() -> None:
@@ -15,18 +22,22 @@ def told() -> None:
 
 
 def test_it_ends_at_once_where_nothing_is_being_saved():
-    with pytest.raises(Preempted, match="nothing was in hand that could be saved"), heeded():
+    with pytest.raises(Preempted, match="nothing was in hand that could be saved"), catching_sigterm():
         told()
 
 
 def test_it_waits_for_a_commit_where_something_is():
-    with pytest.raises(Preempted, match="after 3 of 7 videos; the next call goes on from there"), heeded(), deferred():
+    with (
+        pytest.raises(Preempted, match="after 3 of 7 videos; the next call goes on from there"),
+        catching_sigterm(),
+        deferring_sigterm(),
+    ):
         told()
-        assert is_told()
-        with deferred():
+        assert sigterm_received()
+        with deferring_sigterm():
             pass
-        stop_if_told("after 3 of 7 videos")
-    assert not is_told()
+        stop_if_requested("after 3 of 7 videos")
+    assert not sigterm_received()
 
 
 def test_nobody_who_goes_on_after_failures_catches_it():
@@ -35,9 +46,9 @@ def test_nobody_who_goes_on_after_failures_catches_it():
 
 def test_without_a_signal_nothing_happens():
     before = signal.getsignal(signal.SIGTERM)
-    with heeded(), deferred():
-        stop_if_told("after 1 of 2 videos")
-        assert not is_told()
+    with catching_sigterm(), deferring_sigterm():
+        stop_if_requested("after 1 of 2 videos")
+        assert not sigterm_received()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -48,7 +59,7 @@ def test_what_is_passed_on_twice_counts_once_and_a_second_signal_kills(monkeypat
     def kill(*_: object) -> None:
         raise KilledError
 
-    with heeded(), deferred():
+    with catching_sigterm(), deferring_sigterm():
         told()
         told()
         monkeypatch.setattr(preemption, "SECONDS_OF_ONE", -1.0)
