@@ -100,7 +100,7 @@ def test_it_is_due_after_a_while_and_when_told(tmp_path: Path, monkeypatch: pyte
     progress = Checkpoints(tmp_path, {"seed": 1})
     assert not progress.are_due
     progress.write(STATE, "after step 1 of epoch 1")
-    monkeypatch.setattr(preemption, "is_told", lambda: True)
+    monkeypatch.setattr(preemption, "sigterm_received", lambda: True)
     assert progress.are_due
     monkeypatch.undo()
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", -1.0)
