@@ -10,6 +10,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
 from pipeline.jobs import gpus
@@ -127,6 +128,37 @@ def of_encoders(kind, routes, having=""):
 def reported(word):
     """Names of the entries that are made without being asked for one by one."""
     return config["report"]["experiments"] if word == "experiment" else list(config[SECTIONS[word]])
+
+
+def stages_behind(kind):
+    """The stages that an artifact stands on, as JSON: of each its jobs, and the stages whose output these read."""
+    stages, seen, pending = {}, set(), [(ARTIFACTS[kind], None)]
+    while pending:
+        path, reader = pending.pop()
+        found = maker(path)
+        if found is None:
+            continue
+        made_by, wildcards = found
+        name, job = made_by.name, (made_by.name, *wildcards.values())
+        stage = stages.setdefault(name, {"jobs": 0, "reads": set()})
+        if reader is not None:
+            stages[reader]["reads"].add(name)
+        if job not in seen:
+            seen.add(job)
+            stage["jobs"] += 1
+            for item in made_by.input:
+                paths = item(Wildcards(fromdict=wildcards)) if callable(item) else [item.apply_wildcards(wildcards)]
+                pending += [(path, name) for path in paths]
+    return json.dumps(stages, sort_keys=True, default=sorted)
+
+
+def maker(path):
+    """The rule that makes a file, and its wildcards; None for a file that the user brings."""
+    for rule in workflow.rules:
+        for output in rule.output:
+            if found := output.match(path):
+                return rule, found.groupdict()
+    return None
 
 
 def own_file(route):

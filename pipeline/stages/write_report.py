@@ -5,8 +5,7 @@ no time and no host, and the same artifacts give the same page. Made for this pr
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,18 @@ from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, read_by_experiment, sort_by_kind
 from pipeline.report.comparison import compare
 from pipeline.report.curves import draw_curves, read_curves
-from pipeline.report.dag import draw_dag
+from pipeline.report.dag import Stage, draw_dag
 from pipeline.report.datasets import describe_dataset, predictions_of, show_clips, video_files
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
-from pipeline.report.stores import Store, list_failures, list_suspects, read_stores, summarise
+from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
 from pipeline.scoring.statistics import METRICS
 
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
 SCORED = ("metrics", "num_videos", "num_covered")
 
 
-def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Path) -> None:
+def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages: dict[str, Stage], out: Path) -> None:
     """Write the report page.
 
     Args:
@@ -40,6 +39,7 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Pa
             and scores of encoders and of embeddings of knowledge. Paths say which is which.
         config: The whole configuration as JSON.
         settings: What the page shows.
+        stages: The stages that all this was made by, as the rules have them.
         out: The page.
     """
     whole = json.loads(config)
@@ -47,7 +47,6 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Pa
     stores = read_stores(found)
     generated = read_by_experiment(found["generated"], ["captions"], "generate_captions", settings.experiments)
     scored = read_by_experiment(found["scores"], [*SCORED, "statistics"], "score_captions", settings.experiments)
-    encoders = describe_encoders(found)
     page = fill_in(
         "report.html.j2",
         {
@@ -63,8 +62,8 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Pa
                 for file in found["curves"]
                 if (curves := read_curves(file.path))
             },
-            "encoders": encoders,
-            "dag": Markup(draw_stages(found, stores, encoders, whole)),  # our own drawing: its text is escaped
+            "encoders": describe_encoders(found),
+            "dag": Markup(draw_dag(stages)),  # our own drawing: its text is escaped
             "stores": summarise(stores),
             "failures": list_failures(stores),
             "suspects": list_suspects(stores),
@@ -105,30 +104,3 @@ def describe_datasets(
             "comparison": compare(own, settings.resamples),
         }
     return datasets
-
-
-def draw_stages(
-    found: ByKind, stores: Sequence[Store], encoders: Sequence[Mapping[str, Any]], config: Mapping[str, Any]
-) -> str:
-    """Draw the workflow with the number of artifacts that each stage made."""
-    vocabularies = {config["experiments"][of.names["experiment"]]["vocabulary"] for of in found["curves"]}
-    count = {kind: len(of) for kind, of in found.items()}
-    made = Counter(store.stage for store in stores)
-    made |= {
-        "make_shapes": sum(config["datasets"][of.names["dataset"]]["kind"] == "shapes" for of in found["videos"]),
-        "index_videos": count["videos"],
-        "index_captions": count["captions"],
-        "finetune_clip4clip": count["retrieval"],
-        "finetune_detector": count["detection"],
-        "import_weights": count["weights"] - count["retrieval"] - count["detection"],
-        "extract_triplets": count["embedding_scores"],
-        "embed_knowledge": count["embedding_scores"],
-        "build_vocabulary": len(vocabularies),
-        "train_captioner": count["curves"],
-        "generate_captions": count["generated"],
-        "score_captions": count["scores"],
-        "score_akg": count["akg_scores"],
-        "write_report": 1,
-    }
-    is_imported = any(config["encoders"][e["name"]]["kind"] == "clip4clip" and not e["retrieval"] for e in encoders)
-    return draw_dag(dict(made), is_imported)

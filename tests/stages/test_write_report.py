@@ -10,6 +10,7 @@ from toys.report import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_stor
 
 from pipeline.artifact import write_json
 from pipeline.config import ReportSettings
+from pipeline.report.dag import Stage
 from pipeline.report.datasets import describe_dataset, spread
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.scoring.statistics import COLUMNS, Statistics
@@ -78,6 +79,7 @@ def write_page(results, num_videos=3):
         artifacts=[results / path for path in ARTIFACTS],
         config=json.dumps(CONFIG),
         settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False),
+        stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
     return out.read_text(encoding="utf-8")
@@ -159,6 +161,7 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
         artifacts=[results / path for path in paths] * 2,
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
         settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True),
+        stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
     page = Page(out.read_text(encoding="utf-8"))
