@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import yaml
+from snakemake.utils import update_config
 from toys.project_sources import copy_sources
 from toys.sound_file import write_sound
 
@@ -83,16 +84,9 @@ class Project:
     def configure(self, **sections: object) -> None:
         """Lay settings over the tiny configuration."""
         file = self.root / "tiny.yaml"
-        merged = _merge(yaml.safe_load(file.read_text(encoding="utf-8")), sections)
+        merged = yaml.safe_load(file.read_text(encoding="utf-8"))
+        update_config(merged, sections)
         file.write_text(yaml.safe_dump(merged), encoding="utf-8")
-
-
-def _merge(below: dict, above: dict) -> dict:
-    merged = dict(below)
-    for key, value in above.items():
-        nested = isinstance(value, dict) and isinstance(below.get(key), dict)
-        merged[key] = _merge(below[key], value) if nested else value
-    return merged
 
 
 def write_video(path: Path, seed: int, num_frames: int = 20, fps: int = 10) -> None:
