@@ -44,7 +44,8 @@ onstart:
 
 
 wildcard_constraints:
-    **CONSTRAINTS,
+    shard=CONSTRAINTS["shard"],
+    split=CONSTRAINTS["split"],
     dataset=names("datasets"),
     sampling=names("samplings"),
     encoder=names("encoders"),
