@@ -3,6 +3,8 @@
 CLIP4Clip (Luo et al. 2021, "CLIP4Clip: An Empirical Study of CLIP for End to End Video Clip Retrieval", section 3) adds
 nothing to CLIP (Radford et al. 2021) for its mean-pooling head, so its checkpoints are CLIP's state dict below `clip.`.
 Loading is strict: every parameter must be there with its shape, and what may be there besides is listed by name.
+
+Shapes: B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width.
 """
 
 import functools
@@ -24,8 +26,6 @@ from torch.nn import functional as F
 from pipeline.errors import PipelineError
 from pipeline.weights.loading import differences, match_table, read_state, some
 from pipeline.weights.saving import save_weights
-
-# B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -247,7 +247,7 @@ def normalise(images_u1: Tensor) -> Tensor:
     return (images_u1.float() / 255 - mean) / std
 
 
-def fit_square(images_u1: Tensor, size: int) -> Tensor:
+def square_of_shorter_side(images_u1: Tensor, size: int) -> Tensor:
     """Resize the shorter side to `size` (bicubic with antialiasing) and cut the square in the centre, as CLIP does.
 
     Args:

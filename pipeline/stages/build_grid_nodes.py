@@ -2,6 +2,8 @@
 
 Geometry and preprocessing of AKG-sv's grid nodes: the central square of the frame, `cells` x `cells` cells that reach
 into their neighbours by `overlap` of a cell, each resized and cut to the tower's square input.
+
+Shapes: F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding.
 """
 
 from pathlib import Path
@@ -16,13 +18,11 @@ from pipeline.artifact import Artifact, create, read
 from pipeline.artifact.each_video import write_features
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
 from pipeline.jobs.progress import track
-from pipeline.models.clip4clip import fit_square, load_clip4clip
+from pipeline.models.clip4clip import load_clip4clip, square_of_shorter_side
 from pipeline.models.crop_embedding import embed
 from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
-
-# F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding
 
 
 def run(
@@ -110,7 +110,9 @@ def cut_cells(frames_FHWC: Tensor, boxes: NDArray[np.int64], size: int) -> Tenso
         Bytes [F, K, C, size, size].
     """
     frames_FCHW = frames_FHWC.permute(0, 3, 1, 2)
-    return torch.stack([fit_square(frames_FCHW[..., y0:y1, x0:x1], size) for x0, y0, x1, y1 in boxes.tolist()], dim=1)
+    return torch.stack(
+        [square_of_shorter_side(frames_FCHW[..., y0:y1, x0:x1], size) for x0, y0, x1, y1 in boxes.tolist()], dim=1
+    )
 
 
 def cut_video(

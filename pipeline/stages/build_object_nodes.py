@@ -3,6 +3,8 @@
 The object nodes of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023, section
 3.1), with any detection model of torchvision; boxes, classes and scores are kept. A frame in which nothing is found has
 no nodes.
+
+Shapes: F frames, N objects of a video, C channels, H height, W width, S side of the tower's input, D features.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,15 +22,13 @@ from pipeline.artifact.each_video import write_features
 from pipeline.config import Clip4ClipSettings, DetectorSettings, ObjectNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.jobs.progress import track
-from pipeline.models.clip4clip import Clip4Clip, fit_square, load_clip4clip
+from pipeline.models.clip4clip import Clip4Clip, load_clip4clip, square_of_shorter_side
 from pipeline.models.crop_embedding import embed
 from pipeline.models.detection import Objects, find_in_videos
 from pipeline.models.detector import load_detector
 from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
-
-# F frames, N objects of a video, C channels, H height, W width, S side of the tower's input, D features
 
 VIDEOS_AT_ONCE = 16  # whose frames are looked at together
 
@@ -200,7 +200,7 @@ def cut_objects(frames_FCHW: Tensor, objects: Sequence[Objects], size: int) -> T
     crops = [frames_FCHW.new_zeros((0, 3, size, size))]
     for frame_CHW, one in zip(frames_FCHW, objects, strict=True):
         for x0, y0, x1, y1 in square_bounds(one.box_N4.numpy(), height, width).tolist():
-            crops.append(fit_square(frame_CHW[None, :, y0:y1, x0:x1], size))
+            crops.append(square_of_shorter_side(frame_CHW[None, :, y0:y1, x0:x1], size))
     return torch.cat(crops)
 
 

@@ -1,4 +1,7 @@
-"""Embed the entities and relations of a knowledge graph: by CLIP4Clip's text tower, and by their triplets."""
+"""Embed the entities and relations of a knowledge graph: by CLIP4Clip's text tower, and by their triplets.
+
+Shapes: N entities, M relations, D width of the text embedding, W of the graph embedding, L tokens.
+"""
 
 import json
 from collections.abc import Sequence
@@ -22,8 +25,6 @@ from pipeline.knowledge.graph_embedding import (
 from pipeline.knowledge.triplets import KnowledgeGraph, read_graph
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_clip4clip, tokenize
 from pipeline.weights.saving import save_weights
-
-# N entities, M relations, D width of the text embedding, W of the graph embedding, L tokens
 
 PHRASES_AT_ONCE = 256
 

@@ -1,4 +1,7 @@
-"""Embed every whole frame with CLIP4Clip's image tower: its central square, like a grid of one cell."""
+"""Embed every whole frame with CLIP4Clip's image tower: its central square, like a grid of one cell.
+
+Shapes: F frames, C channels, H height, W width, S side of the tower's input.
+"""
 
 from pathlib import Path
 
@@ -9,13 +12,11 @@ from pipeline.artifact import Artifact, create, read
 from pipeline.artifact.each_video import Rows, write_features
 from pipeline.config import Clip4ClipSettings
 from pipeline.jobs.progress import track
-from pipeline.models.clip4clip import fit_square, load_clip4clip
+from pipeline.models.clip4clip import load_clip4clip, square_of_shorter_side
 from pipeline.models.crop_embedding import embed
 from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.schemas import APPEARANCE, FRAMES
 from pipeline.video.stored_frames import central_square, frames_of
-
-# F frames, C channels, H height, W width, S side of the tower's input
 
 
 def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, threads: int) -> None:
@@ -53,4 +54,4 @@ def cut_video(source: Artifact, video_id: str, size: int) -> Tensor:
     """The central squares of a video's frames, bytes [F, C, size, size]."""
     frames_FCHW = frames_of(source.video(video_id, ["pixels", "size"])).permute(0, 3, 1, 2)
     x0, y0, x1, y1 = central_square(*frames_FCHW.shape[2:])
-    return fit_square(frames_FCHW[..., y0:y1, x0:x1], size)
+    return square_of_shorter_side(frames_FCHW[..., y0:y1, x0:x1], size)

@@ -1,4 +1,7 @@
-"""Give each video the rows of the knowledge graph that it looks like: entities, then the relations among them."""
+"""Give each video the rows of the knowledge graph that it looks like: entities, then the relations among them.
+
+Shapes: F frames, D text embedding, N entities, M relations, K features of a row, R rows.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +18,6 @@ from pipeline.jobs.progress import track
 from pipeline.knowledge.linking import Relations, index_relations, likeliest, relations_among, shuffled, similarity
 from pipeline.knowledge.triplets import read_graph
 from pipeline.schemas import APPEARANCE, KNOWLEDGE
-
-# F frames, D text embedding, N entities, M relations, K features of a row, R rows
 
 
 @dataclass(frozen=True)

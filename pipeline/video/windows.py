@@ -90,7 +90,7 @@ def window_frames(start: int, num_frames: int, length: int) -> NDArray[np.int64]
     return np.minimum(np.arange(start, start + length), num_frames - 1)
 
 
-def fit_square(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def square_within_margin(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Scale the shorter side to 256/224 of `size` and cut out the central square, [size, size, 3]."""
     height, width = frame_HWC.shape[:2]
     short, scaled = min(height, width), round(RESIZE_SCALE * size)
@@ -145,7 +145,7 @@ def _read_window_frames(video: Video, request: WindowRequest) -> WindowFrames:
     size = request.size
 
     def fit(frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
+        return square_within_margin(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
 
     frames = read_frames(video, wanted, fit=fit, stand_ins=True)
     return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape), video.faults.reason())
