@@ -2,7 +2,8 @@
 
 import csv
 
-from .conftest import Project, home_shard, write_video
+from toys.tiny_project import Project, home_shard
+from toys.videos import write_block_video
 
 SHARDS = ("000", "001")
 TESTED = ("val", "test")
@@ -94,7 +95,7 @@ def test_one_caption(project: Project) -> None:
 
 
 def test_added_video(project: Project) -> None:
-    write_video(project.root / "videos" / "late.mp4", seed=77)
+    write_block_video(project.root / "videos" / "late.mp4", seed=77)
     with (project.root / "captions.csv").open("a", encoding="utf-8", newline="") as file:
         csv.writer(file).writerow(["late.mp4", "a square comes late", "train"])
     shards = (home_shard("late.mp4"),)

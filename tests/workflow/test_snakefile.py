@@ -11,8 +11,7 @@ import pytest
 import yaml
 from toys.project_sources import ROOT
 from toys.rule_texts import rule_texts
-
-from .conftest import Project
+from toys.tiny_project import Project
 
 
 def test_the_snakefile_imports_light_modules_only() -> None:

@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import torch
+from toys.tiny_project import Project
 
 from pipeline.artifact import file_digest
 from pipeline.models.i3d import InceptionI3d, randomise
-
-from .conftest import Project
 
 
 def test_a_url_is_fetched_by_the_job_or_found_where_it_says(project: Project, tmp_path: Path) -> None:
