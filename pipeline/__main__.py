@@ -24,7 +24,7 @@ from pipeline.jobs import gpus, preemption
 from pipeline.jobs.storage import explain, require_writable
 
 STAGES = Path(__file__).parent / "stages"
-COMMANDS = {  # each a module `pipeline.<command>_command`
+COMMANDS = {  # each a module of `pipeline.commands`
     "caption": "Caption a few videos by a finished experiment.",
     "verify": "Say which results are damaged, stale or orphaned, and what mends them.",
     "gc": "List, and with --yes delete, results that nothing in the configuration needs.",
@@ -105,7 +105,9 @@ def main(arguments: list[str]) -> int:
         The exit code: 0, 2 for a mistake that the user can mend, or 143 after SIGTERM.
     """
     summaries = stage_summaries()
-    commands, stages = ("\n".join(f"  {name:<24}{told}" for name, told in of.items()) for of in (COMMANDS, summaries))
+    commands, stages = (
+        "\n".join(f"  {name:<24}{summary}" for name, summary in of.items()) for of in (COMMANDS, summaries)
+    )
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
         description="Caption videos, look after the results, or run one stage of the workflow as Snakemake does.",

@@ -226,18 +226,18 @@ def scaled(amount):
 
 
 def kind(wildcards):
-    """Of the data set."""
+    """Kind of the data set, such as `folder`."""
     return config["datasets"][wildcards.dataset]["kind"]
 
 
 def source(wildcards):
-    """Where videos are that the user brings. Not an input: `listing` says what of it a shard depends on."""
+    """Folder of the videos that the user brings. It is no input: `listing` says what of it a shard depends on."""
     settings = config["datasets"][wildcards.dataset]
     return [settings["videos"]] if "videos" in settings else []
 
 
 def mapping(wildcards):
-    """The file that gives clips their ids; `listing` holds what a shard depends on of it, too."""
+    """File that gives clips their ids. It is no input either: `listing` holds what of it a shard depends on."""
     named = config["datasets"][wildcards.dataset].get("mapping")
     return [named] if named else []
 

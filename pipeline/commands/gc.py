@@ -61,8 +61,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{verb} results/{shown} ({num_bytes / 1e6:.1f} MB)", flush=True)
         if chosen.yes:
             remove_empty_folders(inventory, place.parent)
-    told = "removed" if chosen.yes else "not needed; --yes deletes them"
-    found = f"{len(places)} places, {total / 1e6:.1f} MB, {told}" if places else "nothing is unneeded"
+    outcome = "removed" if chosen.yes else "not needed; --yes deletes them"
+    found = f"{len(places)} places, {total / 1e6:.1f} MB, {outcome}" if places else "nothing is unneeded"
     print(f"{found}; {len(inventory.artifacts)} artifacts in all")
     return 0
 

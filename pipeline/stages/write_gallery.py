@@ -72,15 +72,15 @@ def show(videos: Mapping[str, Mapping[str, Any]], files: Mapping[str, Path]) -> 
     """
     clip_bytes = page_bytes = 0
     for video_id in track(sorted(videos), len(videos), "write_gallery: clips"):
-        told = {"samples": [], **videos[video_id], "id": video_id, "clip": None, "still": None, "problem": None}
+        shown = {"samples": [], **videos[video_id], "id": video_id, "clip": None, "still": None, "problem": None}
         try:
             if page_bytes < PAGE_BYTES:
-                told["still"] = still_uri(files[video_id])
+                shown["still"] = still_uri(files[video_id])
             if clip_bytes < CLIP_BYTES:
                 clip = data_uri(files[video_id])
-                told["clip"] = clip if len(clip) <= ONE_CLIP_BYTES else None
+                shown["clip"] = clip if len(clip) <= ONE_CLIP_BYTES else None
         except VideoError as error:
-            told["problem"] = str(error)
-        clip_bytes += len(told["clip"] or "")
-        page_bytes += len(told["clip"] or "") + len(told["still"] or "")
-        yield told
+            shown["problem"] = str(error)
+        clip_bytes += len(shown["clip"] or "")
+        page_bytes += len(shown["clip"] or "") + len(shown["still"] or "")
+        yield shown
