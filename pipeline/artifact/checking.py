@@ -53,11 +53,11 @@ def provenance(store: Path) -> dict[str, Any]:
     """
     path = store / "provenance" / "zarr.json"
     try:
-        made: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["attributes"])
-        dict(made["inputs"])
+        stored: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["attributes"])
+        dict(stored["inputs"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DamagedError(f"provenance/zarr.json does not say how it was made ({error!r})") from error
-    return made
+    return stored
 
 
 class StoredRows:

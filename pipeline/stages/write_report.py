@@ -27,6 +27,7 @@ from pipeline.report.dag import draw_dag
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, list_suspects, read_store, summarise
 from pipeline.scoring.statistics import METRICS
+from pipeline.weights.origin import is_untrained
 
 DETECTION = ("average_precision", "mean_average_precision", "num_frames", "overlap")
 EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered")
@@ -214,7 +215,7 @@ def describe_encoder(weights: Path, retrieval: Sequence[Path], detection: Sequen
         "name": name,
         "kind": metadata.get("kind", "unknown"),
         "origin": origin,
-        "is_untrained": origin.startswith("random"),
+        "is_untrained": is_untrained(origin),
         "retrieval": read_json(retrieved[0], ["best"], "finetune_clip4clip") if retrieved else None,
         "detection": read_json(detected[0], DETECTION, "finetune_detector") if detected else None,
     }

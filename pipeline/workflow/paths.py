@@ -5,6 +5,7 @@ Nothing else below `results/` is ours, but for the videos beside a `made` list a
 
 import re
 from functools import cache
+from pathlib import PurePath
 
 ARTIFACTS = {
     "made": "results/datasets/{dataset}/made/{shard}/list.json",
@@ -59,6 +60,24 @@ def identify(path: str) -> tuple[str, dict[str, str]] | None:
         if found:
             return kind, found.groupdict()
     return None
+
+
+def path_below_results(path: PurePath) -> str:
+    """How an artifact names one of its inputs, wherever the results are and whatever their folder is called.
+
+    Args:
+        path: The input, absolute or not; of a store its folder or its `zarr.json`.
+
+    Returns:
+        Of an artifact of the workflow its path below the results, such as `datasets/home/videos/000.json` (of a store,
+        that of its `zarr.json`); of any other file or store its name alone.
+    """
+    file = path / "zarr.json" if path.suffix == ".zarr" else path
+    for start in range(len(file.parts)):
+        below = "/".join(file.parts[start:])
+        if identify(f"results/{below}") is not None:
+            return below
+    return path.parent.name if path.name == "zarr.json" else path.name
 
 
 @cache
