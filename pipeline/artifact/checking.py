@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 from pipeline.artifact.chunks import ChunkReader
 from pipeline.artifact.reading import read
 from pipeline.artifact.rows import data_digest, root_content
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedError, OutdatedError
 from pipeline.schemas import Schema
 
 
-class DamagedError(PipelineError):
-    """An artifact is not as it was written."""
-
-
-class OutdatedError(PipelineError):
-    """An artifact is of another version of its schema: no stage reads it."""
-
-
 def check_store(store: Path, schema: Schema) -> None:
-    """Check a Zarr artifact. See `check_contents`."""
+    """Check a Zarr artifact, a few chunks at a time.
+
+    Raises:
+        DamagedError: if it is not as it was written.
+        OutdatedError: if it is of another version of its schema.
+        ArtifactError: if it cannot be read otherwise; see `read`.
+    """
     for folder, folders, files in os.walk(store):
         links = [name for name in (*folders, *files) if (Path(folder) / name).is_symlink()]
         if links:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.artifact.checking import DamagedError, OutdatedError
+from pipeline.errors import DamagedError, OutdatedError
 from pipeline.jobs.progress import track
 from pipeline.upkeep.contents import check_contents
 from pipeline.upkeep.inventory import Found, Inventory
