@@ -54,10 +54,10 @@ def main(arguments: Sequence[str]) -> int:
     for finding in removed:
         num_bytes = remove(inventory, finding.place)
         print(f"removed {shown[finding]} ({num_bytes / 1e6:.1f} MB)", flush=True)
+    in_time = check_times(inventory, mend=chosen.mend)
     targets = dict.fromkeys(finding.target for finding in removed if finding.state != "left behind")
     if targets:
         print(f"to make them again: snakemake all {shlex.join(targets)}")
-    in_time = check_times(inventory, mend=chosen.mend)
     sys.stdout.flush()
     return 0 if len(removed) == len(findings) and in_time else 2
 

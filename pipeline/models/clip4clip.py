@@ -300,7 +300,7 @@ def _fill(
     load_strictly(
         module,
         own,
-        refusal=f"{path} holds another architecture. Found {describe(own)}. Expected {expected}. They differ in",
+        refusal=f"{path} holds another architecture. Found {describe(own)}. Expected {expected}",
         matched=f"{path}: CLIP with {activation}; {describe(own)}",
         depth=2,
         tell=tell,

@@ -203,11 +203,15 @@ def load_i3d(path: Path, tell: Callable[[str], None] = log.info) -> InceptionI3d
     state, _ = read_state(path, "a pytorch-i3d rgb_imagenet.pt")
     classifier = state.get("logits.conv3d.bias")
     model = InceptionI3d(num_classes=400 if classifier is None else classifier.numel())
-    refusal = (
-        f"{path} holds another architecture than the RGB Inception I3D of pytorch-i3d (write the path of its "
-        "rgb_imagenet.pt, or `weights: random`)"
+    load_strictly(
+        model,
+        state,
+        refusal=f"{path} holds another architecture than the RGB Inception I3D of pytorch-i3d (rgb_imagenet.pt)",
+        advice="; write the path of such a file, or `weights: random`",
+        matched=f"{path}: Inception I3D",
+        depth=1,
+        tell=tell,
     )
-    load_strictly(model, state, refusal=refusal, matched=f"{path}: Inception I3D", depth=1, tell=tell)
     return model
 
 

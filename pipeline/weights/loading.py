@@ -56,6 +56,7 @@ def load_strictly(
     state: Mapping[str, Tensor],
     *,
     refusal: str,
+    advice: str = "",
     matched: str,
     depth: int,
     tell: Callable[[str], None],
@@ -67,6 +68,7 @@ def load_strictly(
         model: The network; one on the meta device has no memory of its own and takes over the tensors of the file.
         state: The tensors of the file, under the network's names. Counts of batches may be missing: they become 0.
         refusal: What to say of a file that does not fit, before what differs: the file, and what was expected.
+        advice: What to say after it.
         matched: What to say of a file that fits, before the table of what was matched.
         depth: Components of a tensor's name that make a module of the table.
         tell: Gets the table.
@@ -78,7 +80,7 @@ def load_strictly(
     expected = model.state_dict()
     found = differences(state, expected)
     if found:
-        raise PipelineError(f"{refusal}: {'; '.join(found)}")
+        raise PipelineError(f"{refusal}: {'; '.join(found)}{advice}")
     tell(f"{matched}\n{match_table(state, expected, depth, left_out or {})}")
     # A plain dict: one that `torch.save` wrote knows versions, and torch asks newer ones for their counts of batches.
     own = {key: value.to(expected[key].dtype) for key, value in state.items()}
