@@ -11,7 +11,6 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline.workflow.clock import bring_back
 from pipeline.config import validate
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
@@ -40,7 +39,6 @@ include: "rules/common.smk"
 
 onstart:
     check_gpus()
-    bring_back(Path("."))
 
 
 wildcard_constraints:

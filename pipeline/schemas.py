@@ -147,7 +147,7 @@ KNOWLEDGE = Schema(
     },
 )
 
-
+# By name, in the order in which the workflow makes them: the report lists them in it.
 SCHEMAS = {
     schema.name: schema
     for schema in (

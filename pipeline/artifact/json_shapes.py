@@ -102,10 +102,19 @@ class Captions(TypedDict):
 
 
 @strict
+class Input(TypedDict):
+    """What is recorded of an input; see `pipeline.artifact.inputs`."""
+
+    digest: str
+    path: Below
+
+
+@strict
 class Generated(TypedDict):
     """`generate_captions`."""
 
     captions: dict[Line, str]
+    inputs: NotRequired[dict[str, Input]]
     missing: NotRequired[list[Line]]
 
 
@@ -125,6 +134,7 @@ class Prediction(TypedDict):
     """`caption_videos`."""
 
     experiment: str
+    inputs: NotRequired[dict[str, Input]]
     videos: dict[str, Predicted]
     missing: dict[str, str]
 

@@ -55,9 +55,9 @@ def recover(store: Path, schema: Schema, ids: Sequence[str], provenance: dict[st
 
 def _kept_root(store: Path, provenance: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        made = json.loads((store / "provenance" / "zarr.json").read_text(encoding="utf-8"))["attributes"]
-        root = made.pop("root")
-        same = made == json.loads(json.dumps(provenance)) and root.keys() >= {"ids", "failed"}
+        stored = json.loads((store / "provenance" / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+        root = stored.pop("root")
+        same = stored == json.loads(json.dumps(provenance)) and root.keys() >= {"ids", "failed"}
     except UNREADABLE:
         return None  # damaged, or of an earlier version: it is made again
     return dict(root) if same else None

@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import cache
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +28,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipeline.artifact.chunks import Rows
+from pipeline.artifact.inputs import record_inputs
 from pipeline.artifact.journal import checksum, read_lines, to_line
-from pipeline.artifact.reading import file_digest, store_path
+from pipeline.artifact.reading import store_path
 from pipeline.artifact.recovery import recover
 from pipeline.artifact.rows import CommittedRows, root_content, write_root
 from pipeline.jobs import preemption
@@ -258,8 +260,8 @@ class Writer:
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             dims[f"{dim}_ptr"] = ("video_bound",)
         root = write_root(folder, arrays, dims, root_content(self.schema, self.done, self.failed, self.suspect))
-        kept = {**self.provenance, "root": root.attrs.asdict()}  # see artifact_recovery
-        root.create_group("provenance", attributes=kept)
+        provenance = {**self.provenance, "root": root.attrs.asdict()}  # the second time: see recovery.py
+        root.create_group("provenance", attributes=provenance)
 
     def _committed(self, name: str, spec: ArraySpec) -> CommittedRows:
         shape = (self._num_rows(spec), *self.tails.get(name, [0] * (len(spec.dims) - 1)))
@@ -284,7 +286,19 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     return np.ascontiguousarray(array.astype(dtype, copy=False))
 
 
-VERSIONED = ("av", "decord2", "lightning", "numpy", "open_clip_torch", "torch", "torch_geometric", "torchvision")
+# Distributions that decide the values of a store. A store names all of them, whatever its stage imports: so a stage
+# has the same provenance, and the same unfinished work, in every process.
+VERSIONED = (
+    "clipgraph",
+    "av",
+    "decord2",
+    "numpy",
+    "open_clip_torch",
+    "pillow",
+    "torch",
+    "torch_geometric",
+    "torchvision",
+)
 
 
 def _as_json(settings: BaseModel | Mapping[str, Any]) -> Any:
@@ -317,16 +331,14 @@ def create(
         "stage": stage,
         "settings": _as_json(settings),
         "code": code_digest(stage),
-        "inputs": {name: file_digest(input_path) for name, input_path in sorted(inputs.items())},
-        "versions": _versions(),
+        "inputs": record_inputs(inputs),
+        "versions": versions(),
     }
     return Writer(store_path(path), schema, ids, provenance)
 
 
-def _versions() -> dict[str, str]:
-    """Versions of the libraries in use that decide values, and of this package."""
-    # decord is imported by decoding workers alone
-    modules = {"decord2": "pipeline.video.decord_reading", "open_clip_torch": "open_clip"}
-    used = [name for name in VERSIONED if modules.get(name, name) in sys.modules]
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed distributions in `VERSIONED`, by name; nothing is imported for it."""
     python = ".".join(str(part) for part in sys.version_info[:2])
-    return {"python": python, **{name: importlib.metadata.version(name) for name in ("clipgraph", *used)}}
+    return {"python": python, **{name: importlib.metadata.version(name) for name in VERSIONED}}

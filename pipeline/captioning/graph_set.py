@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifact import Artifact, read
-from pipeline.artifact.all_shards import Shards, hold_smallest
+from pipeline.artifact.all_shards import AllShards, hold_smallest
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import WITHIN_FRAME, ActionGraph, Rows, action_graph
 from pipeline.schemas import GRAPHS, KNOWLEDGE, NODES, PAIR_MOTION
@@ -36,10 +36,10 @@ class GraphSet:
         objects: Sequence[Artifact] = (),
         in_memory_bytes: int = IN_MEMORY_BYTES,
     ) -> None:
-        self._graphs = Shards(graphs, list(GRAPHS.arrays))
-        self._pairs = Shards(pair_motion, ["motion", "edge_pair"]) if pair_motion else None
-        self._knowledge = Shards(knowledge, ["x"]) if knowledge else None
-        self._objects = Shards(objects, ["box", "x"]) if objects else None
+        self._graphs = AllShards(graphs, list(GRAPHS.arrays))
+        self._pairs = AllShards(pair_motion, ["motion", "edge_pair"]) if pair_motion else None
+        self._knowledge = AllShards(knowledge, ["x"]) if knowledge else None
+        self._objects = AllShards(objects, ["box", "x"]) if objects else None
         self.failed = dict(self._graphs.failed)
         further = [of for of in (self._pairs, self._knowledge, self._objects) if of is not None]
         for of in further:

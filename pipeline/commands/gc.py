@@ -104,6 +104,6 @@ def unneeded(inventory: Inventory, needed: set[str]) -> list[Path]:
             continue
         places.append(found.place)
         if found.kind == "made":
-            places += inventory.made_with(found)
+            places += inventory.videos_beside(found)
     places += [leftover.place for leftover in inventory.leftovers if leftover.of.target not in needed]
     return sorted(places)

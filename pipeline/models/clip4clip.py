@@ -8,7 +8,6 @@ Shapes: B batch, L tokens, D embedding, C channels, H height, W width, M tokens 
 """
 
 import functools
-import hashlib
 import json
 import logging
 import math
@@ -24,7 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.weights.loading import differences, match_table, read_state, some
+from pipeline.weights.loading import load_strictly, read_state, some
+from pipeline.weights.origin import RANDOM, from_file, from_tag
 from pipeline.weights.saving import save_weights
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -152,7 +152,7 @@ def load_pretrained(
         tell: gets the table of what was matched.
 
     Returns:
-        Module in eval mode, and its origin: "random", "file <name> sha256 <digest>" or "open_clip <arch> <tag>".
+        Module in eval mode, and its origin (see `pipeline.weights.origin`).
 
     Raises:
         PipelineError: no such file or tag, no network, or another architecture.
@@ -161,14 +161,12 @@ def load_pretrained(
         log.warning("weights: random: the CLIP4Clip encoder starts UNTRAINED (seed %d)", seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Clip4Clip(arch).eval(), "random"
+            return Clip4Clip(arch).eval(), RANDOM
     if Path(weights).is_file():
-        with Path(weights).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return load_clip4clip(weights, arch, tell), f"file {Path(weights).name} sha256 {digest}"
+        return load_clip4clip(weights, arch, tell), from_file(Path(weights))
     if Path(weights).suffix or "/" in weights:
         raise PipelineError(f"weights: there is no file {weights}; name a file, an open_clip tag or random")
-    return _load_tag(weights, arch, tell), f"open_clip {arch} {weights}"
+    return _load_tag(weights, arch, tell), from_tag(str(arch), weights)
 
 
 def save_clip4clip(module: Clip4Clip, path: Path, origin: str) -> None:
@@ -298,19 +296,17 @@ def _fill(
     own, left_out = clip_state(state, path)
     with torch.device("meta"):
         module = Clip4Clip(arch, activation)
-    expected = module.state_dict()
-    found = differences(own, expected)
-    if found:
-        raise PipelineError(
-            f"{path} holds another architecture. Found {describe(own)}. Expected {describe(expected)}. "
-            f"{'; '.join(found)}"
-        )
-    table = match_table(own, expected, depth=2, left_out=left_out)
-    tell(f"{path}: CLIP with {activation}; {describe(own)}\n{table}")
-    single = {key: value.float() if value.is_floating_point() else value for key, value in own.items()}
-    module.load_state_dict(single, strict=True, assign=True)
+    expected = describe(module.state_dict())
+    load_strictly(
+        module,
+        own,
+        refusal=f"{path} holds another architecture. Found {describe(own)}. Expected {expected}",
+        matched=f"{path}: CLIP with {activation}; {describe(own)}",
+        depth=2,
+        tell=tell,
+        left_out=left_out,
+    )
     module.attn_mask = torch.full((module.context_length, module.context_length), -math.inf).triu(1)
-    module.eval()
     return module
 
 

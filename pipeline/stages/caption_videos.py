@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from pipeline.artifact import file_digest, read_json, write_json
+from pipeline.artifact import read_json, write_json
+from pipeline.artifact.inputs import record_inputs
 from pipeline.captioning.beam_search import Caption, iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner
@@ -37,7 +38,8 @@ def run(
         videos: The data set's video tables.
         model: The experiment's captioner (safetensors).
         out: Where the captions go (JSON): `videos` by id with path below the data set's folder, caption, score and
-            right_to_left (and samples, where some are drawn), `missing` with a reason by id, `experiment`.
+            right_to_left (and samples, where some are drawn), `missing` with a reason by id, `experiment`, and the
+            model among the `inputs` with its digest and path.
         experiment: Its name.
         settings: How captions are searched for.
         threads: CPU threads.
@@ -57,7 +59,8 @@ def run(
         print(f"{printable(video_id)}: {caption.text}", flush=True)
         told[video_id] = describe(paths[video_id], caption)
     missing = reasons(paths.keys() - set(ids), known)
-    write_json(out, {"experiment": experiment, "model": file_digest(model), "videos": told, "missing": missing})
+    inputs = record_inputs({"model": model})
+    write_json(out, {"experiment": experiment, "inputs": inputs, "videos": told, "missing": missing})
 
 
 def describe(path: str, caption: Caption) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pipeline.jobs.training_run import Checkpoints
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, save_clip4clip
 from pipeline.schemas import FRAMES
 from pipeline.weights.fetching import locate_weights
+from pipeline.weights.origin import after_training
 from pipeline.workflow.code_digest import digest as code_digest
 
 # B videos of a batch, T frames of a batch, Q captions, L tokens, D embedding
@@ -85,7 +86,7 @@ def run(
             return
         with ThreadPoolExecutor(threads) as pool:
             epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
-        save_clip4clip(module, out, f"fine-tuned on {tuning.dataset} from {origin}")
+        save_clip4clip(module, out, after_training("fine-tuned", tuning.dataset, origin))
         scores = {
             "kind": "retrieval",
             "origin": origin,

@@ -23,6 +23,7 @@ from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
 from pipeline.video.windows import WindowRequest, Windows, paths_of, read_windows
 from pipeline.weights.fetching import locate_weights
+from pipeline.weights.origin import RANDOM, from_file
 from pipeline.weights.saving import save_weights
 
 CALIBRATION_WINDOW = 16  # frames, as published
@@ -75,12 +76,9 @@ def _import_i3d(
     weights: str, settings: I3dSettings, videos: list[Path], captions: list[Path]
 ) -> tuple[nn.Module, dict[str, str]]:
     if weights == "random":
-        model, origin = _random_i3d(settings, videos, captions), "random"
+        model, origin = _random_i3d(settings, videos, captions), RANDOM
     else:
-        path = Path(weights)
-        model = load_i3d(path, tell=say)
-        with path.open("rb") as file:
-            origin = f"file {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        model, origin = load_i3d(Path(weights), tell=say), from_file(Path(weights))
     arch = json.dumps({"num_classes": model.logits.conv3d.out_channels}, sort_keys=True)
     return model, {"kind": "i3d", "arch": arch, "origin": origin}
 

@@ -3,6 +3,7 @@
 Shapes: F frames, D text embedding, N entities, M relations, K features of a row, R rows.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,12 @@ def read_embedding(path: Path, triplets: Path, features: str) -> Embedding:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+            of_triplets = json.loads(metadata["inputs"])["triplets"]["digest"]
     except (OSError, SafetensorError) as error:
         raise PipelineError(f"{path} cannot be read ({error}): {again}") from error
-    if metadata.get("triplets") != file_digest(triplets):
+    except (ValueError, LookupError, TypeError) as error:
+        raise PipelineError(f"{path} does not say which triplets it is of ({error!r}): {again}") from error
+    if of_triplets != file_digest(triplets):
         raise PipelineError(f"{path} is an embedding of other triplets than {triplets}: {again}")
     kinds = ("text", "graph") if features == "both" else (features,)
     entities, relations = (

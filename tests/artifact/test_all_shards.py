@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.artifact import ArtifactError, create, read
-from pipeline.artifact.all_shards import Shards, hold_smallest
+from pipeline.artifact.all_shards import AllShards, hold_smallest
 from pipeline.schemas import ArraySpec, Schema
 
 THINGS = Schema(
@@ -34,7 +34,7 @@ def stores(tmp_path):
 
 @pytest.mark.parametrize("held", [[], ["x"], ["fps", "node_frame"]])
 def test_rows_are_the_same_from_memory_and_from_disk(stores, held):
-    shards = Shards(stores, ["x", "node_frame", "fps"])
+    shards = AllShards(stores, ["x", "node_frame", "fps"])
     for name in held:
         shards.hold(name)
     assert shards.ids == ["a", "b", "c"]
@@ -49,10 +49,10 @@ def test_rows_are_the_same_from_memory_and_from_disk(stores, held):
 
 
 def test_sizes(stores):
-    shards = Shards(stores, ["x", "fps"])
+    shards = AllShards(stores, ["x", "fps"])
     assert (shards.num_bytes("x"), shards.num_bytes("fps")) == (6 * 4 * 2, 3 * 4)
     assert shards.width("x") == 4
-    assert Shards(stores[2:], ["x"]).width("x") == 0  # nobody knows
+    assert AllShards(stores[2:], ["x"]).width("x") == 0  # nobody knows
 
 
 @pytest.mark.parametrize(
@@ -61,23 +61,23 @@ def test_sizes(stores):
 def test_the_smallest_are_held(stores, limit, held, monkeypatch):
     """fps takes 12 bytes, node_frame another 12, x 48."""
     kept = []
-    shards = Shards(stores, ["x", "node_frame", "fps"])
+    shards = AllShards(stores, ["x", "node_frame", "fps"])
     monkeypatch.setattr(shards, "hold", kept.append)
     hold_smallest([shards], limit)
     assert kept == held
 
 
 def test_all_are_held_if_they_fit(stores):
-    assert hold_smallest([Shards(stores, ["x", "node_frame", "fps"])], 72)
-    assert not hold_smallest([Shards(stores, ["x", "node_frame", "fps"])], 71)
-    assert not hold_smallest([Shards(stores, ["x"]), Shards(stores, ["x"])], 95)  # together
-    assert hold_smallest([Shards(stores, ["x"]), Shards(stores, ["x"])], 96)
+    assert hold_smallest([AllShards(stores, ["x", "node_frame", "fps"])], 72)
+    assert not hold_smallest([AllShards(stores, ["x", "node_frame", "fps"])], 71)
+    assert not hold_smallest([AllShards(stores, ["x"]), AllShards(stores, ["x"])], 95)  # together
+    assert hold_smallest([AllShards(stores, ["x"]), AllShards(stores, ["x"])], 96)
 
 
 def test_videos_that_nobody_knows_are_missed(stores):
-    shards = Shards(stores, ["x"])
+    shards = AllShards(stores, ["x"])
     shards.expect(["a", "c", "bad 001"])
     with pytest.raises(ArtifactError, match=r"002: video d is missing, expected every shard of the data set"):
         shards.expect(["a", "d"])
     with pytest.raises(ArtifactError, match="video a is also in"):
-        Shards([stores[0], stores[0]], ["x"])
+        AllShards([stores[0], stores[0]], ["x"])

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from pipeline.artifact import read, write_json
-from pipeline.artifact.checking import DamagedError, check_store
+from pipeline.artifact.checking import check_store
 from pipeline.artifact.writing import Writer
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedError, PipelineError
 from pipeline.schemas import ArraySpec, Schema
 
 THINGS = Schema(

@@ -70,7 +70,7 @@ def test_what_stages_write_is_read(tmp_path, stage):
 @pytest.mark.parametrize(("stage", "path", "value"), HOSTILE, ids=str)
 def test_what_no_stage_writes_is_refused_in_a_line(tmp_path, stage, path, value):
     (tmp_path / "t.json").write_text(json.dumps(put(CONTENTS[stage], path, value)), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=rf"t\.json: `{path[0]}") as raised:
+    with pytest.raises(ArtifactError, match=rf"t\.json holds what no stage writes: `{path[0]}") as raised:
         read_json(tmp_path / "t.json", [], stage)
     assert f"delete it and run {stage} again" in str(raised.value)
     assert str(raised.value).isprintable()

@@ -2,7 +2,7 @@ import json
 
 from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
-from pipeline.artifact import write_json
+from pipeline.artifact import file_digest, write_json
 from pipeline.captioning.beam_search import caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
@@ -53,6 +53,7 @@ def test_every_video_is_captioned_without_any_references(tmp_path, capsys):
         for video_id, caption in expected.items()
     }
     assert found["missing"] == {"late": "not in graphs: run convert_graphs again", "video-2": "cut off"}
+    assert found["inputs"] == {"model": {"digest": file_digest(tmp_path / "model"), "path": "model"}}
     printed = capsys.readouterr().out.splitlines()
     assert printed == [f"{video_id}: {caption.text}" for video_id, caption in expected.items()]
 
