@@ -58,6 +58,11 @@ class Writer:
         self.journal: FileIO
 
     @property
+    def stage(self) -> str:
+        """The stage that makes the artifact."""
+        return str(self.provenance["stage"])
+
+    @property
     def remaining(self) -> list[str]:
         """The videos that are not yet committed, in order."""
         return self.ids[len(self.done) + len(self.failed) :]
