@@ -1,4 +1,4 @@
-"""Whether one store is whole: its schema and version, its chunks' checksums, the digest of its data."""
+"""Check that one store is whole: its schema and version, its chunks' checksums, the digest of its data."""
 
 import json
 import os
@@ -25,7 +25,13 @@ class OutdatedError(PipelineError):
 
 
 def check_store(store: Path, schema: Schema) -> None:
-    """Check a Zarr artifact. See `check_contents`."""
+    """Check that a Zarr artifact is as it was written, a few rows at a time.
+
+    Raises:
+        DamagedError: if it is not; the message says what was found.
+        OutdatedError: if it is of another version of its schema.
+        PipelineError: if it is none of this schema, or cannot be read.
+    """
     for folder, folders, files in os.walk(store):
         links = [name for name in (*folders, *files) if (Path(folder) / name).is_symlink()]
         if links:
@@ -46,10 +52,10 @@ def check_store(store: Path, schema: Schema) -> None:
 
 
 def provenance(store: Path) -> dict[str, Any]:
-    """How a store was made.
+    """Read how a store was made: stage, settings, code, inputs and versions.
 
     Raises:
-        DamagedError: if it does not say.
+        DamagedError: if its child group `provenance` does not say.
     """
     path = store / "provenance" / "zarr.json"
     try:
@@ -64,8 +70,8 @@ class StoredRows:
     """An array of a store, read a few chunks at a time, each compared with its checksum.
 
     Args:
-        folder: Where it is.
-        array: Its shape, type and chunks.
+        folder: The array's folder in the store.
+        array: The Zarr array, which tells shape, type and chunks.
     """
 
     def __init__(self, folder: Path, array: Any) -> None:

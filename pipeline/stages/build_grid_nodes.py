@@ -17,7 +17,7 @@ from pipeline.artifact.each_video import Outcomes, Rows, as_features, videos_tog
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
 from pipeline.models.clip4clip import fit_square, load_clip4clip
 from pipeline.models.crop_embedding import embed
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
 
@@ -49,7 +49,7 @@ def run(
     torch.set_num_threads(threads)
     source = read(frames, FRAMES)
     device = compute_device()
-    dtype = compute_dtype(encoder.precision, device)
+    dtype = announced_dtype(encoder.precision, device, "the encoder")
     module = load_clip4clip(weights, encoder.arch).to(device)
     inputs = {"frames": frames, "weights": weights}
     made_with = {

@@ -23,7 +23,7 @@ from pipeline.models.clip4clip import Clip4Clip, fit_square, load_clip4clip
 from pipeline.models.crop_embedding import embed
 from pipeline.models.detection import Objects, find_in_videos
 from pipeline.models.detector import load_detector
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
 
@@ -89,9 +89,9 @@ def run(
         settings=settings,
         model=load_detector(weights, detector.arch, detector.size)[0].to(device),
         size=detector.size,
-        dtype=compute_dtype(detector.precision, device),
+        dtype=announced_dtype(detector.precision, device, "the detector"),
         tower=load_clip4clip(encoder_weights[0], encoder.arch).to(device) if encoder else None,
-        tower_dtype=compute_dtype(encoder.precision, device) if encoder else torch.float32,
+        tower_dtype=announced_dtype(encoder.precision, device, "the encoder") if encoder else torch.float32,
     )
     made_with = {
         "nodes": settings.model_dump(mode="json"),

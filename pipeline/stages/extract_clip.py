@@ -11,7 +11,7 @@ from pipeline.artifact.each_video import Outcomes, Rows, as_features, videos_tog
 from pipeline.config import Clip4ClipSettings
 from pipeline.models.clip4clip import fit_square, load_clip4clip
 from pipeline.models.crop_embedding import embed
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import APPEARANCE, FRAMES
 from pipeline.video.stored_frames import central_square, frames_of
 
@@ -34,7 +34,7 @@ def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, 
     torch.set_num_threads(threads)
     source = read(frames, FRAMES)
     device = compute_device()
-    dtype = compute_dtype(settings.precision, device)
+    dtype = announced_dtype(settings.precision, device, "the encoder")
     module = load_clip4clip(weights, settings.arch).to(device)
     inputs = {"frames": frames, "weights": weights}
     made_with = settings.model_dump(mode="json", include={"arch", "precision"})
