@@ -3,17 +3,16 @@
 import hashlib
 import json
 import shutil
-from collections import deque
 
 import numpy as np
 import pytest
 import torch
+from toys.motion_encoders import counting, interrupted_after
 
 from pipeline.artifact import read, write_json
 from pipeline.config import I3dSettings, SamplingSettings
 from pipeline.errors import PipelineError
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
-from pipeline.models.motion_encoding import make_encoder
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.stages import decode_frames, extract_i3d
 from pipeline.video.windows import WindowRequest, read_windows
@@ -116,12 +115,7 @@ def test_vectors_are_those_of_the_windows(shard, motion):
 
 def test_shared_windows_are_computed_once_in_full_batches(shard, tmp_path, monkeypatch):
     batches = []
-
-    def counting(model, precision):
-        encode = make_encoder(model, precision)
-        return lambda windows: batches.append(windows) or encode(windows)
-
-    monkeypatch.setattr(extract_i3d, "make_encoder", counting)
+    monkeypatch.setattr(extract_i3d, "make_encoder", counting(batches))
     monkeypatch.setattr(extract_i3d, "BATCH_SIZE", 4)
     extract(shard, tmp_path / "m.zarr")
     # one window each for 1, 5 and 16 frames, two for 17 and 29, three for 40: ten, and two to fill the last batch
@@ -143,23 +137,10 @@ def test_runs_are_identical_and_batches_do_not_matter(shard, motion, tmp_path, m
 
 @pytest.mark.slow
 def test_an_interrupted_run_continues_to_the_same_artifact(shard, tmp_path, monkeypatch):
-    calls = deque([True, True])
-
-    def failing(model, precision):
-        encode = make_encoder(model, precision)
-
-        def encode_twice(windows):
-            if not calls:
-                raise KeyboardInterrupt
-            calls.pop()
-            return encode(windows)
-
-        return encode_twice
-
     monkeypatch.setattr(extract_i3d, "BATCH_SIZE", 2)
     whole = extract(shard, tmp_path / "whole.zarr")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(extract_i3d, "make_encoder", failing)
+        patch.setattr(extract_i3d, "make_encoder", interrupted_after(2))
         extract(shard, tmp_path / "m.zarr")
     journal = (tmp_path / ".m.zarr.partial" / "journal.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in journal] == ["a one", "b-five", "c16"]
