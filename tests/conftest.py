@@ -10,9 +10,12 @@ import torch  # noqa: F401  before decord: its wheel brings a BLAS that torch wo
 from toys.sound_file import write_sound
 from toys.videos import write_bar_video
 
+from pipeline.jobs import messages
+
 
 def pytest_configure() -> None:
-    """What a shell starts in the background ignores SIGINT, and so would all that tests start to interrupt it."""
+    """Speak as the programs do; and heed SIGINT, which what a shell starts in the background ignores."""
+    messages.configure()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

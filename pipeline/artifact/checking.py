@@ -1,4 +1,4 @@
-"""Whether one store is whole: its schema and version, its chunks' checksums, the digest of its data."""
+"""Check that one store is whole: its schema and version, its chunks' checksums, the digest of its data."""
 
 import json
 import os
@@ -44,10 +44,10 @@ def check_store(store: Path, schema: Schema) -> None:
 
 
 def provenance(store: Path) -> dict[str, Any]:
-    """How a store was made.
+    """Read how a store was made: stage, settings, code, inputs and versions.
 
     Raises:
-        DamagedError: if it does not say.
+        DamagedError: if its child group `provenance` does not say.
     """
     path = store / "provenance" / "zarr.json"
     try:
@@ -62,8 +62,8 @@ class StoredRows:
     """An array of a store, read a few chunks at a time, each compared with its checksum.
 
     Args:
-        folder: Where it is.
-        array: Its shape, type and chunks.
+        folder: The array's folder in the store.
+        array: The Zarr array, which tells shape, type and chunks.
     """
 
     def __init__(self, folder: Path, array: Any) -> None:

@@ -12,6 +12,7 @@ time writes a store. SIGTERM ends the process after the next commit.
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import shutil
 import sys
@@ -38,6 +39,8 @@ from pipeline.jobs.storage import require_writable, sole_writer, write_all, writ
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.workflow.code_digest import digest as code_digest
 
+log = logging.getLogger(__name__)
+
 
 class Writer:
     """Makes one artifact, video by video. Use it through `create`."""
@@ -58,6 +61,11 @@ class Writer:
         self.held = ExitStack()  # the lock, the files, and SIGTERM
         self.files: dict[str, FileIO] = {}
         self.journal: FileIO
+
+    @property
+    def stage(self) -> str:
+        """The stage that makes the artifact."""
+        return str(self.provenance["stage"])
 
     @property
     def remaining(self) -> list[str]:
@@ -100,14 +108,14 @@ class Writer:
         self.rows.append(rows)
         self.done.append(video_id)
         if suspect is not None:
-            print(f"suspect: {video_id}: {suspect}", file=sys.stderr)
+            log.info("suspect: %s: %s", video_id, suspect)
             self.suspect[video_id] = suspect
         self._stop_if_requested()
 
     def fail(self, video_id: str, reason: str) -> None:
         """Record why the next video is left out; raises as `append` does."""
         self._expect(video_id)
-        print(f"left out: {video_id}: {reason}", file=sys.stderr)
+        log.info("left out: %s: %s", video_id, reason)
         with self._writing():
             self._commit({"id": video_id, "failed": reason})
         self.failed[video_id] = reason
@@ -141,7 +149,7 @@ class Writer:
             self.held = held.pop_all()
         if (self.done or self.failed) and not self.is_complete:
             kept = len(self.done) + len(self.failed)
-            print(f"continuing after {kept} of {len(self.ids)} videos", file=sys.stderr)
+            log.info("continuing after %d of %d videos", kept, len(self.ids))
         return self
 
     def _start(self) -> None:
@@ -155,10 +163,9 @@ class Writer:
             self._empty()
         else:
             if key_file.is_file():
-                print(
-                    f"starting afresh: what is unfinished of {self.store} is of other settings, code or inputs, or "
-                    "damaged",
-                    file=sys.stderr,
+                log.info(
+                    "starting afresh: what is unfinished of %s is of other settings, code or inputs, or damaged",
+                    self.store,
                 )
             self._empty()
             key_file.write_bytes(run_key)
@@ -191,7 +198,7 @@ class Writer:
                     self.suspect |= {entry["id"]: entry["suspect"]} if "suspect" in entry else {}
         num = len(self.done) + len(self.failed)
         if is_damaged:
-            print(f"{self.partial} is damaged after {num} videos: the others are made again", file=sys.stderr)
+            log.info("%s is damaged after %d videos: the others are made again", self.partial, num)
         os.truncate(journal, ends[num - 1] if num else 0)
         for name, spec in self.schema.arrays.items():
             os.truncate(self.partial / f"{name}.rows", self._num_rows(spec) * self._row_bytes(name, spec))

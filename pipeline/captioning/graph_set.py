@@ -1,4 +1,4 @@
-"""The graphs of a data set, with all that an experiment adds to them, by video."""
+"""Read the graphs of a data set by video, with what a captioner reads besides: pairs, knowledge, objects."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -124,7 +124,12 @@ def load_graphs(
 
 
 class GraphList(Sequence[Any]):
-    """Graphs of some videos as a sequence, each fetched when it is asked for."""
+    """The graphs of some videos as a sequence; each is read when it is asked for.
+
+    Args:
+        graphs: Graphs by video id.
+        ids: The videos, in order.
+    """
 
     def __init__(self, graphs: Any, ids: Sequence[str]) -> None:
         self.graphs = graphs

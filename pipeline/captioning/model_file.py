@@ -17,7 +17,8 @@ from pipeline.vocabulary import Vocabulary
 from pipeline.weights.loading import differences
 
 KIND = "bidirectional captioner"
-DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "places")
+DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "max_nodes")
+STORED = {"max_nodes": "places"}  # a size that the file calls by its older name
 
 
 def describe_model(
@@ -27,7 +28,7 @@ def describe_model(
     motion_dim: int,
     knowledge_dim: int = 0,
     object_dim: int = 0,
-    places: int = 0,
+    max_nodes: int = 0,
 ) -> dict[str, str]:
     """What the file says about the model, as safetensors metadata; the numbers are those that `Captioner` takes."""
     description = {
@@ -39,7 +40,7 @@ def describe_model(
         "motion_dim": motion_dim,
         "knowledge_dim": knowledge_dim,
         "object_dim": object_dim,
-        "places": places,
+        STORED["max_nodes"]: max_nodes,
     }
     return {"description": json.dumps(description, sort_keys=True)}
 
@@ -66,7 +67,7 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     try:
         vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
         settings = CaptionerModelSettings.model_validate_json(json.dumps(description["model"]))
-        sizes = {name: description[name] for name in DIMS}
+        sizes = {name: description[STORED.get(name, name)] for name in DIMS}
         _check_sizes(settings, len(vocabulary), sizes, state)
         model = Captioner(settings, len(vocabulary), **sizes)
         model.load_state_dict(state)

@@ -11,7 +11,7 @@ import functools
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +120,13 @@ def tower_sizes(arch: str | Mapping[str, Any]) -> dict[str, Any]:
     return towers
 
 
-def load_clip4clip(path: Path | str, arch: Arch, tell: Callable[[str], None] = log.info) -> Clip4Clip:
+def load_clip4clip(path: Path | str, arch: Arch, level: int = logging.DEBUG) -> Clip4Clip:
     """Load a CLIP4Clip `pytorch_model.bin` or a `weights.safetensors` saved by `save_clip4clip`, strictly, in float32.
 
     Args:
         path: the file.
         arch: what the file must be: open_clip name or mapping of sizes.
-        tell: gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         The module in eval mode. Its activation is the one that the file names, or else QuickGELU, as in OpenAI's
@@ -137,19 +137,17 @@ def load_clip4clip(path: Path | str, arch: Arch, tell: Callable[[str], None] = l
     """
     path = Path(path)
     state, metadata = read_state(path, EXAMPLE)
-    return _fill(arch, metadata.get("activation", "quick_gelu"), state, path, tell)
+    return _fill(arch, metadata.get("activation", "quick_gelu"), state, path, level)
 
 
-def load_pretrained(
-    weights: str, arch: Arch, seed: int, tell: Callable[[str], None] = log.info
-) -> tuple[Clip4Clip, str]:
+def load_pretrained(weights: str, arch: Arch, seed: int, level: int = logging.DEBUG) -> tuple[Clip4Clip, str]:
     """Return towers with the weights a config names, and where these came from.
 
     Args:
         weights: a file, an open_clip tag such as "openai", or "random".
         arch: open_clip name or mapping of sizes.
         seed: for "random".
-        tell: gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         Module in eval mode, and its origin (see `pipeline.weights.origin`).
@@ -163,10 +161,10 @@ def load_pretrained(
             torch.manual_seed(seed)
             return Clip4Clip(arch).eval(), RANDOM
     if Path(weights).is_file():
-        return load_clip4clip(weights, arch, tell), from_file(Path(weights))
+        return load_clip4clip(weights, arch, level), from_file(Path(weights))
     if Path(weights).suffix or "/" in weights:
         raise PipelineError(f"weights: there is no file {weights}; name a file, an open_clip tag or random")
-    return _load_tag(weights, arch, tell), from_tag(str(arch), weights)
+    return _load_tag(weights, arch, level), from_tag(str(arch), weights)
 
 
 def save_clip4clip(module: Clip4Clip, path: Path, origin: str) -> None:
@@ -268,7 +266,7 @@ def _tokenizer() -> Any:
     return open_clip.SimpleTokenizer()
 
 
-def _load_tag(tag: str, arch: Arch, tell: Callable[[str], None]) -> Clip4Clip:
+def _load_tag(tag: str, arch: Arch, level: int) -> Clip4Clip:
     if not isinstance(arch, str):
         raise PipelineError(f"weights: {tag} is read as an open_clip tag, and a tag needs arch to be an open_clip name")
     source = open_clip.get_pretrained_cfg(arch, tag)
@@ -286,12 +284,10 @@ def _load_tag(tag: str, arch: Arch, tell: Callable[[str], None]) -> Clip4Clip:
             "and name the file, or write random"
         ) from error
     quick = source.get("quick_gelu", False) or arch.endswith("-quickgelu")
-    return _fill(arch, "quick_gelu" if quick else "gelu", read_state(path, EXAMPLE)[0], path, tell)
+    return _fill(arch, "quick_gelu" if quick else "gelu", read_state(path, EXAMPLE)[0], path, level)
 
 
-def _fill(
-    arch: Arch, activation: str, state: Mapping[str, Tensor], path: Path, tell: Callable[[str], None]
-) -> Clip4Clip:
+def _fill(arch: Arch, activation: str, state: Mapping[str, Tensor], path: Path, level: int) -> Clip4Clip:
     """Build the towers without memory and give them the file's tensors, or say how the two differ."""
     own, left_out = clip_state(state, path)
     with torch.device("meta"):
@@ -303,7 +299,7 @@ def _fill(
         refusal=f"{path} holds another architecture. Found {describe(own)}. Expected {expected}",
         matched=f"{path}: CLIP with {activation}; {describe(own)}",
         depth=2,
-        tell=tell,
+        level=level,
         left_out=left_out,
     )
     module.attn_mask = torch.full((module.context_length, module.context_length), -math.inf).triu(1)

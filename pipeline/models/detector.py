@@ -8,7 +8,7 @@ al. 2017 ("Feature Pyramid Networks for Object Detection").
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -124,7 +124,7 @@ def random_detector(arch: str, num_classes: int, size: int, seed: int) -> nn.Mod
 
 
 def load_pretrained(
-    weights: str, arch: str, size: int, seed: int, tell: Callable[[str], None] = log.info
+    weights: str, arch: str, size: int, seed: int, level: int = logging.DEBUG
 ) -> tuple[nn.Module, list[str], str]:
     """A detector with the weights that a config names.
 
@@ -133,7 +133,7 @@ def load_pretrained(
         arch: Its architecture.
         size: Shorter side in pixels to which images are brought.
         seed: For "random".
-        tell: Gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         The model in eval mode; the names of its classes, the background first; and the origin of the weights (see
@@ -146,20 +146,18 @@ def load_pretrained(
         log.warning("weights: random: the detector starts UNTRAINED (seed %d)", seed)
         return random_detector(arch, COCO_CLASSES, size, seed), class_names(arch, COCO_CLASSES), RANDOM
     path = Path(weights)
-    model, categories = load_detector(path, arch, size, tell)
+    model, categories = load_detector(path, arch, size, level)
     return model, categories, from_file(path)
 
 
-def load_detector(
-    path: Path, arch: str, size: int, tell: Callable[[str], None] = log.info
-) -> tuple[nn.Module, list[str]]:
+def load_detector(path: Path, arch: str, size: int, level: int = logging.DEBUG) -> tuple[nn.Module, list[str]]:
     """Load a `weights.safetensors` saved by `save_detector` or a state dict of torchvision, strictly, in float32.
 
     Args:
         path: The file.
         arch: What the file must be.
         size: Shorter side in pixels to which images are brought.
-        tell: Gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         The model in eval mode, and the names of its classes, the background first.
@@ -178,7 +176,7 @@ def load_detector(
         refusal=f"{path} holds another architecture than {arch}",
         matched=f"{path}: {arch} of {num_classes} classes with the background",
         depth=2,
-        tell=tell,
+        level=level,
     )
     if "batch_norm_eps" in metadata:
         _set_eps(model, float(metadata["batch_norm_eps"]))

@@ -10,7 +10,7 @@ Shape suffixes: B window, C channel, T time, H height, W width, K class.
 import copy
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -187,12 +187,12 @@ class InceptionI3d(nn.Module):
         return model
 
 
-def load_i3d(path: Path, tell: Callable[[str], None] = log.info) -> InceptionI3d:
+def load_i3d(path: Path, level: int = logging.DEBUG) -> InceptionI3d:
     """Load a pytorch-i3d checkpoint or a `weights.safetensors`, strictly, in float32.
 
     Args:
         path: A state dict of an RGB network with any number of classes.
-        tell: Gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         The network in eval mode.
@@ -210,7 +210,7 @@ def load_i3d(path: Path, tell: Callable[[str], None] = log.info) -> InceptionI3d
         advice="; write the path of such a file, or `weights: random`",
         matched=f"{path}: Inception I3D",
         depth=1,
-        tell=tell,
+        level=level,
     )
     return model
 

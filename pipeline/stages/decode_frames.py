@@ -3,12 +3,13 @@
 Videos are decoded in worker processes (`pipeline.jobs.workers`), each by `pipeline.video.frame_sampling`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.artifact import create, read_json
+from pipeline.artifact.each_video import Outcomes, VideoRows, videos_together
 from pipeline.config import SamplingSettings
 from pipeline.errors import PipelineError, VideoError
-from pipeline.jobs.progress import track
 from pipeline.jobs.workers import decode_ahead
 from pipeline.schemas import FRAMES
 from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
@@ -36,15 +37,19 @@ def run(videos: Path, out: Path, settings: SamplingSettings, threads: int) -> No
     with create(
         out, FRAMES, ids=list(requests), stage="decode_frames", settings=settings, inputs={"videos": videos}
     ) as writer:
-        todo = {video_id: requests[video_id] for video_id in writer.remaining}
-        with decode_ahead(read_sampled_frames, todo.values(), threads, settings.time_limit) as decoded:
-            for video_id, result in track(zip(todo, decoded, strict=True), len(todo), "decode_frames"):
-                if not isinstance(result, VideoError):
-                    writer.append(video_id, result.suspect, **result.arrays)
-                elif settings.on_bad_video == "record":
-                    writer.fail(video_id, str(result))
-                else:
-                    raise PipelineError(
-                        f"{todo[video_id].path} (video {video_id}): {result}; remove it, or set "
-                        "`on_bad_video: record` in the sampling to go on without it"
-                    ) from result
+
+        def sampled(ids: Sequence[str]) -> Outcomes:
+            todo = [requests[video_id] for video_id in ids]
+            with decode_ahead(read_sampled_frames, todo, threads, settings.time_limit) as decoded:
+                for video_id, result in zip(ids, decoded, strict=True):
+                    if not isinstance(result, VideoError):
+                        yield VideoRows(result.arrays, result.suspect)
+                    elif settings.on_bad_video == "record":
+                        yield result
+                    else:
+                        raise PipelineError(
+                            f"{requests[video_id].path} (video {video_id}): {result}; remove it, or set "
+                            "`on_bad_video: record` in the sampling to go on without it"
+                        ) from result
+
+        videos_together(writer, {}, sampled)

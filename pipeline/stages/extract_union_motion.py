@@ -15,7 +15,7 @@ height, W width, S side of the network's input.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from pipeline.artifact import Artifact, create, read, read_json
+from pipeline.artifact.each_video import Outcomes, VideoRows, missing, videos_together
 from pipeline.config import I3dSettings
 from pipeline.errors import PipelineError, VideoError
-from pipeline.jobs.progress import track
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import FEATURE_DIM, load_i3d
 from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting
@@ -76,25 +76,29 @@ def run(
     with create(
         out, PAIR_MOTION, ids=list(paths), stage="extract_union_motion", settings=made_with, inputs=inputs
     ) as writer:
-        todo = writer.remaining
-        plans = {video_id: shard.plan(video_id) for video_id in todo}
-        wanted = {i: plan for i, plan in plans.items() if isinstance(plan, Plan) and len(plan.cuts_C5)}
-        requests = [plan.request(paths[video_id]) for video_id, plan in wanted.items()]
-        with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+
+        def encoded(ids: Sequence[str]) -> Outcomes:
+            plans = {video_id: shard.plan(video_id) for video_id in ids}
+            wanted = {i: plan for i, plan in plans.items() if isinstance(plan, Plan) and len(plan.cuts_C5)}
+            requests = [plan.request(paths[video_id]) for video_id, plan in wanted.items()]
             suspect: deque[str | None] = deque()
-            cuts = (
-                found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
-                for found, plan in zip(noting(decoded, suspect), wanted.values(), strict=True)
-            )
-            features = encode_across(cuts, encode, BATCH_SIZE)
-            for video_id in track(todo, len(todo), "extract_union_motion"):
-                plan = plans[video_id]
-                outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
-                why = suspect.popleft() if video_id in wanted else None
-                if isinstance(plan, VideoError) or isinstance(outcome, VideoError):
-                    writer.fail(video_id, str(plan if isinstance(plan, VideoError) else outcome))
-                else:
-                    writer.append(video_id, why, motion=outcome[plan.pair_cut_P], **plan.rows())
+            with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+                cuts = (
+                    found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
+                    for found, plan in zip(noting(decoded, suspect), wanted.values(), strict=True)
+                )
+                features = encode_across(cuts, encode, BATCH_SIZE)
+                for video_id, plan in plans.items():
+                    outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
+                    why = suspect.popleft() if video_id in wanted else None
+                    if isinstance(plan, VideoError):
+                        yield plan
+                    elif isinstance(outcome, VideoError):
+                        yield outcome
+                    else:
+                        yield VideoRows({"motion": outcome[plan.pair_cut_P], **plan.rows()}, why)
+
+        videos_together(writer, missing([shard.frames, shard.nodes, shard.spatial]), encoded)
 
 
 @dataclass(frozen=True)
@@ -157,10 +161,7 @@ class Shard:
                 )
 
     def plan(self, video_id: str) -> Plan | VideoError:
-        """The plan of a video, or why it has none."""
-        for artifact in (self.frames, self.nodes, self.spatial):
-            if video_id in artifact.failed:
-                return VideoError(artifact.failed[video_id])
+        """The plan of a video that all the artifacts hold, or why it has none."""
         frames = self.frames.video(video_id, ["number", "size", "num_frames"])
         nodes = self.nodes.video(video_id, ["box", "node_frame", "frame_time"])
         edges = self.spatial.video(video_id)

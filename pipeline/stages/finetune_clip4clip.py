@@ -4,6 +4,7 @@ The recipe of Luo et al. 2021 (mean pooling, symmetric loss, warm-up and cosine)
 videos alone are learned from, validation videos choose the epoch, test videos are not looked at.
 """
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,6 @@ from pipeline.finetuning.retrieval import (
 )
 from pipeline.finetuning.retrieval_training import Split, index_tokens, train
 from pipeline.jobs.finished_training import is_finished, keep, put_back
-from pipeline.jobs.progress import say
 from pipeline.jobs.storage import sole_writer
 from pipeline.jobs.training_run import Checkpoints
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, save_clip4clip
@@ -107,11 +107,7 @@ def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tu
     Raises:
         PipelineError: The weights cannot be used, or the text tower cannot take CLIP's tokens.
     """
-
-    def tell(text: str) -> None:
-        say(f"finetune_clip4clip: {text}")
-
-    module, origin = load_pretrained(locate_weights(settings.weights), settings.arch, settings.seed, tell=tell)
+    module, origin = load_pretrained(locate_weights(settings.weights), settings.arch, settings.seed, level=logging.INFO)
     if module.vocab_size < VOCABULARY or module.context_length < tuning.max_words:
         raise PipelineError(
             f"arch: the text tower takes {module.context_length} tokens of {module.vocab_size}; `max_words` "

@@ -8,7 +8,6 @@ without them the features are about 1e-6.
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,26 +49,22 @@ def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list
     else:
         model, metadata = _import_i3d(weights, settings, videos, captions)
     save_weights(model.state_dict(), out, metadata)
-    say(f"weights of {settings.kind}: {metadata['origin']}")
-
-
-def say(text: str) -> None:
-    """Print to the job's log."""
-    print(f"import_weights: {text}", file=sys.stderr)
+    log.info("import_weights: weights of %s: %s", settings.kind, metadata["origin"])
 
 
 def _import_clip(weights: str, settings: Clip4ClipSettings) -> tuple[nn.Module, dict[str, str]]:
     from pipeline.models.clip4clip import clip_metadata, load_pretrained  # slow to import: open_clip
 
-    model, origin = load_pretrained(weights, settings.arch, settings.seed, tell=say)
+    model, origin = load_pretrained(weights, settings.arch, settings.seed, level=logging.INFO)
     return model, clip_metadata(model, origin)
 
 
 def _import_detector(weights: str, settings: DetectorSettings) -> tuple[nn.Module, dict[str, str]]:
     from pipeline.models.detector import detector_metadata, load_pretrained  # slow to import: torchvision
 
-    model, categories, origin = load_pretrained(weights, settings.arch, settings.size, settings.seed, tell=say)
-    return model, detector_metadata(model, settings.arch, settings.size, categories, origin)
+    arch, size = settings.arch, settings.size
+    model, categories, origin = load_pretrained(weights, arch, size, settings.seed, level=logging.INFO)
+    return model, detector_metadata(model, arch, size, categories, origin)
 
 
 def _import_i3d(
@@ -78,7 +73,7 @@ def _import_i3d(
     if weights == "random":
         model, origin = _random_i3d(settings, videos, captions), RANDOM
     else:
-        model, origin = load_i3d(Path(weights), tell=say), from_file(Path(weights))
+        model, origin = load_i3d(Path(weights), level=logging.INFO), from_file(Path(weights))
     arch = json.dumps({"num_classes": model.logits.conv3d.out_channels}, sort_keys=True)
     return model, {"kind": "i3d", "arch": arch, "origin": origin}
 

@@ -1,6 +1,6 @@
 """Gather the captions and splits of a data set."""
 
-import sys
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from pipeline.artifact import read_json, write_json
 from pipeline.config import DatasetSettings
 from pipeline.datasets import readers
 from pipeline.datasets.annotated import shown
+
+log = logging.getLogger(__name__)
 
 
 def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Path]) -> None:
@@ -38,4 +40,4 @@ def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Pat
         if found.captions and not members
     ]
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        log.warning("%s", warning)

@@ -3,8 +3,9 @@
 Pickles are read without running what they hold (`weights_only`). What differs is said in words; what fits, in a table.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +13,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+
+log = logging.getLogger(__name__)
 
 BATCH_COUNT = ".num_batches_tracked"  # of BatchNorm: nothing uses it, and files of PyTorch before 0.4.1 have none
 NAMED = 3  # tensors that a message names; it counts the others
@@ -59,7 +62,7 @@ def load_strictly(
     advice: str = "",
     matched: str,
     depth: int,
-    tell: Callable[[str], None],
+    level: int,
     left_out: Mapping[str, str] | None = None,
 ) -> None:
     """Give a network the tensors of a file, in the network's own types, or refuse the file; and put it in eval mode.
@@ -71,7 +74,7 @@ def load_strictly(
         advice: What to say after it.
         matched: What to say of a file that fits, before the table of what was matched.
         depth: Components of a tensor's name that make a module of the table.
-        tell: Gets the table.
+        level: Level of the message that gives the table.
         left_out: Names of other tensors of the file, and why they are not used.
 
     Raises:
@@ -81,7 +84,7 @@ def load_strictly(
     found = differences(state, expected)
     if found:
         raise PipelineError(f"{refusal}: {'; '.join(found)}{advice}")
-    tell(f"{matched}\n{match_table(state, expected, depth, left_out or {})}")
+    log.log(level, "%s\n%s", matched, match_table(state, expected, depth, left_out or {}))
     # A plain dict: one that `torch.save` wrote knows versions, and torch asks newer ones for their counts of batches.
     own = {key: value.to(expected[key].dtype) for key, value in state.items()}
     model.load_state_dict(own, strict=True, assign=any(tensor.is_meta for tensor in expected.values()))

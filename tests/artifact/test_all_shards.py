@@ -2,21 +2,10 @@
 
 import numpy as np
 import pytest
+from toys.stores import NODE_THINGS
 
 from pipeline.artifact import ArtifactError, create, read
 from pipeline.artifact.all_shards import AllShards, hold_smallest
-from pipeline.schemas import ArraySpec, Schema
-
-THINGS = Schema(
-    name="things",
-    version=1,
-    stage="build_vocabulary",
-    arrays={
-        "x": ArraySpec("f2", ("node", "feature")),
-        "node_frame": ArraySpec("i2", ("node",)),
-        "fps": ArraySpec("f4", ("video",)),
-    },
-)
 
 
 @pytest.fixture
@@ -24,12 +13,12 @@ def stores(tmp_path):
     """Two shards of videos with 1, 2 and 3 nodes of 4 features, and one in which every video failed."""
     for name, sizes in (("000", {"a": 1, "b": 2}), ("001", {"c": 3}), ("002", {})):
         ids = [*sizes, f"bad {name}"]
-        with create(tmp_path / name, THINGS, ids=ids, stage=THINGS.stage, settings={}, inputs={}) as writer:
+        with create(tmp_path / name, NODE_THINGS, ids=ids, stage=NODE_THINGS.stage, settings={}, inputs={}) as writer:
             for video_id, num in sizes.items():
                 x = np.full((num, 4), num / 2)
                 writer.append(video_id, x=x, node_frame=np.arange(num), fps=np.array([num + 0.5]))
             writer.fail(f"bad {name}", "cut off")
-    return [read(tmp_path / name, THINGS) for name in ("000", "001", "002")]
+    return [read(tmp_path / name, NODE_THINGS) for name in ("000", "001", "002")]
 
 
 @pytest.mark.parametrize("held", [[], ["x"], ["fps", "node_frame"]])

@@ -45,7 +45,7 @@ CAPTIONS = {
 }
 MODEL = {
     "node_position": "learned",
-    "pool": "real",
+    "pool": "present",
     "graph_encoder": "transformer",
     "fusion": "concatenate",
     "knowledge_attention": "mha",

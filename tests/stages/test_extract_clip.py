@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toys.clip import ARCH, encoder, write_frames, write_weights
+from toys.clip import ARCH, encoder, overflow_from, write_frames, write_weights
 
 from pipeline.artifact import create, read
 from pipeline.errors import PipelineError
-from pipeline.models.clip4clip import Clip4Clip, load_pretrained, normalise, square_of_shorter_side
+from pipeline.models.clip4clip import load_pretrained, normalise, square_of_shorter_side
 from pipeline.schemas import APPEARANCE, FRAMES
 from pipeline.stages.extract_clip import run
 
@@ -61,14 +61,7 @@ def test_a_video_without_finite_features_is_recorded(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_frames(tmp_path / "frames.zarr", {"good": (1, 16, 16), "huge": (1, 17, 16)}, {})
-    encode = Clip4Clip.encode_image
-
-    def overflow(module: Clip4Clip, images_BCHW: torch.Tensor) -> torch.Tensor:
-        features_BD = encode(module, images_BCHW)
-        features_BD[1:] *= 1e9
-        return features_BD
-
-    monkeypatch.setattr(Clip4Clip, "encode_image", overflow)
+    overflow_from(monkeypatch, 1)
     out = tmp_path / "appearance.zarr"
     run(frames=tmp_path / "frames.zarr", weights=weights, out=out, settings=encoder(), threads=1)
     assert read(out, APPEARANCE).ids == ["good"]
