@@ -154,10 +154,10 @@ def stages_behind(kind):
 
 def maker(path):
     """The rule that makes a file, and its wildcards; None for a file that the user brings."""
-    for rule in workflow.rules:
-        for output in rule.output:
+    for candidate in workflow.rules:
+        for output in candidate.output:
             if found := output.match(path):
-                return rule, found.groupdict()
+                return candidate, found.groupdict()
     return None
 
 
