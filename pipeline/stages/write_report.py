@@ -16,6 +16,7 @@ from markupsafe import Markup
 from safetensors import safe_open
 
 from pipeline.artifact import read_json
+from pipeline.artifact.video_table import Clip, read_clips
 from pipeline.config import ReportSettings
 from pipeline.errors import VideoError
 from pipeline.jobs.progress import track
@@ -74,7 +75,7 @@ def run(
     whole = json.loads(config)
     names = settings.experiments
     stores = [read_store(path) for path in _each_once(artifacts)]
-    files = video_files(_each_once(videos))
+    clips = clips_of(_each_once(videos))
     generated = by_experiment(captions, ["captions"], "generate_captions", names)
     scored = by_experiment(scores, ["metrics", "num_videos", "num_covered", "statistics"], "score_captions", names)
     encoders = [describe_encoder(path, retrieval, detection) for path in sorted(_each_once(weights))]
@@ -82,7 +83,7 @@ def run(
     datasets = {}
     for name, table in sorted(tables.items()):
         datasets[name] = describe_dataset(table, predictions_of(name, generated, whole), settings.videos)
-        datasets[name]["clips"] = list(show_clips(datasets[name]["shown"], files.get(name, {})))
+        datasets[name]["clips"] = list(show_clips(datasets[name]["shown"], clips.get(name, {})))
         own = {e: splits for e, splits in scored.items() if whole["experiments"][e]["dataset"] == name}
         datasets[name]["comparison"] = compare(own, settings.resamples)
     made = Counter(store.stage for store in stores)
@@ -129,15 +130,12 @@ def run(
     print(f"{out}: {len(page) / 1e6:.1f} MB")
 
 
-def video_files(tables: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Where the videos of each data set are, from its video tables at `datasets/{dataset}/videos/{shard}.json`."""
-    files: dict[str, dict[str, Path]] = {}
+def clips_of(tables: Sequence[Path]) -> dict[str, dict[str, Clip]]:
+    """Where the clips of each data set are, from its video tables at `datasets/{dataset}/videos/{shard}.json`."""
+    clips: dict[str, dict[str, Clip]] = {}
     for path in tables:
-        table = read_json(path, ["videos", "root"], "index_videos")
-        root = Path(table["root"])
-        found = {video["id"]: root / video["path"] for video in table["videos"]}
-        files.setdefault(path.parent.parent.name, {}).update(found)
-    return files
+        clips.setdefault(path.parent.parent.name, {}).update(read_clips(path))
+    return clips
 
 
 def by_experiment(
@@ -190,14 +188,14 @@ def spread(ids: Sequence[str], count: int) -> list[str]:
     return [ids[i * len(ids) // count] for i in range(count)]
 
 
-def show_clips(ids: Sequence[str], files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+def show_clips(ids: Sequence[str], clips: Mapping[str, Clip]) -> Iterator[dict[str, str]]:
     """Make the clips to play: id and either the video's data or the problem with it."""
     for video_id in track(ids, len(ids), "write_report: clips"):
-        if video_id not in files:
+        if video_id not in clips:
             yield {"id": video_id, "problem": "no video table lists it"}
             continue
         try:
-            yield {"id": video_id, "src": data_uri(files[video_id])}
+            yield {"id": video_id, "src": data_uri(clips[video_id].file, clips[video_id].interval)}
         except VideoError as error:
             yield {"id": video_id, "problem": str(error)}
 
