@@ -72,4 +72,4 @@ def clip_frames(video: Video, interval: Interval | None) -> ClipFrames:
 def _beyond(times_F: NDArray[np.float64], interval: Interval) -> str:
     if interval.start > times_F[-1]:
         return f": the file's last frame is shown at {times_F[-1]:.2f} s"
-    return f": one is shown at {times_F[np.searchsorted(times_F, interval.start)]:.2f} s"
+    return f": the next one is shown at {times_F[np.searchsorted(times_F, interval.start)]:.2f} s"
