@@ -60,12 +60,14 @@ def show(videos: Mapping[str, Mapping[str, Any]], clips: Mapping[str, Clip]) -> 
         clips: Where they are.
 
     Yields:
-        These, and `id`, `clip` and `still` (data URIs or None) and `problem` (why there is neither, or None).
+        These, and `id`, `interval` (None for a whole file), `clip` and `still` (data URIs or None) and `problem` (why
+        there is neither, or None).
     """
     clip_bytes = page_bytes = 0
     for video_id in track(sorted(videos), len(videos), "write_gallery: clips"):
-        told = {"samples": [], **videos[video_id], "id": video_id, "clip": None, "still": None, "problem": None}
         file, interval = clips[video_id].file, clips[video_id].interval
+        told = {"samples": [], **videos[video_id], "id": video_id, "interval": interval}
+        told |= {"clip": None, "still": None, "problem": None}
         try:
             if page_bytes < PAGE_BYTES:
                 told["still"] = still_uri(file, interval)

@@ -57,7 +57,8 @@ def clip_frames(video: Video, interval: Interval | None) -> ClipFrames:
     if interval is None:
         return ClipFrames(0, times_F, float(times_F[0]), None)
     video.judge_from_here()
-    times_F = times_F - beginning(video.container.start_time) - interval.start
+    # What subtracting leaves below a nanosecond is rounding: 2.3 - 2.3 shall be 0.
+    times_F = np.round(times_F - beginning(video.container.start_time) - interval.start, 9)
     length = np.inf if interval.stop is None else interval.stop - interval.start
     first, end = np.searchsorted(times_F, [-TIME_TOLERANCE, length - TIME_TOLERANCE])
     if first == end:

@@ -1,12 +1,18 @@
 """A clip that is an interval of a file equals the clip that was cut out into a file of its own, in every bit."""
 
+import json
+
 import numpy as np
 import pytest
 from toys.cut_files import cut
 from video_corpus import B_FRAMES, GOOD, STEADY, made, picture
 
-from pipeline.video.decoding import open_video, read_frames
+from pipeline.artifact import read, write_json
+from pipeline.config import I3dSettings, SamplingSettings
+from pipeline.schemas import FRAMES, MOTION
+from pipeline.stages import decode_frames, extract_i3d, import_weights, index_videos
 from pipeline.video.clip_frames import clip_frames
+from pipeline.video.decoding import open_video, read_frames
 from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
 from pipeline.video.interval import Interval
 from pipeline.video.windows import WindowRequest, read_windows, window_starts
@@ -80,3 +86,59 @@ def test_intervals_that_meet_share_no_frame_and_lose_none(files, name):
                 assert np.abs(found.astype(float) - picture(number)).mean() < 8  # the next frame: 13 and more
             numbers += own
     assert numbers == list(range(13 if name.startswith("variable") else 40))
+
+
+I3D = I3dSettings(
+    kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=3, size=32, precision="fp32"
+)
+NAMES = ["first.mp4", "second.mp4", "third.mp4"]
+
+
+def run_stages(source, out, short_side):
+    """Table, calibrated weights, frames and motion of all clips that a folder or a table of clips names."""
+    index_videos.run(out / "videos.json", shard=0, shards=1, kind="folder", made=[], source=[source], mapping=[])
+    write_json(out / "captions.json", {"splits": {"train": NAMES}})
+    import_weights.run(out / "weights.safetensors", I3D, [out / "videos.json"], [out / "captions.json"])
+    sampling = SamplingSettings(
+        fps=5.0, max_frames=20, short_side=short_side, window=16, time_limit=60.0, on_bad_video="record"
+    )
+    decode_frames.run(out / "videos.json", out / "frames.zarr", sampling, threads=1)
+    extract_i3d.run(
+        videos=out / "videos.json",
+        frames=out / "frames.zarr" / "zarr.json",
+        weights=out / "weights.safetensors",
+        out=out / "motion.zarr",
+        settings=I3D,
+        window=16,
+        time_limit=60.0,
+        threads=1,
+        decoders=1,
+    )
+
+
+# Where groups are open PyAV reads the file and decord the cut ones, and the two do not scale alike.
+@pytest.mark.parametrize(("name", "short_side"), [("b_frames.mp4", 40), ("open_groups.mkv", 448)])
+def test_artifacts_of_intervals_are_those_of_cut_files_to_the_byte(files, tmp_path, name, short_side):
+    parts, alone = tmp_path / "parts", tmp_path / "alone"
+    for folder in (parts, alone, alone / "files"):
+        folder.mkdir()
+    rows = ["video,start,stop,id"]
+    for clip, (start, stop) in zip(NAMES, THIRDS, strict=True):
+        rows.append(f"{files / name},{start},{'' if stop is None else stop},{clip}")
+        cut(files / name, alone / "files" / clip, start, stop)
+    (parts / "clips.csv").write_text("\n".join(rows) + "\n")
+    run_stages(parts / "clips.csv", parts, short_side)
+    run_stages(alone / "files", alone, short_side)
+    table = json.loads((parts / "videos.json").read_text())
+    assert [{key: entry.get(key) for key in ("id", "start", "stop")} for entry in table["videos"]] == [
+        {"id": "first.mp4", "start": 0.0, "stop": 1.0},
+        {"id": "second.mp4", "start": 1.0, "stop": 2.3},
+        {"id": "third.mp4", "start": 2.3, "stop": None},
+    ]
+    frames = read(parts / "frames.zarr", FRAMES)
+    assert frames.array("num_frames").tolist() == [10, 13, 17]
+    assert frames.video("second.mp4", ["number"])["number"].tolist() == [0, 2, 4, 6, 8, 10, 12]
+    assert read(parts / "motion.zarr", MOTION).video("third.mp4")["window_start"].tolist() == [0] * 8 + [1]
+    assert (parts / "weights.safetensors").read_bytes() == (alone / "weights.safetensors").read_bytes()
+    for store in ("frames.zarr", "motion.zarr"):
+        assert (parts / store / "zarr.json").read_bytes() == (alone / store / "zarr.json").read_bytes()
