@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import write_json
-from pipeline.artifact.video_table import read_clips, table_entry, total_size
+from pipeline.artifact.video_table import table_entry
 from pipeline.datasets import readers
 from pipeline.datasets.listing import root_of
 from pipeline.datasets.sharding import shard_of
@@ -41,7 +41,8 @@ def run(
     else:
         table = brought_table(kind, source[0], mapping[0] if mapping else None, shard, shards)
     write_json(out, table)
-    print(f"shard {shard}: {len(table['videos'])} videos, {total_size(read_clips(out).values()) / 1e6:.1f} MB")
+    sizes = {video["path"]: video["size"] for video in table["videos"]}  # of each file once, however many its clips
+    print(f"shard {shard}: {len(table['videos'])} videos, {sum(sizes.values()) / 1e6:.1f} MB")
 
 
 def brought_table(kind: str, source: Path, mapping: Path | None, shard: int, shards: int) -> dict[str, Any]:

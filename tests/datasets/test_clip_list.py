@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.datasets.clip_list import read_clip_list
 from pipeline.datasets.folder import list_videos
@@ -119,6 +121,30 @@ def test_mistakes_are_told_with_their_row(folder, name, text, message):
     with pytest.raises(PipelineError, match=message) as raised:
         read_clip_list(write(folder, text, name))
     assert "\n" not in str(raised.value)
+
+
+@given(
+    st.sampled_from(["c.csv", "c.tsv", "c.jsonl"]),
+    st.integers(0, 60),
+    st.sampled_from(
+        ["", '"', "\0", ",", "\t", "-", "e9", "1" * 400, "\ud800", "\\ud800", "\r", "\u2028", "{", "nan", "/"]
+    ),
+)
+@settings(max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+def test_a_list_with_anything_in_it_is_read_or_refused_in_a_line(folder, name, place, what):
+    whole = {
+        "c.csv": "id,video,start,stop\na,talk.mp4,1.5,2\nb,talk.mp4,2,\n",
+        "c.tsv": "id\tvideo\tstart\tstop\na\ttalk.mp4\t1.5\t2\n",
+        "c.jsonl": '{"id": "a", "video": "talk.mp4", "start": 1.5, "stop": 2}\n',
+    }[name]
+    content = (whole[:place] + what + whole[place:]).encode("utf-8", "surrogatepass")
+    (folder / name).write_bytes(content)
+    try:
+        said = [clip.id for clip in read_clip_list(folder / name)]
+    except PipelineError as error:
+        said = [str(error)]
+    assert said
+    assert all(len(text.splitlines()) == 1 for text in said)
 
 
 def test_another_interval_changes_the_digest_of_its_shard_alone(folder):
