@@ -248,7 +248,7 @@ def annotations(wildcards):
 
 
 def listing(wildcards):
-    """Digest of the names and sizes of a shard's files, for videos that the user brings."""
+    """Digest of the names, sizes and intervals of a shard's clips, for videos that the user brings."""
     if not source(wildcards):
         return ""
     return dataset_listing(wildcards.dataset)[int(wildcards.shard)]

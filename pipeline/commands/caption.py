@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from pipeline.artifact import read_json, write_json
+from pipeline.artifact.video_table import table_entry
 from pipeline.config import parse_settings
 from pipeline.datasets import listing
 from pipeline.errors import PipelineError
@@ -135,7 +136,7 @@ def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, st
     root = Path(os.path.commonpath(list(files.values()))) if files else Path()
     paths = {Path(file).relative_to(root).as_posix(): Path(file) for file in files}
     videos = [
-        {"id": path, "path": path, "size": file.stat().st_size if file.is_file() else 0} for path, file in paths.items()
+        table_entry(path, path, file.stat().st_size if file.is_file() else 0, None) for path, file in paths.items()
     ]
     return {"root": root.as_posix(), "videos": videos}, refused
 

@@ -1,4 +1,4 @@
-"""Sample frames of every video by their true time stamps.
+"""Sample frames of every clip by their true time stamps.
 
 Videos are decoded in worker processes (`pipeline.jobs.workers`), each by `pipeline.video.frame_sampling`.
 """
@@ -6,8 +6,9 @@ Videos are decoded in worker processes (`pipeline.jobs.workers`), each by `pipel
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.artifact import create, read_json
+from pipeline.artifact import create
 from pipeline.artifact.each_video import Outcomes, VideoRows, videos_together
+from pipeline.artifact.video_table import read_clips
 from pipeline.config import SamplingSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
@@ -27,12 +28,11 @@ def run(videos: Path, out: Path, settings: SamplingSettings, threads: int) -> No
     Raises:
         PipelineError: if a video cannot be decoded and `on_bad_video` is `fail`.
     """
-    table = read_json(videos, ["root", "videos"], "index_videos")
     requests = {
-        entry["id"]: FramesRequest(
-            Path(table["root"]) / entry["path"], entry["size"], settings.fps, settings.max_frames, settings.short_side
+        clip.id: FramesRequest(
+            clip.file, clip.size, settings.fps, settings.max_frames, settings.short_side, clip.interval
         )
-        for entry in table["videos"]
+        for clip in read_clips(videos).values()
     }
     with create(
         out, FRAMES, ids=list(requests), stage="decode_frames", settings=settings, inputs={"videos": videos}

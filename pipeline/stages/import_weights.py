@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.artifact import read_json
+from pipeline.artifact.video_table import read_all_clips
 from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
-from pipeline.video.windows import WindowRequest, Windows, paths_of, read_windows
+from pipeline.video.windows import WindowRequest, Windows, read_windows
 from pipeline.weights.fetching import locate_weights
 from pipeline.weights.origin import RANDOM, from_file
 from pipeline.weights.saving import save_weights
@@ -104,11 +105,14 @@ def calibration_windows(settings: I3dSettings, videos: list[Path], captions: lis
     """
     if not videos or len(captions) != 1:
         raise PipelineError("weights: random needs the video tables and captions.json of the `calibrate_on` data set")
-    paths = {key: path for table in videos for key, path in paths_of(_video_table(table)).items()}
+    clips = read_all_clips(videos)
     train = read_json(captions[0], ["splits"], "index_captions")["splits"]["train"]
     windows: list[Windows] = []
-    candidates = shuffle([video_id for video_id in train if video_id in paths], settings.seed)
-    requests = [WindowRequest(paths[key], None, None, CALIBRATION_WINDOW, settings.size) for key in candidates]
+    candidates = shuffle([video_id for video_id in train if video_id in clips], settings.seed)
+    requests = [
+        WindowRequest(clips[key].file, None, None, CALIBRATION_WINDOW, settings.size, clips[key].interval)
+        for key in candidates
+    ]
     with decode_ahead(read_windows, requests, 1, CALIBRATION_SECONDS) as decoded:
         for video_id, outcome in zip(candidates, decoded, strict=True):
             if isinstance(outcome, VideoError):
@@ -128,7 +132,3 @@ def calibration_windows(settings: I3dSettings, videos: list[Path], captions: lis
 def shuffle(ids: Sequence[str], seed: int) -> list[str]:
     """The ids in an order that depends on ids and seed alone, not on how they came."""
     return sorted(ids, key=lambda video_id: hashlib.sha256(f"{seed} {video_id}".encode()).digest())
-
-
-def _video_table(path: Path) -> dict[str, object]:
-    return read_json(path, ["videos", "root"], "index_videos")

@@ -20,7 +20,7 @@ from pipeline.report.artifacts import ByKind, read_by_experiment, sort_by_kind
 from pipeline.report.comparison import compare
 from pipeline.report.curves import draw_curves, read_curves
 from pipeline.report.dag import Stage, draw_dag
-from pipeline.report.datasets import describe_dataset, predictions_of, show_clips, video_files
+from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
@@ -92,7 +92,7 @@ def describe_datasets(
         config: The whole configuration.
         settings: What the page shows.
     """
-    files = video_files(found["videos"])
+    clips = clips_of(found["videos"])
     datasets = {}
     for located in found["captions"]:
         name = located.names["dataset"]
@@ -100,7 +100,7 @@ def describe_datasets(
         described = describe_dataset(table, predictions_of(name, generated, config), settings.videos)
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
         datasets[name] = described | {
-            "clips": list(show_clips(described["shown"], files.get(name, {}))),
+            "clips": list(show_clips(described["shown"], clips.get(name, {}))),
             "comparison": compare(own, settings.resamples),
         }
     return datasets

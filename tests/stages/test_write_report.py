@@ -241,3 +241,14 @@ def test_clips_shown_are_captioned_by_some_experiment():
     described = describe_dataset(table, {"one": {"a": "x"}, "two": {"c": "y"}}, 5)
     assert described["shown"] == ["a", "c"]
     assert described["splits"] == {"train": 0, "val": 0, "test": 3}
+
+
+def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):
+    encode(tmp_path / "long.mp4", seconds=4)
+    clip = {"id": "x", "path": "long.mp4", "size": 1, "start": 1.5, "stop": 2.0}
+    table = tmp_path / "datasets/tiny/videos/000.json"
+    write_json(table, {"root": str(tmp_path), "videos": [clip]})
+    clips = write_report.clips_of([table])["tiny"]
+    shown, unknown = write_report.show_clips(["x", "y"], clips)
+    assert len(decode(shown["src"])[3]) == 5
+    assert unknown == {"id": "y", "problem": "no video table lists it"}
