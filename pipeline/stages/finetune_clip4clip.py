@@ -14,20 +14,16 @@ import torch
 from pipeline.artifact import file_digest, read, read_json, write_json
 from pipeline.config import Clip4ClipSettings, FinetuneSettings
 from pipeline.errors import PipelineError
-from pipeline.finetuning.retrieval import (
-    VideoFrames,
-)
-from pipeline.finetuning.retrieval_training import Split, index_tokens, train
-from pipeline.jobs.finished_training import is_finished, keep, put_back
+from pipeline.finetuning.retrieval import VideoFrames
+from pipeline.finetuning.retrieval_training import RetrievalTraining, Split, check_shares, index_tokens
 from pipeline.jobs.progress import say
-from pipeline.jobs.storage import sole_writer
-from pipeline.jobs.training_run import Checkpoints
+from pipeline.jobs.rank_group import is_first_rank, num_ranks
+from pipeline.jobs.training_run import training_run
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, save_clip4clip
 from pipeline.schemas import FRAMES
+from pipeline.training.loop import train
 from pipeline.weights.fetching import locate_weights
 from pipeline.workflow.code_digest import digest as code_digest
-
-# B videos of a batch, T frames of a batch, Q captions, L tokens, D embedding
 
 
 def run(
@@ -68,36 +64,34 @@ def run(
             f"{captions}: {len(ids['train'])} captioned training videos of {tuning.dataset} have frames; "
             "retrieval needs at least 2"
         )
+    check_shares(len(ids["train"]), tuning.batch_size, num_ranks())
     module, origin = starting_towers(settings, tuning)
     texts = {name: {video_id: table["captions"][video_id] for video_id in ids[name]} for name in ids}
     tokens, used = index_tokens(texts, tuning.max_words)
     splits = {name: Split(VideoFrames(artifacts, ids[name]), tokens[name]) for name in ids}
-    made_from = {
+    provenance = {
         "settings": settings.model_dump(mode="json"),
         "origin": origin,
         "code": code_digest("finetune_clip4clip"),
         "inputs": [file_digest(path) for path in (*frames, captions)],
     }
-    progress = Checkpoints(checkpoints, made_from)
-    with sole_writer(progress.folder / "lock", out):
-        if is_finished(progress.folder, [out, retrieval]):
-            put_back(progress.folder, [out, retrieval])
+    with training_run(checkpoints, provenance, [out, retrieval]) as run, ThreadPoolExecutor(threads) as pool:
+        if run.is_finished:
             return
-        with ThreadPoolExecutor(threads) as pool:
-            epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
-        save_clip4clip(module, out, f"fine-tuned on {tuning.dataset} from {origin}")
-        scores = {
-            "kind": "retrieval",
-            "origin": origin,
-            "epochs": epochs,
-            "kept_epoch": kept,
-            "best": epochs[kept - 1].get("val"),
-            "num_videos": {name: len(ids[name]) for name in ids},
-            "train_ids": ids["train"],
-        }
-        write_json(retrieval, scores)
-        keep(progress.folder, [out, retrieval])
-        progress.remove()
+        task = RetrievalTraining(module, used, splits["train"], splits["val"], settings, pool, run.ranks)
+        trained = train(task, run)
+        if run.ranks.is_first:
+            save_clip4clip(task.whole_towers(), out, f"fine-tuned on {tuning.dataset} from {origin}")
+            scores = {
+                "kind": "retrieval",
+                "origin": origin,
+                "epochs": trained.records,
+                "kept_epoch": trained.kept_epoch,
+                "best": trained.records[trained.kept_epoch - 1].get("val"),
+                "num_videos": {name: len(ids[name]) for name in ids},
+                "train_ids": ids["train"],
+            }
+            write_json(retrieval, scores)
 
 
 def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tuple[Clip4Clip, str]:
@@ -108,7 +102,8 @@ def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tu
     """
 
     def tell(text: str) -> None:
-        say(f"finetune_clip4clip: {text}")
+        if is_first_rank():
+            say(f"finetune_clip4clip: {text}")
 
     module, origin = load_pretrained(locate_weights(settings.weights), settings.arch, settings.seed, tell=tell)
     if module.vocab_size < VOCABULARY or module.context_length < tuning.max_words:
