@@ -284,7 +284,7 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     return np.ascontiguousarray(array.astype(dtype, copy=False))
 
 
-VERSIONED = ("av", "decord2", "lightning", "numpy", "open_clip_torch", "torch", "torch_geometric", "torchvision")
+VERSIONED = ("av", "decord2", "numpy", "open_clip_torch", "torch", "torch_geometric", "torchvision")
 
 
 def _as_json(settings: BaseModel | Mapping[str, Any]) -> Any:
