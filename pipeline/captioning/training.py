@@ -30,7 +30,7 @@ from pipeline.captioning.loss import LossSums, caption_losses, is_target, weight
 from pipeline.config import DecodingSettings, TrainingSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import compute_device, compute_dtype
-from pipeline.training.loop import Recipe, Record
+from pipeline.training.task import Recipe, Record
 from pipeline.vocabulary import Vocabulary, split_words
 
 CURVES = ("epoch", "step", "train_loss", "train_left_to_right", "train_right_to_left", "val_loss", "val_cider")
@@ -104,14 +104,14 @@ class CaptionerTraining:
         warmup = max(1, round(settings.warmup * num_steps))
         optimizer = AdamW(decay_groups(model, settings.weight_decay), lr=settings.lr, foreach=True)
         self.recipe = Recipe(
-            "train_captioner",
-            optimizer,
-            LambdaLR(optimizer, lambda step: learning_rate_scale(step, warmup, num_steps)),
-            seed,
-            settings.epochs,
-            settings.accumulate,
-            settings.clip_norm,
-            settings.patience,
+            stage="train_captioner",
+            optimizer=optimizer,
+            schedule=LambdaLR(optimizer, lambda step: learning_rate_scale(step, warmup, num_steps)),
+            seed=seed,
+            epochs=settings.epochs,
+            accumulate=settings.accumulate,
+            clip_norm=settings.clip_norm,
+            patience=settings.patience,
         )
 
     def batches(self, epoch: int, num_done: int) -> Iterator[CaptionBatch]:

@@ -17,7 +17,7 @@ from pipeline.finetuning.detection_examples import Example, Truth, epoch_batches
 from pipeline.jobs.progress import say, track
 from pipeline.models.detection import find_in_videos
 from pipeline.models.precision import compute_device, compute_dtype
-from pipeline.training.loop import Recipe, Record
+from pipeline.training.task import Recipe, Record
 
 CLIP_NORM = 10.0  # longest gradient
 VIDEOS_AT_ONCE = 32  # at evaluation

@@ -39,7 +39,7 @@ from pipeline.jobs.rank_group import Ranks
 from pipeline.models.clip4clip import Clip4Clip, normalise, tokenize
 from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.training.gathering import gather_rows
-from pipeline.training.loop import Recipe, Record
+from pipeline.training.task import Recipe, Record
 
 FRAMES_AT_ONCE = 256  # at evaluation
 

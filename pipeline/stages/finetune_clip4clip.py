@@ -2,6 +2,9 @@
 
 The recipe of Luo et al. 2021 (mean pooling, symmetric loss, warm-up and cosine) on the captioning splits: training
 videos alone are learned from, validation videos choose the epoch, test videos are not looked at.
+
+Runs as one process, or as several under `pipeline.jobs.ranks`. A call that was interrupted is continued by the next one
+with equal settings, code and inputs.
 """
 
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ from pipeline.jobs.rank_group import is_first_rank, num_ranks
 from pipeline.jobs.training_run import training_run
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, save_clip4clip
 from pipeline.schemas import FRAMES
-from pipeline.training.loop import train
+from pipeline.training.loop import Trained, train
 from pipeline.weights.fetching import locate_weights
 from pipeline.workflow.code_digest import digest as code_digest
 
@@ -41,7 +44,7 @@ def run(
     Args:
         frames: Sampled frames (FRAMES) of all shards.
         captions: Captions and splits.
-        checkpoints: Folder for checkpoints; a killed run continues from there.
+        checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         retrieval: Where the losses and retrieval scores of each epoch go (JSON).
         settings: Starting weights, architecture and training.
@@ -82,16 +85,20 @@ def run(
         trained = train(task, run)
         if run.ranks.is_first:
             save_clip4clip(task.whole_towers(), out, f"fine-tuned on {tuning.dataset} from {origin}")
-            scores = {
-                "kind": "retrieval",
-                "origin": origin,
-                "epochs": trained.records,
-                "kept_epoch": trained.kept_epoch,
-                "best": trained.records[trained.kept_epoch - 1].get("val"),
-                "num_videos": {name: len(ids[name]) for name in ids},
-                "train_ids": ids["train"],
-            }
-            write_json(retrieval, scores)
+            write_json(retrieval, retrieval_report(trained, origin, ids))
+
+
+def retrieval_report(trained: Trained, origin: str, ids: dict[str, list[str]]) -> dict[str, Any]:
+    """What retrieval.json holds: each epoch, the one that was kept, and what was learned from."""
+    return {
+        "kind": "retrieval",
+        "origin": origin,
+        "epochs": trained.records,
+        "kept_epoch": trained.kept_epoch,
+        "best": trained.records[trained.kept_epoch - 1].get("val"),
+        "num_videos": {name: len(ids[name]) for name in ids},
+        "train_ids": ids["train"],
+    }
 
 
 def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tuple[Clip4Clip, str]:

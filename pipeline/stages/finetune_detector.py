@@ -40,7 +40,7 @@ def run(
         frames: Sampled frames (FRAMES) of all shards.
         truth: truth.json of all shards.
         captions: Captions and splits.
-        checkpoints: Folder for checkpoints; a killed run continues from there.
+        checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         detection: Where the losses and the average precision go (JSON).
         settings: Starting weights, architecture and training.

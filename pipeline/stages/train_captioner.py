@@ -25,7 +25,8 @@ from pipeline.jobs.rank_group import num_ranks
 from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.models.action_graph import ActionGraph
-from pipeline.training.loop import Record, train
+from pipeline.training.loop import train
+from pipeline.training.task import Record
 from pipeline.vocabulary import Vocabulary
 from pipeline.weights.saving import save_weights
 from pipeline.workflow.code_digest import digest as code_digest

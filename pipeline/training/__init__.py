@@ -1,1 +1,1 @@
-"""One resumable training, whatever learns: `loop.train` takes a task and goes through its epochs."""
+"""One resumable training, whatever learns: `loop.train` takes a task through its epochs."""

@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.jobs.rank_group import Ranks
 from pipeline.jobs.training_run import TrainingRun, training_run
-from pipeline.training.loop import Recipe, Trained, train
+from pipeline.training.loop import Trained, train
+from pipeline.training.task import Recipe
 
 NUM_POINTS = 12
 
