@@ -126,7 +126,7 @@ def load(store: Path, in_memory_bytes: int | None = None) -> dict[str, float]:
     videos = CaptionedVideos(graphs.ids, captions, captions)
     plan = EpochPlan(videos, BATCH_SIZE, 1, 1, "epoch", seed=0, num_processes=1)
     found, largest, start = 0, 0, time.perf_counter()
-    for batch in CaptionData(graphs, plan, videos).train_dataloader():
+    for batch in CaptionData(graphs, plan, videos).train_batches(epoch=0, rank=0):
         found += batch.graphs.num_graphs
         largest = max(largest, sum(value.nbytes for _, value in batch.graphs if isinstance(value, torch.Tensor)))
     return {"videos": found, "seconds": time.perf_counter() - start, "bytes": largest}

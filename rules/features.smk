@@ -68,7 +68,8 @@ rule finetune_clip4clip:
         code=code("finetune_clip4clip"),
     shell:
         """
-        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline finetune_clip4clip \
+        python -m pipeline.jobs.gpus {resources.gpu} \
+            python -m pipeline.jobs.ranks {resources.gpu} -m pipeline finetune_clip4clip \
             --frames {input.frames:q} \
             --captions {input.captions:q} \
             --checkpoints checkpoints/encoders/{wildcards.encoder} \

@@ -13,7 +13,7 @@ FLOORS = (
     "commands",
     "stages",
     "captioning recognition finetuning",
-    "models knowledge datasets report upkeep",
+    "models knowledge datasets report training upkeep",
     "artifact weights",
     "workflow",
     "config video",

@@ -12,7 +12,7 @@ Shapes: C captions, L left-to-right tokens, M right-to-left tokens.
 """
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -20,7 +20,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
 
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import ActionGraph, batch_graphs
@@ -43,6 +42,11 @@ class CaptionBatch(NamedTuple):
     right_to_left: Tensor
     caption_graph: Tensor
     num_tokens: tuple[int, int]
+
+    def to(self, device: torch.device) -> "CaptionBatch":
+        """The batch on another device."""
+        names = ("graphs", "left_to_right", "right_to_left", "caption_graph")
+        return self._replace(**{name: getattr(self, name).to(device, non_blocking=True) for name in names})
 
 
 class Pair(NamedTuple):
@@ -209,15 +213,15 @@ class BatchesAhead:
 
     Args:
         batches: Makes them.
-        pieces: Which; asked for them when the first batch is.
+        pieces: Which.
     """
 
-    def __init__(self, batches: PieceBatches, pieces: Sampler[Piece] | Sequence[Piece]) -> None:
+    def __init__(self, batches: PieceBatches, pieces: Sequence[Piece]) -> None:
         self.batches = batches
         self.pieces = pieces
 
     def __len__(self) -> int:
-        return len(self.pieces)  # type: ignore[arg-type]  # Sampler does not declare what ours has
+        return len(self.pieces)
 
     def __iter__(self) -> Iterator[CaptionBatch]:
         before: Future[CaptionBatch] | None = None
@@ -237,28 +241,3 @@ def pad(captions: Sequence[Sequence[int]]) -> Tensor:
     for row, tokens in zip(rows, captions, strict=True):
         row[: len(tokens)] = tokens
     return torch.from_numpy(rows)
-
-
-class EpochSampler(Sampler[Piece]):
-    """Pieces of the current epoch for one process.
-
-    The place is asked for when the first piece is: when Lightning resumes, it makes the iterator before it tells a
-    sampler which epoch it is.
-
-    Args:
-        plan: What is drawn from.
-        process: Number of the process.
-        place: Tells the epoch, from 0, and how many of its pieces were done before a kill.
-    """
-
-    def __init__(self, plan: EpochPlan, process: int, place: Callable[[], tuple[int, int]]) -> None:
-        self.plan = plan
-        self.process = process
-        self.place = place
-
-    def __len__(self) -> int:
-        return self.plan.steps_per_epoch * self.plan.accumulate
-
-    def __iter__(self) -> Iterator[Piece]:
-        epoch, num_done = self.place()
-        yield from self.plan.draw(epoch, self.process)[num_done:]

@@ -134,10 +134,19 @@ def pool_frames(frames_TD: Tensor, video_T: Tensor, num_videos: int) -> Tensor:
     return F.normalize(sums_BD.index_add(0, video_T, F.normalize(frames_TD, dim=-1)), dim=-1)
 
 
-def symmetric_loss(similarity_BB: Tensor) -> Tensor:
-    """Mean of the cross-entropies text to video and video to text; item i belongs to item i (section 3.4)."""
-    target_B = torch.arange(len(similarity_BB), device=similarity_BB.device)
-    return (F.cross_entropy(similarity_BB, target_B) + F.cross_entropy(similarity_BB.T, target_B)) / 2
+def symmetric_loss(similarity_BB: Tensor, own: slice = slice(None)) -> Tensor:
+    """Mean of the cross-entropies text to video and video to text; item i belongs to item i (section 3.4).
+
+    Args:
+        similarity_BB: Of each caption with each video of a batch.
+        own: Items to count. The losses of slices that make up a batch add up to that of the batch.
+    """
+    target = torch.arange(len(similarity_BB), device=similarity_BB.device)[own]
+    to_video, to_text = (
+        F.cross_entropy(rows[own], target, reduction="sum") / len(similarity_BB)
+        for rows in (similarity_BB, similarity_BB.T)
+    )
+    return (to_video + to_text) / 2
 
 
 def retrieval_scores(similarity_QB: Tensor, video_Q: Tensor) -> dict[str, dict[str, float]]:

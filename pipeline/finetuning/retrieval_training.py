@@ -1,11 +1,16 @@
-"""CLIP4Clip learns which caption is of which video."""
+"""CLIP4Clip learns which caption is of which video.
 
-import copy
+Each rank embeds its share of a batch, and the features of all are gathered, so that the loss is that of the whole batch
+however many ranks share it.
+
+Shapes: B videos of a batch, T frames of a rank's share, F frames of a video, L tokens, D embedding, P steps.
+"""
+
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +19,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config import Clip4ClipSettings, FinetuneSettings
+from pipeline.errors import PipelineError
 from pipeline.finetuning.retrieval import (
     MAX_LOGIT_SCALE,
     Item,
@@ -29,13 +35,15 @@ from pipeline.finetuning.retrieval import (
     video_of_frames,
     whole_frames,
 )
-from pipeline.jobs import preemption
-from pipeline.jobs.progress import say
-from pipeline.jobs.training_run import Checkpoints
+from pipeline.jobs.rank_group import Ranks
 from pipeline.models.clip4clip import Clip4Clip, normalise, tokenize
 from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.training.gathering import gather_rows
+from pipeline.training.task import Recipe, Record
 
 FRAMES_AT_ONCE = 256  # at evaluation
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,21 @@ class Split:
     def ids(self) -> list[str]:
         """The videos, in order."""
         return list(self.tokens)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A batch, of which a rank embeds a part.
+
+    Attributes:
+        items: The videos and captions of the whole batch.
+        own: Those that this rank embeds.
+        images: Crops of these, bytes `[F, C, S, S]` each.
+    """
+
+    items: list[Item]
+    own: slice
+    images: list[Tensor]
 
 
 def index_tokens(texts: dict[str, dict[str, list[str]]], max_words: int) -> tuple[dict[str, dict[str, Tensor]], Tensor]:
@@ -71,16 +94,21 @@ def index_tokens(texts: dict[str, dict[str, list[str]]], max_words: int) -> tupl
     return {name: {video_id: next(parts) for video_id in videos} for name, videos in texts.items()}, used
 
 
-def train(
-    module: Clip4Clip,
-    used: Tensor,
-    train_split: Split,
-    val_split: Split,
-    settings: Clip4ClipSettings,
-    pool: ThreadPoolExecutor,
-    progress: Checkpoints,
-) -> tuple[list[dict[str, Any]], int]:
-    """Train for all epochs that are left; leave the towers of the best in `module`, or without validation the last.
+def check_shares(num_videos: int, batch_size: int, num_ranks: int) -> None:
+    """Raise PipelineError if a rank would be without a video in a batch."""
+    size = min(num_videos, batch_size)
+    if size < num_ranks:
+        raise PipelineError(
+            f"finetune: {num_videos} captioned training videos and `batch_size: {batch_size}` make batches of {size}, "
+            f"fewer than {num_ranks} processes; raise `batch_size` or use fewer GPUs"
+        )
+
+
+class RetrievalTraining:
+    """The fine-tuning of two towers, a task of `pipeline.training.loop`.
+
+    Its score is the sum of the recalls on the validation split. While it lasts, the towers have the embeddings of the
+    tokens in use only; `whole_towers` gives them all of theirs back.
 
     Args:
         module: The towers, changed in place.
@@ -89,66 +117,125 @@ def train(
         val_split: To choose the epoch by.
         settings: Training and precision.
         pool: Cuts the crops.
-        progress: Where a killed run goes on.
-
-    Returns:
-        Loss and scores of each epoch; the number (from 1) of the one kept.
+        ranks: Who shares the work.
     """
-    tuning = settings.finetune
-    assert tuning is not None
-    device = compute_device()
-    dtype = training_dtype(settings.precision, device)
-    whole = module.token_embedding
-    module.token_embedding = nn.Embedding(len(used), whole.embedding_dim, _weight=whole.weight.detach()[used])
-    module.to(device)
-    optimizer = make_optimizer(module, tuning.lr, tuning.tower_lr_scale, tuning.weight_decay)
-    num_steps = tuning.epochs * max(1, len(train_split.ids) // tuning.batch_size)
-    schedule = LambdaLR(optimizer, lambda step: rate_factor(step, num_steps, tuning.warmup))
-    epochs: list[dict[str, Any]] = []
-    best_score, kept, state = -1.0, 0, module.state_dict()
-    losses: list[Tensor] = []  # of the steps of this epoch
-    if (saved := progress.read()) is not None:
-        for part, name in ((module, "module"), (optimizer, "optimizer"), (schedule, "schedule")):
-            part.load_state_dict(saved[name])
-        epochs, losses = saved["epochs"], list(saved["losses"].to(device))
-        best_score, kept, state = saved["best_score"], saved["kept"], saved["best"] or state
-        say(f"finetune_clip4clip: continuing after step {len(losses)} of epoch {len(epochs) + 1}")
 
-    def save() -> None:
-        content = {
-            "module": module.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-            "epochs": epochs,
-            "losses": torch.stack(losses),
-            "best_score": best_score,
-            "kept": kept,
-            "best": state if kept else None,  # before, it is the module's own
-        }
-        progress.write(content, f"after step {len(losses)} of epoch {len(epochs) + 1}")
+    def __init__(
+        self,
+        module: Clip4Clip,
+        used: Tensor,
+        train_split: Split,
+        val_split: Split,
+        settings: Clip4ClipSettings,
+        pool: ThreadPoolExecutor,
+        ranks: Ranks,
+    ) -> None:
+        assert settings.finetune is not None
+        self.tuning = tuning = settings.finetune
+        self.used, self.train_split, self.val_split = used, train_split, val_split
+        self.pool, self.ranks = pool, ranks
+        self.device = compute_device()
+        self.dtype = training_dtype(settings.precision, self.device)
+        self._all_tokens = whole = module.token_embedding
+        module.token_embedding = nn.Embedding(len(used), whole.embedding_dim, _weight=whole.weight.detach()[used])
+        self.module: Clip4Clip = module.to(self.device)
+        optimizer = make_optimizer(module, tuning.lr, tuning.tower_lr_scale, tuning.weight_decay)
+        num_steps = tuning.epochs * max(1, len(train_split.ids) // tuning.batch_size)
+        schedule = LambdaLR(optimizer, lambda step: rate_factor(step, num_steps, tuning.warmup))
+        self.recipe = Recipe("finetune_clip4clip", optimizer, schedule, tuning.seed, tuning.epochs)
 
-    for epoch in range(len(epochs), tuning.epochs):
-        with preemption.deferring_sigterm():
-            for _ in train_epoch(module, optimizer, schedule, train_split, tuning, epoch, dtype, pool, losses):
-                if progress.are_due:
-                    save()
-            save()  # the scores can be worked out again
-        loss = float(torch.stack(losses).mean())
-        losses.clear()
-        record: dict[str, Any] = {"epoch": epoch + 1, "loss": round(loss, 6)}
-        if val_split.ids:
-            record["val"] = evaluate(module, val_split, dtype)
-        say(f"finetune_clip4clip: {progress_line(record, tuning.epochs)}")
-        score = sum_of_recalls(record["val"]) if val_split.ids else float(epoch)
-        if score > best_score:
-            best_score, kept, state = score, epoch + 1, copy.deepcopy(module.state_dict())
-        epochs.append(record)
-    module.load_state_dict(state)
-    module.cpu()
-    with torch.no_grad():
-        whole.weight[used] = module.token_embedding.weight
-    module.token_embedding = whole
-    return epochs, kept
+    def batches(self, epoch: int, num_done: int) -> Iterator[Share]:
+        """The batches of an epoch, with the crops of this rank's share."""
+        num_captions = {video_id: len(tokens) for video_id, tokens in self.train_split.tokens.items()}
+        plan = epoch_batches(num_captions, self.tuning.batch_size, self.tuning.seed, epoch)
+        shares = ((items, own_part(len(items), self.ranks)) for items in itertools.islice(plan, num_done, None))
+        return cut_ahead(shares, self.train_split, self.module.image_size, self.tuning, self.pool)
+
+    def loss(self, batch: Share) -> tuple[Tensor, Tensor]:
+        """This rank's share of the symmetric loss of the whole batch, twice: to learn from and to tell."""
+        tokens_BL = torch.stack([self.train_split.tokens[item.video_id][item.caption] for item in batch.items])
+        tokens_BL = tokens_BL[:, : int(tokens_BL.argmax(dim=1).max()) + 1]
+        video_T = torch.from_numpy(video_of_frames([len(part) for part in batch.images])).to(self.device)
+        with self._autocast():
+            frames_TD = self.module.encode_image(normalise(torch.cat(batch.images).to(self.device)))
+            text_OD = self.module.encode_text(tokens_BL[batch.own].to(self.device))  # O videos of this rank
+        videos_OD = pool_frames(frames_TD.float(), video_T, len(batch.images))
+        text_BD = gather_rows(text_OD.float(), batch.own, len(batch.items), self.ranks)
+        videos_BD = gather_rows(videos_OD, batch.own, len(batch.items), self.ranks)
+        similarity_BB = self.module.logit_scale.exp() * F.normalize(text_BD, dim=-1) @ videos_BD.T
+        loss = symmetric_loss(similarity_BB, batch.own)
+        return loss, loss[None]
+
+    def after_step(self) -> None:
+        """Keep the scale of similarities below CLIP's limit."""
+        with torch.no_grad():
+            self.module.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+
+    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
+        """Mean loss of the steps, and retrieval scores if there are validation videos."""
+        loss = float(self.ranks.sum(numbers_PK)[:, 0].mean())
+        record: Record = {"epoch": epoch + 1, "loss": round(loss, 6)}
+        if not self.val_split.ids:
+            return record, None
+        record["val"] = self._evaluate()
+        return record, sum_of_recalls(record["val"])
+
+    def describe(self, record: Record) -> str:
+        """Loss and recalls at 1 and 10 of an epoch, in words."""
+        line = f"epoch {record['epoch']} of {self.tuning.epochs}, loss {record['loss']:.3f}"
+        for direction, scores in record.get("val", {}).items():
+            line += f", {direction} R@1 {scores['R@1']:.3f} R@10 {scores['R@10']:.3f} rank {scores['median_rank']:g}"
+        return line
+
+    def whole_towers(self) -> Clip4Clip:
+        """The trained towers on the CPU, with the embeddings of all tokens."""
+        module = self.module
+        module.cpu()
+        with torch.no_grad():
+            self._all_tokens.weight[self.used] = module.token_embedding.weight
+        module.token_embedding = self._all_tokens
+        return module
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @torch.inference_mode()
+    def _evaluate(self) -> dict[str, dict[str, float]]:
+        """Retrieval scores of the validation split: whole frames, all captions; each rank embeds its share."""
+        self.module.eval()
+        split = self.val_split
+        texts = torch.split(torch.cat(list(split.tokens.values())), FRAMES_AT_ONCE)
+        videos_BD = torch.cat(self._on_all_ranks(self._embed_video, split.ids))
+        texts_QD = torch.cat(self._on_all_ranks(self._embed_texts, texts))
+        similarity_QB = F.normalize(texts_QD, dim=-1) @ videos_BD.T
+        video_Q = torch.from_numpy(video_of_frames([len(split.tokens[video_id]) for video_id in split.ids]))
+        return retrieval_scores(similarity_QB.cpu(), video_Q)
+
+    def _on_all_ranks(self, embed: Callable[[T], Tensor], inputs: Sequence[T]) -> list[Tensor]:
+        """What `embed` makes of each input, the work shared by the ranks."""
+        own = [embed(one).cpu() for one in inputs[self.ranks.number :: self.ranks.num]]
+        shares = self.ranks.gather(own)
+        return [shares[place % len(shares)][place // len(shares)].to(self.device) for place in range(len(inputs))]
+
+    def _embed_video(self, video_id: str) -> Tensor:
+        images = whole_frames(self.val_split.frames[video_id], self.module.image_size)
+        with self._autocast():
+            rows = [
+                self.module.encode_image(normalise(part.to(self.device))).float()
+                for part in torch.split(images, FRAMES_AT_ONCE)
+            ]
+        return pool_frames(torch.cat(rows), torch.zeros(len(images), dtype=torch.long, device=self.device), 1)
+
+    def _embed_texts(self, tokens_QL: Tensor) -> Tensor:
+        with self._autocast():
+            text_QD: Tensor = self.module.encode_text(tokens_QL.to(self.device))
+        return text_QD.float()
+
+
+def own_part(num_items: int, ranks: Ranks) -> slice:
+    """The items of a batch that a rank embeds: as equal shares as can be, in order."""
+    bounds = [number * num_items // ranks.num for number in (ranks.number, ranks.number + 1)]
+    return slice(*bounds)
 
 
 def training_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -156,93 +243,27 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.float32 if precision == "auto" and device.type == "cpu" else compute_dtype(precision, device)
 
 
-def progress_line(record: dict[str, Any], num_epochs: int) -> str:
-    """Loss and recalls at 1 and 10 of an epoch, in words."""
-    line = f"epoch {record['epoch']} of {num_epochs}, loss {record['loss']:.3f}"
-    for direction, scores in record.get("val", {}).items():
-        line += f", {direction} R@1 {scores['R@1']:.3f} R@10 {scores['R@10']:.3f} rank {scores['median_rank']:g}"
-    return line
-
-
-def train_epoch(
-    module: Clip4Clip,
-    optimizer: torch.optim.Optimizer,
-    schedule: LambdaLR,
-    split: Split,
-    tuning: FinetuneSettings,
-    epoch: int,
-    dtype: torch.dtype,
-    pool: ThreadPoolExecutor,
-    losses: list[Tensor],
-) -> Iterator[None]:
-    """Go through the training videos once, after the steps that have losses; yields after each step."""
-    module.train()
-    num_captions = {video_id: len(tokens) for video_id, tokens in split.tokens.items()}
-    plan = epoch_batches(num_captions, tuning.batch_size, tuning.seed, epoch)
-    plan = itertools.islice(plan, len(losses), None)
-    for items, images in cut_ahead(plan, split, module.image_size, tuning, pool):
-        loss = batch_loss(module, items, images, split, dtype)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            module.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
-        losses.append(loss.detach())
-        yield
-
-
 def cut_ahead(
-    plan: Iterator[list[Item]], split: Split, size: int, tuning: FinetuneSettings, pool: ThreadPoolExecutor
-) -> Iterator[tuple[list[Item], list[Tensor]]]:
-    """Yield each batch with its crops, cutting the next one meanwhile."""
+    shares: Iterator[tuple[list[Item], slice]],
+    split: Split,
+    size: int,
+    tuning: FinetuneSettings,
+    pool: ThreadPoolExecutor,
+) -> Iterator[Share]:
+    """Yield each batch with the crops of this rank's share, cutting the next one meanwhile."""
 
     def cut(item: Item) -> Tensor:
         generator = np.random.default_rng(item.seed)  # its own, whatever thread cuts it
         return random_crops(split.frames[item.video_id], size, tuning.crop_scale, tuning.frames, generator)
 
-    ahead: tuple[list[Item], list[Future[Tensor]]] | None = None
-    for items in plan:
-        submitted = (items, [pool.submit(cut, item) for item in items])
+    def cut_out(items: list[Item], own: slice, crops: list[Future[Tensor]]) -> Share:
+        return Share(items, own, [crop.result() for crop in crops])
+
+    ahead: tuple[list[Item], slice, list[Future[Tensor]]] | None = None
+    for items, own in shares:
+        submitted = (items, own, [pool.submit(cut, item) for item in items[own]])
         if ahead is not None:
-            yield ahead[0], [future.result() for future in ahead[1]]
+            yield cut_out(*ahead)
         ahead = submitted
     if ahead is not None:
-        yield ahead[0], [future.result() for future in ahead[1]]
-
-
-def batch_loss(
-    module: Clip4Clip, items: Sequence[Item], images: Sequence[Tensor], split: Split, dtype: torch.dtype
-) -> Tensor:
-    """Symmetric loss of a batch: one caption and the crops, bytes [F, C, S, S], of each video."""
-    device = module.logit_scale.device
-    tokens_BL = torch.stack([split.tokens[item.video_id][item.caption] for item in items])
-    tokens_BL = tokens_BL[:, : int(tokens_BL.argmax(dim=1).max()) + 1]
-    video_T = torch.from_numpy(video_of_frames([len(part) for part in images])).to(device)
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        frames_TD = module.encode_image(normalise(torch.cat(list(images)).to(device)))
-        text_BD = module.encode_text(tokens_BL.to(device))
-    videos_BD = pool_frames(frames_TD.float(), video_T, len(items))
-    similarity_BB = module.logit_scale.exp() * F.normalize(text_BD.float(), dim=-1) @ videos_BD.T
-    return symmetric_loss(similarity_BB)
-
-
-@torch.inference_mode()
-def evaluate(module: Clip4Clip, split: Split, dtype: torch.dtype) -> dict[str, dict[str, float]]:
-    """Retrieval scores of a split: whole frames, all captions."""
-    module.eval()
-    device = module.logit_scale.device
-    videos = []
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        for video_id in split.ids:
-            images = whole_frames(split.frames[video_id], module.image_size)
-            rows = [
-                module.encode_image(normalise(part.to(device))).float() for part in torch.split(images, FRAMES_AT_ONCE)
-            ]
-            one = torch.zeros(len(images), dtype=torch.long, device=device)
-            videos.append(pool_frames(torch.cat(rows), one, 1))
-        parts = torch.split(torch.cat(list(split.tokens.values())), FRAMES_AT_ONCE)
-        texts = [module.encode_text(part.to(device)).float() for part in parts]
-    similarity_QB = F.normalize(torch.cat(texts), dim=-1) @ torch.cat(videos).T
-    video_Q = torch.from_numpy(video_of_frames([len(split.tokens[video_id]) for video_id in split.ids]))
-    return retrieval_scores(similarity_QB.cpu(), video_Q)
+        yield cut_out(*ahead)

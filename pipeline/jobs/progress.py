@@ -34,8 +34,3 @@ def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
             log.info("%s: %d of %d (%d %%), %.3g/s, %.0f s left", label, done, total, percent, rate, left)
     seconds = time.monotonic() - start
     log.info("%s: %d of %d done in %.1f s", label, done, total, seconds)
-
-
-def say(text: str) -> None:
-    """Print to the job's log."""
-    log.info("%s", text)

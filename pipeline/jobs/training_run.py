@@ -1,41 +1,115 @@
-"""Checkpoints: what a training that was killed goes on from, to the same weights as if nothing had happened.
+"""A run of a training: its folder, its lock, its checkpoint, and the outputs of one that has ended.
 
-They are in a folder that no rule declares, because Snakemake deletes declared outputs before it tries again. The folder
-bears the key of the run: other settings, code or inputs make another one. A file begins with its digest and is renamed
-into place when it is on the disk, so that neither a kill nor a full disk leaves less than the last whole checkpoint.
+A run has a folder that no rule declares, because Snakemake deletes declared outputs before it tries again. The folder
+is named by the key of the run: other settings, code or inputs make another one. It holds
+
+- the lock, so that one process writes at a time,
+- the checkpoint, from which a training that was killed goes on to the same weights as if nothing had happened. The
+  file begins with its digest and is renamed into place when it is on the disk, so that neither a kill nor a full disk
+  leaves less than the last whole checkpoint,
+- the outputs of a run that ended while Snakemake was dead, which takes them for incomplete and deletes them. They are
+  put back instead of made again. They are links, which take no room while the outputs are there.
+
+The folder may be deleted at any time.
 """
 
 import hashlib
 import io
 import json
+import logging
 import os
-import sys
+import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipeline.jobs import preemption
-from pipeline.jobs.storage import replaced
+from pipeline.jobs.rank_group import Ranks, joined_ranks
+from pipeline.jobs.storage import replaced, sole_writer
+
+log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN = 600.0  # so much work is lost to a SIGKILL at most; a checkpoint takes about a second
 DIGEST_BYTES = hashlib.sha256().digest_size
 LAST = "last.ckpt"
+FINISHED = "finished"
+DIGESTS = "digests.json"
 
 State = dict[str, Any]
 
 
-def run_folder(checkpoints: Path, made_from: Mapping[str, Any]) -> Path:
+class TrainingRun:
+    """A run that this process works on.
+
+    Args:
+        folder: Of the run.
+        ranks: All the processes that work on it.
+        is_finished: Whether its outputs were made by an earlier call and are in their places again.
+    """
+
+    def __init__(self, folder: Path, ranks: Ranks, is_finished: bool) -> None:
+        self.folder = folder
+        self.ranks = ranks
+        self.is_finished = is_finished
+        self._saved = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is so old that it is time for another one."""
+        return time.monotonic() - self._saved > SECONDS_BETWEEN
+
+    def read_checkpoint(self) -> State | None:
+        """What an earlier call left: tensors and plain values on the CPU; None if there is nothing of use."""
+        return read_checkpoint(self.folder / LAST)
+
+    def write_checkpoint(self, state: State) -> None:
+        """Put a checkpoint in the place of the last one; the first rank writes, the others go on.
+
+        Args:
+            state: Tensors and plain values.
+
+        Raises:
+            PipelineError: The disk is full or closed to this user; the last checkpoint stays.
+        """
+        if self.ranks.is_first:
+            write_checkpoint(self.folder / LAST, state)
+        self._saved = time.monotonic()
+
+
+@contextmanager
+def training_run(checkpoints: Path, provenance: Mapping[str, Any], outputs: Sequence[Path]) -> Iterator[TrainingRun]:
+    """Work on a run, alone; the outputs that the first rank has written by the end are kept.
+
+    A run that has ended before gets its outputs put back, and `is_finished`: then there is nothing to do.
+
+    Args:
+        checkpoints: Folder that holds every run's folder.
+        provenance: All that decides the result, as JSON: settings, code, inputs.
+        outputs: The files that the run makes, with different names.
+
+    Raises:
+        PipelineError: A folder cannot be written to.
+    """
+    folder = run_folder(checkpoints, provenance)
+    with joined_ranks() as ranks, sole_writer(folder / "lock", outputs[0]) if ranks.is_first else nullcontext():
+        is_finished = ranks.from_first(ranks.is_first and _put_back(folder / FINISHED, outputs))
+        yield TrainingRun(folder, ranks, is_finished)
+        if ranks.is_first and not is_finished:
+            _keep(folder / FINISHED, outputs)
+            (folder / LAST).unlink(missing_ok=True)  # what is complete need not be continued; the logs stay
+
+
+def run_folder(checkpoints: Path, provenance: Mapping[str, Any]) -> Path:
     """The folder of one run.
 
     Args:
-        checkpoints: That of all runs.
-        made_from: All that decides the result, as JSON: settings, code, inputs.
+        checkpoints: Folder that holds every run's folder.
+        provenance: All that decides the result, as JSON: settings, code, inputs.
     """
-    text = json.dumps(made_from, sort_keys=True)
+    text = json.dumps(provenance, sort_keys=True)
     return checkpoints / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -66,50 +140,49 @@ def read_checkpoint(path: Path) -> State | None:
             return dict(torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True))
         except Exception as error:  # not written here: of what else than tensors it may hold, torch complains variously
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-    print(f"{path} cannot be used ({reason}): training starts afresh", file=sys.stderr)
+    log.warning("%s cannot be used (%s): training starts afresh", path, reason)
     return None
 
 
-class Checkpoints:
-    """The checkpoint of a training in one process, which is written now and then and when SIGTERM has come.
+def _keep(kept: Path, outputs: Sequence[Path]) -> None:
+    """Keep the outputs of a run that has ended, in a folder of their own."""
+    shutil.rmtree(kept, ignore_errors=True)
+    for output in outputs:
+        _link(output, kept / output.name)
+    with replaced(kept / DIGESTS) as new:  # the last: without it there is nothing
+        new.write_text(json.dumps({output.name: _digest(output) for output in outputs}), encoding="utf-8")
 
-    Args:
-        checkpoints: Folder of all runs.
-        made_from: All that decides the result.
-    """
 
-    def __init__(self, checkpoints: Path, made_from: Mapping[str, Any]) -> None:
-        self.folder = run_folder(checkpoints, made_from)
-        self.path = self.folder / LAST
-        self.written = time.monotonic()
+def _put_back(kept: Path, outputs: Sequence[Path]) -> bool:
+    """Put the outputs of a run that has ended in their places, if all of them are kept as they were written."""
+    try:
+        digests = json.loads((kept / DIGESTS).read_text(encoding="utf-8"))
+        is_whole = digests == {output.name: _digest(kept / output.name) for output in outputs}
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        log.warning("%s is damaged: the training is done again", kept)
+        return False
+    for output in outputs:
+        _link(kept / output.name, output)
+    log.info("the training was complete already (%s): nothing is done again", kept)
+    return True
 
-    def read(self) -> State | None:
-        """What an earlier call left."""
-        return read_checkpoint(self.path)
 
-    @property
-    def are_due(self) -> bool:
-        """Whether one should be written now."""
-        return preemption.sigterm_received() or time.monotonic() - self.written > SECONDS_BETWEEN
+def _link(source: Path, target: Path) -> None:
+    """Link a file to another place, or copy it where links are refused."""
+    if target.exists() and source.samefile(target):
+        return  # renaming one link over another would do nothing, and leave both
+    with replaced(target) as new:
+        new.unlink(missing_ok=True)
+        try:
+            os.link(source, new)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, new)
 
-    def write(self, state: State, place: str) -> None:
-        """Write the state, and end the process if SIGTERM has come.
 
-        Args:
-            state: Tensors and plain values.
-            place: How far it got, as in "after step 12 of epoch 3".
-
-        Raises:
-            PipelineError: There is no room for it.
-            Preempted: SIGTERM has come.
-        """
-        write_checkpoint(self.path, state)
-        self.written = time.monotonic()
-        preemption.stop_if_requested(place)
-
-    def remove(self) -> None:
-        """Forget the checkpoint of a run that is complete."""
-        self.path.unlink(missing_ok=True)
-        with suppress(OSError):  # other runs' stay, and the outputs that are kept
-            self.folder.rmdir()
-            self.folder.parent.rmdir()
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

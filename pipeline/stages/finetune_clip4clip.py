@@ -2,6 +2,9 @@
 
 The recipe of Luo et al. 2021 (mean pooling, symmetric loss, warm-up and cosine) on the captioning splits: training
 videos alone are learned from, validation videos choose the epoch, test videos are not looked at.
+
+Runs as one process, or as several under `pipeline.jobs.ranks`. A call that was interrupted is continued by the next one
+with equal settings, code and inputs.
 """
 
 import logging
@@ -15,20 +18,16 @@ import torch
 from pipeline.artifact import file_digest, read, read_json, write_json
 from pipeline.config import Clip4ClipSettings, FinetuneSettings
 from pipeline.errors import PipelineError
-from pipeline.finetuning.retrieval import (
-    VideoFrames,
-)
-from pipeline.finetuning.retrieval_training import Split, index_tokens, train
-from pipeline.jobs.finished_training import is_finished, keep, put_back
-from pipeline.jobs.storage import sole_writer
-from pipeline.jobs.training_run import Checkpoints
+from pipeline.finetuning.retrieval import VideoFrames
+from pipeline.finetuning.retrieval_training import RetrievalTraining, Split, check_shares, index_tokens
+from pipeline.jobs.rank_group import num_ranks
+from pipeline.jobs.training_run import training_run
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, save_clip4clip
 from pipeline.schemas import FRAMES
+from pipeline.training.loop import Trained, train
 from pipeline.weights.fetching import locate_weights
 from pipeline.weights.origin import after_training
 from pipeline.workflow.code_digest import digest as code_digest
-
-# B videos of a batch, T frames of a batch, Q captions, L tokens, D embedding
 
 
 def run(
@@ -46,7 +45,7 @@ def run(
     Args:
         frames: Sampled frames (FRAMES) of all shards.
         captions: Captions and splits.
-        checkpoints: Folder for checkpoints; a killed run continues from there.
+        checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         retrieval: Where the losses and retrieval scores of each epoch go (JSON).
         settings: Starting weights, architecture and training.
@@ -69,36 +68,38 @@ def run(
             f"{captions}: {len(ids['train'])} captioned training videos of {tuning.dataset} have frames; "
             "retrieval needs at least 2"
         )
+    check_shares(len(ids["train"]), tuning.batch_size, num_ranks())
     module, origin = starting_towers(settings, tuning)
     texts = {name: {video_id: table["captions"][video_id] for video_id in ids[name]} for name in ids}
     tokens, used = index_tokens(texts, tuning.max_words)
     splits = {name: Split(VideoFrames(artifacts, ids[name]), tokens[name]) for name in ids}
-    made_from = {
+    provenance = {
         "settings": settings.model_dump(mode="json"),
         "origin": origin,
         "code": code_digest("finetune_clip4clip"),
         "inputs": [file_digest(path) for path in (*frames, captions)],
     }
-    progress = Checkpoints(checkpoints, made_from)
-    with sole_writer(progress.folder / "lock", out):
-        if is_finished(progress.folder, [out, retrieval]):
-            put_back(progress.folder, [out, retrieval])
+    with training_run(checkpoints, provenance, [out, retrieval]) as run, ThreadPoolExecutor(threads) as pool:
+        if run.is_finished:
             return
-        with ThreadPoolExecutor(threads) as pool:
-            epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
-        save_clip4clip(module, out, after_training("fine-tuned", tuning.dataset, origin))
-        scores = {
-            "kind": "retrieval",
-            "origin": origin,
-            "epochs": epochs,
-            "kept_epoch": kept,
-            "best": epochs[kept - 1].get("val"),
-            "num_videos": {name: len(ids[name]) for name in ids},
-            "train_ids": ids["train"],
-        }
-        write_json(retrieval, scores)
-        keep(progress.folder, [out, retrieval])
-        progress.remove()
+        task = RetrievalTraining(module, used, splits["train"], splits["val"], settings, pool, run.ranks)
+        trained = train(task, run)
+        if run.ranks.is_first:
+            save_clip4clip(task.whole_towers(), out, after_training("fine-tuned", tuning.dataset, origin))
+            write_json(retrieval, retrieval_report(trained, origin, ids))
+
+
+def retrieval_report(trained: Trained, origin: str, ids: dict[str, list[str]]) -> dict[str, Any]:
+    """What retrieval.json holds: each epoch, the one that was kept, and what was learned from."""
+    return {
+        "kind": "retrieval",
+        "origin": origin,
+        "epochs": trained.records,
+        "kept_epoch": trained.kept_epoch,
+        "best": trained.records[trained.kept_epoch - 1].get("val"),
+        "num_videos": {name: len(ids[name]) for name in ids},
+        "train_ids": ids["train"],
+    }
 
 
 def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tuple[Clip4Clip, str]:

@@ -13,12 +13,12 @@ from pipeline.artifact import file_digest, read, read_json, write_json
 from pipeline.config import DetectorSettings
 from pipeline.errors import PipelineError
 from pipeline.finetuning.detection_examples import Truth, draw_examples
-from pipeline.finetuning.detector_training import evaluate, train
-from pipeline.jobs.finished_training import is_finished, keep, put_back
-from pipeline.jobs.storage import sole_writer
-from pipeline.jobs.training_run import Checkpoints
+from pipeline.finetuning.detector_training import DetectorTraining, evaluate
+from pipeline.jobs.rank_group import num_ranks
+from pipeline.jobs.training_run import training_run
 from pipeline.models.detector import detector_metadata, save_detector, starting_detector
 from pipeline.schemas import FRAMES
+from pipeline.training.loop import train
 from pipeline.weights.fetching import locate_weights
 from pipeline.weights.origin import after_training
 from pipeline.workflow.code_digest import digest as code_digest
@@ -41,7 +41,7 @@ def run(
         frames: Sampled frames (FRAMES) of all shards.
         truth: truth.json of all shards.
         captions: Captions and splits.
-        checkpoints: Folder for checkpoints; a killed run continues from there.
+        checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         detection: Where the losses and the average precision go (JSON).
         settings: Starting weights, architecture and training.
@@ -54,6 +54,8 @@ def run(
     tuning = settings.finetune
     if tuning is None:
         raise PipelineError("this detector has `finetune: null`; import_weights brings its weights")
+    if num_ranks() > 1:
+        raise PipelineError(f"a detector is trained in one process, and this is one of {num_ranks()}; use one GPU")
     truths: dict[str, Truth] = {}
     for path in truth:
         truths |= read_json(path, ["videos"], "make_shapes")["videos"]
@@ -67,18 +69,16 @@ def run(
     weights = locate_weights(settings.weights)
     model, origin = starting_detector(weights, settings.arch, settings.size, len(classes) + 1, settings.seed)
     examples = draw_examples(source, truths, ids["train"], classes, tuning.frames, tuning.seed)
-    made_from = {
+    provenance = {
         "settings": settings.model_dump(mode="json"),
         "origin": origin,
         "code": code_digest("finetune_detector"),
         "inputs": [file_digest(path) for path in (*frames, *truth, captions)],
     }
-    progress = Checkpoints(checkpoints, made_from)
-    with sole_writer(progress.folder / "lock", out):
-        if is_finished(progress.folder, [out, detection]):
-            put_back(progress.folder, [out, detection])
+    with training_run(checkpoints, provenance, [out, detection]) as run:
+        if run.is_finished:
             return
-        epochs = train(model, examples, tuning, settings.precision, progress)
+        epochs = train(DetectorTraining(model, examples, tuning, settings.precision), run).records
         scores = evaluate(model, source, truths, ids["val"], classes, settings)
         origin = after_training("trained", tuning.dataset, origin)
         categories = ["background", *classes]
@@ -86,5 +86,3 @@ def run(
         num_frames = {"train": len(examples), "val": scores.pop("num_frames")}
         told = {"kind": "detection", "origin": origin, "classes": classes, "epochs": epochs, "num_frames": num_frames}
         write_json(detection, told | {"train_ids": ids["train"]} | scores)
-        keep(progress.folder, [out, detection])
-        progress.remove()

@@ -2,15 +2,11 @@
 
 What else it reads besides graphs is what it is given: knowledge, objects, motion of pairs of nodes, or none of these.
 
-Runs as one process, or as several under torchrun. Checkpoints go to a folder that no rule declares, because Snakemake
-deletes declared outputs before it tries again: a second call with equal settings, code and inputs continues after the
-last whole epoch, or after the step before which SIGTERM came.
+Runs as one process, or as several under `pipeline.jobs.ranks`. A call that was interrupted is continued by the next one
+with equal settings, code and inputs.
 """
 
 import csv
-import os
-import shutil
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +16,19 @@ from pipeline.artifact import file_digest, read_json
 from pipeline.captioning.batches import CaptionedVideos, EpochPlan
 from pipeline.captioning.captioner import Captioner
 from pipeline.captioning.graph_set import load_graphs
-from pipeline.captioning.lightning_trainer import fit
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.training import CURVES, CaptionData, CaptionerTraining
 from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
 from pipeline.errors import PipelineError
-from pipeline.jobs import preemption
-from pipeline.jobs.finished_training import is_finished, keep, put_back
-from pipeline.jobs.storage import replaced, sole_writer
-from pipeline.jobs.training_run import LAST, run_folder
+from pipeline.jobs.rank_group import num_ranks
+from pipeline.jobs.storage import replaced
+from pipeline.jobs.training_run import training_run
+from pipeline.models.action_graph import ActionGraph
+from pipeline.training.loop import train
+from pipeline.training.task import Record
 from pipeline.vocabulary import Vocabulary
+from pipeline.weights.saving import save_weights
 from pipeline.workflow.code_digest import digest as code_digest
 
 
@@ -80,34 +78,26 @@ def run(
         training.captions_per_video,
         training.reverse_pairing,
         seed,
-        int(os.environ.get("WORLD_SIZE", "1")),  # set by torchrun
+        num_ranks(),
     )
     plan.check()
     data = CaptionData(known, plan, captioned(known, dataset, "val", words, captions))
-    everything = {
+    provenance = {
         "settings": [settings.model_dump(mode="json") for settings in (model, training)],
         "places": nodes.max_nodes,  # its older name, which checkpoints of unfinished runs are found by
         "seed": seed,
         "code": code_digest("train_captioner"),
         "inputs": [file_digest(path) for path in (*graphs, *pair_motion, *knowledge, *objects, captions, vocabulary)],
     }
-    folder = run_folder(checkpoints, everything)
-    is_first = os.environ.get("RANK", "0") == "0"  # set by torchrun
-    with sole_writer(folder / "lock", out) if is_first else nullcontext():
-        if is_finished(folder, [out, curves]):
-            if is_first:
-                put_back(folder, [out, curves])
+    with training_run(checkpoints, provenance, [out, curves]) as run:
+        if run.is_finished:
             return
-        task = new_training(model, training, nodes.max_nodes, words, data, dataset["captions"], seed, folder)
-        with preemption.deferring_sigterm():
-            fit(task, folder)
-        if is_first:
-            write_curves(curves, task.curves)
-            with replaced(out) as new:
-                shutil.copyfile(task.best, new)
-            keep(folder, [out, curves])
-            for name in (LAST, task.best.name):  # what is complete need not be continued; the logs stay
-                (folder / name).unlink(missing_ok=True)
+        captioner, description = new_captioner(model, known[plan.videos.ids[0]], nodes.max_nodes, words, seed)
+        task = CaptionerTraining(captioner, words, data, dataset["captions"], training, seed, run.ranks)
+        trained = train(task, run)
+        if run.ranks.is_first:
+            write_curves(curves, trained.records)
+            save_weights(task.module.state_dict(), out, description)
 
 
 def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocabulary, source: Path) -> CaptionedVideos:
@@ -126,18 +116,10 @@ def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocab
     return videos
 
 
-def new_training(
-    model: CaptionerModelSettings,
-    training: TrainingSettings,
-    max_nodes: int,
-    vocabulary: Vocabulary,
-    data: CaptionData,
-    captions: dict[str, list[str]],
-    seed: int,
-    folder: Path,
-) -> CaptionerTraining:
-    """A captioner with fresh weights, ready to be fitted."""
-    first = data.graphs[data.plan.videos.ids[0]]
+def new_captioner(
+    model: CaptionerModelSettings, first: ActionGraph, max_nodes: int, vocabulary: Vocabulary, seed: int
+) -> tuple[Captioner, dict[str, str]]:
+    """A captioner with fresh weights, as wide as the graphs are, and what its file says about it."""
     dims = {
         "node_dim": first.x.shape[1],
         "motion_dim": (first.pair_motion if "pair_motion" in first else first.motion).shape[1],
@@ -146,13 +128,10 @@ def new_training(
         "max_nodes": max_nodes,
     }
     torch.manual_seed(seed)
-    captioner = Captioner(model, len(vocabulary), **dims)
-    description = describe_model(model, vocabulary, **dims)
-    best = folder / "best.safetensors"
-    return CaptionerTraining(captioner, vocabulary, data, captions, training, seed, best, description)
+    return Captioner(model, len(vocabulary), **dims), describe_model(model, vocabulary, **dims)
 
 
-def write_curves(path: Path, rows: list[dict[str, float | None]]) -> None:
+def write_curves(path: Path, rows: list[Record]) -> None:
     """Write the curves as CSV; a cell is empty where no captions were generated."""
     with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, CURVES, lineterminator="\n")

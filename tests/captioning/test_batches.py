@@ -9,7 +9,6 @@ from pipeline.captioning.batches import (
     BatchesAhead,
     CaptionedVideos,
     EpochPlan,
-    EpochSampler,
     Pair,
     PieceBatches,
     count_targets,
@@ -122,7 +121,7 @@ def test_a_batch_has_all_that_its_graphs_have():
 
 def test_batches_come_in_order_one_ahead():
     """The pieces are asked for when the first batch is; the next is made before it is asked for, not more."""
-    made, asked = [], []
+    made = []
     is_second_made = Event()
 
     class Recorded(PieceBatches):
@@ -132,17 +131,11 @@ def test_batches_come_in_order_one_ahead():
                 is_second_made.set()
             return super().__getitem__(piece)
 
-    class Pieces(list):
-        def __iter__(self):
-            asked.append(True)
-            return super().__iter__()
-
     graphs = {video_id: graph(n) for n, video_id in enumerate(CAPTIONS)}
-    pieces = Pieces(VIDEOS.piece([Pair(video, 0, 1)]) for video in range(5))
+    pieces = [VIDEOS.piece([Pair(video, 0, 1)]) for video in range(5)]
     ahead = BatchesAhead(Recorded(VIDEOS, graphs), pieces)
     assert len(ahead) == 5
     batches = iter(ahead)
-    assert asked == []
     first = next(batches)
     assert is_second_made.wait(10)
     assert made == pieces[:2]
@@ -162,12 +155,3 @@ def test_what_goes_wrong_in_a_batch_is_raised_in_its_turn():
 
 def test_captions_are_padded_on_the_right():
     assert torch.equal(pad([[1, 4, 2], [1, 2]]), torch.tensor([[1, 4, 2], [1, 2, 0]]))
-
-
-def test_the_sampler_follows_the_epoch():
-    epochs = [0]
-    sampler = EpochSampler(plan(num_processes=2), 1, lambda: (epochs[0], 0))
-    pieces = iter(sampler)
-    epochs[0] = 7  # the iterator is older than the epoch when a run is resumed
-    assert list(pieces) == plan(num_processes=2).draw(7, 1)
-    assert len(sampler) == 3

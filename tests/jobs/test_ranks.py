@@ -1,4 +1,4 @@
-"""The launcher's exit codes. What ranks do together is tested in stages/test_resumed_trainings.py."""
+"""The launcher's exit codes. What ranks do together is tested in test_resumed_trainings.py."""
 
 import logging
 import os

@@ -1,8 +1,11 @@
 """A training that is killed goes on to the same bytes: real processes, real signals, at drawn steps."""
 
+import csv
+import json
 import re
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,14 @@ class Training:
     def results(self, folder: Path) -> list[bytes]:
         return [(folder / name).read_bytes() for name in self.outputs.values()]
 
+    def losses(self, folder: Path) -> list[float]:
+        """The training loss of each epoch."""
+        if "--curves" in self.outputs:
+            with (folder / self.outputs["--curves"]).open() as file:
+                return [float(row["train_loss"]) for row in csv.DictReader(file)]
+        scores = json.loads((folder / next(reversed(self.outputs.values()))).read_text())
+        return [epoch["loss"] for epoch in scores["epochs"]]
+
 
 def clip(folder: Path) -> Training:
     write_colours(folder, {"train": 16, "val": 4, "test": 0})
@@ -64,12 +75,13 @@ def detector(folder: Path) -> Training:
     return Training("finetune_detector", 6, flags, {"--out": "weights.safetensors", "--detection": "scores.json"})
 
 
-def captioner(folder: Path) -> Training:
+def captioner(folder: Path, dropout: float = MODEL.dropout) -> Training:
     toys = write_toys(folder, num_train=16)
     training = TRAINING.model_copy(update={"batch_size": 4, "accumulate": 2, "validate_every": 1, "epochs": EPOCHS})
     flags = {"--graphs": toys.graphs, "--pair-motion": [], "--knowledge": [], "--objects": []}
     flags |= {"--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1, "--seed": 1}
-    flags |= {"--model": MODEL.model_dump_json(), "--training": training.model_dump_json()}
+    model = MODEL.model_copy(update={"dropout": dropout})
+    flags |= {"--model": model.model_dump_json(), "--training": training.model_dump_json()}
     outputs = {"--out": "model.safetensors", "--curves": "curves.csv"}
     return Training("train_captioner", 4, flags | {"--nodes": GRID_NODES.model_dump_json()}, outputs)
 
@@ -118,9 +130,10 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
 
 
 @pytest.mark.slow
-def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path):
+@pytest.mark.parametrize("make", [clip, captioner])
+def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path, make):
     """SIGTERM comes to the second one alone."""
-    made = captioner(tmp_path)
+    made = make(tmp_path)
     step = int(np.random.default_rng(SEED).integers(1, made.steps))
     folder, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
     assert made.run(undisturbed, num_ranks=2)[0] == 0
@@ -132,3 +145,34 @@ def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path
     assert code == 0, log
     assert log.count(f"continuing after step {step} of epoch 2") == 1
     assert made.results(folder) == made.results(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [clip, captioner])
+def test_after_sigkill_of_a_rank_a_training_goes_on_to_the_same_bytes(tmp_path, make):
+    """The other rank ends, because it has nobody to talk to; both go on from the end of the first epoch."""
+    made = make(tmp_path)
+    folder, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    assert made.run(undisturbed, num_ranks=2)[0] == 0
+    codes = run_stage(made.arguments(folder), folder.with_suffix(".log"), KILL, made.steps + 1, num_ranks=2)
+    assert codes[1] == -KILL
+    assert codes[0] != 0
+    assert not (folder / made.outputs["--out"]).exists()
+    code, log = made.run(folder, num_ranks=2)
+    assert code == 0, log
+    assert_continued(log, made.steps, made.steps)
+    assert made.results(folder) == made.results(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [clip, partial(captioner, dropout=0.0)])
+def test_another_number_of_ranks_goes_on_with_the_same_losses(tmp_path, make):
+    """One is told to stop in the middle of an epoch, and two go on; dropout, which is seeded by rank, is off."""
+    made = make(tmp_path)
+    folder, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    assert made.run(undisturbed)[0] == 0
+    assert made.run(folder, TERM, made.steps + 1)[0] == 143
+    code, log = made.run(folder, num_ranks=2)
+    assert code == 0, log
+    assert "continuing after step 1 of epoch 2" in log
+    assert made.losses(folder) == pytest.approx(made.losses(undisturbed), abs=1e-4)

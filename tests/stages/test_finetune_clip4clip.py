@@ -1,12 +1,17 @@
 import hashlib
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
+from torch.testing import assert_close
 from toys.clip import COLOURS
 from toys.clip import FINETUNE_ARCH as ARCH
 from toys.clip import finetune_settings as settings
@@ -26,11 +31,14 @@ from pipeline.finetuning.retrieval import (
     symmetric_loss,
     whole_frames,
 )
-from pipeline.finetuning.retrieval_training import index_tokens, training_dtype
-from pipeline.jobs import training_run as checkpoints
+from pipeline.finetuning.retrieval_training import check_shares, index_tokens, own_part, training_dtype
+from pipeline.jobs import training_run
+from pipeline.jobs.rank_group import Ranks
 from pipeline.models.clip4clip import load_clip4clip, load_pretrained, save_clip4clip, tokenize
 from pipeline.stages.finetune_clip4clip import check_train_ids, run, starting_towers
 from pipeline.weights.fetching import cached_path
+
+ROOT = Path(__file__).parents[2]
 
 
 def finetune(folder: Path, encoder: Clip4ClipSettings, name: str = "out") -> dict:
@@ -115,11 +123,53 @@ def test_a_checkpoint_after_every_step_changes_nothing(tmp_path: Path, monkeypat
     write_data(tmp_path, {"train": 8, "val": 4, "test": 0})
     undisturbed = finetune(tmp_path, settings(), "undisturbed")
     saved = []
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", -1.0)
-    monkeypatch.setattr(checkpoints, "write_checkpoint", lambda _, state: saved.append(len(state["losses"])))
+    monkeypatch.setattr(training_run, "SECONDS_BETWEEN", -1.0)
+    monkeypatch.setattr(
+        training_run, "write_checkpoint", lambda _, state: saved.append(len(state["ranks"][0]["numbers"]))
+    )
     assert finetune(tmp_path, settings(), "saved") == undisturbed
-    assert saved == [1, 2, 2] * 3
+    assert saved == [1, 2] * 3
     assert not list((tmp_path / "undisturbed").glob("checkpoints/**/*.ckpt"))
+
+
+def test_two_ranks_train_what_one_process_does(tmp_path: Path) -> None:
+    """The loss is that of the whole batch; seven videos a batch make shares of three and four."""
+    write_data(tmp_path, {"train": 14, "val": 5, "test": 0})
+    encoder = settings(batch_size=7)
+    one, two = finetune(tmp_path, encoder, "one"), tmp_path / "two"
+    arguments = [sys.executable, "-m", "pipeline.jobs.ranks", "2", "-m", "pipeline", "finetune_clip4clip"]
+    arguments += ["--frames", tmp_path / "0.zarr", tmp_path / "1.zarr", "--captions", tmp_path / "captions.json"]
+    arguments += ["--checkpoints", two / "checkpoints", "--out", two / "weights.safetensors"]
+    arguments += ["--retrieval", two / "retrieval.json", "--threads", "1", "--settings", encoder.model_dump_json()]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("finetune_clip4clip: epoch 1 of 3") == 1
+    scores = json.loads((two / "retrieval.json").read_text())
+    losses, others = ([epoch["loss"] for epoch in found["epochs"]] for found in (one, scores))
+    assert losses[-1] < losses[0] - 0.01  # the learning shows far above the difference
+    assert others == pytest.approx(losses, abs=1e-4)
+    assert [epoch["val"] for epoch in scores["epochs"]] == [epoch["val"] for epoch in one["epochs"]]
+    weights, other_weights = (load_file(folder / "weights.safetensors") for folder in (tmp_path / "one", two))
+    for name, tensor in weights.items():
+        assert_close(other_weights[name], tensor, atol=1e-3, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_a_batch_without_a_video_for_each_rank_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_data(tmp_path, {"train": 3, "val": 0, "test": 0})
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(PipelineError, match=r"`batch_size: 8` make batches of 3, fewer than 4 processes; raise"):
+        finetune(tmp_path, settings(batch_size=8))
+    check_shares(num_videos=4, batch_size=8, num_ranks=4)
+
+
+def test_shares_of_a_batch_make_up_its_loss() -> None:
+    similarity = torch.randn(5, 5, generator=torch.Generator().manual_seed(1))
+    shares = [own_part(5, Ranks(number, 3)) for number in range(3)]
+    assert [list(range(5))[own] for own in shares] == [[0], [1, 2], [3, 4]]
+    assert_close(sum(symmetric_loss(similarity, own) for own in shares), symmetric_loss(similarity))
 
 
 def test_frames_that_do_not_fit_are_read_when_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import load_captioner
 from pipeline.captioning.training import CaptionerTraining, decay_groups, learning_rate_scale
 from pipeline.errors import PipelineError
+from pipeline.jobs import training_run
 from pipeline.models.action_graph import batch_graphs
-from pipeline.stages import train_captioner
 from pipeline.stages.train_captioner import run
 
 ROOT = Path(__file__).parents[2]
@@ -93,45 +93,55 @@ class Killed(Exception):  # noqa: N818
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
+    """The state is saved before an epoch is measured, so that is done again, and the steps after it."""
     toys = write_toys(tmp_path)
     undisturbed = train(toys, tmp_path / "undisturbed")
-    whole = CaptionerTraining.training_step
+    whole, steps = CaptionerTraining.loss, []
 
-    def killed_in_epoch_3(self, batch, batch_idx):
-        if self.current_epoch == 2 and self.global_step == 5:
+    def killed_in_step_6(self, batch):
+        steps.append(batch)
+        if len(steps) == 6:
             raise Killed
-        return whole(self, batch, batch_idx)
+        return whole(self, batch)
 
-    monkeypatch.setattr(CaptionerTraining, "training_step", killed_in_epoch_3)
+    monkeypatch.setattr(CaptionerTraining, "loss", killed_in_step_6)
     with pytest.raises(Killed):
         train(toys, tmp_path / "disturbed")
     assert not (tmp_path / "disturbed" / "model.safetensors").exists()
-    epochs = []
+    begun, measured = [], []
+    whole_batches, whole_end = CaptionerTraining.batches, CaptionerTraining.end_epoch
 
-    def watched(self, batch, batch_idx):
-        epochs.append(self.current_epoch)
-        return whole(self, batch, batch_idx)
+    def watched_batches(self, epoch, num_done):
+        begun.append((epoch, num_done))
+        return whole_batches(self, epoch, num_done)
 
-    monkeypatch.setattr(CaptionerTraining, "training_step", watched)
+    def watched_end(self, epoch, numbers_PK):
+        measured.append(epoch)
+        return whole_end(self, epoch, numbers_PK)
+
+    monkeypatch.setattr(CaptionerTraining, "loss", whole)
+    monkeypatch.setattr(CaptionerTraining, "batches", watched_batches)
+    monkeypatch.setattr(CaptionerTraining, "end_epoch", watched_end)
     assert train(toys, tmp_path / "disturbed") == undisturbed
-    assert epochs == [2, 2, 3, 3]
+    assert begun == [(1, 2), (2, 0), (3, 0)]
+    assert measured == [1, 2, 3]
 
 
 @pytest.mark.slow
 def test_a_checkpoint_after_every_step_changes_nothing(tmp_path, monkeypatch):
     toys = write_toys(tmp_path)
     undisturbed = train(toys, tmp_path / "undisturbed")
-    monkeypatch.setattr(captioner_training, "SECONDS_BETWEEN", -1.0)
+    monkeypatch.setattr(training_run, "SECONDS_BETWEEN", -1.0)
     saved = []
-    write = train_captioner.write_checkpoint
+    write = training_run.write_checkpoint
 
     def counting(path, state):
-        saved.append((state["epoch"], state["num_done"]))
+        saved.append((len(state["records"]), len(state["ranks"][0]["numbers"])))
         write(path, state)
 
-    monkeypatch.setattr(train_captioner, "write_checkpoint", counting)
+    monkeypatch.setattr(training_run, "write_checkpoint", counting)
     assert train(toys, tmp_path / "saved") == undisturbed
-    assert saved == [(epoch, num_done) for epoch in range(4) for num_done in (1, 0)]
+    assert saved == [(epoch, num_done) for epoch in range(4) for num_done in (1, 2)]
 
 
 @pytest.mark.slow
@@ -208,7 +218,7 @@ from pathlib import Path
 
 from pipeline.__main__ import main
 from pipeline.captioning import training as captioner_training
-from pipeline.captioning.training import CaptionerTraining, PieceBatches
+from pipeline.captioning.training import PieceBatches
 
 captioned, validated = [], []
 whole_search, whole_batch = captioner_training.caption_graphs, PieceBatches.__getitem__

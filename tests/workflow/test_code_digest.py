@@ -225,6 +225,17 @@ def test_a_changed_constant_changes_exactly_the_stages_that_use_it(copy):
     }
 
 
+def test_how_a_step_is_done_counts_for_every_training(copy):
+    before = digests_of(copy)
+    edit(copy, "training/loop.py", "optimizer.zero_grad()", "pass")
+    after = digests_of(copy)
+    assert {stage for stage in after if after[stage] != before[stage]} == {
+        "finetune_clip4clip",
+        "finetune_detector",
+        "train_captioner",
+    }
+
+
 def test_a_new_artifact_schema_or_setting_changes_no_digest(copy):
     before = digests_of(copy)
     for name in ("schemas.py", "errors.py", "artifact/writing.py", "config/graphs.py"):

@@ -1,0 +1,1 @@
+"""One resumable training, whatever learns: `loop.train` takes a task through its epochs."""

@@ -1,0 +1,252 @@
+"""The training loop: epochs of steps that can be interrupted between any two of them.
+
+A task says what is particular to a training: its batches, its loss, what an epoch's end measures. The loop does what
+all have in common. Each rank computes its pieces of a step; gradients are summed over pieces and ranks
+(DistributedDataParallel, Li et al. 2020). The state is saved every ten minutes, before the measurements that end an
+epoch, and when SIGTERM has come to any of the ranks, which ask one another after each step, so that all stop after the
+same one. A later call goes on from there to the same bytes: batches follow from seed, epoch and place, and the state
+holds torch's random generators and what each rank has measured in the epoch.
+
+Shapes: P pieces of an epoch that a rank has computed, K numbers that a task measures of a piece.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.tensorboard import SummaryWriter
+
+from pipeline.jobs import preemption
+from pipeline.jobs.training_run import State, TrainingRun
+from pipeline.training.task import Record, Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that has ended.
+
+    Attributes:
+        records: What is told of each epoch.
+        kept_epoch: The epoch, from 1, whose weights the module has now: that with the best score, of equal ones the
+            first; the last one where none has a score.
+    """
+
+    records: list[Record]
+    kept_epoch: int
+
+
+def train(task: Task, run: TrainingRun) -> Trained:
+    """Train, or go on where an earlier call was interrupted, and leave the best weights in the task's module.
+
+    Raises:
+        PipelineError: A checkpoint cannot be written.
+        Preempted: SIGTERM has come; the state is saved.
+    """
+    device = next(task.module.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), closing(_Loop(task, run, device)) as loop:
+        torch.manual_seed(task.recipe.seed)
+        return loop.go()
+
+
+class _Loop:
+    """A training between two steps.
+
+    Args:
+        task: What is trained.
+        run: Where its checkpoint is.
+        device: What it is trained on.
+
+    Attributes:
+        records: Of the epochs that have ended.
+        scores: Of these.
+        kept: The epoch with the best score, from 1; 0 for none yet.
+        best: Its weights.
+        numbers: Of the pieces of the epoch that has not ended, `[K]` each.
+    """
+
+    def __init__(self, task: Task, run: TrainingRun, device: torch.device) -> None:
+        self.task = task
+        self.recipe = task.recipe
+        self.run = run
+        self.ranks = run.ranks
+        self.device = device
+        loss = _Loss(task)
+        self.loss = DistributedDataParallel(loss, broadcast_buffers=False) if self.ranks.num > 1 else loss
+        self.log = SummaryWriter(run.folder / "tensorboard") if self.ranks.is_first else None
+        self.records: list[Record] = []
+        self.scores: list[float | None] = []
+        self.kept = 0
+        self.best: State | None = None
+        self.numbers: list[Tensor] = []
+        self._saved_at = (0, 0)
+        self._started = 0.0
+
+    def close(self) -> None:
+        """Write what the curves still hold back."""
+        if self.log is not None:
+            self.log.close()
+
+    def go(self) -> Trained:
+        """Train until the last epoch, or until scores have not become better for long."""
+        self._continue()
+        while len(self.records) < self.recipe.epochs and not self._has_stopped():
+            with preemption.deferring_sigterm():
+                self._train_epoch()
+                self._save_if_due(now=True)  # what is measured now can be measured again
+            # One rank may end at once. Several must not: the others would wait for one that has gone.
+            with preemption.deferring_sigterm() if self.ranks.num > 1 else nullcontext():
+                self._end_epoch()
+        if self.best is not None:
+            self.task.module.load_state_dict(self.best)
+        return Trained(self.records, self.kept or len(self.records))
+
+    def _train_epoch(self) -> None:
+        """Do the steps of an epoch that are left."""
+        self._started = time.monotonic()
+        self.task.module.train()
+        for batch in self.task.batches(len(self.records), len(self.numbers)):
+            ends_step = (len(self.numbers) + 1) % self.recipe.accumulate == 0
+            with nullcontext() if ends_step else self._own_gradient():
+                loss, numbers_K = self.loss(batch)
+                (loss * self.ranks.num).backward()  # the gradients of the ranks are averaged, and must be summed
+            self.numbers.append(numbers_K.detach())
+            if ends_step:
+                self._step()
+                self._save_if_due()
+
+    def _own_gradient(self) -> AbstractContextManager[None]:
+        """Inside, gradients are added to those of this rank alone."""
+        return self.loss.no_sync() if isinstance(self.loss, DistributedDataParallel) else nullcontext()
+
+    def _step(self) -> None:
+        optimizer = self.recipe.optimizer
+        if self.recipe.clip_norm is not None:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        self.recipe.schedule.step()
+        self.task.after_step()
+
+    def _end_epoch(self) -> None:
+        """Measure the epoch, tell of it, and keep its weights if they are the best."""
+        found = self.task.end_epoch(len(self.records), torch.stack(self.numbers))
+        record, score = self.ranks.from_first(found)
+        self.numbers = []
+        self.records.append(record)
+        if score is not None and score > max((s for s in self.scores if s is not None), default=-math.inf):
+            self.kept = len(self.records)
+            self.best = {name: tensor.to("cpu", copy=True) for name, tensor in self.task.module.state_dict().items()}
+        self.scores.append(score)
+        seconds = time.monotonic() - self._started
+        log.info("%s: %s, %.1f s", self.recipe.stage, self.task.describe(record), seconds)
+        if self.log is not None:
+            for name, value in _flat(record):
+                self.log.add_scalar(name, value, self.recipe.schedule.last_epoch)
+
+    def _has_stopped(self) -> bool:
+        since = [score for score in self.scores[self.kept :] if score is not None]
+        return self.recipe.patience is not None and len(since) >= self.recipe.patience
+
+    def _save_if_due(self, *, now: bool = False) -> None:
+        """Save if it is time or if SIGTERM has come to any rank, which then ends all of them.
+
+        Args:
+            now: It is time.
+
+        Raises:
+            Preempted: SIGTERM has come.
+        """
+        told_to_stop, is_time = self.ranks.any(preemption.sigterm_received(), now or self.run.is_due)
+        place = (len(self.records), len(self.numbers))
+        if (told_to_stop or is_time) and place != self._saved_at:
+            self.run.write_checkpoint(self._state())
+            self._saved_at = place
+        if told_to_stop:
+            preemption.stop_if_requested(f"after {self._place()}", anyway=True)
+
+    def _place(self) -> str:
+        return f"step {len(self.numbers) // self.recipe.accumulate} of epoch {len(self.records) + 1}"
+
+    def _state(self) -> State:
+        own = {"numbers": torch.stack(self.numbers).cpu(), "generators": _generator_states(self.device)}
+        return {
+            "module": self.task.module.state_dict(),
+            "optimizer": self.recipe.optimizer.state_dict(),
+            "schedule": self.recipe.schedule.state_dict(),
+            "records": self.records,
+            "scores": self.scores,
+            "kept": self.kept,
+            "best": self.best,
+            "ranks": self.ranks.gather(own),
+        }
+
+    def _continue(self) -> None:
+        """Take up what an earlier call left, if it left anything."""
+        saved = self.run.read_checkpoint()
+        if saved is None:
+            return
+        for part, name in ((self.task.module, "module"), (self.recipe.optimizer, "optimizer")):
+            part.load_state_dict(saved[name])
+        self.recipe.schedule.load_state_dict(saved["schedule"])
+        self.records, self.scores, self.kept, self.best = (saved[k] for k in ("records", "scores", "kept", "best"))
+        number, ranks = self.ranks.number, saved["ranks"]
+        self.numbers = list(_own_numbers([rank["numbers"] for rank in ranks], number, self.ranks.num).to(self.device))
+        if number < len(ranks):
+            _restore_generators(ranks[number]["generators"], self.device)
+        self._saved_at = (len(self.records), len(self.numbers))
+        log.info("%s: continuing after %s", self.recipe.stage, self._place())
+
+
+class _Loss(nn.Module):
+    """A task's loss as a module, whose call DistributedDataParallel prepares the exchange of gradients in."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.module = task.module
+        self.task = task
+
+    def forward(self, batch: Any) -> tuple[Tensor, Tensor]:
+        return self.task.loss(batch)
+
+
+def _own_numbers(saved: Sequence[Tensor], rank: int, num_ranks: int) -> Tensor:
+    """What a rank has measured, `[P, K]`, of what as many ranks or others have.
+
+    Each of as many takes its own up again, so that sums are added up in the order of an undisturbed run. Of more or
+    fewer, the first takes the sum, which is right for whatever is summed over ranks.
+    """
+    if len(saved) == num_ranks:
+        return saved[rank]
+    total_PK = torch.stack(list(saved)).sum(0)
+    return total_PK if rank == 0 else torch.zeros_like(total_PK)
+
+
+def _generator_states(device: torch.device) -> list[Tensor]:
+    """States of torch's random generators: of the CPU, and of the GPU in use."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _restore_generators(states: Sequence[Tensor], device: torch.device) -> None:
+    """Go on drawing where the generators stood."""
+    torch.set_rng_state(states[0])
+    if len(states) > 1 and device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+
+
+def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of a record, with the names on the way to each joined by slashes."""
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}/")
+        elif value is not None:
+            yield f"{above}{name}", value
