@@ -4,7 +4,6 @@
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,6 +12,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from pipeline.jobs.progress import say
 
 # The others wait while the first rank waits for a lock. A rank that has died is noticed at once, by its connection.
 LONGEST_WAIT = timedelta(days=7)
@@ -43,7 +44,7 @@ class Ranks:
     def say(self, text: str) -> None:
         """Print to the job's log, once for all ranks."""
         if self.is_first:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Whether each flag is set on any of the ranks."""
