@@ -43,7 +43,7 @@ from pipeline.training.task import Recipe, Record
 
 FRAMES_AT_ONCE = 256  # at evaluation
 
-T = TypeVar("T")
+Input = TypeVar("Input")
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class RetrievalTraining:
         video_Q = torch.from_numpy(video_of_frames([len(split.tokens[video_id]) for video_id in split.ids]))
         return retrieval_scores(similarity_QB.cpu(), video_Q)
 
-    def _on_all_ranks(self, embed: Callable[[T], Tensor], inputs: Sequence[T]) -> list[Tensor]:
+    def _on_all_ranks(self, embed: Callable[[Input], Tensor], inputs: Sequence[Input]) -> list[Tensor]:
         """What `embed` makes of each input, the work shared by the ranks."""
         own = [embed(one).cpu() for one in inputs[self.ranks.number :: self.ranks.num]]
         shares = self.ranks.gather(own)
