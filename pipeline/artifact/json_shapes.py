@@ -116,7 +116,7 @@ class Predicted(TypedDict):
     path: str
     caption: str
     score: float
-    right_to_left: str
+    right_to_left: NotRequired[str]
     samples: NotRequired[list[str]]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from pipeline.artifact import file_digest, read_json, write_json
-from pipeline.captioning.beam_search import Caption, iterate_captions
+from pipeline.captioning.generation import Caption, iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings
@@ -62,7 +62,9 @@ def run(
 
 def describe(path: str, caption: Caption) -> dict[str, Any]:
     """What a prediction says of one video."""
-    told = {"path": path, "caption": caption.text, "score": caption.score, "right_to_left": caption.right_to_left}
+    told: dict[str, Any] = {"path": path, "caption": caption.text, "score": caption.score}
+    if caption.right_to_left is not None:
+        told["right_to_left"] = caption.right_to_left
     return told | ({"samples": list(caption.samples)} if caption.samples else {})
 
 

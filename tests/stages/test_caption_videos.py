@@ -3,7 +3,7 @@ import json
 from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
 from pipeline.artifact import write_json
-from pipeline.captioning.beam_search import caption_graphs
+from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.vocabulary_file import read_vocabulary
