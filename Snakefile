@@ -44,8 +44,7 @@ onstart:
 
 
 wildcard_constraints:
-    shard=r"\d\d\d+",
-    split="train|val|test",
+    **CONSTRAINTS,
     dataset=names("datasets"),
     sampling=names("samplings"),
     encoder=names("encoders"),

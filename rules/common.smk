@@ -13,7 +13,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from pipeline.jobs import gpus
-from pipeline.workflow.paths import ARTIFACTS
+from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS
 from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.datasets.readers import annotation_files, list_videos, listing_digests
@@ -98,6 +98,24 @@ def artifact(kind, each=None, where=None, **routes):
         return list(dict.fromkeys(found))
 
     return paths
+
+
+def captioner_inputs(experiment, dataset, **more):
+    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it has them.
+
+    Args:
+        experiment: The route to the experiment whose captioner it is.
+        dataset: The route to the data set whose videos it sees.
+        more: What `artifact` takes beside routes.
+    """
+    shards = {"dataset": dataset, "shard": "all"} | more
+    graph, knowledge, objects = f"{experiment}.graph", f"{experiment}.knowledge", f"{experiment}.objects"
+    return {
+        "graphs": artifact("graphs", graph=graph, **shards),
+        "pair_motion": artifact("pair_motion", where=f"{graph}.motion_of=union_box", graph=graph, **shards),
+        "knowledge": artifact("knowledge", where=knowledge, knowledge=knowledge, **shards),
+        "objects": artifact("nodes", where=objects, nodes=objects, **shards),
+    }
 
 
 def of_encoders(kind, routes, having=""):

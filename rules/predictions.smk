@@ -36,28 +36,7 @@ rule describe_experiment:
 rule caption_videos:
     """Caption every video of a data set by the captioner of an experiment."""
     input:
-        graphs=artifact("graphs", dataset="prediction.dataset", graph="prediction.experiment.graph", shard="all"),
-        pair_motion=artifact(
-            "pair_motion",
-            where="prediction.experiment.graph.motion_of=union_box",
-            dataset="prediction.dataset",
-            graph="prediction.experiment.graph",
-            shard="all",
-        ),
-        knowledge=artifact(
-            "knowledge",
-            where="prediction.experiment.knowledge",
-            dataset="prediction.dataset",
-            knowledge="prediction.experiment.knowledge",
-            shard="all",
-        ),
-        objects=artifact(
-            "nodes",
-            where="prediction.experiment.objects",
-            dataset="prediction.dataset",
-            nodes="prediction.experiment.objects",
-            shard="all",
-        ),
+        **captioner_inputs(experiment="prediction.experiment", dataset="prediction.dataset"),
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),
         model=artifact("model", experiment="prediction.experiment"),
     output:

@@ -41,24 +41,7 @@ rule build_vocabulary:
 rule train_captioner:
     """Train the captioner of one experiment."""
     input:
-        graphs=artifact("graphs", dataset="experiment.dataset", graph="experiment.graph", shard="all"),
-        pair_motion=artifact(
-            "pair_motion",
-            where="experiment.graph.motion_of=union_box",
-            dataset="experiment.dataset",
-            graph="experiment.graph",
-            shard="all",
-        ),
-        knowledge=artifact(
-            "knowledge",
-            where="experiment.knowledge",
-            dataset="experiment.dataset",
-            knowledge="experiment.knowledge",
-            shard="all",
-        ),
-        objects=artifact(
-            "nodes", where="experiment.objects", dataset="experiment.dataset", nodes="experiment.objects", shard="all"
-        ),
+        **captioner_inputs(experiment="experiment", dataset="experiment.dataset"),
         captions=artifact("captions", dataset="experiment.dataset"),
         vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
     output:

@@ -20,10 +20,9 @@ from pipeline.config import Config, validate
 from pipeline.errors import PipelineError
 from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
 from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
-from pipeline.workflow.paths import ARTIFACTS
+from pipeline.workflow.paths import ARTIFACTS, SPLITS
 
 SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs."
-SPLITS = ("train", "val", "test")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -15,8 +15,8 @@ from typing import Any
 
 from pipeline.datasets.listing import Video, is_file, list_videos
 from pipeline.errors import PipelineError
+from pipeline.workflow.paths import SPLITS
 
-SPLITS = ("train", "val", "test")
 NUM_SHOWN = 3  # ids of one kind spelt out in a message
 MAX_ID_BYTES = 255  # of a file's name, on every file system in use
 

@@ -15,8 +15,8 @@ from pipeline.config import FolderSettings, Splits
 from pipeline.datasets.annotated import is_unicode
 from pipeline.datasets.listing import is_file, read_text
 from pipeline.errors import PipelineError
+from pipeline.workflow.paths import SPLITS
 
-SPLITS = ("train", "val", "test")
 NUM_SHOWN = 5  # mistakes of one kind spelt out in a message
 MAX_PATH = 4096  # characters; no file system takes more
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from pipeline.scoring.bootstrap import Estimate, estimate, estimate_difference
 from pipeline.scoring.statistics import METRICS, from_json
+from pipeline.workflow.paths import SPLITS
 
-SPLITS = ("train", "val", "test")
 DESCRIBED = ("num_covered", "num_videos", "num_distinct", "novel_share", "mean_words", "notes")
 
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import zarr
 
 from pipeline.artifact import Artifact, read, store_path
-from pipeline.errors import PipelineError
-from pipeline.schemas import (
-    SCHEMAS,
-)
+from pipeline.report.artifacts import ByKind
+from pipeline.schemas import SCHEMAS
+from pipeline.workflow.paths import Located
 
 
 @dataclass(frozen=True)
@@ -33,24 +31,19 @@ class Store:
     num_bytes: int
 
 
-def read_store(path: Path) -> Store:
-    """Open an artifact at `.../datasets/{dataset}/{kind}/.../{shard}.zarr`.
+def read_stores(found: ByKind) -> list[Store]:
+    """Open every store among the artifacts, in the order of the schemas."""
+    return [read_store(located) for kind in SCHEMAS for located in found[kind]]
 
-    Raises:
-        PipelineError: The path does not say what the artifact is.
-    """
-    store = store_path(path)
-    parts = store.parts
-    start = len(parts) - parts[::-1].index("datasets") if "datasets" in parts else len(parts)
-    if len(parts) < start + 3 or parts[start + 1] not in SCHEMAS:
-        raise PipelineError(
-            f"--artifacts {path}: expected a path datasets/<data set>/<kind>/.../<shard>.zarr with one of the kinds "
-            f"{', '.join(SCHEMAS)}"
-        )
-    artifact = read(store, SCHEMAS[parts[start + 1]])
+
+def read_store(located: Located) -> Store:
+    """Open a store of a data set."""
+    store = store_path(located.path)
+    artifact = read(store, SCHEMAS[located.kind])
     num_bytes = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
     stage = str(zarr.open_group(store / "provenance", mode="r").attrs["stage"])
-    return Store(parts[start], "/".join(parts[start + 1 : -1]), stage, artifact, num_bytes)
+    variant = [name for word, name in located.names.items() if word not in ("dataset", "shard")]
+    return Store(located.names["dataset"], "/".join([located.kind, *variant]), stage, artifact, num_bytes)
 
 
 def summarise(stores: Sequence[Store]) -> list[dict[str, Any]]:
@@ -85,11 +78,11 @@ def list_suspects(stores: Sequence[Store]) -> list[dict[str, str]]:
     return _list_first(stores, lambda artifact: artifact.suspect)
 
 
-def _list_first(stores: Sequence[Store], told: Callable[[Artifact], Mapping[str, str]]) -> list[dict[str, str]]:
+def _list_first(stores: Sequence[Store], reasons_of: Callable[[Artifact], Mapping[str, str]]) -> list[dict[str, str]]:
     order = list(SCHEMAS)
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for store in sorted(stores, key=lambda store: order.index(store.artifact.schema.name)):
-        for video_id, reason in told(store.artifact).items():
+        for video_id, reason in reasons_of(store.artifact).items():
             row = {"dataset": store.dataset, "id": video_id, "stage": store.stage, "reason": reason}
             rows.setdefault((store.dataset, video_id), row)
     return [rows[key] for key in sorted(rows)]

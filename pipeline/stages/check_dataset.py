@@ -5,8 +5,8 @@ from typing import Any
 
 from pipeline.artifact import read_json, write_json
 from pipeline.jobs.storage import replaced
+from pipeline.workflow.paths import SPLITS
 
-SPLITS = ("train", "val", "test")
 NUM_SHOWN = 5  # missing videos spelt out in the table
 
 

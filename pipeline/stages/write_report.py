@@ -6,104 +6,48 @@ no time and no host, and the same artifacts give the same page. Made for this pr
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 from markupsafe import Markup
-from safetensors import safe_open
 
 from pipeline.artifact import read_json
 from pipeline.config import ReportSettings
-from pipeline.errors import VideoError
-from pipeline.jobs.progress import track
 from pipeline.jobs.storage import replaced
-from pipeline.report.clips import data_uri
-from pipeline.report.comparison import SPLITS, compare
+from pipeline.report.artifacts import ByKind, read_by_experiment, sort_by_kind
+from pipeline.report.comparison import compare
 from pipeline.report.curves import draw_curves, read_curves
 from pipeline.report.dag import draw_dag
+from pipeline.report.datasets import describe_dataset, predictions_of, show_clips, video_files
+from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
-from pipeline.report.stores import list_failures, list_suspects, read_store, summarise
+from pipeline.report.stores import Store, list_failures, list_suspects, read_stores, summarise
 from pipeline.scoring.statistics import METRICS
 
-DETECTION = ("average_precision", "mean_average_precision", "num_frames", "overlap")
-EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered")
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
+SCORED = ("metrics", "num_videos", "num_covered")
 
 
-def run(
-    *,
-    scores: list[Path],
-    akg_scores: list[Path],
-    captions: list[Path],
-    curves: list[Path],
-    references: list[Path],
-    videos: list[Path],
-    artifacts: list[Path],
-    weights: list[Path],
-    retrieval: list[Path],
-    detection: list[Path],
-    embedding: list[Path],
-    config: str,
-    settings: ReportSettings,
-    out: Path,
-) -> None:
+def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Path) -> None:
     """Write the report page.
 
-    Names of experiments, splits, data sets and encoders are read off the artifacts' paths, so each flag takes any
-    number of files in any order, and some of them twice where experiments share them.
-
     Args:
-        scores: scores.json of experiments and splits.
-        akg_scores: Scores of the same in AKG-sv's way; nothing unless asked for.
-        captions: Generated captions of the same experiments and splits.
-        curves: curves.csv of the experiments.
-        references: captions.json of the data sets.
-        videos: Video tables of the data sets.
-        artifacts: Stores of the data sets: frames, motion, appearance, nodes, graphs and knowledge.
-        weights: Weights of the encoders.
-        retrieval: Retrieval scores of the fine-tuned encoders.
-        detection: Average precision of the fine-tuned detectors.
-        embedding: Scores of the embeddings of knowledge graphs.
+        artifacts: What the page tells of, in any order, some of it twice where experiments share it: scores, captions
+            and curves of the experiments, captions and video tables of the data sets, their stores, and the weights
+            and scores of encoders and of embeddings of knowledge. Paths say which is which.
         config: The whole configuration as JSON.
         settings: What the page shows.
         out: The page.
     """
     whole = json.loads(config)
-    names = settings.experiments
-    stores = [read_store(path) for path in _each_once(artifacts)]
-    files = video_files(_each_once(videos))
-    generated = by_experiment(captions, ["captions"], "generate_captions", names)
-    scored = by_experiment(scores, ["metrics", "num_videos", "num_covered", "statistics"], "score_captions", names)
-    encoders = [describe_encoder(path, retrieval, detection) for path in sorted(_each_once(weights))]
-    tables = {path.parent.name: read_json(path, ["captions", "splits"], "index_captions") for path in references}
-    datasets = {}
-    for name, table in sorted(tables.items()):
-        datasets[name] = describe_dataset(table, predictions_of(name, generated, whole), settings.videos)
-        datasets[name]["clips"] = list(show_clips(datasets[name]["shown"], files.get(name, {})))
-        own = {e: splits for e, splits in scored.items() if whole["experiments"][e]["dataset"] == name}
-        datasets[name]["comparison"] = compare(own, settings.resamples)
-    made = Counter(store.stage for store in stores)
-    made |= {
-        "make_shapes": sum(whole["datasets"][path.parent.parent.name]["kind"] == "shapes" for path in set(videos)),
-        "index_videos": len(set(videos)),
-        "index_captions": len(set(references)),
-        "finetune_clip4clip": len(set(retrieval)),
-        "finetune_detector": len(set(detection)),
-        "import_weights": len(encoders) - len(set(retrieval)) - len(set(detection)),
-        "extract_triplets": len(set(embedding)),
-        "embed_knowledge": len(set(embedding)),
-        "build_vocabulary": len({whole["experiments"][path.parent.name]["vocabulary"] for path in curves}),
-        "train_captioner": len(curves),
-        "generate_captions": len(captions),
-        "score_captions": len(scores),
-        "score_akg": len(akg_scores),
-        "write_report": 1,
-    }
-    counts = dict(made)
-    is_imported = any(whole["encoders"][e["name"]]["kind"] == "clip4clip" and not e["retrieval"] for e in encoders)
+    found = sort_by_kind(artifacts)
+    stores = read_stores(found)
+    generated = read_by_experiment(found["generated"], ["captions"], "generate_captions", settings.experiments)
+    scored = read_by_experiment(found["scores"], [*SCORED, "statistics"], "score_captions", settings.experiments)
+    encoders = describe_encoders(found)
     page = fill_in(
         "report.html.j2",
         {
@@ -111,16 +55,20 @@ def run(
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
             "metrics": METRICS,
             "scores": scored,
-            "akg_scores": by_experiment(akg_scores, ["metrics", "num_videos", "num_covered"], "score_akg", names),
+            "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", settings.experiments),
             "num_resamples": settings.resamples,
-            "embeddings": describe_embeddings(embedding),
-            "curves": {path.parent.name: draw_curves(found) for path in sorted(curves) if (found := read_curves(path))},
+            "embeddings": describe_embeddings(found["embedding_scores"]),
+            "curves": {
+                file.names["experiment"]: draw_curves(curves)
+                for file in found["curves"]
+                if (curves := read_curves(file.path))
+            },
             "encoders": encoders,
-            "dag": Markup(draw_dag(counts, is_imported)),  # our own drawing: its text is escaped
+            "dag": Markup(draw_stages(found, stores, encoders, whole)),  # our own drawing: its text is escaped
             "stores": summarise(stores),
             "failures": list_failures(stores),
             "suspects": list_suspects(stores),
-            "datasets": datasets,
+            "datasets": describe_datasets(found, generated, scored, whole, settings),
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
@@ -129,101 +77,58 @@ def run(
     print(f"{out}: {len(page) / 1e6:.1f} MB")
 
 
-def video_files(tables: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Where the videos of each data set are, from its video tables at `datasets/{dataset}/videos/{shard}.json`."""
-    files: dict[str, dict[str, Path]] = {}
-    for path in tables:
-        table = read_json(path, ["videos", "root"], "index_videos")
-        root = Path(table["root"])
-        found = {video["id"]: root / video["path"] for video in table["videos"]}
-        files.setdefault(path.parent.parent.name, {}).update(found)
-    return files
-
-
-def by_experiment(
-    paths: Sequence[Path], keys: Sequence[str], stage: str, order: Sequence[str]
+def describe_datasets(
+    found: ByKind,
+    generated: Mapping[str, Mapping[str, Any]],
+    scored: Mapping[str, Mapping[str, Any]],
+    config: Mapping[str, Any],
+    settings: ReportSettings,
 ) -> dict[str, dict[str, Any]]:
-    """Read files at `experiments/{experiment}/{split}/...` as experiment -> split -> content.
+    """What the page says of every data set, with its clips and the experiments on it side by side.
 
     Args:
-        paths: The files.
-        keys: What each must hold.
-        stage: The stage that makes them.
-        order: Of the experiments; splits come in their own order.
+        found: The artifacts.
+        generated: Experiment to split to the content of its captions.json.
+        scored: Experiment to split to the content of its scores.json.
+        config: The whole configuration.
+        settings: What the page shows.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(paths, key=lambda path: (order.index(path.parent.parent.name), SPLITS.index(path.parent.name))):
-        found.setdefault(path.parent.parent.name, {})[path.parent.name] = read_json(path, keys, stage)
-    return found
+    files = video_files(found["videos"])
+    datasets = {}
+    for located in found["captions"]:
+        name = located.names["dataset"]
+        table = read_json(located.path, ["captions", "splits"], "index_captions")
+        described = describe_dataset(table, predictions_of(name, generated, config), settings.videos)
+        own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
+        datasets[name] = described | {
+            "clips": list(show_clips(described["shown"], files.get(name, {}))),
+            "comparison": compare(own, settings.resamples),
+        }
+    return datasets
 
 
-def predictions_of(
-    dataset: str, generated: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
-) -> dict[str, dict[str, str]]:
-    """Test captions of the experiments on a data set: experiment -> video -> caption."""
-    return {
-        experiment: splits["test"]["captions"]
-        for experiment, splits in generated.items()
-        if "test" in splits and config["experiments"][experiment]["dataset"] == dataset
+def draw_stages(
+    found: ByKind, stores: Sequence[Store], encoders: Sequence[Mapping[str, Any]], config: Mapping[str, Any]
+) -> str:
+    """Draw the workflow with the number of artifacts that each stage made."""
+    vocabularies = {config["experiments"][of.names["experiment"]]["vocabulary"] for of in found["curves"]}
+    count = {kind: len(of) for kind, of in found.items()}
+    made = Counter(store.stage for store in stores)
+    made |= {
+        "make_shapes": sum(config["datasets"][of.names["dataset"]]["kind"] == "shapes" for of in found["videos"]),
+        "index_videos": count["videos"],
+        "index_captions": count["captions"],
+        "finetune_clip4clip": count["retrieval"],
+        "finetune_detector": count["detection"],
+        "import_weights": count["weights"] - count["retrieval"] - count["detection"],
+        "extract_triplets": count["embedding_scores"],
+        "embed_knowledge": count["embedding_scores"],
+        "build_vocabulary": len(vocabularies),
+        "train_captioner": count["curves"],
+        "generate_captions": count["generated"],
+        "score_captions": count["scores"],
+        "score_akg": count["akg_scores"],
+        "write_report": 1,
     }
-
-
-def describe_dataset(
-    table: Mapping[str, Any], predictions: Mapping[str, Mapping[str, str]], num_shown: int
-) -> dict[str, Any]:
-    """What the page says of a data set; `shown` are the test videos whose clips it plays."""
-    test = table["splits"].get("test", [])
-    captioned = [i for i in test if any(i in captions for captions in predictions.values())]
-    return {
-        "splits": {split: len(table["splits"].get(split, [])) for split in SPLITS},
-        "test": test,
-        "missing": table.get("missing", []),
-        "shown": spread(captioned, num_shown),
-        "references": table["captions"],
-        "predictions": predictions,
-    }
-
-
-def spread(ids: Sequence[str], count: int) -> list[str]:
-    """Choose `count` ids at equal distances, whatever they score; all of them if there are fewer."""
-    count = min(count, len(ids))
-    return [ids[i * len(ids) // count] for i in range(count)]
-
-
-def show_clips(ids: Sequence[str], files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
-    """Make the clips to play: id and either the video's data or the problem with it."""
-    for video_id in track(ids, len(ids), "write_report: clips"):
-        if video_id not in files:
-            yield {"id": video_id, "problem": "no video table lists it"}
-            continue
-        try:
-            yield {"id": video_id, "src": data_uri(files[video_id])}
-        except VideoError as error:
-            yield {"id": video_id, "problem": str(error)}
-
-
-def describe_encoder(weights: Path, retrieval: Sequence[Path], detection: Sequence[Path]) -> dict[str, Any]:
-    """Name, kind, origin, retrieval and detection scores of the encoder at `encoders/{encoder}/weights.safetensors`."""
-    with safe_open(weights, framework="numpy") as file:
-        metadata = file.metadata() or {}
-    name = weights.parent.name
-    retrieved = [path for path in retrieval if path.parent.name == name]
-    detected = [path for path in detection if path.parent.name == name]
-    origin = metadata.get("origin", "unknown")
-    return {
-        "name": name,
-        "kind": metadata.get("kind", "unknown"),
-        "origin": origin,
-        "is_untrained": origin.startswith("random"),
-        "retrieval": read_json(retrieved[0], ["best"], "finetune_clip4clip") if retrieved else None,
-        "detection": read_json(detected[0], DETECTION, "finetune_detector") if detected else None,
-    }
-
-
-def describe_embeddings(scores: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Scores of the graph embeddings, from `knowledge/{knowledge}/scores.json`."""
-    return {path.parent.name: read_json(path, EMBEDDING, "embed_knowledge") for path in sorted(set(scores))}
-
-
-def _each_once(paths: Sequence[Path]) -> list[Path]:
-    return list(dict.fromkeys(paths))
+    is_imported = any(config["encoders"][e["name"]]["kind"] == "clip4clip" and not e["retrieval"] for e in encoders)
+    return draw_dag(dict(made), is_imported)

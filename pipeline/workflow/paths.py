@@ -4,7 +4,11 @@ Nothing else below `results/` is ours, but for the videos beside a `made` list a
 """
 
 import re
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+
+SPLITS = ("train", "val", "test")  # of a data set, in the order in which tables show them
 
 ARTIFACTS = {
     "made": "results/datasets/{dataset}/made/{shard}/list.json",
@@ -41,7 +45,7 @@ ARTIFACTS = {
     "report": "results/report/index.html",
 }
 
-CONSTRAINTS = {"shard": r"\d\d\d+", "split": "train|val|test"}
+CONSTRAINTS = {"shard": r"\d\d\d+", "split": "|".join(SPLITS)}
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"  # what the configuration admits
 
 
@@ -58,6 +62,33 @@ def identify(path: str) -> tuple[str, dict[str, str]] | None:
         found = _expression(pattern).fullmatch(path)
         if found:
             return kind, found.groupdict()
+    return None
+
+
+@dataclass(frozen=True)
+class Located:
+    """An artifact and what its path says of it.
+
+    Attributes:
+        kind: A key of ARTIFACTS.
+        names: The names in the path, such as `{"dataset": "shapes", "shard": "003"}`, in the order of the path.
+        path: Where it is; of a store, its `zarr.json`.
+    """
+
+    kind: str
+    names: dict[str, str]
+    path: Path
+
+
+def locate(path: Path) -> Located | None:
+    """Tell an artifact by its path, wherever the folder `results` is.
+
+    Returns:
+        None if there is no artifact of that path.
+    """
+    for start, part in enumerate(path.parts):
+        if part == "results" and (identity := identify("/".join(path.parts[start:]))):
+            return Located(*identity, path)
     return None
 
 

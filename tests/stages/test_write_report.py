@@ -10,10 +10,10 @@ from toys.report import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_stor
 
 from pipeline.artifact import write_json
 from pipeline.config import ReportSettings
+from pipeline.report.datasets import describe_dataset, spread
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.scoring.statistics import COLUMNS, Statistics
 from pipeline.stages import write_report
-from pipeline.stages.write_report import describe_dataset, spread
 
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
 CONFIG = {
@@ -22,6 +22,17 @@ CONFIG = {
     "experiments": {"one": {"dataset": "tiny", "vocabulary": "tiny", "seed": 1}},
     "report": {"experiments": ["one"], "videos": 3},
 }
+ARTIFACTS = [
+    *(f"experiments/one/{split}/{name}.json" for split in ("test", "val") for name in ("scores", "captions")),
+    "experiments/one/curves.csv",
+    "datasets/tiny/captions.json",
+    "datasets/tiny/videos/000.json",
+    "datasets/tiny/motion/s/i3d/000.zarr/zarr.json",
+    "datasets/tiny/frames/s/000.zarr/zarr.json",
+    "encoders/i3d/weights.safetensors",
+    "encoders/clip/weights.safetensors",
+    "encoders/clip/retrieval.json",
+]
 
 
 @pytest.fixture
@@ -64,17 +75,7 @@ def results(tmp_path):
 def write_page(results, num_videos=3):
     out = results / "report/index.html"
     write_report.run(
-        scores=[results / f"experiments/one/{split}/scores.json" for split in ("test", "val")],
-        akg_scores=[],
-        captions=[results / f"experiments/one/{split}/captions.json" for split in ("test", "val")],
-        curves=[results / "experiments/one/curves.csv"],
-        references=[results / "datasets/tiny/captions.json"],
-        videos=[results / "datasets/tiny/videos/000.json"],
-        artifacts=[results / f"datasets/tiny/{kind}/000.zarr/zarr.json" for kind in ("motion/s/i3d", "frames/s")],
-        weights=[results / f"encoders/{name}/weights.safetensors" for name in ("i3d", "clip")],
-        retrieval=[results / "encoders/clip/retrieval.json"],
-        detection=[],
-        embedding=[],
+        artifacts=[results / path for path in ARTIFACTS],
         config=json.dumps(CONFIG),
         settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False),
         out=out,
@@ -147,19 +148,15 @@ def two_datasets(results):
 
 def test_experiments_are_compared_by_data_set(results, two_datasets):
     names, out = ["far", "one", "two"], results / "report/index.html"
-    folders = [results / f"experiments/{name}/{split}" for name in names for split in ("test", "val")]
+    kinds = ("scores.json", "akg_scores.json", "captions.json")
+    paths = [f"experiments/{name}/{split}/{kind}" for name in names for split in ("test", "val") for kind in kinds]
+    paths += [f"experiments/{name}/curves.csv" for name in names]
+    paths += [f"datasets/{name}/captions.json" for name in ("tiny", "other")]
+    paths += ["datasets/tiny/videos/000.json", "datasets/tiny/frames/s/000.zarr/zarr.json"]
+    paths += [f"encoders/finder/{name}" for name in ("weights.safetensors", "detection.json")]
+    paths += ["knowledge/said/scores.json"]
     write_report.run(
-        scores=[folder / "scores.json" for folder in folders],
-        akg_scores=[folder / "akg_scores.json" for folder in folders],
-        captions=[folder / "captions.json" for folder in folders],
-        curves=[results / f"experiments/{name}/curves.csv" for name in names],
-        references=[results / f"datasets/{name}/captions.json" for name in ("tiny", "other")],
-        videos=[results / "datasets/tiny/videos/000.json"] * 2,
-        artifacts=[results / "datasets/tiny/frames/s/000.zarr/zarr.json"] * 2,
-        weights=[results / "encoders/finder/weights.safetensors"] * 2,
-        retrieval=[],
-        detection=[results / "encoders/finder/detection.json"],
-        embedding=[results / "knowledge/said/scores.json"],
+        artifacts=[results / path for path in paths] * 2,
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
         settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True),
         out=out,

@@ -1,0 +1,60 @@
+"""The artifacts that the report tells of, sorted by what their paths say they are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifact import read_json
+from pipeline.errors import PipelineError
+from pipeline.workflow.paths import ARTIFACTS, SPLITS, Located, locate
+
+ByKind = Mapping[str, Sequence[Located]]
+
+
+def sort_by_kind(paths: Iterable[Path]) -> dict[str, list[Located]]:
+    """Tell artifacts by their paths.
+
+    Args:
+        paths: Artifacts of any kind in any order; a path may occur more than once.
+
+    Returns:
+        For every kind of the workflow its artifacts, each once, sorted by path.
+
+    Raises:
+        PipelineError: A path is that of no artifact.
+    """
+    found: dict[str, list[Located]] = {kind: [] for kind in ARTIFACTS}
+    for path in sorted(set(paths)):
+        located = locate(path)
+        if located is None:
+            raise PipelineError(
+                f"--artifacts {path}: no artifact has such a path: expected one such as "
+                f"{ARTIFACTS['scores'].format(experiment='grid', split='test')} or "
+                f"{ARTIFACTS['frames'].format(dataset='shapes', sampling='action', shard='000')}"
+            )
+        found[located.kind].append(located)
+    return found
+
+
+def read_by_experiment(
+    files: Iterable[Located], keys: Sequence[str], stage: str, order: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Read a JSON file of every experiment and split.
+
+    Args:
+        files: The files.
+        keys: What each must hold.
+        stage: The stage that makes them.
+        order: Names of the experiments, in the order of the result.
+
+    Returns:
+        Experiment to split to content; splits come in the order of SPLITS.
+    """
+    found: dict[str, dict[str, Any]] = {}
+
+    def place(file: Located) -> tuple[int, int]:
+        return order.index(file.names["experiment"]), SPLITS.index(file.names["split"])
+
+    for file in sorted(files, key=place):
+        found.setdefault(file.names["experiment"], {})[file.names["split"]] = read_json(file.path, keys, stage)
+    return found

@@ -1,0 +1,45 @@
+"""What the report says of encoders and of embeddings of knowledge: origin and scores."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from safetensors import safe_open
+
+from pipeline.artifact import read_json
+from pipeline.report.artifacts import ByKind
+from pipeline.workflow.paths import Located
+
+DETECTION = ("average_precision", "mean_average_precision", "num_frames", "overlap")
+EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered")
+
+
+def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
+    """Name, kind, origin, retrieval and detection scores of every encoder, in the order of the names."""
+    retrieval = _read_by_encoder(found["retrieval"], ["best"], "finetune_clip4clip")
+    detection = _read_by_encoder(found["detection"], DETECTION, "finetune_detector")
+    encoders = []
+    for weights in found["weights"]:
+        with safe_open(weights.path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+        name = weights.names["encoder"]
+        origin = metadata.get("origin", "unknown")
+        encoders.append(
+            {
+                "name": name,
+                "kind": metadata.get("kind", "unknown"),
+                "origin": origin,
+                "is_untrained": origin.startswith("random"),
+                "retrieval": retrieval.get(name),
+                "detection": detection.get(name),
+            }
+        )
+    return encoders
+
+
+def describe_embeddings(scores: Sequence[Located]) -> dict[str, Any]:
+    """Scores of the embeddings of triplets, by the name of the knowledge."""
+    return {file.names["knowledge"]: read_json(file.path, EMBEDDING, "embed_knowledge") for file in scores}
+
+
+def _read_by_encoder(files: Sequence[Located], keys: Sequence[str], stage: str) -> Mapping[str, Any]:
+    return {file.names["encoder"]: read_json(file.path, keys, stage) for file in files}
