@@ -44,7 +44,7 @@ onstart:
 
 
 wildcard_constraints:
-    **CONSTRAINTS,
+    **CONSTRAINTS | {"trial": trial_names()},
     dataset=names("datasets"),
     sampling=names("samplings"),
     encoder=names("encoders"),

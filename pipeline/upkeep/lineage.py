@@ -167,7 +167,7 @@ def recorded_inputs(found: Found) -> list[tuple[str, str, dict[str, str]]]:
         return [("model", read(found)["model"], found.names)]
     if found.kind == "predicted":
         content = read(found)
-        return [("model", content["model"], {"experiment": content["experiment"]})]
+        return [("model", content["model"], {"trial": content["experiment"]})]  # the trial of its first seed
     if found.kind == "embedding":
         with safe_open(found.place, framework="np") as file:
             metadata = file.metadata() or {}

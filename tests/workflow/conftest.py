@@ -18,7 +18,7 @@ from toys.sound_file import write_sound
 from pipeline.datasets.sharding import shard_of
 from pipeline.jobs.gpus import visible_devices
 
-UNITS = {"test_code_digest.py", "test_experiment_chain.py", "test_paths.py", "test_clock.py"}
+UNITS = {"test_code_digest.py", "test_captioning_chain.py", "test_paths.py", "test_trials.py", "test_clock.py"}
 GPUS = str(len(visible_devices()) or 2)  # more than there are is an error; without any, two jobs share the CPUs
 
 

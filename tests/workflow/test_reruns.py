@@ -130,7 +130,7 @@ def test_an_ablation_shares_what_it_does_not_change(project: Project) -> None:
 
 
 def test_an_experiment_that_the_report_does_not_name_is_not_made(project: Project) -> None:
-    project.configure(experiments={"again": {"like": "grid", "seed": 2}})
+    project.configure(experiments={"again": {"like": "grid", "seeds": [2]}})
     assert project.jobs() == {"write_report"}  # the page shows the configuration
     scores = "results/experiments/again/test/scores.json"
     expected = {"train_captioner again", "generate_captions again test", "score_captions again test"}
