@@ -19,7 +19,7 @@ NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
 CONFIG = {
     "datasets": {"tiny": {"kind": "folder"}},
     "encoders": {"i3d": {"kind": "i3d"}, "clip": {"kind": "clip4clip"}},
-    "experiments": {"one": {"dataset": "tiny", "vocabulary": "tiny", "seed": 1}},
+    "experiments": {"one": {"kind": "captioning", "dataset": "tiny", "vocabulary": "tiny", "seeds": [1]}},
     "report": {"experiments": ["one"], "videos": 3},
 }
 ARTIFACTS = [
