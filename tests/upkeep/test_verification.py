@@ -176,6 +176,26 @@ def test_captions_of_another_model(results):
     assert "if nobody made it again it is damaged: snakemake --force results/experiments/grid/model.safetens" in reason
 
 
+def test_captions_of_every_seed_go_with_the_model_of_that_seed(results):
+    torch = pytest.importorskip("torch")
+    from pipeline.weights.saving import save_weights
+
+    trial = results / "experiments/grid/seeds/2"
+    save_weights({"w": torch.full((2,), 2.0)}, trial / "model.safetensors", {})
+    model = {"captions": {}, "model": file_digest(trial / "model.safetensors")}
+    write_json(trial / "test/captions.json", model)
+    of_first = {"experiment": "grid", "model": file_digest(results / "experiments/grid/model.safetensors")}
+    write_json(results / "predictions/holiday/captions.json", of_first | {"videos": {}, "missing": {}})
+    assert found_in(results) == []
+    kinds = [found.kind for found in take_inventory(results).artifacts if "seeds/2" in found.target]
+    assert kinds == ["model", "generated"]
+    write_json(results / "experiments/grid/test/captions.json", model)
+    state, place, reason, finding = only(results)
+    assert (state, place) == ("stale", "experiments/grid/test/captions.json")
+    assert "its input model (results/experiments/grid/model.safetensors) was" in reason
+    assert finding.command() == "snakemake --force results/experiments/grid/test/captions.json"
+
+
 def test_a_table_that_leads_out_of_its_folder_is_damaged(results):
     table = results / "datasets/home/videos/000.json"
     content = json.loads(table.read_text())
