@@ -93,9 +93,10 @@ def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
     results = Path(os.path.abspath(directory)).parent.parent  # noqa: PTH100, a link may stand for the experiment
     own = [directory / "settings.json", directory / "model.safetensors"]
     _expect(own, [f"experiments/{directory.absolute().name}/{path.name}" for path in own])
+    kind = read_json(own[0], ["kind"], "describe_experiment")["kind"]
+    if kind != "captioning":
+        raise PipelineError(f"{own[0]}: an experiment of kind {kind}: captions need one of kind captioning")
     content = read_json(own[0], list(CaptioningChain.model_fields), "describe_experiment")
-    if content["kind"] != "captioning":
-        raise PipelineError(f"{own[0]}: an experiment of kind {content['kind']}: captions need one of kind captioning")
     try:
         chain: CaptioningChain = parse_settings(CaptioningChain, json.dumps(content))
     except PipelineError as error:
