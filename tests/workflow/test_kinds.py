@@ -148,8 +148,8 @@ def test_mistakes_are_those_of_its_kind_alone(project: Project) -> None:
         '`experiments.toy.kind`: there is no such kind (is "counted"): expected captioning or counting': (
             toy | {"kind": "counted"}
         ),
-        "`experiments.toy.dataset: shpaes`: no such entry in `datasets`: did you mean `shapes`?": (
-            toy | {"dataset": "shpaes"}
+        "`experiments.toy.dataset: shaeps`: no such entry in `datasets`: did you mean `shapes`?": (
+            toy | {"dataset": "shaeps"}
         ),
         # No word of its being no entry of `graphs`: an experiment of this kind has no graph.
         "`experiments.toy.graph`: there is no such key: did you mean `graphs`?": toy | {"graph": "nowhere"},
