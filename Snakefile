@@ -11,7 +11,6 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline.workflow.clock import bring_back
 from pipeline.config import validate
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
@@ -40,11 +39,12 @@ include: "rules/common.smk"
 
 onstart:
     check_gpus()
-    bring_back(Path("."))
 
 
 wildcard_constraints:
-    **CONSTRAINTS | {"trial": trial_names()},
+    shard=CONSTRAINTS["shard"],
+    split=CONSTRAINTS["split"],
+    trial=trial_names(),
     dataset=names("datasets"),
     sampling=names("samplings"),
     encoder=names("encoders"),

@@ -18,14 +18,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import yaml
-from snakemake.utils import update_config
-
 from pipeline.artifact import read_json
 from pipeline.captioning.generation import iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner
-from pipeline.config import DecodingSettings, validate
+from pipeline.config import DecodingSettings
+from pipeline.config.overlays import read_config
 from pipeline.datasets.shapes.captions import Vocabulary, read_caption
 from pipeline.errors import PipelineError
 from pipeline.jobs.progress import track
@@ -53,21 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the artifacts are")
     flags = parser.parse_args(arguments)
     try:
-        print(score_experiment(flags.experiment, load_config(flags.config), flags.results))
+        print(score_experiment(flags.experiment, read_config(flags.config).model_dump(mode="json"), flags.results))
     except PipelineError as error:
         print(f"error: score_truth: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def load_config(paths: Sequence[Path]) -> dict[str, Any]:
-    """Read a configuration and its overlays as Snakemake does, and check it."""
-    config: dict[str, Any] = {}
-    for path in paths:
-        if not path.is_file():
-            raise PipelineError(f"{path} does not exist: give the run's configuration with --config")
-        update_config(config, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return validate(config).model_dump(mode="json")
 
 
 def score_experiment(experiment: str, config: Mapping[str, Any], results: Path) -> str:

@@ -8,23 +8,25 @@ import argparse
 import ast
 import importlib
 import inspect
+import logging
 import os
 import re
 import sys
 import types
 import typing
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import parse_settings
 from pipeline.errors import PipelineError
-from pipeline.jobs import gpus, preemption
+from pipeline.jobs import gpus, messages, preemption
 from pipeline.jobs.storage import explain, require_writable
 
+log = logging.getLogger("pipeline.main")  # `__name__` is another word when this is the program
+
 STAGES = Path(__file__).parent / "stages"
-COMMANDS = {  # each a module `pipeline.<command>_command`
+COMMANDS = {  # each a module of `pipeline.commands`
     "caption": "Caption a few videos by a finished experiment.",
     "verify": "Say which results are damaged, stale or orphaned, and what mends them.",
     "gc": "List, and with --yes delete, results that nothing in the configuration needs.",
@@ -104,8 +106,11 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code: 0, 2 for a mistake that the user can mend, or 143 after SIGTERM.
     """
+    messages.configure()
     summaries = stage_summaries()
-    commands, stages = ("\n".join(f"  {name:<24}{told}" for name, told in of.items()) for of in (COMMANDS, summaries))
+    commands, stages = (
+        "\n".join(f"  {name:<24}{summary}" for name, summary in of.items()) for of in (COMMANDS, summaries)
+    )
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
         description="Caption videos, look after the results, or run one stage of the workflow as Snakemake does.",
@@ -127,10 +132,10 @@ def main(arguments: list[str]) -> int:
         with preemption.catching_sigterm():
             run(**vars(flags))
     except PipelineError as error:
-        return say(f"error: {chosen.stage}: {error}", 2)
+        log.error("%s: %s", chosen.stage, error)
+        return 2
     except preemption.Preempted as stopped:
-        if os.environ.get("RANK", "0") == "0":  # one of the processes of a training speaks for all
-            say(f"{chosen.stage}: {stopped}", preemption.EXIT_CODE)
+        log.info("%s: %s", chosen.stage, stopped)
         return preemption.EXIT_CODE
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it closes.
@@ -140,15 +145,9 @@ def main(arguments: list[str]) -> int:
         message = explain(error)  # a full disk, wherever it was met
         if message is None:
             raise
-        return say(f"error: {chosen.stage}: {message}", 2)
+        log.error("%s: %s", chosen.stage, message)
+        return 2
     return 0
-
-
-def say(line: str, exit_code: int) -> int:
-    """Print the last line of a job; the log may be on the disk that is full."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
-    return exit_code
 
 
 if __name__ == "__main__":

@@ -36,3 +36,11 @@ class VideoError(PipelineError):
 
 class ArtifactError(PipelineError):
     """An artifact is missing, damaged, foreign or of another version."""
+
+
+class DamagedError(PipelineError):
+    """An artifact is not as it was written. Its message says what was found, without the path and what to do."""
+
+
+class OutdatedError(PipelineError):
+    """An artifact is of another version of its stage: no stage reads it. Its message is like that of `DamagedError`."""

@@ -45,11 +45,11 @@ FRAMES = Schema(
     stage="decode_frames",
     arrays={
         "pixels": ArraySpec("u1", ("pixel", "rgb")),  # frame after frame, each row-major
-        "number": ArraySpec("i4", ("frame",)),  # number of the frame in the video, from 0
-        "time": ArraySpec("f4", ("frame",)),  # presentation time in seconds
+        "number": ArraySpec("i4", ("frame",)),  # number of the frame in the clip, from 0
+        "time": ArraySpec("f4", ("frame",)),  # seconds: presentation time in the file, or since the interval's start
         "size": ArraySpec("i4", ("video", "hw")),  # height and width as stored
-        "num_frames": ArraySpec("i4", ("video",)),  # frames in the whole video
-        "fps": ArraySpec("f4", ("video",)),  # mean frame rate of the file
+        "num_frames": ArraySpec("i4", ("video",)),  # frames of the whole clip
+        "fps": ArraySpec("f4", ("video",)),  # their mean rate
     },
 )
 
@@ -147,7 +147,7 @@ KNOWLEDGE = Schema(
     },
 )
 
-
+# By name, in the order in which the workflow makes them: the report lists them in it.
 SCHEMAS = {
     schema.name: schema
     for schema in (

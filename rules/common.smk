@@ -10,6 +10,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
 from pipeline.jobs import gpus
@@ -154,6 +155,37 @@ def reported(each):
     return [trial for name, entry in entries.items() for trial in trials_of(name, entry["seeds"])]
 
 
+def stages_behind(kind):
+    """The stages that an artifact stands on, as JSON: of each its jobs, and the stages whose output these read."""
+    stages, seen, pending = {}, set(), [(ARTIFACTS[kind], None)]
+    while pending:
+        path, reader = pending.pop()
+        found = maker(path)
+        if found is None:
+            continue
+        made_by, wildcards = found
+        name, job = made_by.name, (made_by.name, *wildcards.values())
+        stage = stages.setdefault(name, {"jobs": 0, "reads": set()})
+        if reader is not None:
+            stages[reader]["reads"].add(name)
+        if job not in seen:
+            seen.add(job)
+            stage["jobs"] += 1
+            for item in made_by.input:
+                paths = item(Wildcards(fromdict=wildcards)) if callable(item) else [item.apply_wildcards(wildcards)]
+                pending += [(path, name) for path in paths]
+    return json.dumps(stages, sort_keys=True, default=sorted)
+
+
+def maker(path):
+    """The rule that makes a file, and its wildcards; None for a file that the user brings."""
+    for candidate in workflow.rules:
+        for output in candidate.output:
+            if found := output.match(path):
+                return candidate, found.groupdict()
+    return None
+
+
 def own_file(route):
     """Input function of a file that the user brings, where a route leads to its path and not to a word (`random`)."""
 
@@ -224,18 +256,18 @@ def scaled(amount):
 
 
 def kind(wildcards):
-    """Of the data set."""
+    """Kind of the data set, such as `folder`."""
     return config["datasets"][wildcards.dataset]["kind"]
 
 
 def source(wildcards):
-    """Where videos are that the user brings. Not an input: `listing` says what of it a shard depends on."""
+    """Folder of the videos that the user brings. It is no input: `listing` says what of it a shard depends on."""
     settings = config["datasets"][wildcards.dataset]
     return [settings["videos"]] if "videos" in settings else []
 
 
 def mapping(wildcards):
-    """The file that gives clips their ids; `listing` holds what a shard depends on of it, too."""
+    """File that gives clips their ids. It is no input either: `listing` holds what of it a shard depends on."""
     named = config["datasets"][wildcards.dataset].get("mapping")
     return [named] if named else []
 
@@ -246,7 +278,7 @@ def annotations(wildcards):
 
 
 def listing(wildcards):
-    """Digest of the names and sizes of a shard's files, for videos that the user brings."""
+    """Digest of the names, sizes and intervals of a shard's clips, for videos that the user brings."""
     if not source(wildcards):
         return ""
     return dataset_listing(wildcards.dataset)[int(wildcards.shard)]

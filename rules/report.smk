@@ -57,6 +57,7 @@ rule write_report:
     params:
         config=json.dumps(config, sort_keys=True),
         settings=json.dumps(config["report"], sort_keys=True),
+        stages=lambda wildcards: stages_behind("report"),
         code=code("write_report", "report/report.html.j2"),
     shell:
         """
@@ -64,6 +65,7 @@ rule write_report:
             --artifacts {input:q} \
             --config {params.config:q} \
             --settings {params.settings:q} \
+            --stages {params.stages:q} \
             --out {output:q} \
             >{log:q} 2>&1
         """

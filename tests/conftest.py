@@ -2,63 +2,34 @@
 
 import importlib.util
 import signal
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 import torch  # noqa: F401  before decord: its wheel brings a BLAS that torch would else call, and crash
 from toys.sound_file import write_sound
+from toys.videos import write_bar_video
 
-MILLISECOND = Fraction(1, 1000)
+from pipeline.jobs import messages
 
 
 def pytest_configure() -> None:
-    """What a shell starts in the background ignores SIGINT, and so would all that tests start to interrupt it."""
+    """Speak as the programs do; and heed SIGINT, which what a shell starts in the background ignores."""
+    messages.configure()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def write_video(
-    path: Path,
-    num_frames: int,
-    size_hw: tuple[int, int] = (48, 80),
-    rate: Fraction | int = 10,
-    codec: str = "libx264",
-    times_ms: Sequence[int] | None = None,
-    options: dict[str, str] | None = None,
-    codec_options: dict[str, str] | None = None,
-) -> None:
-    """A bright bar on a dark ground, a step further in each frame. `times_ms` makes the frame rate vary."""
-    height, width = size_hw
-    with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=rate, options=codec_options or {})
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        if times_ms is not None:
-            stream.codec_context.time_base = MILLISECOND
-        for number in range(num_frames):
-            image = np.full((height, width, 3), 40, np.uint8)
-            left = number * 4 % (width - 8)
-            image[:, left : left + 8] = 220
-            frame = av.VideoFrame.from_ndarray(image)
-            if times_ms is not None:
-                frame.pts, frame.time_base = times_ms[number], MILLISECOND
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., None]:
-    return write_video
+    return write_bar_video
 
 
 @pytest.fixture
 def bad_videos(tmp_path: Path) -> dict[str, str]:
     """Files below `tmp_path` that are no videos, with a part of the reason to be given for each."""
     whole = tmp_path / "whole.mp4"
-    write_video(whole, 30)
+    write_bar_video(whole, 30)
     content = whole.read_bytes()
     whole.unlink()
     (tmp_path / "empty.mp4").write_bytes(b"")

@@ -96,6 +96,21 @@ def test_no_modules_import_each_other_in_a_circle():
     assert circles(PACKAGE) == []
 
 
+def sideways(package: Path) -> list[str]:
+    """Imports of a stage by another stage, with the two files."""
+    known = modules(package)
+    stages = [name for name in known if name.startswith("pipeline.stages.")]
+    return [
+        f"{known[name].relative_to(package)} imports {known[imported].relative_to(package)}"
+        for name in stages
+        for imported in sorted(imports_of(name, known[name], known) & set(stages))
+    ]
+
+
+def test_no_stage_imports_another():
+    assert sideways(PACKAGE) == []
+
+
 def test_few_files_lie_in_the_package_itself_and_none_is_long():
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_FILES
     lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
@@ -122,3 +137,9 @@ def test_a_circle_within_a_room_is_found(copy):
         file.write("\nfrom pipeline.errors import PipelineError\n")
     assert circles(copy) == ["errors.py -> schemas.py -> errors.py"]
     assert upwards(copy) == ["errors.py imports schemas.py"]
+
+
+def test_an_import_of_another_stage_is_found(copy):
+    with (copy / "stages/extract_union_motion.py").open("a") as file:
+        file.write("\nfrom pipeline.stages.extract_i3d import Plan\n")
+    assert sideways(copy) == ["stages/extract_union_motion.py imports stages/extract_i3d.py"]

@@ -10,7 +10,7 @@ from pipeline.artifact.reading import Artifact
 from pipeline.errors import ArtifactError
 
 
-class Shards:
+class AllShards:
     """Some arrays of the artifacts of one kind, by video.
 
     Every array is read from disk, video by video, until it is held in memory.
@@ -75,7 +75,7 @@ class Shards:
                 )
 
 
-def hold_smallest(shards: Sequence[Shards], limit: int) -> bool:
+def hold_smallest(shards: Sequence[AllShards], limit: int) -> bool:
     """Hold as many arrays in memory as fit, the smallest first: every array that is not costs a read a video.
 
     Args:

@@ -1,4 +1,4 @@
-"""Whether one store is whole: its schema and version, its chunks' checksums, the digest of its data."""
+"""Check that one store is whole: its schema and version, its chunks' checksums, the digest of its data."""
 
 import json
 import os
@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 from pipeline.artifact.chunks import ChunkReader
 from pipeline.artifact.reading import read
 from pipeline.artifact.rows import data_digest, root_content
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedError, OutdatedError
 from pipeline.schemas import Schema
 
 
-class DamagedError(PipelineError):
-    """An artifact is not as it was written."""
-
-
-class OutdatedError(PipelineError):
-    """An artifact is of another version of its schema: no stage reads it."""
-
-
 def check_store(store: Path, schema: Schema) -> None:
-    """Check a Zarr artifact. See `check_contents`."""
+    """Check a Zarr artifact, a few chunks at a time.
+
+    Raises:
+        DamagedError: if it is not as it was written.
+        OutdatedError: if it is of another version of its schema.
+        ArtifactError: if it cannot be read otherwise; see `read`.
+    """
     for folder, folders, files in os.walk(store):
         links = [name for name in (*folders, *files) if (Path(folder) / name).is_symlink()]
         if links:
@@ -46,26 +44,26 @@ def check_store(store: Path, schema: Schema) -> None:
 
 
 def provenance(store: Path) -> dict[str, Any]:
-    """How a store was made.
+    """Read how a store was made: stage, settings, code, inputs and versions.
 
     Raises:
-        DamagedError: if it does not say.
+        DamagedError: if its child group `provenance` does not say.
     """
     path = store / "provenance" / "zarr.json"
     try:
-        made: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["attributes"])
-        dict(made["inputs"])
+        stored: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["attributes"])
+        dict(stored["inputs"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DamagedError(f"provenance/zarr.json does not say how it was made ({error!r})") from error
-    return made
+    return stored
 
 
 class StoredRows:
     """An array of a store, read a few chunks at a time, each compared with its checksum.
 
     Args:
-        folder: Where it is.
-        array: Its shape, type and chunks.
+        folder: The array's folder in the store.
+        array: The Zarr array, which tells shape, type and chunks.
     """
 
     def __init__(self, folder: Path, array: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact.json_shapes import problem_of
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, DamagedError, OutdatedError
 from pipeline.jobs.storage import replaced
 
 
@@ -29,17 +29,34 @@ def read_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
         ArtifactError: if it is missing, no JSON, lacks a key, or holds what that stage does not write.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return check_json(path, keys, stage)
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist: run {stage} (snakemake {path})") from error
+    except (DamagedError, OutdatedError) as error:
+        raise ArtifactError(f"{path} {error}: delete it and run {stage} again (snakemake {path})") from error
+
+
+def check_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
+    """Read a file, and check that it is JSON, holds some keys, and what its stage writes.
+
+    Args:
+        path: The file.
+        keys: What it must hold at its top.
+        stage: The stage that makes it.
+
+    Raises:
+        DamagedError: if it is no JSON, or holds what that stage does not write.
+        OutdatedError: if it lacks a key.
+        OSError: if it cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(
-            f"{path} is no JSON ({error}): delete it and run {stage} again (snakemake {path})"
-        ) from error
+        raise DamagedError(f"is no JSON ({error})") from error
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise ArtifactError(f"{path} lacks {', '.join(missing)}: delete it and run {stage} again (snakemake {path})")
+    if missing:  # an earlier version of the stage wrote it
+        raise OutdatedError(f"lacks {', '.join(missing)}")
     problem = problem_of(content, stage)
     if problem is not None:
-        raise ArtifactError(f"{path}: {problem}: delete it and run {stage} again (snakemake {path})")
+        raise DamagedError(f"holds what no stage writes: {problem}")
     return dict(content)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from typing_extensions import TypedDict
 
 from pipeline.errors import breaks_lines
+from pipeline.video.interval import Interval
 
 MOST_TOLD = 3  # mistakes in one message
 
@@ -41,6 +42,7 @@ Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 Below = Annotated[str, AfterValidator(_below)]
 FileName = Annotated[str, AfterValidator(_file_name)]
 Size = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 strict = with_config(ConfigDict(strict=True))
 
 
@@ -50,13 +52,21 @@ def _no_id_twice(videos: list[Any]) -> list[Any]:
     return videos
 
 
+def _is_interval(video: Any) -> Any:
+    if "start" in video or "stop" in video:
+        Interval(video.get("start", 0.0), video.get("stop"))  # raises what is wrong
+    return video
+
+
 @strict
 class Video(TypedDict):
-    """An entry of a video table."""
+    """An entry of a video table: a file, or an interval of one in seconds."""
 
     id: Line
     path: Below
     size: Size
+    start: NotRequired[Seconds]
+    stop: NotRequired[Seconds]
 
 
 @strict
@@ -64,7 +74,7 @@ class VideoTable(TypedDict):
     """`index_videos`."""
 
     root: NotRequired[Line]
-    videos: Annotated[list[Video], AfterValidator(_no_id_twice)]
+    videos: Annotated[list[Annotated[Video, AfterValidator(_is_interval)]], AfterValidator(_no_id_twice)]
 
 
 @strict
@@ -102,10 +112,19 @@ class Captions(TypedDict):
 
 
 @strict
+class Input(TypedDict):
+    """What is recorded of an input; see `pipeline.artifact.inputs`."""
+
+    digest: str
+    path: Below
+
+
+@strict
 class Generated(TypedDict):
     """`generate_captions`."""
 
     captions: dict[Line, str]
+    inputs: NotRequired[dict[str, Input]]
     missing: NotRequired[list[Line]]
 
 
@@ -117,6 +136,8 @@ class Predicted(TypedDict):
     caption: str
     score: float
     right_to_left: NotRequired[str]
+    start: NotRequired[Seconds]
+    stop: NotRequired[Seconds]
     samples: NotRequired[list[str]]
 
 
@@ -125,6 +146,7 @@ class Prediction(TypedDict):
     """`caption_videos`."""
 
     experiment: str
+    inputs: NotRequired[dict[str, Input]]
     videos: dict[str, Predicted]
     missing: dict[str, str]
 

@@ -8,8 +8,8 @@ since.
 """
 
 import json
+import logging
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import zarr
 from pipeline.artifact.checking import check_store
 from pipeline.errors import PipelineError
 from pipeline.schemas import Schema
+
+log = logging.getLogger(__name__)
 
 # What zarr, numcodecs and JSON raise for metadata that are not as they were written.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError)
@@ -49,15 +51,15 @@ def recover(store: Path, schema: Schema, ids: Sequence[str], provenance: dict[st
     if not _is_whole(store, schema):
         (store / "zarr.json").unlink()
         return None
-    print(f"{store} was complete already: nothing is made again", file=sys.stderr)
+    log.info("%s was complete already: nothing is made again", store)
     return root
 
 
 def _kept_root(store: Path, provenance: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        made = json.loads((store / "provenance" / "zarr.json").read_text(encoding="utf-8"))["attributes"]
-        root = made.pop("root")
-        same = made == json.loads(json.dumps(provenance)) and root.keys() >= {"ids", "failed"}
+        stored = json.loads((store / "provenance" / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+        root = stored.pop("root")
+        same = stored == json.loads(json.dumps(provenance)) and root.keys() >= {"ids", "failed"}
     except UNREADABLE:
         return None  # damaged, or of an earlier version: it is made again
     return dict(root) if same else None
@@ -67,6 +69,6 @@ def _is_whole(store: Path, schema: Schema) -> bool:
     try:
         check_store(store, schema)
     except (PipelineError, *UNREADABLE) as error:
-        print(f"{store} is damaged ({error!r}): it is made again", file=sys.stderr)
+        log.info("%s is damaged (%r): it is made again", store, error)
         return False
     return True

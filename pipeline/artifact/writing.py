@@ -12,11 +12,13 @@ time writes a store. SIGTERM ends the process after the next commit.
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import cache
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -27,14 +29,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipeline.artifact.chunks import Rows
+from pipeline.artifact.inputs import record_inputs
 from pipeline.artifact.journal import checksum, read_lines, to_line
-from pipeline.artifact.reading import file_digest, store_path
+from pipeline.artifact.reading import store_path
 from pipeline.artifact.recovery import recover
 from pipeline.artifact.rows import CommittedRows, root_content, write_root
 from pipeline.jobs import preemption
 from pipeline.jobs.storage import require_writable, sole_writer, write_all, writing
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.workflow.code_digest import digest as code_digest
+
+log = logging.getLogger(__name__)
 
 
 class Writer:
@@ -56,6 +61,11 @@ class Writer:
         self.held = ExitStack()  # the lock, the files, and SIGTERM
         self.files: dict[str, FileIO] = {}
         self.journal: FileIO
+
+    @property
+    def stage(self) -> str:
+        """The stage that makes the artifact."""
+        return str(self.provenance["stage"])
 
     @property
     def remaining(self) -> list[str]:
@@ -98,14 +108,14 @@ class Writer:
         self.rows.append(rows)
         self.done.append(video_id)
         if suspect is not None:
-            print(f"suspect: {video_id}: {suspect}", file=sys.stderr)
+            log.info("suspect: %s: %s", video_id, suspect)
             self.suspect[video_id] = suspect
         self._stop_if_requested()
 
     def fail(self, video_id: str, reason: str) -> None:
         """Record why the next video is left out; raises as `append` does."""
         self._expect(video_id)
-        print(f"left out: {video_id}: {reason}", file=sys.stderr)
+        log.info("left out: %s: %s", video_id, reason)
         with self._writing():
             self._commit({"id": video_id, "failed": reason})
         self.failed[video_id] = reason
@@ -139,7 +149,7 @@ class Writer:
             self.held = held.pop_all()
         if (self.done or self.failed) and not self.is_complete:
             kept = len(self.done) + len(self.failed)
-            print(f"continuing after {kept} of {len(self.ids)} videos", file=sys.stderr)
+            log.info("continuing after %d of %d videos", kept, len(self.ids))
         return self
 
     def _start(self) -> None:
@@ -153,10 +163,9 @@ class Writer:
             self._empty()
         else:
             if key_file.is_file():
-                print(
-                    f"starting afresh: what is unfinished of {self.store} is of other settings, code or inputs, or "
-                    "damaged",
-                    file=sys.stderr,
+                log.info(
+                    "starting afresh: what is unfinished of %s is of other settings, code or inputs, or damaged",
+                    self.store,
                 )
             self._empty()
             key_file.write_bytes(run_key)
@@ -189,7 +198,7 @@ class Writer:
                     self.suspect |= {entry["id"]: entry["suspect"]} if "suspect" in entry else {}
         num = len(self.done) + len(self.failed)
         if is_damaged:
-            print(f"{self.partial} is damaged after {num} videos: the others are made again", file=sys.stderr)
+            log.info("%s is damaged after %d videos: the others are made again", self.partial, num)
         os.truncate(journal, ends[num - 1] if num else 0)
         for name, spec in self.schema.arrays.items():
             os.truncate(self.partial / f"{name}.rows", self._num_rows(spec) * self._row_bytes(name, spec))
@@ -258,8 +267,8 @@ class Writer:
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             dims[f"{dim}_ptr"] = ("video_bound",)
         root = write_root(folder, arrays, dims, root_content(self.schema, self.done, self.failed, self.suspect))
-        kept = {**self.provenance, "root": root.attrs.asdict()}  # see artifact_recovery
-        root.create_group("provenance", attributes=kept)
+        provenance = {**self.provenance, "root": root.attrs.asdict()}  # the second time: see recovery.py
+        root.create_group("provenance", attributes=provenance)
 
     def _committed(self, name: str, spec: ArraySpec) -> CommittedRows:
         shape = (self._num_rows(spec), *self.tails.get(name, [0] * (len(spec.dims) - 1)))
@@ -284,7 +293,19 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     return np.ascontiguousarray(array.astype(dtype, copy=False))
 
 
-VERSIONED = ("av", "decord2", "lightning", "numpy", "open_clip_torch", "torch", "torch_geometric", "torchvision")
+# Distributions that decide the values of a store. A store names all of them, whatever its stage imports: so a stage
+# has the same provenance, and the same unfinished work, in every process.
+VERSIONED = (
+    "clipgraph",
+    "av",
+    "decord2",
+    "numpy",
+    "open_clip_torch",
+    "pillow",
+    "torch",
+    "torch_geometric",
+    "torchvision",
+)
 
 
 def _as_json(settings: BaseModel | Mapping[str, Any]) -> Any:
@@ -317,16 +338,14 @@ def create(
         "stage": stage,
         "settings": _as_json(settings),
         "code": code_digest(stage),
-        "inputs": {name: file_digest(input_path) for name, input_path in sorted(inputs.items())},
-        "versions": _versions(),
+        "inputs": record_inputs(inputs),
+        "versions": versions(),
     }
     return Writer(store_path(path), schema, ids, provenance)
 
 
-def _versions() -> dict[str, str]:
-    """Versions of the libraries in use that decide values, and of this package."""
-    # decord is imported by decoding workers alone
-    modules = {"decord2": "pipeline.video.decord_reading", "open_clip_torch": "open_clip"}
-    used = [name for name in VERSIONED if modules.get(name, name) in sys.modules]
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed distributions in `VERSIONED`, by name; nothing is imported for it."""
     python = ".".join(str(part) for part in sys.version_info[:2])
-    return {"python": python, **{name: importlib.metadata.version(name) for name in ("clipgraph", *used)}}
+    return {"python": python, **{name: importlib.metadata.version(name) for name in VERSIONED}}

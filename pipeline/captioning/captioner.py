@@ -134,10 +134,10 @@ class Captioner(nn.Module):
         motion_dim: Width of the motion features.
         knowledge_dim: Width of the rows of knowledge; 0 for a captioner that reads none.
         object_dim: Width of the rows of objects, their boxes included; 0 for a captioner that reads none.
-        places: Nodes that a frame can have, for `pool: all`.
+        max_nodes: Largest number of nodes that a frame can have, for `pool: padded`.
 
     Raises:
-        ValueError: if `pool: all` is not told the places.
+        ValueError: if `pool: padded` is not told `max_nodes`.
     """
 
     def __init__(
@@ -148,14 +148,14 @@ class Captioner(nn.Module):
         motion_dim: int,
         knowledge_dim: int = 0,
         object_dim: int = 0,
-        places: int = 0,
+        max_nodes: int = 0,
     ) -> None:
         super().__init__()
         self.width = settings.width
         self.fusion = settings.fusion
         heads = (settings.visual_heads_right_to_left, settings.visual_heads_left_to_right)
-        self.encoder_right_to_left = VisualEncoder(settings, heads[0], node_dim, motion_dim, places)
-        self.encoder_left_to_right = VisualEncoder(settings, heads[1], node_dim, motion_dim, places)
+        self.encoder_right_to_left = VisualEncoder(settings, heads[0], node_dim, motion_dim, max_nodes)
+        self.encoder_left_to_right = VisualEncoder(settings, heads[1], node_dim, motion_dim, max_nodes)
         self.embedding = nn.Embedding(num_words, settings.width)
         # Times sqrt(D) this has the size of the positions, which would drown otherwise.
         nn.init.normal_(self.embedding.weight, std=settings.width**-0.5)

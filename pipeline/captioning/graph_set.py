@@ -1,4 +1,4 @@
-"""The graphs of a data set, with all that an experiment adds to them, by video."""
+"""Read the graphs of a data set by video, with what a captioner reads besides: pairs, knowledge, objects."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifact import Artifact, read
-from pipeline.artifact.all_shards import Shards, hold_smallest
+from pipeline.artifact.all_shards import AllShards, hold_smallest
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import WITHIN_FRAME, ActionGraph, Rows, action_graph
 from pipeline.schemas import GRAPHS, KNOWLEDGE, NODES, PAIR_MOTION
@@ -36,10 +36,10 @@ class GraphSet:
         objects: Sequence[Artifact] = (),
         in_memory_bytes: int = IN_MEMORY_BYTES,
     ) -> None:
-        self._graphs = Shards(graphs, list(GRAPHS.arrays))
-        self._pairs = Shards(pair_motion, ["motion", "edge_pair"]) if pair_motion else None
-        self._knowledge = Shards(knowledge, ["x"]) if knowledge else None
-        self._objects = Shards(objects, ["box", "x"]) if objects else None
+        self._graphs = AllShards(graphs, list(GRAPHS.arrays))
+        self._pairs = AllShards(pair_motion, ["motion", "edge_pair"]) if pair_motion else None
+        self._knowledge = AllShards(knowledge, ["x"]) if knowledge else None
+        self._objects = AllShards(objects, ["box", "x"]) if objects else None
         self.failed = dict(self._graphs.failed)
         further = [of for of in (self._pairs, self._knowledge, self._objects) if of is not None]
         for of in further:
@@ -124,7 +124,12 @@ def load_graphs(
 
 
 class GraphList(Sequence[Any]):
-    """Graphs of some videos as a sequence, each fetched when it is asked for."""
+    """The graphs of some videos as a sequence; each is read when it is asked for.
+
+    Args:
+        graphs: Graphs by video id.
+        ids: The videos, in order.
+    """
 
     def __init__(self, graphs: Any, ids: Sequence[str]) -> None:
         self.graphs = graphs

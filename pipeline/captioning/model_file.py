@@ -18,7 +18,8 @@ from pipeline.weights.loading import differences
 
 # The shape of the settings and the network of each kind of captioner; a file says "bidirectional captioner".
 KINDS = {"bidirectional": (CaptionerModelSettings, Captioner)}
-DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "places")
+DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "max_nodes")
+STORED = {"max_nodes": "places"}  # a size that the file calls by its older name
 
 
 def describe_model(
@@ -28,7 +29,7 @@ def describe_model(
     motion_dim: int,
     knowledge_dim: int = 0,
     object_dim: int = 0,
-    places: int = 0,
+    max_nodes: int = 0,
 ) -> dict[str, str]:
     """What the file says about the model, as safetensors metadata; the numbers are those that `Captioner` takes."""
     description = {
@@ -40,7 +41,7 @@ def describe_model(
         "motion_dim": motion_dim,
         "knowledge_dim": knowledge_dim,
         "object_dim": object_dim,
-        "places": places,
+        STORED["max_nodes"]: max_nodes,
     }
     return {"description": json.dumps(description, sort_keys=True)}
 
@@ -71,7 +72,7 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     try:
         vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
         settings = shape.model_validate_json(json.dumps(description["model"]))
-        sizes = {name: description[name] for name in DIMS}
+        sizes = {name: description[STORED.get(name, name)] for name in DIMS}
         _check_sizes(network, settings, len(vocabulary), sizes, state)
         model = network(settings, len(vocabulary), **sizes)
         model.load_state_dict(state)

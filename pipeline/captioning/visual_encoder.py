@@ -2,10 +2,10 @@
 
 The visual transformer is UniVL's (Luo et al., 2020), put behind the graph encoder as in AKG-sv (VCModel); frames have
 no fixed number. `node_position: learned` adds an embedding of a node's box to its features, both normalised: without it
-the mean over a frame's nodes can hardly tell left from right, and nothing tells where an object is. `pool: real` means
-the nodes that a frame has. `pool: all` is the published way: the mean goes over all the places that a frame has for
-nodes, and an empty one counts as a node of zeros without edges. All of these come out of the graph encoder alike, so
-that one is encoded for all.
+the mean over a frame's nodes can hardly tell left from right, and nothing tells where an object is. `pool: present`
+takes the mean over the nodes that a frame has. `pool: padded` is the published way: every frame is padded to the
+largest number of nodes that a frame can have, with nodes of zeros that have no edges, and the mean is taken over all of
+them. The added nodes come out of the graph encoder alike, so one of them is encoded for all.
 
 Shapes: G graphs, F frames of all graphs, N nodes of all graphs, T frames of a graph, D width.
 """
@@ -33,20 +33,20 @@ class VisualEncoder(nn.Module):
         num_heads: Heads of the transformer.
         node_dim: Width of the node features.
         motion_dim: Width of the motion features.
-        places: Nodes that a frame can have, for `pool: all`.
+        max_nodes: Largest number of nodes that a frame can have, for `pool: padded`.
 
     Raises:
-        ValueError: if `pool: all` is not told the places.
+        ValueError: if `pool: padded` is not told `max_nodes`.
     """
 
     def __init__(
-        self, settings: CaptionerModelSettings, num_heads: int, node_dim: int, motion_dim: int, places: int
+        self, settings: CaptionerModelSettings, num_heads: int, node_dim: int, motion_dim: int, max_nodes: int
     ) -> None:
         super().__init__()
         width = settings.visual_width
-        if settings.pool == "all" and places < 1:
-            raise ValueError("`pool: all` needs `places`, the number of nodes that a frame can have")
-        self.places = places if settings.pool == "all" else 0
+        if settings.pool == "padded" and max_nodes < 1:
+            raise ValueError("`pool: padded` needs `max_nodes`, the largest number of nodes that a frame can have")
+        self.padded_to = max_nodes if settings.pool == "padded" else 0
         self.node_position = None
         if settings.node_position == "learned":
             self.node_position = BoxPosition(settings.graph_width, node_dim)
@@ -83,9 +83,9 @@ class VisualEncoder(nn.Module):
         if self.node_position is not None:
             graphs = copy.copy(graphs)
             graphs.x = with_position(graphs.x, self.node_position(graphs.node_box))
-        empty_D = self.graph_encoder.empty_node() if self.places else None
+        empty_D = self.graph_encoder.empty_node() if self.padded_to else None
         nodes_ND = self.graph_encoder(graphs)
-        frames_FD = frame_means(nodes_ND, graphs.node_frame, len(graphs.motion), self.places, empty_D)
+        frames_FD = frame_means(nodes_ND, graphs.node_frame, len(graphs.motion), self.padded_to, empty_D)
         frames_GTD = frames_FD.new_zeros(*mask_GT.shape, frames_FD.shape[1])
         frames_GTD[graphs.motion_batch, frame_slot_F] = frames_FD
         x_GTD = self.frame_in(self.frame_norm(frames_GTD)) + self.frame_position.weight[: mask_GT.shape[1]]
@@ -111,7 +111,7 @@ def frame_layout(motion_batch_F: Tensor, num_graphs: int) -> tuple[Tensor, Tenso
 
 
 def frame_means(
-    nodes_ND: Tensor, node_frame_N: Tensor, num_frames: int, places: int = 0, empty_D: Tensor | None = None
+    nodes_ND: Tensor, node_frame_N: Tensor, num_frames: int, padded_to: int = 0, empty_D: Tensor | None = None
 ) -> Tensor:
     """Mean over the nodes of each frame, `[F, D]`; zeros for a frame without nodes.
 
@@ -119,12 +119,12 @@ def frame_means(
         nodes_ND: Encoded nodes.
         node_frame_N: The frame of each.
         num_frames: F.
-        places: Nodes that a frame can have; places without a node count as `empty_D`. 0 to count only the nodes.
+        padded_to: Nodes that each frame is padded to; those it lacks count as `empty_D`. 0 to count only its own nodes.
         empty_D: An encoded node of zeros.
     """
     sum_FD = nodes_ND.new_zeros(num_frames, nodes_ND.shape[1]).index_add(0, node_frame_N, nodes_ND)
     count_F = torch.bincount(node_frame_N, minlength=num_frames)
     if empty_D is not None:
-        sum_FD = sum_FD + (places - count_F).clamp(min=0)[:, None] * empty_D
-        count_F = count_F.clamp(min=places)
+        sum_FD = sum_FD + (padded_to - count_F).clamp(min=0)[:, None] * empty_D
+        count_F = count_F.clamp(min=padded_to)
     return sum_FD / count_F.clamp(min=1)[:, None]

@@ -8,6 +8,7 @@ process. Captions go to stdout as they are found, everything else to stderr.
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from pipeline.artifact import read_json, write_json
+from pipeline.artifact.video_table import table_entry
 from pipeline.config import parse_settings
 from pipeline.datasets import listing
 from pipeline.errors import PipelineError
@@ -27,6 +29,8 @@ from pipeline.workflow.trials import SEEDS
 
 SUMMARY = "Caption a few videos by a finished experiment, without config.yaml."
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -55,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
             write_json(chosen.out, prediction)
             write_gallery(chosen.out, Path(temporary))
     except KeyboardInterrupt:
-        print("interrupted: nothing was kept", file=sys.stderr)
+        log.info("interrupted: nothing was kept")
         return INTERRUPTED
     return report(prediction, chosen.out)
 
@@ -142,7 +146,7 @@ def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, st
     root = Path(os.path.commonpath(list(files.values()))) if files else Path()
     paths = {Path(file).relative_to(root).as_posix(): Path(file) for file in files}
     videos = [
-        {"id": path, "path": path, "size": file.stat().st_size if file.is_file() else 0} for path, file in paths.items()
+        table_entry(path, path, file.stat().st_size if file.is_file() else 0, None) for path, file in paths.items()
     ]
     return {"root": root.as_posix(), "videos": videos}, refused
 
@@ -167,7 +171,7 @@ def caption(
     nothing = {"experiment": chain.name, "videos": {}, "missing": {}}
     if not table["videos"]:
         return nothing
-    print(f"{len(table['videos'])} videos for {chain.name}: loading", file=sys.stderr, flush=True)
+    log.info("%d videos for %s: loading", len(table["videos"]), chain.name)
     # what torch_geometric imports of torch, which newer torch announces as deprecated, is no news to our user
     warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
     import torch  # noqa: F401  here, where it is said that we load: it is slow
@@ -200,10 +204,9 @@ def report(prediction: dict[str, Any], out: Path) -> int:
     """
     videos, missing = prediction["videos"], prediction["missing"]
     for name, reason in missing.items():
-        print(f"not captioned: {name}: {reason}", file=sys.stderr)
-    print(
-        f"{len(videos)} of {len(videos) + len(missing)} videos captioned: {out}, {out.with_suffix('.html')}",
-        file=sys.stderr,
+        log.info("not captioned: %s: %s", name, reason)
+    log.info(
+        "%d of %d videos captioned: %s, %s", len(videos), len(videos) + len(missing), out, out.with_suffix(".html")
     )
     return 0 if videos else 2
 

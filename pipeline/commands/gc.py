@@ -10,13 +10,11 @@ experiment, to the captions of each prediction and to the check of each data set
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from pipeline.config import Config, validate
+from pipeline.config import Config
+from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
 from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
@@ -55,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     inventory = take_inventory(Path("results"))
     if chosen.yes:
         expect_nobody_at_work(inventory)
-    config = read_config(Path("config.yaml"), chosen.configfile)
+    config = read_config([Path("config.yaml"), *chosen.configfile])
     needed = needed_artifacts(targets(config), chosen.configfile)
     places = unneeded(inventory, needed)
     total = 0
@@ -67,37 +65,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{verb} results/{shown} ({num_bytes / 1e6:.1f} MB)", flush=True)
         if chosen.yes:
             remove_empty_folders(inventory, place.parent)
-    told = "removed" if chosen.yes else "not needed; --yes deletes them"
-    found = f"{len(places)} places, {total / 1e6:.1f} MB, {told}" if places else "nothing is unneeded"
+    outcome = "removed" if chosen.yes else "not needed; --yes deletes them"
+    found = f"{len(places)} places, {total / 1e6:.1f} MB, {outcome}" if places else "nothing is unneeded"
     print(f"{found}; {len(inventory.artifacts)} artifacts in all")
     return 0
-
-
-def read_config(path: Path, overlays: Sequence[Path]) -> Config:
-    """The configuration with its overlays, as Snakemake lays them: mappings join, anything else replaces.
-
-    Raises:
-        PipelineError: if a file cannot be read, or together they are not valid.
-    """
-    merged: Any = {}
-    for file in (path, *overlays):
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise PipelineError(
-                f"{file} cannot be read ({reason}): expected YAML, in the root of the project"
-            ) from error
-        merged = _join(merged, content)
-    if not isinstance(merged, Mapping):
-        raise PipelineError(f"{path}: expected sections of settings")
-    return validate(merged)
-
-
-def _join(below: Any, above: Any) -> Any:
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
-        return above
-    return {**below, **{key: _join(below[key], value) if key in below else value for key, value in above.items()}}
 
 
 def targets(config: Config) -> list[str]:
@@ -138,6 +109,6 @@ def unneeded(inventory: Inventory, needed: set[str]) -> list[Path]:
             continue
         places.append(found.place)
         if found.kind == "made":
-            places += inventory.made_with(found)
+            places += inventory.videos_beside(found)
     places += [leftover.place for leftover in inventory.leftovers if leftover.of.target not in needed]
     return sorted(places)

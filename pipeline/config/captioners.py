@@ -19,7 +19,7 @@ class CaptionerModelSettings(Settings):
     """Sizes of the bidirectional captioner."""
 
     node_position: Literal["none", "learned"]
-    pool: Literal["real", "all"]
+    pool: Literal["present", "padded"]
     graph_encoder: Literal["transformer", "gat", "gatv2"]
     graph_width: Count
     graph_heads: Count

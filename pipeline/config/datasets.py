@@ -102,7 +102,7 @@ class SplitLists(Settings):
 
 
 class FolderSettings(Settings):
-    """A folder (or a list file) of one's own videos, with or without captions."""
+    """One's own videos: a folder, a list of files or a table of clips; with or without captions."""
 
     kind: Literal["folder"]
     shards: Count

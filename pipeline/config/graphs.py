@@ -18,8 +18,8 @@ class GridNodesSettings(Settings):
     overlap: Annotated[float, Field(ge=0, lt=1)]
 
     @property
-    def places(self) -> int:
-        """Nodes that a frame can have."""
+    def max_nodes(self) -> int:
+        """The largest number of nodes that a frame can have."""
         return self.cells**2
 
 
@@ -42,8 +42,8 @@ class ObjectNodesSettings(Settings):
         return self
 
     @property
-    def places(self) -> int:
-        """Nodes that a frame can have."""
+    def max_nodes(self) -> int:
+        """The largest number of nodes that a frame can have."""
         return self.max_objects
 
 

@@ -1,19 +1,21 @@
-"""Captions and splits of the data set `folder`, in JSON Lines or CSV."""
+"""The data set `folder`: its videos or clips, and its captions and splits in JSON Lines or CSV."""
 
-import csv
 import difflib
 import hashlib
-import json
 import os
 import reprlib
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.config import FolderSettings, Splits
+from pipeline.datasets import listing
 from pipeline.datasets.annotated import is_unicode
-from pipeline.datasets.listing import is_file, read_text
+from pipeline.datasets.clip_list import is_clip_list, read_clip_list
+from pipeline.datasets.listing import Video, is_file
+from pipeline.datasets.text_tables import csv_rows, json_lines
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import SPLITS
 
@@ -31,17 +33,35 @@ class Annotation:
     place: str
 
 
-def read_captions(settings: FolderSettings, ids: Collection[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def list_videos(source: Path) -> list[Video]:
+    """The clips, by id: the files of a folder or of a list, or what a table of clips names.
+
+    Args:
+        source: A folder; a list file (a path a line); or a table of clips (`.csv`, `.tsv`, `.jsonl`).
+
+    Raises:
+        PipelineError: if there is no clip, or one of them is not as it must be.
+    """
+    if is_clip_list(source) and is_file(source):
+        return read_clip_list(source)
+    return listing.list_videos(source)
+
+
+def read_captions(
+    settings: FolderSettings, ids: Collection[str], cut_from: Mapping[str, Path] = MappingProxyType({})
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Captions of the videos, and the videos of each split.
 
-    A line names a video by its id, or by the id without extension, the file's name or its stem where only one video
-    fits. Two annotators may write the same caption: both count. Where the file names no split at all, the hash of a
-    video's id draws one by the shares of `splits`, so that a video keeps its split when others come. Videos without
+    A line names a video by its id, or by its path with or without extension, the file's name or its stem where only
+    one video fits. Two annotators may write the same caption: both count. Where the file names no split at all, the
+    hash of a video's id draws one by the shares of `splits`, so that a video keeps its split when others come. Clips of
+    one file are drawn together, by its path: a test on scenes of the training videos would tell little. Videos without
     captions are in no split.
 
     Args:
         settings: Where the captions file is: JSON Lines (`.jsonl`) or CSV (`.csv`).
         ids: The ids of all the videos.
+        cut_from: The file of every clip that is an interval.
 
     Returns:
         Captions by video, in the file's order; sorted ids by split.
@@ -55,12 +75,15 @@ def read_captions(settings: FolderSettings, ids: Collection[str]) -> tuple[dict[
     if settings.captions is None:
         return captions, splits
     annotations = read_annotations(settings.captions)
-    resolved = _resolve(annotations, ids, settings.captions)
+    root = listing.root_of(settings.videos)
+    files = {clip: unicodedata.normalize("NFC", os.path.relpath(file, root)) for clip, file in cut_from.items()}
+    resolved = _resolve(annotations, ids, files, settings.captions)
     for annotation in annotations:
         captions.setdefault(resolved[annotation.video], []).append(annotation.caption)
     split_of = _splits_of(annotations, resolved)
     for video_id in sorted(captions):
-        splits[split_of.get(video_id) or hashed_split(video_id, settings.splits)].append(video_id)
+        drawn_by = files.get(video_id, video_id)
+        splits[split_of.get(video_id) or hashed_split(drawn_by, settings.splits)].append(video_id)
     return captions, splits
 
 
@@ -85,46 +108,12 @@ def read_annotations(path: Path) -> list[Annotation]:
         )
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
-            records = _json_lines(path)
+            records = json_lines(path, '{"video": ..., "caption": ...}')
         case ".csv":
-            records = _csv_rows(path)
+            records = csv_rows(path, ["video", "caption"], ["split"], "`video,caption` or `video,caption,split`")
         case _:
             raise PipelineError(f"`captions: {path}`: expected JSON Lines (.jsonl) or CSV (.csv)")
     return [_annotation(record, f"{path}:{number}") for number, record in records]
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    for number, line in enumerate(read_text(path).split("\n"), start=1):  # a caption may hold other line separators
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:  # a thousand brackets exhaust the parser
-            raise PipelineError(f"{path}:{number}: no JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise PipelineError(f'{path}:{number}: expected {{"video": ..., "caption": ...}}')
-        yield number, record
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    reader = csv.reader(read_text(path).splitlines(keepends=True), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if sorted(header) not in (["caption", "video"], ["caption", "split", "video"]):
-            raise PipelineError(
-                f"{path}:1: expected the header `video,caption` or `video,caption,split`, found {header}"
-            )
-        start = reader.line_num + 1  # a quoted caption may span lines
-        for row in reader:
-            if row and len(row) != len(header):
-                raise PipelineError(
-                    f"{path}:{start}: expected {len(header)} fields, found {len(row)}: quote captions that hold a comma"
-                )
-            if row:
-                yield start, dict(zip(header, row, strict=True))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise PipelineError(f"{path}:{reader.line_num}: no CSV ({error})") from error
 
 
 def _annotation(record: Mapping[str, object], place: str) -> Annotation:
@@ -145,12 +134,16 @@ def _annotation(record: Mapping[str, object], place: str) -> Annotation:
     return Annotation(unicodedata.normalize("NFC", video.strip()), " ".join(caption.split()), split, place)
 
 
-def _resolve(annotations: list[Annotation], ids: Collection[str], path: Path) -> dict[str, str]:
+def _resolve(
+    annotations: list[Annotation], ids: Collection[str], files: Mapping[str, str], path: Path
+) -> dict[str, str]:
     """The id behind every name that the captions file uses for a video."""
     by_name: dict[str, list[str]] = {}
     for video_id in ids:
-        names = {os.path.splitext(video_id)[0], os.path.basename(video_id)}  # noqa: PTH119, PTH122
-        for name in names | {os.path.splitext(name)[0] for name in names}:  # noqa: PTH122
+        file = files.get(video_id, video_id)
+        names = {os.path.splitext(file)[0], os.path.basename(file)}  # noqa: PTH119, PTH122
+        names |= {os.path.splitext(name)[0] for name in names}  # noqa: PTH122
+        for name in names | ({file} if file != video_id else set()):
             by_name.setdefault(name, []).append(video_id)
     exact = set(ids)
     resolved: dict[str, str] = {}

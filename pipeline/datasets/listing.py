@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipeline.errors import PipelineError, breaks_lines
+from pipeline.video.interval import Interval
 
 # What FFmpeg reads and cameras, phones and archives write. Other files in the folder are none of our business.
 EXTENSIONS = frozenset(
@@ -26,17 +27,20 @@ MAX_LINKS = 10_000
 
 @dataclass(frozen=True)
 class Video:
-    """A file of the data set.
+    """A file of the data set, or an interval of one.
 
     Attributes:
-        id: Path relative to the folder, in Unicode's composed form (a Mac spells accents in two characters).
-        path: The same as the file system spells it; absolute only where a list file names files elsewhere.
-        size: Bytes.
+        id: Path relative to the folder, in Unicode's composed form (a Mac spells accents in two characters); of an
+            interval, what a table of clips calls it.
+        path: The file's path as the file system spells it; absolute only where a list file names files elsewhere.
+        size: Bytes of the file.
+        interval: Which part of the file is meant; None for all of it.
     """
 
     id: str
     path: str
     size: int
+    interval: Interval | None = None
 
 
 def root_of(source: Path) -> Path:
@@ -107,18 +111,31 @@ def _walk(folder: Path, prefix: str, above: frozenset[str], links: list[str]) ->
 
 def _listed(source: Path) -> list[Video]:
     """Videos of a list file: a path a line, relative to its folder or absolute. Empty lines and `#` are skipped."""
-    root = source.parent.absolute()
     videos = []
     for number, line in enumerate(read_text(source).splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        path = Path(text)
-        if not is_file(root / path):
-            raise PipelineError(f"{source}:{number}: there is no file {text} (relative paths start at {source.parent})")
-        inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
-        videos.append(_video(os.path.normpath(inside), (root / path).stat().st_size))
+        videos.append(listed_video(source, text, f"{source}:{number}"))
     return videos
+
+
+def listed_video(source: Path, text: str, place: str) -> Video:
+    """The file that a list names.
+
+    Args:
+        source: The list.
+        text: A path, relative to the list's folder or absolute.
+        place: Where it stands, for messages.
+
+    Raises:
+        PipelineError: if there is no such file.
+    """
+    root, path = source.parent.absolute(), Path(text)
+    if not is_file(root / path):
+        raise PipelineError(f"{place}: there is no file {text} (relative paths start at {source.parent})")
+    inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
+    return _video(os.path.normpath(inside), (root / path).stat().st_size)
 
 
 def is_file(path: Path) -> bool:

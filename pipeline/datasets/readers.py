@@ -5,8 +5,9 @@ A digest of code counts the reader that is chosen and not this module: a new kin
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.config import (
@@ -18,7 +19,7 @@ from pipeline.config import (
     ShapesSettings,
     VatexSettings,
 )
-from pipeline.datasets import annotated, coco_captions, folder, listing, msrvtt, msvd, vatex
+from pipeline.datasets import annotated, coco_captions, folder, msrvtt, msvd, vatex
 from pipeline.datasets.annotated import FoundClips
 from pipeline.datasets.listing import Video
 from pipeline.datasets.sharding import shard_of
@@ -38,7 +39,7 @@ def list_videos(kind: str, source: Path, mapping: Path | None) -> list[Video]:
     """
     match kind:
         case "folder":
-            return listing.list_videos(source)
+            return folder.list_videos(source)
         case "msvd":
             return msvd.list_videos(source, mapping)
         case "msrvtt":
@@ -65,7 +66,7 @@ def read_made(made: Path) -> list[dict[str, Any]]:
 
 
 def listing_digests(videos: Sequence[Video], shards: int) -> list[str]:
-    """For every shard, the digest of the names and sizes of its videos: what re-runs `index_videos`.
+    """For every shard, the digest of the names, sizes and intervals of its videos: what re-runs `index_videos`.
 
     Args:
         videos: All of them, by id.
@@ -73,17 +74,24 @@ def listing_digests(videos: Sequence[Video], shards: int) -> list[str]:
     """
     lines: list[list[str]] = [[] for _ in range(shards)]
     for video in videos:
-        lines[shard_of(video.id, shards)].append(json.dumps([video.id, video.path, video.size]))
+        part = [] if video.interval is None else [video.interval.start, video.interval.stop]
+        lines[shard_of(video.id, shards)].append(json.dumps([video.id, video.path, video.size, *part]))
     return [hashlib.sha256("\n".join(shard).encode()).hexdigest()[:16] for shard in lines]
 
 
-def read_captions(settings: DatasetSettings, ids: Collection[str], made: Sequence[Path] = ()) -> FoundClips:
+def read_captions(
+    settings: DatasetSettings,
+    ids: Collection[str],
+    made: Sequence[Path] = (),
+    cut_from: Mapping[str, Path] = MappingProxyType({}),
+) -> FoundClips:
     """Captions and splits of a data set.
 
     Args:
         settings: Its settings.
         ids: Ids of all the videos that are there.
         made: Lists of generated videos of all shards; nothing where the user brings the videos.
+        cut_from: The file of every clip that is an interval.
 
     Raises:
         PipelineError: if they cannot be read or do not fit the videos.
@@ -94,7 +102,7 @@ def read_captions(settings: DatasetSettings, ids: Collection[str], made: Sequenc
 
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
-            return FoundClips.of_all(*folder.read_captions(settings, ids))
+            return FoundClips.of_all(*folder.read_captions(settings, ids, cut_from))
         case MsvdSettings():
             hint = "" if settings.mapping else "; or name a `mapping` between the two"
             return annotated.find_clips(msvd.read_annotations(settings), ids, hint)

@@ -2,6 +2,8 @@
 
 The generator's truth has a box a frame, or none where the object is not visible; the frames artifact says which frame
 of the video each sampled one is.
+
+Shapes: C channels, H height, W width, N objects of a frame.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +17,6 @@ from torch import Tensor
 from pipeline.artifact import Artifact
 from pipeline.jobs.progress import track
 from pipeline.video.stored_frames import frames_of
-
-# C channels, H height, W width, N objects of a frame
 
 SMALLEST = 1.0  # pixels: less of an object is not to be learned
 

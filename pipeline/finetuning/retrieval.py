@@ -2,6 +2,9 @@
 
 Luo et al. 2021, "CLIP4Clip: An Empirical Study of CLIP for End to End Video Clip Retrieval": section 3.3 (mean pooling,
 the parameter-free head), 3.4 (symmetric cross-entropy) and 4.2 (rates and scores).
+
+Shapes: B videos of a batch, T frames of a batch, F frames of a video, Q captions, C channels, H height, W width, S side
+of the tower's input, D embedding.
 """
 
 import math
@@ -15,11 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.artifact import Artifact
-from pipeline.models.clip4clip import fit_square
+from pipeline.models.clip4clip import square_of_shorter_side
 from pipeline.video.stored_frames import frames_of
-
-# B videos of a batch, T frames of a batch, F frames of a video, Q captions, C channels, H height, W width,
-# S side of the tower's input, D embedding
 
 MAX_LOGIT_SCALE = math.log(100)
 BYTES_IN_MEMORY = 10**9
@@ -53,7 +53,7 @@ class VideoFrames:
 
 def whole_frames(frames_FHWC: Tensor, size: int) -> Tensor:
     """The central square of each frame, bytes [F, C, size, size]: what the tower sees at evaluation."""
-    return fit_square(frames_FHWC.permute(0, 3, 1, 2), size)
+    return square_of_shorter_side(frames_FHWC.permute(0, 3, 1, 2), size)
 
 
 def random_crops(
@@ -82,7 +82,7 @@ def random_crops(
         side = max(1, min(round(share * min(height, width)), height, width))
         top, left = generator.integers(height - side + 1), generator.integers(width - side + 1)
         crop_HWC = frames_FHWC[frame, top : top + side, left : left + side]
-        crops.append(fit_square(crop_HWC.permute(2, 0, 1)[None], size))
+        crops.append(square_of_shorter_side(crop_HWC.permute(2, 0, 1)[None], size))
     return torch.cat(crops)
 
 

@@ -9,10 +9,10 @@ one. Whoever looks at queue and devices, or changes them, holds the lock on the 
 
 import fcntl
 import json
+import logging
 import os
 import re
 import stat
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+
+log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_TRIES = 0.2
 PATIENCE = 10.0  # seconds; a job that waits but is stopped (Ctrl-Z) holds up the others no longer than that
@@ -89,7 +91,7 @@ def _wait_for(folder: Path, num: int, devices: Mapping[str, str], jobs_per_gpu: 
                 return held
             os.utime(ticket, (time.monotonic(), time.monotonic()))  # the same clock for all, and nobody can set it
         if not waiting:
-            print(f"waiting for {num} free GPUs of {', '.join(devices)}", file=sys.stderr, flush=True)
+            log.info("waiting for %d free GPUs of %s", num, ", ".join(devices))
             waiting = True
         time.sleep(SECONDS_BETWEEN_TRIES)
 

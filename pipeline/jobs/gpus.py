@@ -12,6 +12,7 @@ CLIPGRAPH_JOBS_PER_GPU is set to 2, two jobs may share a device.
 """
 
 import ctypes
+import logging
 import os
 import re
 import shutil
@@ -21,12 +22,15 @@ import sys
 from collections.abc import Mapping
 
 from pipeline.errors import PipelineError
+from pipeline.jobs import messages
 from pipeline.jobs.gpu_leases import lease
 
 JOBS_PER_GPU = "CLIPGRAPH_JOBS_PER_GPU"
 MOST_JOBS_PER_GPU = 64
 SECONDS_TO_LIST = 60  # a driver that hangs does so for ever; a healthy one that sleeps needs a few seconds
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+log = logging.getLogger("pipeline.jobs.gpus")  # `__name__` is another word when this is the program
 
 
 def visible_devices() -> dict[str, str]:
@@ -139,17 +143,17 @@ def end_with_launcher() -> None:
 
 def main(arguments: list[str]) -> None:
     """Lease devices and become the command."""
+    messages.configure()
     if len(arguments) < 2 or not arguments[0].isdecimal():
         raise PipelineError("usage: python -m pipeline.jobs.gpus NUM COMMAND [ARGUMENT ...]")
     num, command = int(arguments[0]), arguments[1:]
     devices = visible_devices() if num > 0 else {}
     if num > 0 and not devices:
-        print("no GPU here: this job runs on the CPU", file=sys.stderr)
+        log.info("no GPU here: this job runs on the CPU")
     leased = lease(num, devices, jobs_per_gpu()) if devices else []
     for _, file in leased:
         os.set_inheritable(file, True)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(device for device, _ in leased)
-    sys.stderr.flush()
     os.execvp(command[0], command)
 
 
@@ -157,5 +161,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        log.error("%s", error)
         sys.exit(2)

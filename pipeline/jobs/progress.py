@@ -1,6 +1,6 @@
-"""Progress of long work, as a line on stderr every few seconds: readable in a terminal and in a log file alike."""
+"""Progress of long work, as a line in the job's log every few seconds: readable in a terminal and in a file alike."""
 
-import sys
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -8,6 +8,8 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 5.0
+
+log = logging.getLogger(__name__)
 
 
 def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
@@ -28,14 +30,12 @@ def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
             last = now
             rate = done / (now - start)
             left = (total - done) / rate
-            print(
-                f"{label}: {done} of {total} ({100 * done // total} %), {rate:.3g}/s, {left:.0f} s left",
-                file=sys.stderr,
-            )
+            percent = 100 * done // total
+            log.info("%s: %d of %d (%d %%), %.3g/s, %.0f s left", label, done, total, percent, rate, left)
     seconds = time.monotonic() - start
-    print(f"{label}: {done} of {total} done in {seconds:.1f} s", file=sys.stderr)
+    log.info("%s: %d of %d done in %.1f s", label, done, total, seconds)
 
 
 def say(text: str) -> None:
     """Print to the job's log."""
-    print(text, file=sys.stderr)
+    log.info("%s", text)

@@ -13,6 +13,9 @@ import os
 import sys
 
 from pipeline.errors import PipelineError
+from pipeline.jobs import messages
+
+log = logging.getLogger("pipeline.jobs.ranks")  # `__name__` is another word when this is the program
 
 
 def main(arguments: list[str]) -> int:
@@ -21,11 +24,11 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code: of the first rank that failed; 128 and the number of a signal, after one.
     """
+    messages.configure()
     if len(arguments) < 4 or not arguments[0].isdecimal() or arguments[1:3] != ["-m", "pipeline"]:
         raise PipelineError("usage: python -m pipeline.jobs.ranks NUM -m pipeline STAGE [FLAG ...]")
     num, command, stage = int(arguments[0]), arguments[1:], arguments[3]
     if num <= 1:
-        sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, *command])
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -40,7 +43,8 @@ def main(arguments: list[str]) -> int:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
-            print(f"error: {stage}: rank {rank} was killed by signal {-failure.exitcode}", file=sys.stderr)
+            logging.disable(logging.NOTSET)
+            log.error("%s: rank %d was killed by signal %d", stage, rank, -failure.exitcode)
         return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
     return 0
 
@@ -49,5 +53,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except PipelineError as mistake:
-        print(f"error: {mistake}", file=sys.stderr)
+        log.error("%s", mistake)
         sys.exit(2)

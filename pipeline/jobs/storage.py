@@ -6,15 +6,17 @@ is and what to do, without a traceback.
 
 import errno
 import fcntl
+import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+
+log = logging.getLogger(__name__)
 
 FULL = {  # RLIMIT_FSIZE is a quota, too
     errno.ENOSPC: "the disk is full",
@@ -164,7 +166,7 @@ def _locked(lock: Path, of: Path) -> int:
         except BlockingIOError:
             os.close(file)
             if not has_waited:
-                print(f"{of} is being written by another process: waiting until that ends", file=sys.stderr, flush=True)
+                log.info("%s is being written by another process: waiting until that ends", of)
                 has_waited = True
             time.sleep(SECONDS_BETWEEN_TRIES)
             continue
@@ -172,10 +174,7 @@ def _locked(lock: Path, of: Path) -> int:
             if error.errno not in CANNOT_LOCK:
                 os.close(file)
                 raise
-            print(
-                f"WARNING: {lock.parent}: this file system cannot lock: see to it that no second call writes {of}",
-                file=sys.stderr,
-            )
+            log.warning("%s: this file system cannot lock: see to it that no second call writes %s", lock.parent, of)
             return file
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), lock.stat()):

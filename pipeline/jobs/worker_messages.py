@@ -20,6 +20,7 @@ ADMITTED = {
     "pathlib._local.PosixPath",  # Python 3.13
     "pipeline.video.frame_sampling.FramesRequest",
     "pipeline.video.frame_sampling.SampledFrames",
+    "pipeline.video.interval.Interval",
     "pipeline.video.windows.WindowFrames",
     "pipeline.video.windows.WindowRequest",
 }

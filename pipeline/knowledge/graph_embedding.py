@@ -4,6 +4,8 @@ TransE (Bordes et al., 2013), DistMult (Yang et al., 2015), ComplEx (Trouillon e
 2019), each with the loss and the negative triplets of `torch_geometric.nn.kge`. Ranks are filtered (Bordes et al.,
 section 4.1): another true triplet is no mistake and does not count. Rivals with the same score count half, as the mean
 over their orders would (Berrendorf et al., 2020), so that a model that knows nothing scores like chance.
+
+Shapes: N entities, M relations, W features, Q held-out triplets.
 """
 
 from collections import defaultdict
@@ -21,8 +23,6 @@ from torch_geometric.nn.kge import ComplEx, DistMult, KGEModel, RotatE, TransE
 from pipeline.config import EmbeddingSettings
 from pipeline.jobs.progress import track
 from pipeline.knowledge.triplets import KnowledgeGraph
-
-# N entities, M relations, W features, Q held-out triplets
 
 COMPLEX_VALUED = {"complex": ComplEx, "rotate": RotatE}  # two features a number
 REAL_VALUED = {"transe": TransE, "distmult": DistMult}

@@ -2,6 +2,8 @@
 
 AKG-sv leaves this step out. Here it sees the frames of the video and the graph of the training captions, and nothing
 else: no caption of the video itself.
+
+Shapes: F frames, D embedding, N entities.
 """
 
 import hashlib
@@ -12,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.knowledge.triplets import KnowledgeGraph
-
-# F frames, D embedding, N entities
 
 Relations = Mapping[tuple[int, int], Mapping[int, int]]  # of head and tail: how often each relation
 

@@ -6,7 +6,7 @@ all of these edges carry the frame's I3D feature, or each that of the box around
 an edge carries a similarity. The edges are kept factorised: one motion vector a frame (or a pair) and one number an
 edge, never a vector an edge.
 
-Legend: N nodes, E edges, A edges within frames, F frames, P pairs of nodes, R rows of knowledge, O objects, D node
+Shapes: N nodes, E edges, A edges within frames, F frames, P pairs of nodes, R rows of knowledge, O objects, D node
 features, M motion features, K knowledge features.
 """
 

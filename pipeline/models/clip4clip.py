@@ -3,14 +3,15 @@
 CLIP4Clip (Luo et al. 2021, "CLIP4Clip: An Empirical Study of CLIP for End to End Video Clip Retrieval", section 3) adds
 nothing to CLIP (Radford et al. 2021) for its mean-pooling head, so its checkpoints are CLIP's state dict below `clip.`.
 Loading is strict: every parameter must be there with its shape, and what may be there besides is listed by name.
+
+Shapes: B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width.
 """
 
 import functools
-import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.weights.loading import differences, match_table, read_state, some
+from pipeline.weights.loading import load_strictly, read_state, some
+from pipeline.weights.origin import RANDOM, from_file, from_tag
 from pipeline.weights.saving import save_weights
-
-# B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -120,13 +120,13 @@ def tower_sizes(arch: str | Mapping[str, Any]) -> dict[str, Any]:
     return towers
 
 
-def load_clip4clip(path: Path | str, arch: Arch, tell: Callable[[str], None] = log.info) -> Clip4Clip:
+def load_clip4clip(path: Path | str, arch: Arch, level: int = logging.DEBUG) -> Clip4Clip:
     """Load a CLIP4Clip `pytorch_model.bin` or a `weights.safetensors` saved by `save_clip4clip`, strictly, in float32.
 
     Args:
         path: the file.
         arch: what the file must be: open_clip name or mapping of sizes.
-        tell: gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         The module in eval mode. Its activation is the one that the file names, or else QuickGELU, as in OpenAI's
@@ -137,22 +137,20 @@ def load_clip4clip(path: Path | str, arch: Arch, tell: Callable[[str], None] = l
     """
     path = Path(path)
     state, metadata = read_state(path, EXAMPLE)
-    return _fill(arch, metadata.get("activation", "quick_gelu"), state, path, tell)
+    return _fill(arch, metadata.get("activation", "quick_gelu"), state, path, level)
 
 
-def load_pretrained(
-    weights: str, arch: Arch, seed: int, tell: Callable[[str], None] = log.info
-) -> tuple[Clip4Clip, str]:
+def load_pretrained(weights: str, arch: Arch, seed: int, level: int = logging.DEBUG) -> tuple[Clip4Clip, str]:
     """Return towers with the weights a config names, and where these came from.
 
     Args:
         weights: a file, an open_clip tag such as "openai", or "random".
         arch: open_clip name or mapping of sizes.
         seed: for "random".
-        tell: gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
-        Module in eval mode, and its origin: "random", "file <name> sha256 <digest>" or "open_clip <arch> <tag>".
+        Module in eval mode, and its origin (see `pipeline.weights.origin`).
 
     Raises:
         PipelineError: no such file or tag, no network, or another architecture.
@@ -161,14 +159,12 @@ def load_pretrained(
         log.warning("weights: random: the CLIP4Clip encoder starts UNTRAINED (seed %d)", seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Clip4Clip(arch).eval(), "random"
+            return Clip4Clip(arch).eval(), RANDOM
     if Path(weights).is_file():
-        with Path(weights).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return load_clip4clip(weights, arch, tell), f"file {Path(weights).name} sha256 {digest}"
+        return load_clip4clip(weights, arch, level), from_file(Path(weights))
     if Path(weights).suffix or "/" in weights:
         raise PipelineError(f"weights: there is no file {weights}; name a file, an open_clip tag or random")
-    return _load_tag(weights, arch, tell), f"open_clip {arch} {weights}"
+    return _load_tag(weights, arch, level), from_tag(str(arch), weights)
 
 
 def save_clip4clip(module: Clip4Clip, path: Path, origin: str) -> None:
@@ -247,7 +243,7 @@ def normalise(images_u1: Tensor) -> Tensor:
     return (images_u1.float() / 255 - mean) / std
 
 
-def fit_square(images_u1: Tensor, size: int) -> Tensor:
+def square_of_shorter_side(images_u1: Tensor, size: int) -> Tensor:
     """Resize the shorter side to `size` (bicubic with antialiasing) and cut the square in the centre, as CLIP does.
 
     Args:
@@ -270,7 +266,7 @@ def _tokenizer() -> Any:
     return open_clip.SimpleTokenizer()
 
 
-def _load_tag(tag: str, arch: Arch, tell: Callable[[str], None]) -> Clip4Clip:
+def _load_tag(tag: str, arch: Arch, level: int) -> Clip4Clip:
     if not isinstance(arch, str):
         raise PipelineError(f"weights: {tag} is read as an open_clip tag, and a tag needs arch to be an open_clip name")
     source = open_clip.get_pretrained_cfg(arch, tag)
@@ -288,29 +284,25 @@ def _load_tag(tag: str, arch: Arch, tell: Callable[[str], None]) -> Clip4Clip:
             "and name the file, or write random"
         ) from error
     quick = source.get("quick_gelu", False) or arch.endswith("-quickgelu")
-    return _fill(arch, "quick_gelu" if quick else "gelu", read_state(path, EXAMPLE)[0], path, tell)
+    return _fill(arch, "quick_gelu" if quick else "gelu", read_state(path, EXAMPLE)[0], path, level)
 
 
-def _fill(
-    arch: Arch, activation: str, state: Mapping[str, Tensor], path: Path, tell: Callable[[str], None]
-) -> Clip4Clip:
+def _fill(arch: Arch, activation: str, state: Mapping[str, Tensor], path: Path, level: int) -> Clip4Clip:
     """Build the towers without memory and give them the file's tensors, or say how the two differ."""
     own, left_out = clip_state(state, path)
     with torch.device("meta"):
         module = Clip4Clip(arch, activation)
-    expected = module.state_dict()
-    found = differences(own, expected)
-    if found:
-        raise PipelineError(
-            f"{path} holds another architecture. Found {describe(own)}. Expected {describe(expected)}. "
-            f"{'; '.join(found)}"
-        )
-    table = match_table(own, expected, depth=2, left_out=left_out)
-    tell(f"{path}: CLIP with {activation}; {describe(own)}\n{table}")
-    single = {key: value.float() if value.is_floating_point() else value for key, value in own.items()}
-    module.load_state_dict(single, strict=True, assign=True)
+    expected = describe(module.state_dict())
+    load_strictly(
+        module,
+        own,
+        refusal=f"{path} holds another architecture. Found {describe(own)}. Expected {expected}",
+        matched=f"{path}: CLIP with {activation}; {describe(own)}",
+        depth=2,
+        level=level,
+        left_out=left_out,
+    )
     module.attn_mask = torch.full((module.context_length, module.context_length), -math.inf).triu(1)
-    module.eval()
     return module
 
 

@@ -1,4 +1,7 @@
-"""Embed crops of frames with CLIP4Clip's image tower, those of several videos together."""
+"""Embed crops of frames with CLIP4Clip's image tower, those of several videos together.
+
+Shapes: N crops of a video, C channels, S side of the tower's input, D embedding.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,8 +12,6 @@ from torch import Tensor
 
 from pipeline.artifact.each_video import Rows
 from pipeline.models.clip4clip import Clip4Clip, normalise
-
-# N crops of a video, C channels, S side of the tower's input, D embedding
 
 IMAGES_AT_ONCE = 256  # through the tower; on CPUs more is no faster (measured from 64 to 1024)
 

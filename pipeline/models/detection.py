@@ -5,6 +5,9 @@ samples about a cell apart. The map is that of the box's size (Lin et al. 2017, 
 Detection", equation 1), among those that a two-stage detector pools from; of other detectors, among the first maps
 that are equally deep. Coordinates are those of the image as the detector's own transform resized it, at the stride of
 the map: padding on the right and below shifts nothing.
+
+Shapes: B images, F frames of a video, C channels, H height, W width, N boxes of an image, R boxes of all images, D
+features.
 """
 
 import math
@@ -16,8 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchvision.ops import MultiScaleRoIAlign, roi_align
-
-# B images, F frames of a video, C channels, H height, W width, N boxes of an image, R boxes of all images, D features
 
 FRAMES_AT_ONCE = 32  # at most
 PIXELS_AT_ONCE = 4_000_000  # as resized: frames of 800 x 1,066 pixels four at a time

@@ -6,10 +6,9 @@ another architecture is refused with what differs; the number of classes is read
 al. 2017 ("Feature Pyramid Networks for Object Detection").
 """
 
-import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +22,8 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.errors import PipelineError
-from pipeline.weights.loading import BATCH_COUNT, differences, match_table, read_state, some
+from pipeline.weights.loading import BATCH_COUNT, load_strictly, read_state, some
+from pipeline.weights.origin import RANDOM, from_file
 from pipeline.weights.saving import save_weights
 
 SMALL = "fasterrcnn_resnet18_fpn"
@@ -124,7 +124,7 @@ def random_detector(arch: str, num_classes: int, size: int, seed: int) -> nn.Mod
 
 
 def load_pretrained(
-    weights: str, arch: str, size: int, seed: int, tell: Callable[[str], None] = log.info
+    weights: str, arch: str, size: int, seed: int, level: int = logging.DEBUG
 ) -> tuple[nn.Module, list[str], str]:
     """A detector with the weights that a config names.
 
@@ -133,34 +133,31 @@ def load_pretrained(
         arch: Its architecture.
         size: Shorter side in pixels to which images are brought.
         seed: For "random".
-        tell: Gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
-        The model in eval mode; the names of its classes, the background first; and the origin: "random" or
-        "file <name> sha256 <digest>".
+        The model in eval mode; the names of its classes, the background first; and the origin of the weights (see
+        `pipeline.weights.origin`).
 
     Raises:
         PipelineError: There is no such file, or it holds another architecture.
     """
     if weights == "random":
         log.warning("weights: random: the detector starts UNTRAINED (seed %d)", seed)
-        return random_detector(arch, COCO_CLASSES, size, seed), class_names(arch, COCO_CLASSES), "random"
+        return random_detector(arch, COCO_CLASSES, size, seed), class_names(arch, COCO_CLASSES), RANDOM
     path = Path(weights)
-    model, categories = load_detector(path, arch, size, tell)
-    with path.open("rb") as file:
-        return model, categories, f"file {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    model, categories = load_detector(path, arch, size, level)
+    return model, categories, from_file(path)
 
 
-def load_detector(
-    path: Path, arch: str, size: int, tell: Callable[[str], None] = log.info
-) -> tuple[nn.Module, list[str]]:
+def load_detector(path: Path, arch: str, size: int, level: int = logging.DEBUG) -> tuple[nn.Module, list[str]]:
     """Load a `weights.safetensors` saved by `save_detector` or a state dict of torchvision, strictly, in float32.
 
     Args:
         path: The file.
         arch: What the file must be.
         size: Shorter side in pixels to which images are brought.
-        tell: Gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         The model in eval mode, and the names of its classes, the background first.
@@ -173,17 +170,18 @@ def load_detector(
         raise PipelineError(f"{path} holds the architecture {metadata['arch']}, expected {arch}: correct `arch`")
     num_classes = _count_classes(path, arch, size, state)
     model = build_detector(arch, num_classes, size)
-    expected = model.state_dict()
-    differing = differences(state, expected)
-    if differing:
-        raise PipelineError(f"{path} holds another architecture than {arch}: {'; '.join(differing)}")
-    counts = {key: value for key, value in expected.items() if key.endswith(BATCH_COUNT)}
-    model.load_state_dict(counts | state, strict=True)
+    load_strictly(
+        model,
+        state,
+        refusal=f"{path} holds another architecture than {arch}",
+        matched=f"{path}: {arch} of {num_classes} classes with the background",
+        depth=2,
+        level=level,
+    )
     if "batch_norm_eps" in metadata:
         _set_eps(model, float(metadata["batch_norm_eps"]))
-    elif arch in EPS_0 and not counts.keys() & state.keys():  # frozen batch norm counts no batches
+    elif arch in EPS_0 and not any(key.endswith(BATCH_COUNT) for key in state):  # frozen batch norm counts no batches
         _set_eps(model, 0.0)
-    tell(f"{path}: {arch} of {num_classes} classes with the background\n{match_table(state, expected, 2, {})}")
     categories = json.loads(metadata["categories"]) if "categories" in metadata else class_names(arch, num_classes)
     return model, categories
 
@@ -206,14 +204,14 @@ def starting_detector(weights: str, arch: str, size: int, num_classes: int, seed
     """
     model = random_detector(arch, num_classes, size, seed)
     if weights == "random":
-        return model, weights
-    trained, _, origin = load_pretrained(weights, arch, size, seed)
+        return model, RANDOM
+    trained, _, start = load_pretrained(weights, arch, size, seed)
     own = class_tensors(arch, size)
     model.load_state_dict(model.state_dict() | {k: v for k, v in trained.state_dict().items() if k not in own})
     eps = {module.eps for module in trained.modules() if isinstance(module, nn.BatchNorm2d)}
     if len(eps) == 1:
         _set_eps(model, eps.pop())
-    return model, origin
+    return model, start
 
 
 def save_detector(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:

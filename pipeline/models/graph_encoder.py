@@ -11,7 +11,7 @@ For the transformer the edge features are never expanded. Within a frame they ar
 is projected once a frame, or once a pair of nodes if pairs have motion of their own; between frames they are a number
 times one column of the projection.
 
-Legend: N nodes, E edges, F frames, P pairs, K places for nodes in a frame, S = 2 K places for sources (own frame, frame
+Shapes: N nodes, E edges, F frames, P pairs, K places for nodes in a frame, S = 2 K places for sources (own frame, frame
 before), H heads, C channels of a head, W = H C width, M motion features.
 """
 

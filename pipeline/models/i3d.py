@@ -10,7 +10,7 @@ Shape suffixes: B window, C channel, T time, H height, W width, K class.
 import copy
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pipeline.errors import PipelineError
-from pipeline.weights.loading import differences, match_table, read_state
+from pipeline.weights.loading import load_strictly, read_state
 
 FEATURE_DIM = 1024
 MIN_FRAMES = 9  # fewer leave one time step after the strides, and the average pool needs two
@@ -188,12 +187,12 @@ class InceptionI3d(nn.Module):
         return model
 
 
-def load_i3d(path: Path, tell: Callable[[str], None] = log.info) -> InceptionI3d:
+def load_i3d(path: Path, level: int = logging.DEBUG) -> InceptionI3d:
     """Load a pytorch-i3d checkpoint or a `weights.safetensors`, strictly, in float32.
 
     Args:
         path: A state dict of an RGB network with any number of classes.
-        tell: Gets the table of what was matched.
+        level: Level of the message that says what was matched, a table.
 
     Returns:
         The network in eval mode.
@@ -204,15 +203,16 @@ def load_i3d(path: Path, tell: Callable[[str], None] = log.info) -> InceptionI3d
     state, _ = read_state(path, "a pytorch-i3d rgb_imagenet.pt")
     classifier = state.get("logits.conv3d.bias")
     model = InceptionI3d(num_classes=400 if classifier is None else classifier.numel())
-    found = differences(state, model.state_dict())
-    if found:
-        raise PipelineError(
-            f"{path} holds another architecture than the RGB Inception I3D of pytorch-i3d (rgb_imagenet.pt): "
-            f"{'; '.join(found)}; write the path of such a file, or `weights: random`"
-        )
-    tell(f"{path}: Inception I3D\n{match_table(state, model.state_dict(), depth=1, left_out={})}")
-    model.load_state_dict(state, strict=True)
-    return model.eval()
+    load_strictly(
+        model,
+        state,
+        refusal=f"{path} holds another architecture than the RGB Inception I3D of pytorch-i3d (rgb_imagenet.pt)",
+        advice="; write the path of such a file, or `weights: random`",
+        matched=f"{path}: Inception I3D",
+        depth=1,
+        level=level,
+    )
+    return model
 
 
 def randomise(model: InceptionI3d, seed: int) -> None:

@@ -1,4 +1,10 @@
-"""Motion of windows of several videos together."""
+"""Compute I3D features of windows, those of several videos together.
+
+Batches run across videos and are always full, so that features depend neither on the other videos of a shard nor on
+where a run was interrupted.
+
+Shapes: B windows of a batch, T frames of a window, H height, W width, C colour or channel.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,17 +16,16 @@ from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
 from pipeline.models.i3d import InceptionI3d, normalise
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.video.windows import WindowFrames, Windows
 
 BATCH_SIZE = 16  # windows; more gain nothing on a CPU, and 16 of 224 pixels take about 2 GB in float32
-
 
 Encode = Callable[[Windows], NDArray[np.float32]]
 
 
 class WindowSeries(Protocol):
-    """Windows u1 [T, H, W, C] of one video: an array, or something that makes each when it is asked for."""
+    """Windows u1 [T, H, W, C] of one video: an array, or an object that makes each window when it is asked for."""
 
     def __len__(self) -> int: ...
 
@@ -28,14 +33,14 @@ class WindowSeries(Protocol):
 
 
 def make_encoder(model: InceptionI3d, precision: str) -> Encode:
-    """A function from windows u1 [B, T, H, W, 3] to their features float32 [B, 1024].
+    """Make a function from windows u1 [B, T, H, W, 3] to their features float32 [B, 1024].
 
     Args:
-        model: With loaded weights; it is copied, and left as it is.
+        model: The network with its weights; it is copied, and left as it is.
         precision: "fp32", "bf16" or "auto".
     """
     device = compute_device()
-    dtype = compute_dtype(precision, device)
+    dtype = announced_dtype(precision, device, "the encoder")
     network = model.folded().to(device, dtype, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def encode(windows_BTHWC: Windows) -> NDArray[np.float32]:
@@ -50,7 +55,12 @@ def make_encoder(model: InceptionI3d, precision: str) -> Encode:
 def noting(
     decoded: Iterable[WindowFrames | VideoError], suspect: deque[str | None]
 ) -> Iterator[WindowFrames | VideoError]:
-    """The same, and set aside why each video is suspect: encoding yields them later, in the same order."""
+    """Hand on what was decoded, and set aside why each video is suspect.
+
+    Args:
+        decoded: For each video its windows, or why there are none.
+        suspect: Gets a reason, or None, for each video. `encode_across` yields the videos later, in the same order.
+    """
     for outcome in decoded:
         suspect.append(None if isinstance(outcome, VideoError) else outcome.suspect)
         yield outcome
@@ -92,7 +102,7 @@ def encode_across(
 def _complete(
     videos: deque[int | VideoError], features: list[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32] | VideoError]:
-    """Take off the queues the videos whose windows are all encoded."""
+    """Take the videos whose windows are all encoded off the queues."""
     while videos:
         video = videos[0]
         if isinstance(video, VideoError):

@@ -1,6 +1,10 @@
-"""What a network computes on, and in which numbers."""
+"""Choose what a network computes on, and in which numbers."""
+
+import logging
 
 import torch
+
+log = logging.getLogger(__name__)
 
 
 def compute_device() -> torch.device:
@@ -12,13 +16,36 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The type a network computes in.
 
     Args:
-        precision: "fp32", "bf16", or "auto": bf16 where the device has instructions for it.
-        device: Where it computes.
+        precision: "fp32", "bf16", or "auto": bf16 on a GPU for which PyTorch supports it, and on a CPU that has
+            instructions for it (AVX-512 BF16); float32 on any other device.
+        device: Where the network computes.
     """
+    return _choice(precision, device)[0]
+
+
+def announced_dtype(precision: str, device: torch.device, network: str) -> torch.dtype:
+    """`compute_dtype`, and a line in the job's log that says what was chosen and why.
+
+    Args:
+        precision: "fp32", "bf16" or "auto".
+        device: Where the network computes.
+        network: Its name in the line.
+    """
+    dtype, reason = _choice(precision, device)
+    log.info("%s computes on %s in %s: %s", network, device.type, str(dtype).removeprefix("torch."), reason)
+    return dtype
+
+
+def _choice(precision: str, device: torch.device) -> tuple[torch.dtype, str]:
+    """The type, and the reason for it."""
     if precision == "fp32":
-        return torch.float32
+        return torch.float32, "`precision: fp32`"
     if precision == "bf16":
-        return torch.bfloat16
+        return torch.bfloat16, "`precision: bf16`"
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+        if torch.cuda.is_bf16_supported():
+            return torch.bfloat16, "`precision: auto`, and PyTorch supports bf16 on this GPU"
+        return torch.float32, "`precision: auto`, and PyTorch does not support bf16 on this GPU"
+    if torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16, "`precision: auto`, and this CPU has bf16 instructions"
+    return torch.float32, "`precision: auto`, and this CPU has no bf16 instructions"

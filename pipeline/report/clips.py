@@ -1,17 +1,21 @@
 """Video clips that a browser plays, small enough to stand inside a page.
 
 Browsers play H.264 in MP4 and VP9 in WebM; such files go in as they are when they are small. Everything else, and
-whatever is long or large, becomes a short H.264 clip.
+whatever is long or large, becomes a short H.264 clip. So does an interval of a file.
 """
 
 import io
+import math
 from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
 from pipeline.errors import VideoError
+from pipeline.video.interval import MICROSECONDS, TIME_TOLERANCE, Interval, beginning
 
 MAX_BYTES = 400_000
 MAX_SECONDS = 10.0
@@ -22,11 +26,12 @@ PLAYABLE = {("mp4", "h264"): "video/mp4", ("webm", "vp9"): "video/webm"}
 _MILLISECOND = Fraction(1, 1000)
 
 
-def data_uri(path: Path) -> str:
+def data_uri(path: Path, interval: Interval | None = None) -> str:
     """A clip as the `src` of a video element.
 
     Args:
         path: Any video file.
+        interval: The part of it to show; None for all of it.
 
     Returns:
         `data:video/mp4;base64,...` or `data:video/webm;base64,...`.
@@ -35,8 +40,8 @@ def data_uri(path: Path) -> str:
         VideoError: The file cannot be read as a video.
     """
     try:
-        media_type = playable_as(path)
-        content = path.read_bytes() if media_type else transcode(path)
+        media_type = playable_as(path) if interval is None else None
+        content = path.read_bytes() if media_type else transcode(path, interval)
     except (OSError, av.FFmpegError) as error:
         raise VideoError(f"{path.name}: cannot be shown: {error.strerror}") from error
     return f"data:{media_type or 'video/mp4'};base64,{b64encode(content).decode()}"
@@ -58,8 +63,8 @@ def playable_as(path: Path) -> str | None:
     return None
 
 
-def transcode(path: Path) -> bytes:
-    """Encode the first seconds of a video as a small H.264 MP4, at the frames' true times.
+def transcode(path: Path, interval: Interval | None = None) -> bytes:
+    """Encode the first seconds of a video, or of a part of it, as a small H.264 MP4, at the frames' true times.
 
     Raises:
         VideoError: No frame can be decoded.
@@ -69,8 +74,7 @@ def transcode(path: Path) -> bytes:
         incoming = _video_of(source, path)
         outgoing: av.VideoStream | None = None
         first = last = None
-        for frame in source.decode(incoming):
-            seconds = frame.time if frame.time is not None else (last or 0.0) + 1 / MAX_FPS
+        for seconds, frame in _timed(source, incoming, interval):
             first = seconds if first is None else first
             if seconds - first > MAX_SECONDS:
                 break
@@ -84,16 +88,18 @@ def transcode(path: Path) -> bytes:
             picture.pts = round((seconds - first) * 1000)
             target.mux(outgoing.encode(picture))
         if outgoing is None:
-            raise VideoError(f"{path.name}: cannot be shown: it has no frame that decodes")
+            of_it = "" if interval is None else f" from {interval} s"
+            raise VideoError(f"{path.name}: cannot be shown: it has no frame{of_it} that decodes")
         target.mux(outgoing.encode())
     return content.getvalue()
 
 
-def still_uri(path: Path) -> str:
+def still_uri(path: Path, interval: Interval | None = None) -> str:
     """A frame of a video as the `src` of an image: of its middle, or the nearest that decodes.
 
     Args:
         path: Any video file.
+        interval: The part of it to show; None for all of it.
 
     Returns:
         `data:image/jpeg;base64,...`, its longer side at most `MAX_SIDE` pixels.
@@ -103,12 +109,25 @@ def still_uri(path: Path) -> str:
     """
     content = io.BytesIO()
     try:
-        picture = _middle_frame(path).to_image()  # type: ignore[no-untyped-call]
+        frame = _middle_frame(path) if interval is None else _middle_of(path, interval)
+        picture = frame.to_image()  # type: ignore[no-untyped-call]
     except (OSError, av.FFmpegError) as error:
         raise VideoError(f"{path.name}: cannot be shown: {error.strerror}") from error
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     picture.save(content, "JPEG", quality=STILL_QUALITY)
     return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
+
+
+def _middle_of(path: Path, interval: Interval) -> av.VideoFrame:
+    """The first frame after the interval's middle; of the interval where there is none."""
+    with av.open(str(path)) as source:
+        stream = _video_of(source, path)
+        end = interval.stop if interval.stop is not None else (source.duration or 0) / av.time_base
+        middle = (interval.start + max(interval.start, end)) / 2
+        for start in (middle, interval.start):
+            for _, frame in _timed(source, stream, replace(interval, start=start)):
+                return frame
+    raise VideoError(f"{path.name}: cannot be shown: it has no frame from {interval} s that decodes")
 
 
 def _middle_frame(path: Path) -> av.VideoFrame:
@@ -120,6 +139,25 @@ def _middle_frame(path: Path) -> av.VideoFrame:
             for frame in source.decode(stream):
                 return frame
     raise VideoError(f"{path.name}: cannot be shown: it has no frame that decodes")
+
+
+def _timed(
+    source: av.container.InputContainer, stream: av.VideoStream, interval: Interval | None
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Frames with their times in seconds, as the file has them; those of an interval are sought."""
+    begin = beginning(source.start_time)
+    first, stop = -math.inf, math.inf
+    if interval is not None:
+        first = begin + interval.start - TIME_TOLERANCE
+        stop = math.inf if interval.stop is None else begin + interval.stop - TIME_TOLERANCE
+        source.seek(int((begin + interval.start) * MICROSECONDS))
+    seconds = 0.0
+    for frame in source.decode(stream):
+        seconds = frame.time if frame.time is not None else seconds + 1 / MAX_FPS
+        if seconds >= stop:
+            return
+        if seconds >= first:
+            yield seconds, frame
 
 
 def _add_stream(target: av.container.OutputContainer, frame: av.VideoFrame) -> av.VideoStream:

@@ -1,25 +1,21 @@
 """What the report says of a data set: its splits, captions, and the clips that it plays."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from pipeline.artifact import read_json
+from pipeline.artifact.video_table import Clip, read_clips
 from pipeline.errors import VideoError
 from pipeline.jobs.progress import track
 from pipeline.report.clips import data_uri
 from pipeline.workflow.paths import SPLITS, Located
 
 
-def video_files(tables: Iterable[Located]) -> dict[str, dict[str, Path]]:
-    """Where the videos of each data set are, from its video tables: data set to video to file."""
-    files: dict[str, dict[str, Path]] = {}
+def clips_of(tables: Iterable[Located]) -> dict[str, dict[str, Clip]]:
+    """Where the clips of each data set are, from its video tables: data set to video to clip."""
+    clips: dict[str, dict[str, Clip]] = {}
     for located in tables:
-        table = read_json(located.path, ["videos", "root"], "index_videos")
-        root = Path(table["root"])
-        found = {video["id"]: root / video["path"] for video in table["videos"]}
-        files.setdefault(located.names["dataset"], {}).update(found)
-    return files
+        clips.setdefault(located.names["dataset"], {}).update(read_clips(located.path))
+    return clips
 
 
 def predictions_of(
@@ -61,13 +57,13 @@ def spread(ids: Sequence[str], count: int) -> list[str]:
     return [ids[i * len(ids) // count] for i in range(count)]
 
 
-def show_clips(ids: Sequence[str], files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+def show_clips(ids: Sequence[str], clips: Mapping[str, Clip]) -> Iterator[dict[str, str]]:
     """Make the clips to play: id and either the video's data or the problem with it."""
     for video_id in track(ids, len(ids), "write_report: clips"):
-        if video_id not in files:
+        if video_id not in clips:
             yield {"id": video_id, "problem": "no video table lists it"}
             continue
         try:
-            yield {"id": video_id, "src": data_uri(files[video_id])}
+            yield {"id": video_id, "src": data_uri(clips[video_id].file, clips[video_id].interval)}
         except VideoError as error:
             yield {"id": video_id, "problem": str(error)}

@@ -7,6 +7,7 @@ from safetensors import safe_open
 
 from pipeline.artifact import read_json
 from pipeline.report.artifacts import ByKind
+from pipeline.weights.origin import is_untrained
 from pipeline.workflow.paths import Located
 
 DETECTION = ("average_precision", "mean_average_precision", "num_frames", "overlap")
@@ -28,7 +29,7 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
                 "name": name,
                 "kind": metadata.get("kind", "unknown"),
                 "origin": origin,
-                "is_untrained": origin.startswith("random"),
+                "is_untrained": is_untrained(origin),
                 "retrieval": retrieval.get(name),
                 "detection": detection.get(name),
             }

@@ -2,10 +2,12 @@
 
 Geometry and preprocessing of AKG-sv's grid nodes: the central square of the frame, `cells` x `cells` cells that reach
 into their neighbours by `overlap` of a cell, each resized and cut to the tower's square input.
+
+Shapes: F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,16 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.artifact import Artifact, create, read
-from pipeline.artifact.each_video import write_features
+from pipeline.artifact.each_video import Outcomes, Rows, as_features, videos_together
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
-from pipeline.jobs.progress import track
-from pipeline.models.clip4clip import fit_square, load_clip4clip
+from pipeline.models.clip4clip import load_clip4clip, square_of_shorter_side
 from pipeline.models.crop_embedding import embed
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
-
-# F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding
 
 
 def run(
@@ -50,7 +49,7 @@ def run(
     torch.set_num_threads(threads)
     source = read(frames, FRAMES)
     device = compute_device()
-    dtype = compute_dtype(encoder.precision, device)
+    dtype = announced_dtype(encoder.precision, device, "the encoder")
     module = load_clip4clip(weights, encoder.arch).to(device)
     inputs = {"frames": frames, "weights": weights}
     made_with = {
@@ -59,12 +58,12 @@ def run(
     }
     ids = [*source.ids, *source.failed]
     with create(out, NODES, ids=ids, stage="build_grid_nodes", settings=made_with, inputs=inputs) as writer:
-        good = [video_id for video_id in writer.remaining if video_id not in source.failed]
-        videos = (cut_video(source, video_id, settings, module.image_size) for video_id in good)
-        embedded = embed(videos, module, device, dtype)
-        write_features(writer, zip(good, track(embedded, len(good), "build_grid_nodes"), strict=True))
-        for video_id in list(writer.remaining):
-            writer.fail(video_id, source.failed[video_id])
+
+        def embedded(ids: Sequence[str]) -> Outcomes:
+            videos = (cut_video(source, video_id, settings, module.image_size) for video_id in ids)
+            return as_features(embed(videos, module, device, dtype))
+
+        videos_together(writer, source.failed, embedded)
 
 
 def grid_boxes(side: int, cells: int, overlap: float) -> NDArray[np.int64]:
@@ -110,12 +109,12 @@ def cut_cells(frames_FHWC: Tensor, boxes: NDArray[np.int64], size: int) -> Tenso
         Bytes [F, K, C, size, size].
     """
     frames_FCHW = frames_FHWC.permute(0, 3, 1, 2)
-    return torch.stack([fit_square(frames_FCHW[..., y0:y1, x0:x1], size) for x0, y0, x1, y1 in boxes.tolist()], dim=1)
+    return torch.stack(
+        [square_of_shorter_side(frames_FCHW[..., y0:y1, x0:x1], size) for x0, y0, x1, y1 in boxes.tolist()], dim=1
+    )
 
 
-def cut_video(
-    source: Artifact, video_id: str, settings: GridNodesSettings, size: int
-) -> tuple[dict[str, NDArray[Any]], Tensor]:
+def cut_video(source: Artifact, video_id: str, settings: GridNodesSettings, size: int) -> tuple[Rows, Tensor]:
     """Read a video's frames and cut them.
 
     Returns:

@@ -3,6 +3,8 @@
 The object nodes of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023, section
 3.1), with any detection model of torchvision; boxes, classes and scores are kept. A frame in which nothing is found has
 no nodes.
+
+Shapes: F frames, N objects of a video, C channels, H height, W width, S side of the tower's input, D features.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,23 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.artifact import Artifact, create, read
-from pipeline.artifact.each_video import write_features
+from pipeline.artifact.each_video import Rows, as_features, videos_together
 from pipeline.config import Clip4ClipSettings, DetectorSettings, ObjectNodesSettings
 from pipeline.errors import PipelineError
-from pipeline.jobs.progress import track
-from pipeline.models.clip4clip import Clip4Clip, fit_square, load_clip4clip
+from pipeline.models.clip4clip import Clip4Clip, load_clip4clip, square_of_shorter_side
 from pipeline.models.crop_embedding import embed
 from pipeline.models.detection import Objects, find_in_videos
 from pipeline.models.detector import load_detector
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
 
-# F frames, N objects of a video, C channels, H height, W width, S side of the tower's input, D features
-
 VIDEOS_AT_ONCE = 16  # whose frames are looked at together
-
-Rows = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -92,9 +89,9 @@ def run(
         settings=settings,
         model=load_detector(weights, detector.arch, detector.size)[0].to(device),
         size=detector.size,
-        dtype=compute_dtype(detector.precision, device),
+        dtype=announced_dtype(detector.precision, device, "the detector"),
         tower=load_clip4clip(encoder_weights[0], encoder.arch).to(device) if encoder else None,
-        tower_dtype=compute_dtype(encoder.precision, device) if encoder else torch.float32,
+        tower_dtype=announced_dtype(encoder.precision, device, "the encoder") if encoder else torch.float32,
     )
     made_with = {
         "nodes": settings.model_dump(mode="json"),
@@ -106,16 +103,10 @@ def run(
         inputs["encoder_weights"] = encoder_weights[0]
     ids = [*source.ids, *source.failed]
     with create(out, NODES, ids=ids, stage="build_object_nodes", settings=made_with, inputs=inputs) as writer:
-        good = [video_id for video_id in writer.remaining if video_id not in source.failed]
-        described = describe_videos(source, good, see)
-        write_features(writer, track(described, len(good), "build_object_nodes"))
-        for video_id in list(writer.remaining):
-            writer.fail(video_id, source.failed[video_id])
+        videos_together(writer, source.failed, lambda ids: as_features(describe_videos(source, ids, see)))
 
 
-def describe_videos(
-    source: Artifact, wanted: Sequence[str], see: Sight
-) -> Iterator[tuple[str, tuple[Rows, NDArray[np.float32]]]]:
+def describe_videos(source: Artifact, wanted: Sequence[str], see: Sight) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
     """Go through the videos in fixed groups, so that a run that goes on computes the very batches of one that did not.
 
     Args:
@@ -124,7 +115,7 @@ def describe_videos(
         see: What looks at the frames, and for what.
 
     Yields:
-        Each video wanted, in the artifact's order, with its nodes and their features [N, D].
+        The nodes and their features [N, D] of each video wanted, in the artifact's order.
     """
     left = set(wanted)
     for start in range(0, len(source.ids), VIDEOS_AT_ONCE):
@@ -134,7 +125,7 @@ def describe_videos(
         videos = [source.video(video_id, ["pixels", "size", "time"]) for video_id in group]
         for video_id, described in zip(group, describe_group(videos, see), strict=True):
             if video_id in left:
-                yield video_id, described
+                yield described
 
 
 def describe_group(videos: Sequence[Rows], see: Sight) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
@@ -200,7 +191,7 @@ def cut_objects(frames_FCHW: Tensor, objects: Sequence[Objects], size: int) -> T
     crops = [frames_FCHW.new_zeros((0, 3, size, size))]
     for frame_CHW, one in zip(frames_FCHW, objects, strict=True):
         for x0, y0, x1, y1 in square_bounds(one.box_N4.numpy(), height, width).tolist():
-            crops.append(fit_square(frame_CHW[None, :, y0:y1, x0:x1], size))
+            crops.append(square_of_shorter_side(frame_CHW[None, :, y0:y1, x0:x1], size))
     return torch.cat(crops)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifact import create, read
-from pipeline.jobs.progress import track
+from pipeline.artifact.each_video import Rows, each_video
 from pipeline.schemas import NODES, SPATIAL_GRAPHS
 
 
@@ -28,16 +28,15 @@ def run(nodes: Path, out: Path) -> None:
     with create(
         out, SPATIAL_GRAPHS, ids=ids, stage="build_spatial_graphs", settings={}, inputs={"nodes": nodes}
     ) as writer:
-        todo = writer.remaining
-        for video_id in track(todo, len(todo), "build_spatial_graphs"):
-            if video_id in found.failed:
-                writer.fail(video_id, found.failed[video_id])
-            else:
-                rows = found.video(video_id, ["x", "node_frame"])
-                writer.append(video_id, **spatial_edges(rows["x"], rows["node_frame"]))
+
+        def edges(video_id: str) -> Rows:
+            rows = found.video(video_id, ["x", "node_frame"])
+            return spatial_edges(rows["x"], rows["node_frame"])
+
+        each_video(writer, found.failed, edges)
 
 
-def spatial_edges(x_ND: NDArray[Any], frame_N: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def spatial_edges(x_ND: NDArray[Any], frame_N: NDArray[Any]) -> Rows:
     """All pairs of nodes of one frame, each node with itself included.
 
     Args:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifact import create, read
+from pipeline.artifact.each_video import Rows, each_video
 from pipeline.config import SimilaritySettings
-from pipeline.jobs.progress import track
 from pipeline.schemas import NODES, TEMPORAL_GRAPHS
 
 
@@ -30,13 +30,12 @@ def run(nodes: Path, out: Path, settings: SimilaritySettings) -> None:
     with create(
         out, TEMPORAL_GRAPHS, ids=ids, stage="build_temporal_graphs", settings=settings, inputs={"nodes": nodes}
     ) as writer:
-        todo = writer.remaining
-        for video_id in track(todo, len(todo), "build_temporal_graphs"):
-            if video_id in found.failed:
-                writer.fail(video_id, found.failed[video_id])
-            else:
-                rows = found.video(video_id, ["x", "node_frame"])
-                writer.append(video_id, **temporal_edges(rows["x"], rows["node_frame"], settings.top_k))
+
+        def edges(video_id: str) -> Rows:
+            rows = found.video(video_id, ["x", "node_frame"])
+            return temporal_edges(rows["x"], rows["node_frame"], settings.top_k)
+
+        each_video(writer, found.failed, edges)
 
 
 def similarity(previous_ND: NDArray[Any], current_MD: NDArray[Any], top_k: int | None = None) -> NDArray[np.float64]:
@@ -74,7 +73,7 @@ def _divide(x_ND: NDArray[np.float64], by_N1: NDArray[np.float64]) -> NDArray[np
     return np.divide(x_ND, by_N1, out=np.zeros_like(x_ND), where=by_N1 > 0)
 
 
-def temporal_edges(x_ND: NDArray[Any], frame_N: NDArray[Any], top_k: int | None = None) -> dict[str, NDArray[Any]]:
+def temporal_edges(x_ND: NDArray[Any], frame_N: NDArray[Any], top_k: int | None = None) -> Rows:
     """Pairs of a node and a node of the next frame.
 
     Args:

@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 
-from pipeline.artifact import file_digest, read_json, write_json
+from pipeline.artifact import write_json
+from pipeline.artifact.inputs import record_inputs
+from pipeline.artifact.video_table import Clip, read_all_clips
 from pipeline.captioning.generation import Caption, iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner
@@ -37,35 +39,34 @@ def run(
         videos: The data set's video tables.
         model: The experiment's captioner (safetensors).
         out: Where the captions go (JSON): `videos` by id with path below the data set's folder, caption, score and
-            right_to_left (and samples, where some are drawn), `missing` with a reason by id, `experiment`.
+            right_to_left (start and stop of an interval, in seconds; samples, where some are drawn), `missing` with a
+            reason by id, `experiment`, and the model among the `inputs` with its digest and path.
         experiment: Its name.
         settings: How captions are searched for.
         threads: CPU threads.
     """
     torch.set_num_threads(threads)
     known = load_graphs(graphs, pair_motion=pair_motion, knowledge=knowledge, objects=objects)
-    paths = {
-        video["id"]: video["path"]
-        for table in videos
-        for video in read_json(table, ["videos"], "index_videos")["videos"]
-    }
-    ids = [video_id for video_id in paths if video_id in known]
+    clips = read_all_clips(videos)
+    ids = [video_id for video_id in clips if video_id in known]
     captioner, vocabulary = load_captioner(model)
     found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, ids), settings, ids)
     told = {}
     for video_id, caption in zip(ids, track(found, len(ids), "caption_videos"), strict=True):
         print(f"{printable(video_id)}: {caption.text}", flush=True)
-        told[video_id] = describe(paths[video_id], caption)
-    missing = reasons(paths.keys() - set(ids), known)
-    write_json(out, {"experiment": experiment, "model": file_digest(model), "videos": told, "missing": missing})
+        told[video_id] = describe(clips[video_id], caption)
+    missing = reasons(clips.keys() - set(ids), known)
+    inputs = record_inputs({"model": model})
+    write_json(out, {"experiment": experiment, "inputs": inputs, "videos": told, "missing": missing})
 
 
-def describe(path: str, caption: Caption) -> dict[str, Any]:
-    """What a prediction says of one video."""
-    told: dict[str, Any] = {"path": path, "caption": caption.text, "score": caption.score}
+def describe(clip: Clip, caption: Caption) -> dict[str, Any]:
+    """What a prediction says of one clip."""
+    told: dict[str, Any] = {"path": clip.path, "caption": caption.text, "score": caption.score}
     if caption.right_to_left is not None:
         told["right_to_left"] = caption.right_to_left
-    return told | ({"samples": list(caption.samples)} if caption.samples else {})
+    part = {} if clip.interval is None else clip.interval.as_json()
+    return told | part | ({"samples": list(caption.samples)} if caption.samples else {})
 
 
 def reasons(ids: set[str], known: GraphSet) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """Count what a data set holds, before any of it is looked at."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import read_json, write_json
+from pipeline.artifact.video_table import Clip, read_all_clips, total_size
 from pipeline.jobs.storage import replaced
 from pipeline.workflow.paths import SPLITS
 
@@ -22,9 +24,8 @@ def run(out: Path, table: Path, name: str, kind: str, videos: list[Path], captio
         videos: The video tables of all its shards.
         captions: Its captions and splits.
     """
-    found = [video for path in videos for video in read_json(path, ["videos"], "index_videos")["videos"]]
     index = read_json(captions, ["captions", "splits", "missing", "annotated", "notes"], "index_captions")
-    counted = {"name": name, "kind": kind} | count(found, index)
+    counted = {"name": name, "kind": kind} | count(read_all_clips(videos), index)
     write_json(out, counted)
     text = describe(counted, out)
     with replaced(table) as new:
@@ -32,11 +33,11 @@ def run(out: Path, table: Path, name: str, kind: str, videos: list[Path], captio
     print(text, end="")
 
 
-def count(videos: list[dict[str, Any]], index: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a data set.
+def count(videos: Mapping[str, Clip], index: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a data set; `videos` counts clips, `bytes` each of their files once.
 
     Args:
-        videos: Its video table.
+        videos: Its clips by id.
         index: Its captions and splits, as `index_captions` writes them.
     """
     captions = index["captions"]
@@ -51,12 +52,12 @@ def count(videos: list[dict[str, Any]], index: dict[str, Any]) -> dict[str, Any]
     }
     return {
         "videos": len(videos),
-        "bytes": sum(video["size"] for video in videos),
+        "bytes": total_size(videos.values()),
         "captioned": len(captions),
         "captions": num_captions,
         "captions_per_video": round(num_captions / max(1, len(captions)), 2),
         "splits": splits,
-        "uncaptioned": sorted({video["id"] for video in videos} - captions.keys()),
+        "uncaptioned": sorted(videos.keys() - captions.keys()),
         "missing": index["missing"],
         "notes": index["notes"],
     }

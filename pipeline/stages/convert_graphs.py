@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifact import Artifact, create, read
+from pipeline.artifact import create, read
+from pipeline.artifact.each_video import Rows, each_video, missing
 from pipeline.errors import VideoError
-from pipeline.jobs.progress import track
 from pipeline.schemas import GRAPHS, MOTION, NODES, SPATIAL_GRAPHS, TEMPORAL_GRAPHS
 
-Rows = Mapping[str, NDArray[Any]]
+Read = Mapping[str, NDArray[Any]]
 
 
 def run(nodes: Path, motion: Path, spatial: Path, temporal: Path, out: Path) -> None:
@@ -33,44 +33,13 @@ def run(nodes: Path, motion: Path, spatial: Path, temporal: Path, out: Path) -> 
     paths = {"nodes": nodes, "motion": motion, "spatial": spatial, "temporal": temporal}
     schemas = {"nodes": NODES, "motion": MOTION, "spatial": SPATIAL_GRAPHS, "temporal": TEMPORAL_GRAPHS}
     found = {name: read(path, schemas[name]) for name, path in paths.items()}
-    reasons = missing(found)
+    reasons = missing(found.values())
     ids = list(dict.fromkeys([*found["nodes"].ids, *found["motion"].ids, *sorted(reasons)]))
     with create(out, GRAPHS, ids=ids, stage="convert_graphs", settings={}, inputs=paths) as writer:
-        todo = writer.remaining
-        for video_id in track(todo, len(todo), "convert_graphs"):
-            if video_id in reasons:
-                writer.fail(video_id, reasons[video_id])
-                continue
-            rows = {name: artifact.video(video_id) for name, artifact in found.items()}
-            try:
-                graph = join(rows["nodes"], rows["motion"], rows["spatial"], rows["temporal"])
-            except VideoError as error:
-                writer.fail(video_id, str(error))
-            else:
-                writer.append(video_id, **graph)
+        each_video(writer, reasons, lambda video_id: join(**{name: of.video(video_id) for name, of in found.items()}))
 
 
-def missing(artifacts: Mapping[str, Artifact]) -> dict[str, str]:
-    """Why videos are not in all of the artifacts.
-
-    Args:
-        artifacts: The inputs by name, those made first first.
-
-    Returns:
-        For each video that an input lacks the reason, as given where it first failed.
-    """
-    reasons: dict[str, str] = {}
-    for artifact in artifacts.values():
-        for video_id, reason in artifact.failed.items():
-            reasons.setdefault(video_id, reason)
-    everything = dict.fromkeys(video_id for artifact in artifacts.values() for video_id in artifact.ids)
-    for artifact in artifacts.values():
-        for video_id in sorted(everything.keys() - set(artifact.ids)):
-            reasons.setdefault(video_id, f"not in {artifact.schema.name}")
-    return reasons
-
-
-def join(nodes: Rows, motion: Rows, spatial: Rows, temporal: Rows) -> dict[str, NDArray[Any]]:
+def join(nodes: Read, motion: Read, spatial: Read, temporal: Read) -> Rows:
     """The graph of one video from the rows of its parts.
 
     Args:
@@ -106,7 +75,7 @@ def join(nodes: Rows, motion: Rows, spatial: Rows, temporal: Rows) -> dict[str, 
     }
 
 
-def join_edges(spatial: Rows, temporal: Rows) -> dict[str, NDArray[Any]]:
+def join_edges(spatial: Read, temporal: Read) -> Rows:
     """One edge list: the edges within frames (kind 0, weight 1), then those to the next frame (kind 1).
 
     Args:

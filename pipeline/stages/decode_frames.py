@@ -1,14 +1,16 @@
-"""Sample frames of every video by their true time stamps.
+"""Sample frames of every clip by their true time stamps.
 
 Videos are decoded in worker processes (`pipeline.jobs.workers`), each by `pipeline.video.frame_sampling`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.artifact import create, read_json
+from pipeline.artifact import create
+from pipeline.artifact.each_video import Outcomes, VideoRows, videos_together
+from pipeline.artifact.video_table import read_clips
 from pipeline.config import SamplingSettings
 from pipeline.errors import PipelineError, VideoError
-from pipeline.jobs.progress import track
 from pipeline.jobs.workers import decode_ahead
 from pipeline.schemas import FRAMES
 from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
@@ -26,25 +28,28 @@ def run(videos: Path, out: Path, settings: SamplingSettings, threads: int) -> No
     Raises:
         PipelineError: if a video cannot be decoded and `on_bad_video` is `fail`.
     """
-    table = read_json(videos, ["root", "videos"], "index_videos")
     requests = {
-        entry["id"]: FramesRequest(
-            Path(table["root"]) / entry["path"], entry["size"], settings.fps, settings.max_frames, settings.short_side
+        clip.id: FramesRequest(
+            clip.file, clip.size, settings.fps, settings.max_frames, settings.short_side, clip.interval
         )
-        for entry in table["videos"]
+        for clip in read_clips(videos).values()
     }
     with create(
         out, FRAMES, ids=list(requests), stage="decode_frames", settings=settings, inputs={"videos": videos}
     ) as writer:
-        todo = {video_id: requests[video_id] for video_id in writer.remaining}
-        with decode_ahead(read_sampled_frames, todo.values(), threads, settings.time_limit) as decoded:
-            for video_id, result in track(zip(todo, decoded, strict=True), len(todo), "decode_frames"):
-                if not isinstance(result, VideoError):
-                    writer.append(video_id, result.suspect, **result.arrays)
-                elif settings.on_bad_video == "record":
-                    writer.fail(video_id, str(result))
-                else:
-                    raise PipelineError(
-                        f"{todo[video_id].path} (video {video_id}): {result}; remove it, or set "
-                        "`on_bad_video: record` in the sampling to go on without it"
-                    ) from result
+
+        def sampled(ids: Sequence[str]) -> Outcomes:
+            todo = [requests[video_id] for video_id in ids]
+            with decode_ahead(read_sampled_frames, todo, threads, settings.time_limit) as decoded:
+                for video_id, result in zip(ids, decoded, strict=True):
+                    if not isinstance(result, VideoError):
+                        yield VideoRows(result.arrays, result.suspect)
+                    elif settings.on_bad_video == "record":
+                        yield result
+                    else:
+                        raise PipelineError(
+                            f"{requests[video_id].path} (video {video_id}): {result}; remove it, or set "
+                            "`on_bad_video: record` in the sampling to go on without it"
+                        ) from result
+
+        videos_together(writer, {}, sampled)

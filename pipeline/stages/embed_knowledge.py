@@ -1,4 +1,7 @@
-"""Embed the entities and relations of a knowledge graph: by CLIP4Clip's text tower, and by their triplets."""
+"""Embed the entities and relations of a knowledge graph: by CLIP4Clip's text tower, and by their triplets.
+
+Shapes: N entities, M relations, D width of the text embedding, W of the graph embedding, L tokens.
+"""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.artifact import file_digest, write_json
+from pipeline.artifact import write_json
+from pipeline.artifact.inputs import record_inputs
 from pipeline.config import Clip4ClipSettings, EmbeddingSettings
 from pipeline.errors import PipelineError
 from pipeline.knowledge.graph_embedding import (
@@ -22,8 +26,6 @@ from pipeline.knowledge.graph_embedding import (
 from pipeline.knowledge.triplets import KnowledgeGraph, read_graph
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_clip4clip, tokenize
 from pipeline.weights.saving import save_weights
-
-# N entities, M relations, D width of the text embedding, W of the graph embedding, L tokens
 
 PHRASES_AT_ONCE = 256
 
@@ -46,7 +48,7 @@ def run(
         triplets: The graph's triplets.json.
         weights: The encoder's `weights.safetensors`.
         out: Where the embedding goes (safetensors): `entity_text` [N, D], `relation_text` [M, D], `entity_graph`
-            [N, W], `relation_graph` [M, W], with the words in the metadata.
+            [N, W], `relation_graph` [M, W], with the words, and the inputs as JSON, in the metadata.
         scores: Where the scores of the graph embedding go (JSON).
         settings: Model and training of the graph embedding.
         encoder: Architecture of the encoder.
@@ -72,8 +74,7 @@ def run(
     described = {
         "kind": "knowledge",
         "model": settings.model,
-        "triplets": file_digest(triplets),
-        "weights": file_digest(weights),
+        "inputs": json.dumps(record_inputs({"triplets": triplets, "weights": weights}), sort_keys=True),
         "entities": json.dumps(graph.entities, ensure_ascii=False),
         "relations": json.dumps(graph.relations, ensure_ascii=False),
     }

@@ -1,21 +1,22 @@
-"""Embed every whole frame with CLIP4Clip's image tower: its central square, like a grid of one cell."""
+"""Embed every whole frame with CLIP4Clip's image tower: its central square, like a grid of one cell.
 
+Shapes: F frames, C channels, H height, W width, S side of the tower's input.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from pipeline.artifact import Artifact, create, read
-from pipeline.artifact.each_video import Rows, write_features
+from pipeline.artifact.each_video import Outcomes, Rows, as_features, videos_together
 from pipeline.config import Clip4ClipSettings
-from pipeline.jobs.progress import track
-from pipeline.models.clip4clip import fit_square, load_clip4clip
+from pipeline.models.clip4clip import load_clip4clip, square_of_shorter_side
 from pipeline.models.crop_embedding import embed
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import APPEARANCE, FRAMES
 from pipeline.video.stored_frames import central_square, frames_of
-
-# F frames, C channels, H height, W width, S side of the tower's input
 
 
 def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, threads: int) -> None:
@@ -34,23 +35,23 @@ def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, 
     torch.set_num_threads(threads)
     source = read(frames, FRAMES)
     device = compute_device()
-    dtype = compute_dtype(settings.precision, device)
+    dtype = announced_dtype(settings.precision, device, "the encoder")
     module = load_clip4clip(weights, settings.arch).to(device)
     inputs = {"frames": frames, "weights": weights}
     made_with = settings.model_dump(mode="json", include={"arch", "precision"})
     ids = [*source.ids, *source.failed]
     with create(out, APPEARANCE, ids=ids, stage="extract_clip", settings=made_with, inputs=inputs) as writer:
-        good = [video_id for video_id in writer.remaining if video_id not in source.failed]
-        nothing: Rows = {}
-        videos = ((nothing, cut_video(source, video_id, module.image_size)) for video_id in good)
-        embedded = embed(videos, module, device, dtype)
-        write_features(writer, zip(good, track(embedded, len(good), "extract_clip"), strict=True))
-        for video_id in list(writer.remaining):
-            writer.fail(video_id, source.failed[video_id])
+
+        def embedded(ids: Sequence[str]) -> Outcomes:
+            others: Rows = {}
+            videos = ((others, cut_video(source, video_id, module.image_size)) for video_id in ids)
+            return as_features(embed(videos, module, device, dtype))
+
+        videos_together(writer, source.failed, embedded)
 
 
 def cut_video(source: Artifact, video_id: str, size: int) -> Tensor:
     """The central squares of a video's frames, bytes [F, C, size, size]."""
     frames_FCHW = frames_of(source.video(video_id, ["pixels", "size"])).permute(0, 3, 1, 2)
     x0, y0, x1, y1 = central_square(*frames_FCHW.shape[2:])
-    return fit_square(frames_FCHW[..., y0:y1, x0:x1], size)
+    return square_of_shorter_side(frames_FCHW[..., y0:y1, x0:x1], size)

@@ -8,6 +8,7 @@ Shape suffixes: B window, T time, H height, W width, C colour or channel, F samp
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.artifact import Artifact, create, read, read_json
+from pipeline.artifact import Artifact, create, read
+from pipeline.artifact.each_video import Outcomes, Rows, VideoRows, videos_together
+from pipeline.artifact.video_table import Clip, read_clips
 from pipeline.config import I3dSettings
 from pipeline.errors import PipelineError, VideoError
-from pipeline.jobs.progress import track
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import load_i3d
 from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.video.windows import WindowRequest, paths_of, read_window_frames, window_starts
+from pipeline.video.windows import WindowRequest, read_window_frames, window_starts
 
 
 def run(
@@ -51,43 +53,37 @@ def run(
         decoders: Processes that decode videos ahead of it.
     """
     torch.set_num_threads(threads)
-    paths = paths_of(read_json(videos, ["videos", "root"], "index_videos"))
+    clips = read_clips(videos)
     sampled = read(frames, FRAMES)
-    if set(paths) != {*sampled.ids, *sampled.failed}:
+    if set(clips) != {*sampled.ids, *sampled.failed}:
         raise PipelineError(f"{frames} is not of the videos in {videos}: run decode_frames again")
     encode = make_encoder(load_i3d(weights), settings.precision)
     inputs = {"videos": videos, "frames": frames, "weights": weights}
+    plan_of = plan_windows(sampled, window)
     provenance = {**settings.model_dump(mode="json"), "window": window, "time_limit": time_limit}
-    with create(out, MOTION, ids=list(paths), stage="extract_i3d", settings=provenance, inputs=inputs) as writer:
-        todo = writer.remaining
-        plans = plan_windows(sampled, window)
-        requests = [
-            WindowRequest(paths[video_id], plans[video_id].num_frames, plans[video_id].starts, window, settings.size)
-            for video_id in todo
-            if video_id in plans
-        ]
-        with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+    with create(out, MOTION, ids=list(clips), stage="extract_i3d", settings=provenance, inputs=inputs) as writer:
+
+        def encoded(ids: Sequence[str]) -> Outcomes:
+            plans = [plan_of[video_id] for video_id in ids]
+            requests = [
+                plan.request(clips[video_id], window, settings.size) for video_id, plan in zip(ids, plans, strict=True)
+            ]
             suspect: deque[str | None] = deque()
-            features = encode_across(noting(decoded, suspect), encode, BATCH_SIZE)
-            for video_id in track(todo, len(todo), "extract_i3d"):
-                if video_id in sampled.failed:
-                    writer.fail(video_id, sampled.failed[video_id])
-                    continue
-                outcome, why = next(features), suspect.popleft()
-                if isinstance(outcome, VideoError):
-                    writer.fail(video_id, str(outcome))
-                    continue
-                plan = plans[video_id]
-                window_start = np.array(plan.starts, dtype=np.int32)[plan.frame_window]
-                writer.append(video_id, why, motion=outcome[plan.frame_window], window_start=window_start)
+            with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+                features = encode_across(noting(decoded, suspect), encode, BATCH_SIZE)
+                for plan, outcome in zip(plans, features, strict=True):
+                    why = suspect.popleft()
+                    yield outcome if isinstance(outcome, VideoError) else VideoRows(plan.rows(outcome), why)
+
+        videos_together(writer, sampled.failed, encoded)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which windows of a video are needed.
+    """Which windows of a clip are needed.
 
     Attributes:
-        num_frames: Frames of the video.
+        num_frames: Frames of the clip.
         starts: First frame of each window, ascending, each once.
         frame_window: For each sampled frame, which of these windows is its own.
     """
@@ -95,6 +91,15 @@ class Plan:
     num_frames: int
     starts: tuple[int, ...]
     frame_window: NDArray[np.intp]
+
+    def request(self, clip: Clip, window: int, size: int) -> WindowRequest:
+        """The windows to decode, of `window` frames each, as squares of `size` pixels."""
+        return WindowRequest(clip.file, self.num_frames, self.starts, window, size, clip.interval)
+
+    def rows(self, features_BC: NDArray[np.float32]) -> Rows:
+        """The artifact's rows, one a sampled frame, from the features of the windows."""
+        window_start = np.array(self.starts, dtype=np.int32)[self.frame_window]
+        return {"motion": features_BC[self.frame_window], "window_start": window_start}
 
 
 def plan_windows(sampled: Artifact, window: int) -> dict[str, Plan]:

@@ -1,6 +1,6 @@
 """Find (subject, verb, object) in the training captions: the knowledge graph of a data set (AKG-sv's, by spaCy)."""
 
-import sys
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +14,8 @@ from pipeline.knowledge.dependency_triplets import as_sentence, find_triplets
 from pipeline.knowledge.openie import read_openie
 from pipeline.knowledge.triplets import Triplet, graph_content
 from pipeline.vocabulary import split_words
+
+log = logging.getLogger(__name__)
 
 CAPTIONS_AT_ONCE = 256  # of a parse; more is no faster
 
@@ -44,7 +46,7 @@ def run(*, captions: Path, out: Path, settings: TripletSettings) -> None:
     for head, relation, tail, count in content["triplets"][:10]:
         print(f"{count:8d}  {head} | {relation} | {tail}")
     if not kept:
-        print("WARNING: the knowledge graph is empty: videos will have no knowledge", file=sys.stderr)
+        log.warning("the knowledge graph is empty: videos will have no knowledge")
 
 
 def captions_of(table: Mapping[str, Any], *splits: str) -> Counter[str]:
@@ -99,10 +101,12 @@ def count_openie(path: Path, table: Mapping[str, Any], max_entity_words: int) ->
     unseen = _words(captions_of(table, "val", "test")) - _words(captions_of(table, "train"))
     leaked = [triplet for triplet in counts if not unseen.isdisjoint(" ".join(triplet).split())]
     if leaked:
-        print(
-            f"WARNING: {path}: {len(leaked)} triplets hold words that no training caption has and others have, such as "
-            f"{' | '.join(leaked[0])}: left out; make the file of training captions alone",
-            file=sys.stderr,
+        log.warning(
+            "%s: %d triplets hold words that no training caption has and others have, such as %s: left out; make the "
+            "file of training captions alone",
+            path,
+            len(leaked),
+            " | ".join(leaked[0]),
         )
     return Counter({triplet: count for triplet, count in counts.items() if triplet not in set(leaked)})
 

@@ -15,7 +15,7 @@ height, W width, S side of the network's input.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,16 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from pipeline.artifact import Artifact, create, read, read_json
+from pipeline.artifact import Artifact, create, read
+from pipeline.artifact.each_video import Outcomes, VideoRows, missing, videos_together
+from pipeline.artifact.video_table import Clip, read_clips
 from pipeline.config import I3dSettings
 from pipeline.errors import PipelineError, VideoError
-from pipeline.jobs.progress import track
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import FEATURE_DIM, load_i3d
 from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting
 from pipeline.schemas import FRAMES, NODES, PAIR_MOTION, SPATIAL_GRAPHS
-from pipeline.video.windows import WindowFrames, WindowRequest, Windows, paths_of, read_window_frames, window_starts
+from pipeline.video.windows import WindowFrames, WindowRequest, Windows, read_window_frames, window_starts
 
 Rows = Mapping[str, NDArray[Any]]
 
@@ -67,34 +68,38 @@ def run(
         decoders: Processes that decode videos ahead of it.
     """
     torch.set_num_threads(threads)
-    paths = paths_of(read_json(videos, ["videos", "root"], "index_videos"))
+    clips = read_clips(videos)
     shard = Shard(read(frames, FRAMES), read(nodes, NODES), read(spatial, SPATIAL_GRAPHS), window)
-    shard.check(paths, videos)
+    shard.check(clips, videos)
     encode = make_encoder(load_i3d(weights), settings.precision)
     inputs = {"videos": videos, "frames": frames, "nodes": nodes, "spatial": spatial, "weights": weights}
     made_with = {**settings.model_dump(mode="json"), "window": window, "time_limit": time_limit}
     with create(
-        out, PAIR_MOTION, ids=list(paths), stage="extract_union_motion", settings=made_with, inputs=inputs
+        out, PAIR_MOTION, ids=list(clips), stage="extract_union_motion", settings=made_with, inputs=inputs
     ) as writer:
-        todo = writer.remaining
-        plans = {video_id: shard.plan(video_id) for video_id in todo}
-        wanted = {i: plan for i, plan in plans.items() if isinstance(plan, Plan) and len(plan.cuts_C5)}
-        requests = [plan.request(paths[video_id]) for video_id, plan in wanted.items()]
-        with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+
+        def encoded(ids: Sequence[str]) -> Outcomes:
+            plans = {video_id: shard.plan(video_id) for video_id in ids}
+            wanted = {i: plan for i, plan in plans.items() if isinstance(plan, Plan) and len(plan.cuts_C5)}
+            requests = [plan.request(clips[video_id]) for video_id, plan in wanted.items()]
             suspect: deque[str | None] = deque()
-            cuts = (
-                found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
-                for found, plan in zip(noting(decoded, suspect), wanted.values(), strict=True)
-            )
-            features = encode_across(cuts, encode, BATCH_SIZE)
-            for video_id in track(todo, len(todo), "extract_union_motion"):
-                plan = plans[video_id]
-                outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
-                why = suspect.popleft() if video_id in wanted else None
-                if isinstance(plan, VideoError) or isinstance(outcome, VideoError):
-                    writer.fail(video_id, str(plan if isinstance(plan, VideoError) else outcome))
-                else:
-                    writer.append(video_id, why, motion=outcome[plan.pair_cut_P], **plan.rows())
+            with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
+                cuts = (
+                    found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
+                    for found, plan in zip(noting(decoded, suspect), wanted.values(), strict=True)
+                )
+                features = encode_across(cuts, encode, BATCH_SIZE)
+                for video_id, plan in plans.items():
+                    outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
+                    why = suspect.popleft() if video_id in wanted else None
+                    if isinstance(plan, VideoError):
+                        yield plan
+                    elif isinstance(outcome, VideoError):
+                        yield outcome
+                    else:
+                        yield VideoRows({"motion": outcome[plan.pair_cut_P], **plan.rows()}, why)
+
+        videos_together(writer, missing([shard.frames, shard.nodes, shard.spatial]), encoded)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Plan:
     """Which cuts of a video are needed, and for what.
 
     Attributes:
-        num_frames: Frames of the video.
+        num_frames: Frames of the clip.
         window: Frames of a window.
         size_hw: Height and width that its frames are scaled to.
         cuts_C5: Start of the window, then left, top, right, bottom of the box in pixels, ends exclusive; each once, in
@@ -125,9 +130,10 @@ class Plan:
         """First frame of each window, ascending, each once."""
         return np.unique(self.cuts_C5[:, 0])
 
-    def request(self, path: Path) -> WindowRequest:
+    def request(self, clip: Clip) -> WindowRequest:
         """The windows to decode."""
-        return WindowRequest(path, self.num_frames, tuple(self.starts.tolist()), self.window, self.size_hw)
+        starts = tuple(self.starts.tolist())
+        return WindowRequest(clip.file, self.num_frames, starts, self.window, self.size_hw, clip.interval)
 
     def rows(self) -> dict[str, NDArray[Any]]:
         """All of the artifact's rows but the motion."""
@@ -157,10 +163,7 @@ class Shard:
                 )
 
     def plan(self, video_id: str) -> Plan | VideoError:
-        """The plan of a video, or why it has none."""
-        for artifact in (self.frames, self.nodes, self.spatial):
-            if video_id in artifact.failed:
-                return VideoError(artifact.failed[video_id])
+        """The plan of a video that all the artifacts hold, or why it has none."""
         frames = self.frames.video(video_id, ["number", "size", "num_frames"])
         nodes = self.nodes.video(video_id, ["box", "node_frame", "frame_time"])
         edges = self.spatial.video(video_id)

@@ -4,6 +4,7 @@ The recipe of Luo et al. 2021 (mean pooling, symmetric loss, warm-up and cosine)
 videos alone are learned from, validation videos choose the epoch, test videos are not looked at.
 """
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,12 +20,12 @@ from pipeline.finetuning.retrieval import (
 )
 from pipeline.finetuning.retrieval_training import Split, index_tokens, train
 from pipeline.jobs.finished_training import is_finished, keep, put_back
-from pipeline.jobs.progress import say
 from pipeline.jobs.storage import sole_writer
 from pipeline.jobs.training_run import Checkpoints
 from pipeline.models.clip4clip import VOCABULARY, Clip4Clip, load_pretrained, save_clip4clip
 from pipeline.schemas import FRAMES
 from pipeline.weights.fetching import locate_weights
+from pipeline.weights.origin import after_training
 from pipeline.workflow.code_digest import digest as code_digest
 
 # B videos of a batch, T frames of a batch, Q captions, L tokens, D embedding
@@ -85,7 +86,7 @@ def run(
             return
         with ThreadPoolExecutor(threads) as pool:
             epochs, kept = train(module, used, splits["train"], splits["val"], settings, pool, progress)
-        save_clip4clip(module, out, f"fine-tuned on {tuning.dataset} from {origin}")
+        save_clip4clip(module, out, after_training("fine-tuned", tuning.dataset, origin))
         scores = {
             "kind": "retrieval",
             "origin": origin,
@@ -106,11 +107,7 @@ def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tu
     Raises:
         PipelineError: The weights cannot be used, or the text tower cannot take CLIP's tokens.
     """
-
-    def tell(text: str) -> None:
-        say(f"finetune_clip4clip: {text}")
-
-    module, origin = load_pretrained(locate_weights(settings.weights), settings.arch, settings.seed, tell=tell)
+    module, origin = load_pretrained(locate_weights(settings.weights), settings.arch, settings.seed, level=logging.INFO)
     if module.vocab_size < VOCABULARY or module.context_length < tuning.max_words:
         raise PipelineError(
             f"arch: the text tower takes {module.context_length} tokens of {module.vocab_size}; `max_words` "

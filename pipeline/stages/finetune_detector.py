@@ -20,6 +20,7 @@ from pipeline.jobs.training_run import Checkpoints
 from pipeline.models.detector import detector_metadata, save_detector, starting_detector
 from pipeline.schemas import FRAMES
 from pipeline.weights.fetching import locate_weights
+from pipeline.weights.origin import after_training
 from pipeline.workflow.code_digest import digest as code_digest
 
 
@@ -79,7 +80,7 @@ def run(
             return
         epochs = train(model, examples, tuning, settings.precision, progress)
         scores = evaluate(model, source, truths, ids["val"], classes, settings)
-        origin = f"trained on {tuning.dataset} from {origin}"
+        origin = after_training("trained", tuning.dataset, origin)
         categories = ["background", *classes]
         save_detector(model, out, detector_metadata(model, settings.arch, settings.size, categories, origin))
         num_frames = {"train": len(examples), "val": scores.pop("num_frames")}

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from pipeline.artifact import file_digest, read_json, write_json
+from pipeline.artifact import read_json, write_json
+from pipeline.artifact.inputs import record_inputs
 from pipeline.captioning.generation import iterate_captions
 from pipeline.captioning.graph_set import GraphList, load_graphs
 from pipeline.captioning.model_file import load_captioner
@@ -37,8 +38,8 @@ def run(
         captions: The data set's captions.json, for its splits.
         model: A trained captioner (safetensors).
         out: Where the captions go (JSON): `captions` by id, their `scores` (left to right, also where both directions
-            chose), `right_to_left`, `missing` ids without a graph, the digest of the `model`, and `samples` where some
-            are drawn.
+            chose), `right_to_left`, `missing` ids without a graph, the model among the `inputs` with its digest and
+            path, and `samples` where some are drawn.
         split: Whose videos are captioned: train, val or test.
         settings: How captions are searched for.
         threads: CPU threads.
@@ -57,7 +58,7 @@ def run(
             i: caption.right_to_left for i, caption in captioned.items() if caption.right_to_left is not None
         },
         "missing": [video_id for video_id in ids if video_id not in known],
-        "model": file_digest(model),
+        "inputs": record_inputs({"model": model}),
     }
     if settings.nucleus is not None:
         content["samples"] = {video_id: list(caption.samples) for video_id, caption in captioned.items()}

@@ -8,7 +8,6 @@ without them the features are about 1e-6.
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,12 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.artifact import read_json
+from pipeline.artifact.video_table import read_all_clips
 from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
-from pipeline.video.windows import WindowRequest, Windows, paths_of, read_windows
+from pipeline.video.windows import WindowRequest, Windows, read_windows
 from pipeline.weights.fetching import locate_weights
+from pipeline.weights.origin import RANDOM, from_file
 from pipeline.weights.saving import save_weights
 
 CALIBRATION_WINDOW = 16  # frames, as published
@@ -49,38 +50,31 @@ def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list
     else:
         model, metadata = _import_i3d(weights, settings, videos, captions)
     save_weights(model.state_dict(), out, metadata)
-    say(f"weights of {settings.kind}: {metadata['origin']}")
-
-
-def say(text: str) -> None:
-    """Print to the job's log."""
-    print(f"import_weights: {text}", file=sys.stderr)
+    log.info("import_weights: weights of %s: %s", settings.kind, metadata["origin"])
 
 
 def _import_clip(weights: str, settings: Clip4ClipSettings) -> tuple[nn.Module, dict[str, str]]:
     from pipeline.models.clip4clip import clip_metadata, load_pretrained  # slow to import: open_clip
 
-    model, origin = load_pretrained(weights, settings.arch, settings.seed, tell=say)
+    model, origin = load_pretrained(weights, settings.arch, settings.seed, level=logging.INFO)
     return model, clip_metadata(model, origin)
 
 
 def _import_detector(weights: str, settings: DetectorSettings) -> tuple[nn.Module, dict[str, str]]:
     from pipeline.models.detector import detector_metadata, load_pretrained  # slow to import: torchvision
 
-    model, categories, origin = load_pretrained(weights, settings.arch, settings.size, settings.seed, tell=say)
-    return model, detector_metadata(model, settings.arch, settings.size, categories, origin)
+    arch, size = settings.arch, settings.size
+    model, categories, origin = load_pretrained(weights, arch, size, settings.seed, level=logging.INFO)
+    return model, detector_metadata(model, arch, size, categories, origin)
 
 
 def _import_i3d(
     weights: str, settings: I3dSettings, videos: list[Path], captions: list[Path]
 ) -> tuple[nn.Module, dict[str, str]]:
     if weights == "random":
-        model, origin = _random_i3d(settings, videos, captions), "random"
+        model, origin = _random_i3d(settings, videos, captions), RANDOM
     else:
-        path = Path(weights)
-        model = load_i3d(path, tell=say)
-        with path.open("rb") as file:
-            origin = f"file {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        model, origin = load_i3d(Path(weights), level=logging.INFO), from_file(Path(weights))
     arch = json.dumps({"num_classes": model.logits.conv3d.out_channels}, sort_keys=True)
     return model, {"kind": "i3d", "arch": arch, "origin": origin}
 
@@ -111,11 +105,14 @@ def calibration_windows(settings: I3dSettings, videos: list[Path], captions: lis
     """
     if not videos or len(captions) != 1:
         raise PipelineError("weights: random needs the video tables and captions.json of the `calibrate_on` data set")
-    paths = {key: path for table in videos for key, path in paths_of(_video_table(table)).items()}
+    clips = read_all_clips(videos)
     train = read_json(captions[0], ["splits"], "index_captions")["splits"]["train"]
     windows: list[Windows] = []
-    candidates = shuffle([video_id for video_id in train if video_id in paths], settings.seed)
-    requests = [WindowRequest(paths[key], None, None, CALIBRATION_WINDOW, settings.size) for key in candidates]
+    candidates = shuffle([video_id for video_id in train if video_id in clips], settings.seed)
+    requests = [
+        WindowRequest(clips[key].file, None, None, CALIBRATION_WINDOW, settings.size, clips[key].interval)
+        for key in candidates
+    ]
     with decode_ahead(read_windows, requests, 1, CALIBRATION_SECONDS) as decoded:
         for video_id, outcome in zip(candidates, decoded, strict=True):
             if isinstance(outcome, VideoError):
@@ -135,7 +132,3 @@ def calibration_windows(settings: I3dSettings, videos: list[Path], captions: lis
 def shuffle(ids: Sequence[str], seed: int) -> list[str]:
     """The ids in an order that depends on ids and seed alone, not on how they came."""
     return sorted(ids, key=lambda video_id: hashlib.sha256(f"{seed} {video_id}".encode()).digest())
-
-
-def _video_table(path: Path) -> dict[str, object]:
-    return read_json(path, ["videos", "root"], "index_videos")

@@ -1,13 +1,16 @@
 """Gather the captions and splits of a data set."""
 
-import sys
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.artifact import read_json, write_json
+from pipeline.artifact import write_json
+from pipeline.artifact.video_table import read_all_clips
 from pipeline.config import DatasetSettings
 from pipeline.datasets import readers
 from pipeline.datasets.annotated import shown
+
+log = logging.getLogger(__name__)
 
 
 def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Path]) -> None:
@@ -24,12 +27,13 @@ def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Pat
     Raises:
         PipelineError: if the captions cannot be read or do not fit the videos.
     """
-    ids = [video["id"] for table in videos for video in read_json(table, ["videos"], "index_videos")["videos"]]
-    found = readers.read_captions(settings, ids, made)
+    clips = read_all_clips(videos)
+    cut_from = {clip.id: clip.file for clip in clips.values() if clip.interval is not None}
+    found = readers.read_captions(settings, list(clips), made, cut_from)
     write_json(out, asdict(found))
     num_captions = sum(len(texts) for texts in found.captions.values())
     sizes = ", ".join(f"{split} {len(members)}" for split, members in found.splits.items())
-    print(f"{len(ids)} videos, {len(found.captions)} of them with {num_captions} captions; {sizes}")
+    print(f"{len(clips)} videos, {len(found.captions)} of them with {num_captions} captions; {sizes}")
     warnings = [f"captions, but no file: {shown(found.missing)}"] if found.missing else []
     warnings += found.notes
     warnings += [
@@ -38,4 +42,4 @@ def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Pat
         if found.captions and not members
     ]
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        log.warning("%s", warning)

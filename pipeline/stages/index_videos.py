@@ -1,4 +1,4 @@
-"""List the videos of one shard: id, path below the data set's folder, size."""
+"""List the clips of one shard: id, path below the data set's folder, size, and the interval of those that are one."""
 
 import os
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import write_json
+from pipeline.artifact.video_table import table_entry
 from pipeline.datasets import readers
 from pipeline.datasets.listing import root_of
 from pipeline.datasets.sharding import shard_of
@@ -18,13 +19,14 @@ def run(
     """Write the video table of one shard.
 
     Args:
-        out: JSON to write: `root` (a folder) and `videos` (id, path below root and size in bytes, by id).
+        out: JSON to write: `root` (a folder) and `videos` (id, path below root and size in bytes, by id; `start` and
+            `stop` in seconds where a clip is an interval of its file).
         shard: Number of the shard, from 0.
         shards: How many there are.
         kind: Of the data set.
         made: The list of generated videos of this shard (`shapes`); nothing for other data sets.
-        source: The folder or list file of videos; nothing where they are generated. No other setting of the data set
-            but `mapping` comes here: a new file of captions must not decode the videos again.
+        source: The folder, list file or table of clips; nothing where they are generated. No other setting of the data
+            set but `mapping` comes here: a new file of captions must not decode the videos again.
         mapping: The file that gives clips their ids (`msvd`); nothing where they are called like their files.
 
     Raises:
@@ -39,14 +41,15 @@ def run(
     else:
         table = brought_table(kind, source[0], mapping[0] if mapping else None, shard, shards)
     write_json(out, table)
-    print(f"shard {shard}: {len(table['videos'])} videos, {sum(v['size'] for v in table['videos']) / 1e6:.1f} MB")
+    sizes = {video["path"]: video["size"] for video in table["videos"]}  # of each file once, however many its clips
+    print(f"shard {shard}: {len(table['videos'])} videos, {sum(sizes.values()) / 1e6:.1f} MB")
 
 
 def brought_table(kind: str, source: Path, mapping: Path | None, shard: int, shards: int) -> dict[str, Any]:
     """The videos that the user brings, of them those that fall in one shard."""
     videos = [video for video in readers.list_videos(kind, source, mapping) if shard_of(video.id, shards) == shard]
     root, paths = below_one_folder(root_of(source), [video.path for video in videos])
-    table = [{"id": video.id, "path": path, "size": video.size} for video, path in zip(videos, paths, strict=True)]
+    table = [table_entry(v.id, path, v.size, v.interval) for v, path in zip(videos, paths, strict=True)]
     return {"root": root, "videos": table}
 
 

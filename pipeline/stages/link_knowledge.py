@@ -1,22 +1,23 @@
-"""Give each video the rows of the knowledge graph that it looks like: entities, then the relations among them."""
+"""Give each video the rows of the knowledge graph that it looks like: entities, then the relations among them.
 
+Shapes: F frames, D text embedding, N entities, M relations, K features of a row, R rows.
+"""
+
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from pipeline.artifact import create, file_digest, read
+from pipeline.artifact.each_video import Rows, each_video
 from pipeline.config import LinkingSettings
-from pipeline.errors import PipelineError
-from pipeline.jobs.progress import track
+from pipeline.errors import PipelineError, VideoError
 from pipeline.knowledge.linking import Relations, index_relations, likeliest, relations_among, shuffled, similarity
 from pipeline.knowledge.triplets import read_graph
 from pipeline.schemas import APPEARANCE, KNOWLEDGE
-
-# F frames, D text embedding, N entities, M relations, K features of a row, R rows
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,15 @@ def run(*, appearance: Path, embedding: Path, triplets: Path, out: Path, setting
     whose = shuffled(good) if settings.videos == "shuffled" and good else {video_id: video_id for video_id in good}
     ids = [*source.ids, *source.failed]
     with create(out, KNOWLEDGE, ids=ids, stage="link_knowledge", settings=settings, inputs=inputs) as writer:
-        for video_id in track(list(writer.remaining), len(writer.remaining), "link_knowledge"):
-            if video_id in failed:
-                writer.fail(video_id, failed[video_id])
-                continue
+
+        def linked(video_id: str) -> Rows:
             frames_FD = source.video(whose[video_id])["x"].astype(np.float32)
             _check_width(frames_FD, words, appearance, embedding)
-            if np.abs(frames_FD).max(axis=1).all():
-                writer.append(video_id, **link(frames_FD, words, between, settings))
-            else:
-                writer.fail(video_id, "a frame's embedding is zero: it has no direction to compare")
+            if not np.abs(frames_FD).max(axis=1).all():
+                raise VideoError("a frame's embedding is zero: it has no direction to compare")
+            return link(frames_FD, words, between, settings)
+
+        each_video(writer, failed, linked)
 
 
 def read_embedding(path: Path, triplets: Path, features: str) -> Embedding:
@@ -90,9 +90,12 @@ def read_embedding(path: Path, triplets: Path, features: str) -> Embedding:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+            of_triplets = json.loads(metadata["inputs"])["triplets"]["digest"]
     except (OSError, SafetensorError) as error:
         raise PipelineError(f"{path} cannot be read ({error}): {again}") from error
-    if metadata.get("triplets") != file_digest(triplets):
+    except (ValueError, LookupError, TypeError) as error:
+        raise PipelineError(f"{path} does not say which triplets it is of ({error!r}): {again}") from error
+    if of_triplets != file_digest(triplets):
         raise PipelineError(f"{path} is an embedding of other triplets than {triplets}: {again}")
     kinds = ("text", "graph") if features == "both" else (features,)
     entities, relations = (
@@ -101,9 +104,7 @@ def read_embedding(path: Path, triplets: Path, features: str) -> Embedding:
     return Embedding(state["entity_text"], entities, relations)
 
 
-def link(
-    frames_FD: NDArray[np.float32], words: Embedding, between: Relations, settings: LinkingSettings
-) -> dict[str, NDArray[Any]]:
+def link(frames_FD: NDArray[np.float32], words: Embedding, between: Relations, settings: LinkingSettings) -> Rows:
     """The rows of one video: a row says itself whether it is a relation, and whatever is there is valid.
 
     Args:

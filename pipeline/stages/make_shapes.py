@@ -7,7 +7,7 @@ clips makes only those. Made for this project.
 
 import hashlib
 import json
-import sys
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from pipeline.jobs.progress import track
 from pipeline.jobs.storage import replaced, sole_writer, write_all, writing
 from pipeline.video.encoding import CODECS, encode
 from pipeline.workflow.code_digest import digest
+
+log = logging.getLogger(__name__)
 
 Record = dict[str, Any]  # {"video": an item of the list, "truth": what is in it}
 
@@ -147,7 +149,7 @@ def resume(folder: Path, key: str) -> dict[str, Record]:
     path = folder / JOURNAL
     entries, _, is_damaged = read_lines(path.read_bytes() if path.exists() else b"")
     if is_damaged:
-        print(f"{path} is damaged after {max(0, len(entries) - 1)} videos: the others are made again", file=sys.stderr)
+        log.info("%s is damaged after %d videos: the others are made again", path, max(0, len(entries) - 1))
     if not entries or entries[0].get("key") != key:
         return {}
     records = {entry["name"]: entry["record"] for entry in entries[1:]}

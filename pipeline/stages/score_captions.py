@@ -22,7 +22,7 @@ from pipeline.scoring.coco import score_tokenised, tokenise_pairs
 from pipeline.scoring.statistics import METRICS
 from pipeline.vocabulary import split_words
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def run(*, captions: Path, references: Path, split: str, out: Path, per_video: Path) -> None:
@@ -69,7 +69,7 @@ def run(*, captions: Path, references: Path, split: str, out: Path, per_video: P
         new.write_text(tabulate(hypotheses, by_video, truth), encoding="utf-8")
     write_json(out, scores)
     for note in notes:
-        _log.warning("%s", note)
+        log.warning("%s", note)
     print(table(scores))
 
 

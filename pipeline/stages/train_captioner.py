@@ -86,7 +86,7 @@ def run(
     data = CaptionData(known, plan, captioned(known, dataset, "val", words, captions))
     everything = {
         "settings": [settings.model_dump(mode="json") for settings in (model, training)],
-        "places": nodes.places,
+        "places": nodes.max_nodes,  # its older name, which checkpoints of unfinished runs are found by
         "seed": seed,
         "code": code_digest("train_captioner"),
         "inputs": [file_digest(path) for path in (*graphs, *pair_motion, *knowledge, *objects, captions, vocabulary)],
@@ -98,7 +98,7 @@ def run(
             if is_first:
                 put_back(folder, [out, curves])
             return
-        task = new_training(model, training, nodes.places, words, data, dataset["captions"], seed, folder)
+        task = new_training(model, training, nodes.max_nodes, words, data, dataset["captions"], seed, folder)
         with preemption.deferring_sigterm():
             fit(task, folder)
         if is_first:
@@ -129,7 +129,7 @@ def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocab
 def new_training(
     model: CaptionerModelSettings,
     training: TrainingSettings,
-    places: int,
+    max_nodes: int,
     vocabulary: Vocabulary,
     data: CaptionData,
     captions: dict[str, list[str]],
@@ -143,7 +143,7 @@ def new_training(
         "motion_dim": (first.pair_motion if "pair_motion" in first else first.motion).shape[1],
         "knowledge_dim": first.knowledge.shape[1] if "knowledge" in first else 0,
         "object_dim": first.objects.shape[1] if "objects" in first else 0,
-        "places": places,
+        "max_nodes": max_nodes,
     }
     torch.manual_seed(seed)
     captioner = Captioner(model, len(vocabulary), **dims)

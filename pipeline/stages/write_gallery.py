@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import read_json
+from pipeline.artifact.video_table import Clip, read_all_clips
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.progress import track
 from pipeline.jobs.storage import replaced
@@ -29,14 +30,14 @@ def run(captions: Path, videos: list[Path], out: Path) -> None:
         out: The page.
     """
     prediction = read_json(captions, ["experiment", "videos", "missing"], "caption_videos")
-    files = files_of(videos)
-    unknown = sorted(prediction["videos"].keys() - files.keys())
+    clips = read_all_clips(videos)
+    unknown = sorted(prediction["videos"].keys() - clips.keys())
     if unknown:
         raise PipelineError(
             f"{captions}: video {unknown[0]} is in none of the video tables: run caption_videos again "
             f"(snakemake {captions})"
         )
-    shown = list(show(prediction["videos"], files))
+    shown = list(show(prediction["videos"], clips))
     page = fill_in(
         "gallery.html.j2",
         {
@@ -51,36 +52,30 @@ def run(captions: Path, videos: list[Path], out: Path) -> None:
     print(f"{out}: {len(shown)} videos, {len(page) / 1e6:.1f} MB")
 
 
-def files_of(tables: list[Path]) -> dict[str, Path]:
-    """Where the videos are, by id."""
-    files: dict[str, Path] = {}
-    for path in tables:
-        table = read_json(path, ["videos", "root"], "index_videos")
-        files |= {video["id"]: Path(table["root"]) / video["path"] for video in table["videos"]}
-    return files
-
-
-def show(videos: Mapping[str, Mapping[str, Any]], files: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+def show(videos: Mapping[str, Mapping[str, Any]], clips: Mapping[str, Clip]) -> Iterator[dict[str, Any]]:
     """What the page says of each video, by id, with as many pictures as the page has room for.
 
     Args:
         videos: By id: `path`, `caption`, `score` and perhaps `samples`.
-        files: Where they are.
+        clips: Where they are.
 
     Yields:
-        These, and `id`, `clip` and `still` (data URIs or None) and `problem` (why there is neither, or None).
+        These, and `id`, `interval` (None for a whole file), `clip` and `still` (data URIs or None) and `problem` (why
+        there is neither, or None).
     """
     clip_bytes = page_bytes = 0
     for video_id in track(sorted(videos), len(videos), "write_gallery: clips"):
-        told = {"samples": [], **videos[video_id], "id": video_id, "clip": None, "still": None, "problem": None}
+        file, interval = clips[video_id].file, clips[video_id].interval
+        shown = {"samples": [], **videos[video_id], "id": video_id, "interval": interval}
+        shown |= {"clip": None, "still": None, "problem": None}
         try:
             if page_bytes < PAGE_BYTES:
-                told["still"] = still_uri(files[video_id])
+                shown["still"] = still_uri(file, interval)
             if clip_bytes < CLIP_BYTES:
-                clip = data_uri(files[video_id])
-                told["clip"] = clip if len(clip) <= ONE_CLIP_BYTES else None
+                clip = data_uri(file, interval)
+                shown["clip"] = clip if len(clip) <= ONE_CLIP_BYTES else None
         except VideoError as error:
-            told["problem"] = str(error)
-        clip_bytes += len(told["clip"] or "")
-        page_bytes += len(told["clip"] or "") + len(told["still"] or "")
-        yield told
+            shown["problem"] = str(error)
+        clip_bytes += len(shown["clip"] or "")
+        page_bytes += len(shown["clip"] or "") + len(shown["still"] or "")
+        yield shown

@@ -5,7 +5,6 @@ no time and no host, and the same artifacts give the same page. Made for this pr
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +19,11 @@ from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
 from pipeline.report.comparison import compare
 from pipeline.report.curves import Points, draw_curves, read_curves
-from pipeline.report.dag import draw_dag
-from pipeline.report.datasets import describe_dataset, predictions_of, show_clips, video_files
+from pipeline.report.dag import Stage, draw_dag
+from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
-from pipeline.report.stores import Store, list_failures, list_suspects, read_stores, summarise
+from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.paths import Located
 from pipeline.workflow.trials import experiment_of, seed_of, trials_of
@@ -33,7 +32,7 @@ VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_tor
 SCORED = ("metrics", "num_videos", "num_covered")
 
 
-def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Path) -> None:
+def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages: dict[str, Stage], out: Path) -> None:
     """Write the report page.
 
     Args:
@@ -42,6 +41,7 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Pa
             and scores of encoders and of embeddings of knowledge. Paths say which is which.
         config: The whole configuration as JSON.
         settings: What the page shows.
+        stages: The stages that all this was made by, as the rules have them.
         out: The page.
     """
     whole = json.loads(config)
@@ -50,7 +50,6 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Pa
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))
     scored = read_by_experiment(found["scores"], [*SCORED, "statistics", "notes"], "score_captions", trials)
-    encoders = describe_encoders(found)
     page = fill_in(
         "report.html.j2",
         {
@@ -64,8 +63,8 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, out: Pa
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
             "curves": draw_trainings(found["curves"], whole),
-            "encoders": encoders,
-            "dag": Markup(draw_stages(found, stores, encoders, whole)),  # our own drawing: its text is escaped
+            "encoders": describe_encoders(found),
+            "dag": Markup(draw_dag(stages)),  # our own drawing: its text is escaped
             "stores": summarise(stores),
             "failures": list_failures(stores),
             "suspects": list_suspects(stores),
@@ -94,7 +93,7 @@ def describe_datasets(
         config: The whole configuration.
         settings: What the page shows.
     """
-    files = video_files(found["videos"])
+    clips = clips_of(found["videos"])
     datasets = {}
     for located in found["captions"]:
         name = located.names["dataset"]
@@ -102,7 +101,7 @@ def describe_datasets(
         described = describe_dataset(table, predictions_of(name, generated, config), settings.videos)
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
         datasets[name] = described | {
-            "clips": list(show_clips(described["shown"], files.get(name, {}))),
+            "clips": list(show_clips(described["shown"], clips.get(name, {}))),
             "comparison": compare(own, settings.resamples),
         }
     return datasets
@@ -129,30 +128,3 @@ def draw_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[
         if read := read_curves(file.path):
             curves.setdefault(experiment, {})[seed] = read
     return {experiment: draw_curves(seeds) for experiment, seeds in curves.items()}
-
-
-def draw_stages(
-    found: ByKind, stores: Sequence[Store], encoders: Sequence[Mapping[str, Any]], config: Mapping[str, Any]
-) -> str:
-    """Draw the workflow with the number of artifacts that each stage made."""
-    vocabularies = {config["experiments"][experiment_of(of.names["trial"])]["vocabulary"] for of in found["curves"]}
-    count = {kind: len(of) for kind, of in found.items()}
-    made = Counter(store.stage for store in stores)
-    made |= {
-        "make_shapes": sum(config["datasets"][of.names["dataset"]]["kind"] == "shapes" for of in found["videos"]),
-        "index_videos": count["videos"],
-        "index_captions": count["captions"],
-        "finetune_clip4clip": count["retrieval"],
-        "finetune_detector": count["detection"],
-        "import_weights": count["weights"] - count["retrieval"] - count["detection"],
-        "extract_triplets": count["embedding_scores"],
-        "embed_knowledge": count["embedding_scores"],
-        "build_vocabulary": len(vocabularies),
-        "train_captioner": count["curves"],
-        "generate_captions": count["generated"],
-        "score_captions": count["scores"],
-        "score_akg": count["akg_scores"],
-        "write_report": 1,
-    }
-    is_imported = any(config["encoders"][e["name"]]["kind"] == "clip4clip" and not e["retrieval"] for e in encoders)
-    return draw_dag(dict(made), is_imported)

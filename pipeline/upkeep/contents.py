@@ -1,35 +1,26 @@
 """Whether one artifact is whole: its schema and version, its chunks' checksums, the digest of its data."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from pipeline.artifact.checking import DamagedError, OutdatedError, check_store
-from pipeline.artifact.json_shapes import problem_of
-from pipeline.errors import PipelineError
+from pipeline.artifact.checking import check_store
+from pipeline.artifact.json_files import check_json
+from pipeline.errors import DamagedError, OutdatedError, PipelineError
 from pipeline.schemas import SCHEMAS
 from pipeline.upkeep.inventory import Found
 
-JSON_KEYS = {
-    "made": ["videos"],
-    "truth": ["videos"],
-    "videos": ["root", "videos"],
-    "captions": ["captions", "splits"],
-    "vocabulary": ["words"],
-    "generated": ["captions", "model"],
-    "predicted": ["experiment", "model", "videos"],
-    "settings": ["name", "encoders"],
-}
-# The stage whose JSON an artifact is, where more than keys is known of it.
-JSON_STAGES = {
-    "made": "make_shapes",
-    "truth": "make_shapes",
-    "videos": "index_videos",
-    "captions": "index_captions",
-    "generated": "generate_captions",
-    "predicted": "caption_videos",
+# Of JSON artifacts: the stage that makes one, and the keys that it must hold.
+JSON = {
+    "made": ("make_shapes", ["videos"]),
+    "truth": ("make_shapes", ["videos"]),
+    "videos": ("index_videos", ["root", "videos"]),
+    "captions": ("index_captions", ["captions", "splits"]),
+    "vocabulary": ("build_vocabulary", ["words"]),
+    "generated": ("generate_captions", ["captions"]),
+    "predicted": ("caption_videos", ["experiment", "videos"]),
+    "settings": ("describe_experiment", ["name", "encoders"]),
 }
 BLOCK_BYTES = 2**20
 
@@ -50,7 +41,8 @@ def check_contents(found: Found) -> None:
             with safe_open(found.place, framework="np") as file:  # compares the header's sizes with the file's
                 file.keys()
         elif suffix == ".json":
-            check_json(found.place, JSON_KEYS.get(found.kind, []), JSON_STAGES.get(found.kind, ""))
+            stage, keys = JSON.get(found.kind, ("", []))
+            check_json(found.place, keys, stage)
         else:
             check_text(found.place)
     except (OutdatedError, DamagedError, PermissionError):
@@ -62,20 +54,6 @@ def check_contents(found: Found) -> None:
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
         # what zarr, numcodecs and JSON raise for metadata that says something else than it did
         raise DamagedError(f"cannot be read: {error!r}") from error
-
-
-def check_json(path: Path, keys: Sequence[str], stage: str) -> None:
-    """Check that a file is JSON, holds some keys and what its stage writes. See `check_contents`."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DamagedError(f"is no JSON ({error})") from error
-    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
-    if missing:  # an earlier version of the stage wrote it
-        raise OutdatedError(f"lacks {', '.join(missing)}")
-    problem = problem_of(content, stage)
-    if problem is not None:
-        raise DamagedError(f"holds what no stage writes: {problem}")
 
 
 def check_text(path: Path) -> None:

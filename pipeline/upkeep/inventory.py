@@ -34,6 +34,11 @@ class Found:
         """Whether it is a Zarr store and not a file."""
         return ARTIFACTS[self.kind].endswith("/zarr.json")
 
+    @property
+    def file(self) -> Path:
+        """The file that Snakemake looks at: of a store its root."""
+        return self.place / "zarr.json" if self.is_store else self.place
+
 
 @dataclass(frozen=True)
 class Leftover:
@@ -74,7 +79,7 @@ class Inventory:
     foreign: list[Path] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)
 
-    def made_with(self, found: Found) -> list[Path]:
+    def videos_beside(self, found: Found) -> list[Path]:
         """Generated videos beside a list of them, and their journal."""
         return [path for path in self.made if path.parent == found.place.parent]
 

@@ -1,16 +1,13 @@
 """Whether an artifact still fits what it was made from, down to the videos and the weights.
 
-An artifact records the digests of its inputs and not their paths. An input is looked for where the workflow would have
-made it: the names that the two paths share are given, any other may be any. So what is compared needs no configuration;
-whether settings or code have changed since is Snakemake's to say (`snakemake -n`).
+An artifact records the digest of each of its inputs and its path below the results. So what is compared needs no
+configuration; whether settings or code have changed since is Snakemake's to say (`snakemake -n`).
 """
 
-import glob
 import hashlib
 import json
-import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +16,10 @@ from safetensors import safe_open
 from pipeline.artifact import file_digest
 from pipeline.artifact.checking import provenance
 from pipeline.upkeep.inventory import Found, Inventory
-from pipeline.workflow.paths import ARTIFACTS
+from pipeline.weights.origin import imported_file
+from pipeline.workflow.paths import ARTIFACTS, identify
 
-KINDS = {"spatial": "spatial_graphs", "temporal": "temporal_graphs", "encoder_weights": "weights"}  # of inputs
-FILE_ORIGIN = re.compile(r"file (?P<name>.+) sha256 (?P<sha256>[0-9a-f]{64})$")
+OF_BEFORE = "does not say where its inputs are: an earlier version of the workflow made it"
 
 
 class Changed(Exception):  # noqa: N818
@@ -30,12 +27,12 @@ class Changed(Exception):  # noqa: N818
 
     Args:
         reason: In words.
-        inputs: The files of which it is one, if it is an artifact.
+        input_file: Its file, if it is an artifact.
     """
 
-    def __init__(self, reason: str, inputs: Sequence[Path] = ()) -> None:
+    def __init__(self, reason: str, input_file: Path | None = None) -> None:
         super().__init__(reason)
-        self.inputs = inputs
+        self.input_file = input_file
 
 
 class Gone(Exception):  # noqa: N818
@@ -52,13 +49,14 @@ class Lineage:
     def __init__(self, inventory: Inventory) -> None:
         self.results = inventory.results
         self.project = inventory.project
+        self.settings = [found.place for found in inventory.artifacts if found.kind == "settings"]
         self.digests: dict[Path, str | None] = {}
 
     def check(self, found: Found) -> list[Path]:
         """The inputs that an artifact was made from, as they are now.
 
         Raises:
-            Changed: if one is another one now.
+            Changed: if one is another one now, or if the artifact does not say where they are.
             Gone: if one is not there.
         """
         if found.kind == "made":
@@ -70,31 +68,25 @@ class Lineage:
             self._check_videos(self.project / table["root"], table["root"], brought, "path")
         if found.kind == "weights":
             self._check_origin(found)
-        return [self._input(*recorded) for recorded in recorded_inputs(found)]
+        return [self._input(name, recorded) for name, recorded in sorted(recorded_inputs(found).items())]
 
-    def _input(self, name: str, digest: str, names: Mapping[str, str]) -> Path:
-        """The file of an input that has the digest which was recorded."""
-        kind = KINDS.get(name, name)
-        if kind not in ARTIFACTS:
-            raise Gone(f"its input {name} is nothing that the workflow makes now")
-        pattern = re.sub(r"\{(\w+)\}", lambda word: glob.escape(names.get(word[1], "")) or "*", ARTIFACTS[kind])
-        candidates = self._existing(pattern)
-        if not candidates:
-            raise Gone(f"its input {name} ({pattern}) is not there any more")
-        for path in candidates:
-            if self.digest(path) == digest:
-                return path
-        now = f"none of {len(candidates)} is it now"
-        if len(candidates) == 1:
-            now = f"{self.digest(candidates[0])} now"
-            if candidates[0].name != "zarr.json":  # no checksum of its own would tell
-                now += f" (if nobody made it again it is damaged: snakemake --force {shlex.quote(pattern)})"
-        raise Changed(f"its input {name} ({pattern}) was {digest}, {now}", candidates)
-
-    def _existing(self, pattern: str) -> list[Path]:
-        """Files of a pattern; those that links lead out to are no artifacts."""
-        found = sorted(self.results.glob(pattern.partition("/")[2]))
-        return [path for path in found if path.resolve().is_relative_to(self.results)]
+    def _input(self, name: str, recorded: Any) -> Path:
+        """The file of an input, which has the digest that was recorded."""
+        if isinstance(recorded, str):
+            raise Changed(OF_BEFORE)
+        digest, target = recorded["digest"], f"results/{recorded['path']}"
+        if identify(target) is None:
+            raise Gone(f"its input {name} ({recorded['path']}) is nothing that the workflow makes now")
+        file = self.results / target.partition("/")[2]
+        if not file.is_file() or not file.resolve().is_relative_to(self.results):  # behind a link is no artifact
+            raise Gone(f"its input {name} ({target}) is not there any more")
+        now = self.digest(file)
+        if now != digest:
+            reason = f"its input {name} ({target}) was {digest}, {now} now"
+            if file.name != "zarr.json":  # no checksum of its own would tell
+                reason += f" (if nobody made it again it is damaged: snakemake --force {shlex.quote(target)})"
+            raise Changed(reason, file)
+        return file
 
     def digest(self, path: Path) -> str | None:
         """Digest of an input; None for a store that is too damaged to tell."""
@@ -136,19 +128,20 @@ class Lineage:
     def _check_origin(self, found: Found) -> None:
         """Compare imported weights with the file that they came from, where one can tell which that is."""
         with safe_open(found.place, framework="np") as file:
-            origin = FILE_ORIGIN.search((file.metadata() or {}).get("origin", ""))
-        if origin is None:
+            imported = imported_file((file.metadata() or {}).get("origin", ""))
+        if imported is None:
             return  # random, or an open_clip tag
-        named = {path for path in self._named_weights(found.names["encoder"]) if path.name == origin["name"]}
+        name, sha256 = imported
+        named = {path for path in self._named_weights(found.names["encoder"]) if path.name == name}
         there = [path for path in sorted(named) if path.is_file()]
         if named and not there:
             raise Gone(f"the file it was imported from ({min(named)}) is not there any more")
-        if there and origin["sha256"] not in map(sha256_of, there):
+        if there and sha256 not in map(sha256_of, there):
             raise Changed(f"the file it was imported from ({there[0]}) holds other bytes than it did")
 
     def _named_weights(self, encoder: str) -> Iterator[Path]:
         """Files that the settings of finished experiments, or the cache of weights by URL, give an encoder."""
-        for path in self.results.glob("experiments/*/settings.json"):
+        for path in self.settings:
             try:
                 weights = json.loads(path.read_text(encoding="utf-8"))["encoders"][encoder]["weights"]
             except (OSError, ValueError, LookupError, TypeError):
@@ -159,20 +152,26 @@ class Lineage:
                 yield from self.project.glob(f"weights/{weights['sha256'][:16]}/*")
 
 
-def recorded_inputs(found: Found) -> list[tuple[str, str, dict[str, str]]]:
-    """Name, digest and known path names of each input whose digest an artifact holds."""
+def recorded_inputs(found: Found) -> dict[str, Any]:
+    """What an artifact recorded of each input, by name: `digest` and `path`; nothing for kinds that record no inputs.
+
+    Raises:
+        Changed: if an earlier version made it, which recorded them otherwise.
+    """
     if found.is_store:
-        return [(name, digest, found.names) for name, digest in sorted(provenance(found.place)["inputs"].items())]
-    if found.kind == "generated":
-        return [("model", read(found)["model"], found.names)]
-    if found.kind == "predicted":
+        return dict(provenance(found.place)["inputs"])
+    if found.kind in ("generated", "predicted"):
         content = read(found)
-        return [("model", content["model"], {"trial": content["experiment"]})]  # the trial of its first seed
+        if "inputs" not in content:
+            raise Changed(OF_BEFORE)
+        return dict(content["inputs"])
     if found.kind == "embedding":
         with safe_open(found.place, framework="np") as file:
             metadata = file.metadata() or {}
-        return [(name, metadata[name], found.names) for name in ("triplets", "weights") if name in metadata]
-    return []
+        if "inputs" not in metadata:
+            raise Changed(OF_BEFORE)
+        return dict(json.loads(metadata["inputs"]))
+    return {}
 
 
 def read(found: Found) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.artifact.checking import DamagedError, OutdatedError
+from pipeline.errors import DamagedError, OutdatedError
 from pipeline.jobs.progress import track
 from pipeline.upkeep.contents import check_contents
 from pipeline.upkeep.inventory import Found, Inventory
@@ -48,15 +48,15 @@ def verify(inventory: Inventory) -> list[Finding]:
     """
     lineage = Lineage(inventory)
     findings: list[Finding] = []
-    made_from: dict[str, list[Path]] = {}
-    changed: dict[Path, Sequence[Path]] = {}  # by artifact, the inputs of which one is another than it was
+    inputs: dict[str, list[Path]] = {}
+    changed: dict[Path, Path] = {}  # by artifact, the input that is another than it was
     unfinished = {leftover.of.target for leftover in inventory.leftovers if leftover.is_progress}
     for found in track(inventory.artifacts, len(inventory.artifacts), "verify"):
         if found.target in unfinished:
             continue  # what an interrupted job is to replace
         try:
             check_contents(found)
-            made_from[found.target] = lineage.check(found)
+            inputs[found.target] = lineage.check(found)
         except OSError as error:  # no right to; or an input, a video say, is on a disk that fails
             findings.append(Finding("unreadable", found.place, found.target, str(error), remove=False))
         except DamagedError as error:
@@ -66,16 +66,16 @@ def verify(inventory: Inventory) -> list[Finding]:
         except (Changed, Gone) as error:
             damaged = found.kind == "made"  # it is whole with its videos alone
             state = "damaged" if damaged else "stale" if isinstance(error, Changed) else "orphaned"
-            if isinstance(error, Changed):
-                changed[found.place] = [_place(path) for path in error.inputs]
+            if isinstance(error, Changed) and error.input_file is not None:
+                changed[found.place] = _place(error.input_file)
             findings.append(Finding(state, found.place, found.target, str(error), remove=damaged))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             # JSON of another shape than any stage gives it
             reason = f"holds something else than it should: {error!r}"
             findings.append(Finding("damaged", found.place, found.target, reason, remove=True))
     broken = {finding.place for finding in findings if finding.state == "damaged"}
-    findings = [finding for finding in findings if broken.isdisjoint(changed.get(finding.place, []))]
-    findings += inherited(inventory.artifacts, made_from, findings)
+    findings = [finding for finding in findings if changed.get(finding.place) not in broken]
+    findings += inherited(inventory.artifacts, inputs, findings)
     for leftover in inventory.leftovers:
         of = leftover.of.target
         state = "unfinished" if leftover.is_progress else "left behind"
@@ -87,7 +87,7 @@ def verify(inventory: Inventory) -> list[Finding]:
 
 
 def inherited(
-    artifacts: Sequence[Found], made_from: Mapping[str, list[Path]], findings: Iterable[Finding]
+    artifacts: Sequence[Found], inputs: Mapping[str, list[Path]], findings: Iterable[Finding]
 ) -> list[Finding]:
     """Artifacts that are fine themselves and stand on one that will change: a stale or an orphaned one."""
     shaky = {finding.place: finding.state for finding in findings if finding.state in ("stale", "orphaned")}
@@ -99,8 +99,8 @@ def inherited(
         for found in artifacts:
             if found.place in shaky:
                 continue
-            inputs = [_place(path) for path in made_from.get(found.target, [])]
-            under = next((path for path in inputs if path in shaky), None)
+            below = [_place(path) for path in inputs.get(found.target, [])]
+            under = next((path for path in below if path in shaky), None)
             if under is not None:
                 shaky[found.place] = "stale"
                 reason = f"stands on {targets[under]}, which is {shaky[under]}"

@@ -60,6 +60,7 @@ class Video:
         self.container, self.stream = _open(path, self.faults)
         self.reformatter = VideoReformatter()
         self.first: tuple[int, int] | None = None  # place and time of the first packet
+        self.was_sound = True  # before `judge_from_here`
         try:
             self._look()
         except VideoError:
@@ -74,6 +75,11 @@ class Video:
 
     def __exit__(self, *error: object) -> None:
         self.container.close()
+
+    def judge_from_here(self) -> None:
+        """Forget the faults found so far: of an interval's frames, only what is decoded for them can be at fault."""
+        self.was_sound = self.faults.reason() is None
+        self.faults = Faults()
 
     def _look(self) -> None:
         """Find out which frames there are."""
@@ -110,8 +116,8 @@ class Video:
 
     def _is_plain(self) -> bool:
         """Whether decord gives the right frames: it does not after a seek to a key frame that others lead up to."""
-        sound = not self.in_order and self.has_closed_groups and self.faults.reason() is None
-        return sound and not self.is_interlaced
+        sound = self.was_sound and self.faults.reason() is None
+        return sound and not self.in_order and self.has_closed_groups and not self.is_interlaced
 
     def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
         """The frames of these numbers; None for one that the decoder does not give."""

@@ -1,10 +1,10 @@
-"""Which frames of a video are sampled, and reading them: what a worker of `decode_frames` does.
+"""Which frames of a clip are sampled, and reading them: what a worker of `decode_frames` does.
 
 One frame is taken every 1 / fps seconds of presentation time and at most `max_frames` are kept, evenly spread, as in
 CLIP4Clip (Luo et al. 2021, section 3; "uniform" sampling), whose code counts whole frames a second instead and drifts
 on 29.97. Apart from the stage, because a worker starts quickly where it imports little.
 
-Shape suffixes: F frames of the file, S sampled frames, H height, W width, C colour.
+Shape suffixes: F frames of the clip, S sampled frames, H height, W width, C colour.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
-from pipeline.video.decoding import Video, frame_times, open_video, read_frames
+from pipeline.video.clip_frames import clip_frames
+from pipeline.video.decoding import Video, open_video, read_frames
+from pipeline.video.interval import Interval
 
 TIME_TOLERANCE = 1e-3  # seconds: Matroska rounds time stamps to milliseconds, so a frame may seem that much late
 
@@ -24,7 +26,7 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class SampledFrames:
-    """The sampled frames of one video.
+    """The sampled frames of one clip.
 
     Attributes:
         arrays: As in the schema `frames`.
@@ -37,7 +39,7 @@ class SampledFrames:
 
 @dataclass(frozen=True)
 class FramesRequest:
-    """The frames to sample of one video.
+    """The frames to sample of one clip.
 
     Attributes:
         path: The file.
@@ -45,6 +47,7 @@ class FramesRequest:
         fps: Frames to take of a second.
         max_frames: Bound on how many.
         short_side: Pixels that the short side of a frame has at most.
+        interval: The clip's part of the file; None for all of it.
     """
 
     path: Path
@@ -52,13 +55,15 @@ class FramesRequest:
     fps: float
     max_frames: int
     short_side: int
+    interval: Interval | None = None
 
 
 def read_sampled_frames(request: FramesRequest) -> SampledFrames:
-    """The sampled frames of one video.
+    """The sampled frames of one clip.
 
     Raises:
-        VideoError: if the file is missing, is another one than was indexed, or cannot be decoded.
+        VideoError: if the file is missing, is another one than was indexed, cannot be decoded, or has no frame in the
+            clip's interval.
     """
     with open_video(request.path) as video:
         num_bytes = request.path.stat().st_size
@@ -70,10 +75,13 @@ def read_sampled_frames(request: FramesRequest) -> SampledFrames:
 
 
 def _sample(video: Video, request: FramesRequest) -> SampledFrames:
-    times_F = frame_times(video)
-    numbers_S = sample_frames(times_F, request.fps, request.max_frames)
+    clip = clip_frames(video, request.interval)
+    times_F = clip.times_F
+    numbers_S = sample_frames(times_F, request.fps, request.max_frames, clip.begin)
     stored_hw = fit_short_side(*video.size_hw, request.short_side)
-    pixels_SHWC = read_frames(video, numbers_S, stored_hw)  # scaled while decoding: its own size is never kept
+    pixels_SHWC = read_frames(
+        video, clip.first + numbers_S, stored_hw
+    )  # scaled while decoding: its own size is never kept
     arrays: Arrays = {
         "pixels": pixels_SHWC.reshape(-1, 3),
         "number": numbers_S,
@@ -82,10 +90,12 @@ def _sample(video: Video, request: FramesRequest) -> SampledFrames:
         "num_frames": np.array([len(times_F)]),
         "fps": np.array([mean_rate(times_F)]),
     }
-    return SampledFrames(arrays, video.faults.reason())
+    return SampledFrames(arrays, clip.suspect(video))
 
 
-def sample_frames(times_F: NDArray[np.float64], fps: float, max_frames: int) -> NDArray[np.int64]:
+def sample_frames(
+    times_F: NDArray[np.float64], fps: float, max_frames: int, begin: float | None = None
+) -> NDArray[np.int64]:
     """Numbers of the frames on show at t0, t0 + 1 / fps, t0 + 2 / fps, ... up to the last frame's time.
 
     Each frame at most once, however high `fps` is. Where there are more than `max_frames`, as many are chosen at equal
@@ -95,6 +105,7 @@ def sample_frames(times_F: NDArray[np.float64], fps: float, max_frames: int) -> 
         times_F: Presentation times in seconds, ascending, F >= 1.
         fps: Frames to take of a second; any positive number.
         max_frames: Bound on how many.
+        begin: t0, at most the first frame's time, which is the default; the first frame counts as shown from t0 on.
 
     Returns:
         [S] ascending.
@@ -104,9 +115,11 @@ def sample_frames(times_F: NDArray[np.float64], fps: float, max_frames: int) -> 
     """
     if not np.isfinite(times_F).all() or (np.diff(times_F) < 0).any():
         raise VideoError("its time stamps do not ascend: the file is damaged, or its container was written wrongly")
-    num_instants = int((times_F[-1] - times_F[0] + TIME_TOLERANCE) * fps) + 1
-    instants = times_F[0] + np.arange(num_instants) / fps
-    sampled = np.unique(np.searchsorted(times_F, instants + TIME_TOLERANCE, side="right") - 1)
+    first = times_F[0] if begin is None else begin
+    num_instants = int((times_F[-1] - first + TIME_TOLERANCE) * fps) + 1
+    instants = first + np.arange(num_instants) / fps
+    on_show = np.searchsorted(times_F, instants + TIME_TOLERANCE, side="right") - 1
+    sampled = np.unique(np.maximum(on_show, 0))
     if len(sampled) > max_frames:
         sampled = sampled[np.arange(max_frames) * (len(sampled) - 1) // max(1, max_frames - 1)]
     return sampled.astype(np.int64)

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import VideoError
+from pipeline.video.clip_frames import clip_frames
 from pipeline.video.decoding import Video, open_video, read_frames
+from pipeline.video.interval import Interval
 
 RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
 
@@ -28,15 +30,16 @@ Windows = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class WindowRequest:
-    """Windows to decode of one video.
+    """Windows to decode of one clip.
 
     Attributes:
         path: The file.
-        num_frames: Frames the file had when its frames were sampled; None if nobody looked.
-        starts: First frame of each window; None for the one window around the video's middle.
+        num_frames: Frames the clip had when its frames were sampled; None if nobody looked.
+        starts: First frame of each window; None for the one window around the clip's middle.
         length: Frames of a window.
         size: Side in pixels of the square that is cut out of each frame; or height and width that it is scaled to,
             all of it.
+        interval: The clip's part of the file; None for all of it. Windows see no frame outside.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class WindowRequest:
     starts: tuple[int, ...] | None
     length: int
     size: int | tuple[int, int]
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def window_frames(start: int, num_frames: int, length: int) -> NDArray[np.int64]
     return np.minimum(np.arange(start, start + length), num_frames - 1)
 
 
-def fit_square(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def square_within_margin(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Scale the shorter side to 256/224 of `size` and cut out the central square, [size, size, 3]."""
     height, width = frame_HWC.shape[:2]
     short, scaled = min(height, width), round(RESIZE_SCALE * size)
@@ -134,7 +138,8 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
 
 
 def _read_window_frames(video: Video, request: WindowRequest) -> WindowFrames:
-    num_frames = len(video)
+    clip = clip_frames(video, request.interval)
+    num_frames = len(clip.times_F)
     if request.num_frames not in (None, num_frames):
         raise VideoError(f"it has {num_frames} frames, but had {request.num_frames} when its frames were sampled")
     starts = request.starts
@@ -145,12 +150,7 @@ def _read_window_frames(video: Video, request: WindowRequest) -> WindowFrames:
     size = request.size
 
     def fit(frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return fit_square(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
+        return square_within_margin(frame_HWC, size) if isinstance(size, int) else scale(frame_HWC, size)
 
-    frames = read_frames(video, wanted, fit=fit, stand_ins=True)
-    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape), video.faults.reason())
-
-
-def paths_of(table: dict[str, Any]) -> dict[str, Path]:
-    """The file of each video in a video table, by id, in the table's order."""
-    return {video["id"]: Path(table["root"]) / video["path"] for video in table["videos"]}
+    frames = read_frames(video, clip.first + wanted, fit=fit, stand_ins=True)
+    return WindowFrames(frames, rows_WT.reshape(numbers_WT.shape), clip.suspect(video))

@@ -4,8 +4,8 @@ The folder is where the jobs run, so that every machine of a cluster sees it, an
 file stands below the digest it must have: two of the same name do not meet, and a changed digest is another file.
 """
 
+import logging
 import re
-import sys
 import time
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +16,8 @@ import pooch
 from pipeline.config.types import Weights, WeightsUrl
 from pipeline.errors import PipelineError
 from pipeline.jobs.progress import SECONDS_BETWEEN_LINES
+
+log = logging.getLogger(__name__)
 
 CACHE = Path("weights")
 TIMEOUT = 30  # seconds without a byte
@@ -49,7 +51,7 @@ def fetch(source: WeightsUrl) -> Path:
     path = cached_path(source)
 
     def download(url: str, partial: str, owner: Any) -> None:
-        print(f"fetching {url}", file=sys.stderr)
+        log.info("fetching %s", url)
         pooch.HTTPDownloader(progressbar=_Progress(), chunk_size=CHUNK_BYTES, timeout=TIMEOUT)(url, partial, owner)
         found = pooch.file_hash(partial)
         if found != source.sha256:
@@ -92,7 +94,7 @@ def _damaged(path: Path) -> str:
 
 
 class _Progress:
-    """Prints a line every few seconds, through the interface that pooch wants of a progress bar."""
+    """Says how far it is every few seconds, through the interface that pooch wants of a progress bar."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -104,10 +106,10 @@ class _Progress:
         if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
             self.last = time.monotonic()
             of = f" of {self.total / 1e6:.0f}" if self.total else ""
-            print(f"fetched {self.done / 1e6:.0f}{of} MB", file=sys.stderr)
+            log.info("fetched %.0f%s MB", self.done / 1e6, of)
 
     def reset(self) -> None:
         self.done = 0
 
     def close(self) -> None:
-        print(f"fetched {self.done / 1e6:.1f} MB", file=sys.stderr)
+        log.info("fetched %.1f MB", self.done / 1e6)

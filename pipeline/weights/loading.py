@@ -3,15 +3,18 @@
 Pickles are read without running what they hold (`weights_only`). What differs is said in words; what fits, in a table.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+
+log = logging.getLogger(__name__)
 
 BATCH_COUNT = ".num_batches_tracked"  # of BatchNorm: nothing uses it, and files of PyTorch before 0.4.1 have none
 NAMED = 3  # tensors that a message names; it counts the others
@@ -49,6 +52,43 @@ def _starts_like_safetensors(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(9)
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
+def load_strictly(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    refusal: str,
+    advice: str = "",
+    matched: str,
+    depth: int,
+    level: int,
+    left_out: Mapping[str, str] | None = None,
+) -> None:
+    """Give a network the tensors of a file, in the network's own types, or refuse the file; and put it in eval mode.
+
+    Args:
+        model: The network; one on the meta device has no memory of its own and takes over the tensors of the file.
+        state: The tensors of the file, under the network's names. Counts of batches may be missing: they become 0.
+        refusal: What to say of a file that does not fit, before what differs: the file, and what was expected.
+        advice: What to say after it.
+        matched: What to say of a file that fits, before the table of what was matched.
+        depth: Components of a tensor's name that make a module of the table.
+        level: Level of the message that gives the table.
+        left_out: Names of other tensors of the file, and why they are not used.
+
+    Raises:
+        PipelineError: If a tensor is missing, unknown or of another shape; names some of each.
+    """
+    expected = model.state_dict()
+    found = differences(state, expected)
+    if found:
+        raise PipelineError(f"{refusal}: {'; '.join(found)}{advice}")
+    log.log(level, "%s\n%s", matched, match_table(state, expected, depth, left_out or {}))
+    # A plain dict: one that `torch.save` wrote knows versions, and torch asks newer ones for their counts of batches.
+    own = {key: value.to(expected[key].dtype) for key, value in state.items()}
+    model.load_state_dict(own, strict=True, assign=any(tensor.is_meta for tensor in expected.values()))
+    model.eval()
 
 
 def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:

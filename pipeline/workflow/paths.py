@@ -75,23 +75,45 @@ class Located:
         kind: A key of ARTIFACTS.
         names: The names in the path, such as `{"dataset": "shapes", "shard": "003"}`, in the order of the path.
         path: Where it is; of a store, its `zarr.json`.
+        below: Its path below the results, such as `datasets/home/videos/000.json`.
     """
 
     kind: str
     names: dict[str, str]
     path: Path
+    below: str
 
 
 def locate(path: Path) -> Located | None:
-    """Tell an artifact by its path, wherever the folder `results` is.
+    """Tell an artifact by its path, wherever the results are and whatever their folder is called.
+
+    Args:
+        path: The artifact, absolute or not; of a store its `zarr.json`.
 
     Returns:
         None if there is no artifact of that path.
     """
-    for start, part in enumerate(path.parts):
-        if part == "results" and (identity := identify("/".join(path.parts[start:]))):
-            return Located(*identity, path)
+    for start in range(len(path.parts)):
+        below = "/".join(path.parts[start:])
+        if (identity := identify(f"results/{below}")) is not None:
+            return Located(*identity, path, below)
     return None
+
+
+def path_below_results(path: Path) -> str:
+    """How an artifact names one of its inputs.
+
+    Args:
+        path: The input, absolute or not; of a store its folder or its `zarr.json`.
+
+    Returns:
+        Of an artifact of the workflow its path below the results (of a store, that of its `zarr.json`); of any other
+        file or store its name alone.
+    """
+    located = locate(path / "zarr.json" if path.suffix == ".zarr" else path)
+    if located is not None:
+        return located.below
+    return path.parent.name if path.name == "zarr.json" else path.name
 
 
 @cache

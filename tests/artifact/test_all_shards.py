@@ -2,21 +2,10 @@
 
 import numpy as np
 import pytest
+from toys.stores import NODE_THINGS
 
 from pipeline.artifact import ArtifactError, create, read
-from pipeline.artifact.all_shards import Shards, hold_smallest
-from pipeline.schemas import ArraySpec, Schema
-
-THINGS = Schema(
-    name="things",
-    version=1,
-    stage="build_vocabulary",
-    arrays={
-        "x": ArraySpec("f2", ("node", "feature")),
-        "node_frame": ArraySpec("i2", ("node",)),
-        "fps": ArraySpec("f4", ("video",)),
-    },
-)
+from pipeline.artifact.all_shards import AllShards, hold_smallest
 
 
 @pytest.fixture
@@ -24,17 +13,17 @@ def stores(tmp_path):
     """Two shards of videos with 1, 2 and 3 nodes of 4 features, and one in which every video failed."""
     for name, sizes in (("000", {"a": 1, "b": 2}), ("001", {"c": 3}), ("002", {})):
         ids = [*sizes, f"bad {name}"]
-        with create(tmp_path / name, THINGS, ids=ids, stage=THINGS.stage, settings={}, inputs={}) as writer:
+        with create(tmp_path / name, NODE_THINGS, ids=ids, stage=NODE_THINGS.stage, settings={}, inputs={}) as writer:
             for video_id, num in sizes.items():
                 x = np.full((num, 4), num / 2)
                 writer.append(video_id, x=x, node_frame=np.arange(num), fps=np.array([num + 0.5]))
             writer.fail(f"bad {name}", "cut off")
-    return [read(tmp_path / name, THINGS) for name in ("000", "001", "002")]
+    return [read(tmp_path / name, NODE_THINGS) for name in ("000", "001", "002")]
 
 
 @pytest.mark.parametrize("held", [[], ["x"], ["fps", "node_frame"]])
 def test_rows_are_the_same_from_memory_and_from_disk(stores, held):
-    shards = Shards(stores, ["x", "node_frame", "fps"])
+    shards = AllShards(stores, ["x", "node_frame", "fps"])
     for name in held:
         shards.hold(name)
     assert shards.ids == ["a", "b", "c"]
@@ -49,10 +38,10 @@ def test_rows_are_the_same_from_memory_and_from_disk(stores, held):
 
 
 def test_sizes(stores):
-    shards = Shards(stores, ["x", "fps"])
+    shards = AllShards(stores, ["x", "fps"])
     assert (shards.num_bytes("x"), shards.num_bytes("fps")) == (6 * 4 * 2, 3 * 4)
     assert shards.width("x") == 4
-    assert Shards(stores[2:], ["x"]).width("x") == 0  # nobody knows
+    assert AllShards(stores[2:], ["x"]).width("x") == 0  # nobody knows
 
 
 @pytest.mark.parametrize(
@@ -61,23 +50,23 @@ def test_sizes(stores):
 def test_the_smallest_are_held(stores, limit, held, monkeypatch):
     """fps takes 12 bytes, node_frame another 12, x 48."""
     kept = []
-    shards = Shards(stores, ["x", "node_frame", "fps"])
+    shards = AllShards(stores, ["x", "node_frame", "fps"])
     monkeypatch.setattr(shards, "hold", kept.append)
     hold_smallest([shards], limit)
     assert kept == held
 
 
 def test_all_are_held_if_they_fit(stores):
-    assert hold_smallest([Shards(stores, ["x", "node_frame", "fps"])], 72)
-    assert not hold_smallest([Shards(stores, ["x", "node_frame", "fps"])], 71)
-    assert not hold_smallest([Shards(stores, ["x"]), Shards(stores, ["x"])], 95)  # together
-    assert hold_smallest([Shards(stores, ["x"]), Shards(stores, ["x"])], 96)
+    assert hold_smallest([AllShards(stores, ["x", "node_frame", "fps"])], 72)
+    assert not hold_smallest([AllShards(stores, ["x", "node_frame", "fps"])], 71)
+    assert not hold_smallest([AllShards(stores, ["x"]), AllShards(stores, ["x"])], 95)  # together
+    assert hold_smallest([AllShards(stores, ["x"]), AllShards(stores, ["x"])], 96)
 
 
 def test_videos_that_nobody_knows_are_missed(stores):
-    shards = Shards(stores, ["x"])
+    shards = AllShards(stores, ["x"])
     shards.expect(["a", "c", "bad 001"])
     with pytest.raises(ArtifactError, match=r"002: video d is missing, expected every shard of the data set"):
         shards.expect(["a", "d"])
     with pytest.raises(ArtifactError, match="video a is also in"):
-        Shards([stores[0], stores[0]], ["x"])
+        AllShards([stores[0], stores[0]], ["x"])

@@ -7,27 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toys.stores import NODE_THINGS
 
 from pipeline.artifact import ArtifactError, create, file_digest, read, read_json, write_json
 from pipeline.artifact.chunks import ChunkReader
-from pipeline.schemas import ArraySpec, Schema
 
-SCORES = Schema(
-    name="things",
-    version=2,
-    stage="build_vocabulary",
-    arrays={
-        "x": ArraySpec("f2", ("node", "feature")),
-        "node_frame": ArraySpec("i2", ("node",)),
-        "fps": ArraySpec("f4", ("video",)),
-    },
-)
 IDS = ["one", "two", "bad", "none"]
 
 
 def start(path, ids=IDS, **changes):
     made_by = {"stage": "build_vocabulary", "settings": {"a": 1}, "inputs": {}, **changes}
-    return create(path, SCORES, ids=ids, **made_by)
+    return create(path, NODE_THINGS, ids=ids, **made_by)
 
 
 def rows(video_id):
@@ -46,7 +36,7 @@ def write(path, **changes):
 
 def test_what_is_written_is_read(tmp_path):
     write(tmp_path / "a.zarr")
-    store = read(tmp_path / "a.zarr" / "zarr.json", SCORES)
+    store = read(tmp_path / "a.zarr" / "zarr.json", NODE_THINGS)
     assert store.ids == ["one", "two", "none"]
     assert store.failed == {"bad": "empty file"}
     assert store.ptr("node").tolist() == [0, 1, 3, 3]
@@ -135,10 +125,10 @@ def test_an_old_store_stays_until_the_new_one_is_complete(tmp_path):
     write(tmp_path / "a.zarr")
     with pytest.raises(KeyboardInterrupt), start(tmp_path / "a.zarr", ids=["one"]):
         raise KeyboardInterrupt
-    assert read(tmp_path / "a.zarr", SCORES).ids == ["one", "two", "none"]
+    assert read(tmp_path / "a.zarr", NODE_THINGS).ids == ["one", "two", "none"]
     with start(tmp_path / "a.zarr", ids=["one"]) as writer:
         writer.append("one", **rows("one"))
-    assert read(tmp_path / "a.zarr", SCORES).ids == ["one"]
+    assert read(tmp_path / "a.zarr", NODE_THINGS).ids == ["one"]
 
 
 def test_leaving_videos_out_silently_is_a_bug(tmp_path):
@@ -171,7 +161,7 @@ def test_large_arrays_span_chunks_and_shards(tmp_path, monkeypatch):
     with start(tmp_path / "a.zarr", ids=["one", "two"]) as writer:
         writer.append("one", x=x[:35], node_frame=np.arange(35), fps=np.zeros(1))
         writer.append("two", x=x[35:], node_frame=np.arange(65), fps=np.zeros(1))
-    store = read(tmp_path / "a.zarr", SCORES)
+    store = read(tmp_path / "a.zarr", NODE_THINGS)
     assert len(list((tmp_path / "a.zarr/x/c").iterdir())) == 5
     assert np.array_equal(store.array("x"), x)
     for _ in range(2):  # from one video to the other and back
@@ -187,7 +177,7 @@ def test_a_chunk_that_two_videos_share_is_decoded_once(tmp_path, monkeypatch):
             writer.append(
                 "abc"[number], x=np.full((15, 3), 1.0 * number), node_frame=np.zeros(15, int), fps=np.zeros(1)
             )
-    store = read(tmp_path / "a.zarr", SCORES)
+    store = read(tmp_path / "a.zarr", NODE_THINGS)
     decoded = []
     decode = ChunkReader._decode
 
@@ -205,7 +195,7 @@ def test_a_chunk_that_two_videos_share_is_decoded_once(tmp_path, monkeypatch):
 def test_arrays_without_columns(tmp_path):
     with start(tmp_path / "a.zarr", ids=["one"]) as writer:
         writer.append("one", x=np.zeros((4, 0)), node_frame=np.zeros(4, int), fps=np.zeros(1))
-    assert read(tmp_path / "a.zarr", SCORES).video("one")["x"].shape == (4, 0)
+    assert read(tmp_path / "a.zarr", NODE_THINGS).video("one")["x"].shape == (4, 0)
 
 
 def shard_file(path):
@@ -227,9 +217,9 @@ def test_damage_is_seen_when_reading(tmp_path, damage):
     write(tmp_path / "a.zarr")
     damage(tmp_path / "a.zarr")
     with pytest.raises(ArtifactError, match=r"array `x` is damaged .* run build_vocabulary again: snakemake"):
-        read(tmp_path / "a.zarr", SCORES).array("x")
+        read(tmp_path / "a.zarr", NODE_THINGS).array("x")
     with pytest.raises(ArtifactError, match=r"array `x` is damaged .* run build_vocabulary again: snakemake"):
-        read(tmp_path / "a.zarr", SCORES).video("two")
+        read(tmp_path / "a.zarr", NODE_THINGS).video("two")
 
 
 def remove_root(path):
@@ -276,7 +266,7 @@ def test_a_store_that_cannot_be_used_says_so_and_names_the_stage(tmp_path, damag
     write(tmp_path / "a.zarr")
     damage(tmp_path / "a.zarr")
     with pytest.raises(ArtifactError, match=message) as caught:
-        read(tmp_path / "a.zarr", SCORES)
+        read(tmp_path / "a.zarr", NODE_THINGS)
     assert "build_vocabulary" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -285,13 +275,13 @@ def test_an_interrupted_store_is_called_unfinished(tmp_path):
     with pytest.raises(KeyboardInterrupt), start(tmp_path / "a.zarr"):
         raise KeyboardInterrupt
     with pytest.raises(ArtifactError, match="is not finished: run build_vocabulary"):
-        read(tmp_path / "a.zarr", SCORES)
+        read(tmp_path / "a.zarr", NODE_THINGS)
 
 
 def test_a_shard_without_videos_is_legal(tmp_path):
     with start(tmp_path / "a.zarr", ids=[]):
         pass
-    store = read(tmp_path / "a.zarr", SCORES)
+    store = read(tmp_path / "a.zarr", NODE_THINGS)
     assert store.ids == []
     assert store.ptr("node").tolist() == [0]
 
@@ -299,8 +289,8 @@ def test_a_shard_without_videos_is_legal(tmp_path):
 def test_inputs_are_known_by_their_content(tmp_path):
     write(tmp_path / "a.zarr")
     (tmp_path / "file").write_text("text")
-    assert file_digest(tmp_path / "a.zarr") == read(tmp_path / "a.zarr", SCORES).digest
-    assert file_digest(tmp_path / "a.zarr/zarr.json") == read(tmp_path / "a.zarr", SCORES).digest
+    assert file_digest(tmp_path / "a.zarr") == read(tmp_path / "a.zarr", NODE_THINGS).digest
+    assert file_digest(tmp_path / "a.zarr/zarr.json") == read(tmp_path / "a.zarr", NODE_THINGS).digest
     assert file_digest(tmp_path / "file") == "sha256:982d9e3eb996f559e633f4d194def376"
 
 

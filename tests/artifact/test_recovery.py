@@ -6,16 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toys.stores import THINGS
 
 from pipeline.artifact.writing import Writer
-from pipeline.schemas import ArraySpec, Schema
 
-THINGS = Schema(
-    name="things",
-    version=1,
-    stage="build_vocabulary",
-    arrays={"x": ArraySpec("f4", ("row", "column")), "fps": ArraySpec("f4", ("video",))},
-)
 IDS = ["a", "b", "bad", "c"]
 
 

@@ -36,7 +36,7 @@ def graphs_of(knowledge: bool = True, objects: bool = True, pairs: bool = False)
 
 def model_of(knowledge: bool = True, objects: bool = True, sharpen: float = 1.0, **changes: str | int) -> Captioner:
     dims = {"knowledge_dim": KNOWLEDGE_DIM * knowledge, "object_dim": OBJECT_DIM * objects}
-    return captioner(settings=MODEL.model_copy(update=changes), sharpen=sharpen, places=4, **dims)
+    return captioner(settings=MODEL.model_copy(update=changes), sharpen=sharpen, max_nodes=4, **dims)
 
 
 def batch_of(graphs: list[ActionGraph], of: tuple[int, ...] = (0, 1, 2, 3)) -> CaptionBatch:
@@ -74,9 +74,9 @@ VARIANTS = {
     "sum": {"fusion": "sum"},
     "positions": {"knowledge_attention": "mha_position"},
     "feed-forward": {"knowledge_attention": "ffn", "fusion": "sum"},
-    "gat, all places": {"graph_encoder": "gat", "pool": "all"},
+    "gat, padded frames": {"graph_encoder": "gat", "pool": "padded"},
     "gatv2": {"graph_encoder": "gatv2"},
-    "all places": {"pool": "all"},
+    "padded frames": {"pool": "padded"},
 }
 
 

@@ -27,15 +27,21 @@ def test_a_model_comes_back_with_its_words(tmp_path):
 
 
 def test_branches_come_back(tmp_path):
-    dims = {"knowledge_dim": KNOWLEDGE_DIM, "object_dim": OBJECT_DIM, "places": 9}
-    settings = MODEL.model_copy(update={"pool": "all", "graph_encoder": "gatv2"})
+    dims = {"knowledge_dim": KNOWLEDGE_DIM, "object_dim": OBJECT_DIM, "max_nodes": 9}
+    settings = MODEL.model_copy(update={"pool": "padded", "graph_encoder": "gatv2"})
     model = captioner(settings=settings, **dims)
     description = describe_model(settings, WORDS, NODE_DIM, MOTION_DIM, **dims)
     save_weights(model.state_dict(), tmp_path / "model.safetensors", description)
     loaded, _ = load_captioner(tmp_path / "model.safetensors")
     assert loaded.state_dict().keys() == model.state_dict().keys()
     assert {"knowledge.norm.weight", "objects.norm.weight"} < loaded.state_dict().keys()
-    assert loaded.encoder_left_to_right.places == 9
+    assert loaded.encoder_left_to_right.padded_to == 9
+
+
+def test_the_file_calls_the_largest_number_of_nodes_places():
+    description = json.loads(describe_model(MODEL, WORDS, NODE_DIM, MOTION_DIM, max_nodes=9)["description"])
+    assert description["places"] == 9
+    assert "max_nodes" not in description
 
 
 def test_a_file_of_before_there_were_branches_is_refused(tmp_path):

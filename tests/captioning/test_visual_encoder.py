@@ -6,12 +6,12 @@ from toys.captioner import MODEL, MOTION_DIM, NODE_DIM, graph, graph_rows
 from pipeline.captioning.visual_encoder import VisualEncoder, frame_layout, frame_means
 from pipeline.models.action_graph import ActionGraph, action_graph, batch_graphs
 
-PLACES = 4
+MAX_NODES = 4
 
 
-def encoder(places: int = PLACES, **changes: str) -> VisualEncoder:
+def encoder(max_nodes: int = MAX_NODES, **changes: str) -> VisualEncoder:
     torch.manual_seed(0)
-    return VisualEncoder(MODEL.model_copy(update=changes), 2, NODE_DIM, MOTION_DIM, places).eval()
+    return VisualEncoder(MODEL.model_copy(update=changes), 2, NODE_DIM, MOTION_DIM, max_nodes).eval()
 
 
 def frame_tokens(model: VisualEncoder, graphs: list[ActionGraph]) -> torch.Tensor:
@@ -21,9 +21,9 @@ def frame_tokens(model: VisualEncoder, graphs: list[ActionGraph]) -> torch.Tenso
 
 
 def padded(seed: int, sizes: tuple[int, ...]) -> ActionGraph:
-    """The graph, with a node of zeros in every empty place of a frame."""
+    """The graph, with a node of zeros in the place of every node that a frame lacks."""
     rows = graph_rows(seed, nodes_of_frame=sizes)
-    empty_frame = [frame for frame, size in enumerate(sizes) for _ in range(PLACES - size)]
+    empty_frame = [frame for frame, size in enumerate(sizes) for _ in range(MAX_NODES - size)]
     found = action_graph(rows)
     found.x = torch.cat([found.x, torch.zeros(len(empty_frame), NODE_DIM)])
     found.node_box = torch.cat([found.node_box, torch.zeros(len(empty_frame), 4)])
@@ -62,21 +62,21 @@ def test_means_are_over_the_nodes_there_are():
     assert means.tolist() == [[2, 3], [0, 0], [7, 8]]
 
 
-def test_means_over_all_places_count_the_empty_ones():
+def test_means_over_padded_frames_count_the_nodes_of_zeros():
     nodes = torch.tensor([[1.0, 2.0], [3.0, 4.0], [7.0, 8.0]])
-    means = frame_means(nodes, torch.tensor([0, 0, 2]), num_frames=3, places=4, empty_D=torch.tensor([1.0, 5.0]))
+    means = frame_means(nodes, torch.tensor([0, 0, 2]), num_frames=3, padded_to=4, empty_D=torch.tensor([1.0, 5.0]))
     assert means.tolist() == [[1.5, 4], [1, 5], [2.5, 5.75]]
 
 
 @pytest.mark.parametrize("convolution", ["transformer", "gat", "gatv2"])
-def test_pooling_all_places_equals_padding_with_nodes_of_zeros(convolution):
+def test_pooling_padded_frames_equals_nodes_of_zeros_in_the_graph(convolution):
     sizes = [(2, 0, 4), (1,), (3, 4)]
-    model = encoder(pool="all", graph_encoder=convolution, node_position="none")
-    really = encoder(pool="real", graph_encoder=convolution, node_position="none")
-    really.load_state_dict(model.state_dict(), strict=True)
+    model = encoder(pool="padded", graph_encoder=convolution, node_position="none")
+    present = encoder(pool="present", graph_encoder=convolution, node_position="none")
+    present.load_state_dict(model.state_dict(), strict=True)
     pooled = frame_tokens(model, [graph(seed, nodes_of_frame=of) for seed, of in enumerate(sizes)])
-    expected = frame_tokens(really, [padded(seed, of) for seed, of in enumerate(sizes)])
-    real = frame_tokens(really, [graph(seed, nodes_of_frame=of) for seed, of in enumerate(sizes)])
+    expected = frame_tokens(present, [padded(seed, of) for seed, of in enumerate(sizes)])
+    real = frame_tokens(present, [graph(seed, nodes_of_frame=of) for seed, of in enumerate(sizes)])
     assert_close(pooled[0], expected[0], atol=1e-5, rtol=1e-4)
     assert_close(pooled[1, :1], expected[1, :1], atol=1e-5, rtol=1e-4)
     assert_close(pooled[2, :2], expected[2, :2], atol=1e-5, rtol=1e-4)
@@ -84,13 +84,13 @@ def test_pooling_all_places_equals_padding_with_nodes_of_zeros(convolution):
 
 
 def test_in_full_frames_both_pools_are_the_same():
-    full = [graph(1, nodes_of_frame=(PLACES, PLACES))]
-    assert_close(frame_tokens(encoder(pool="all"), full), frame_tokens(encoder(pool="real"), full))
+    full = [graph(1, nodes_of_frame=(MAX_NODES, MAX_NODES))]
+    assert_close(frame_tokens(encoder(pool="padded"), full), frame_tokens(encoder(pool="present"), full))
 
 
-def test_pooling_all_places_needs_to_know_them():
-    with pytest.raises(ValueError, match="needs `places`"):
-        encoder(places=0, pool="all")
+def test_pooling_padded_frames_needs_their_size():
+    with pytest.raises(ValueError, match="needs `max_nodes`"):
+        encoder(max_nodes=0, pool="padded")
 
 
 def test_graph_encoders_differ():

@@ -1,6 +1,5 @@
 """SLURM for the time of the suite, and copies of the project whose jobs it runs."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -10,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from toys.project_sources import ROOT, copy_sources
-from workflow.conftest import write_home
+from toys.project_sources import ROOT, copy_sources, environment_of
+from toys.tiny_project import write_home
 
 from pipeline.artifact import file_digest
 
@@ -106,13 +105,12 @@ class Project:
         options = [*(self.site if site is None else site)]
         if (self.root / "tiny.yaml").exists():
             options += ["--configfile", "tiny.yaml"]
-        path = os.pathsep.join([str(self.root / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
         with (self.root / "snakemake.log").open("w", encoding="utf-8") as log:
             self.running = subprocess.Popen(
                 # a target after an option would be its value
                 [sys.executable, "-m", "snakemake", *arguments, *options],
                 cwd=self.root,
-                env=os.environ | {"PATH": path, "PYTHONPATH": str(self.root), "XDG_CONFIG_HOME": str(self.root)},
+                env=environment_of(self.root, self.root / "bin"),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import gc as gc_command
+from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import ARTIFACTS
 
@@ -112,7 +113,7 @@ def test_targets_name_every_seed(project):
 def test_targets_name_every_experiment_and_prediction(project):
     overlay = project / "mine.yaml"
     overlay.write_text("predictions: {holiday: {experiment: grid, dataset: shapes}}\n")
-    config = gc_command.read_config(Path("config.yaml"), [overlay])
+    config = read_config([Path("config.yaml"), overlay])
     ends = gc_command.targets(config)
     assert ends[:2] == ["all", "check_data"]
     assert "results/predictions/holiday/index.html" in ends

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toys.rule_texts import flags, output_kinds, rule_texts
 
 from pipeline.commands.shard_run import ShardRun
 from pipeline.config import validate
 from pipeline.errors import PipelineError
+from pipeline.schemas import SCHEMAS
 from pipeline.workflow.captioning_chain import CaptioningChain
 from pipeline.workflow.experiment_chain import chain_of
 
@@ -85,10 +87,11 @@ def test_a_grid_needs_neither_detector_nor_knowledge(tmp_path, calls):
     assert (flags["experiment"], flags["settings"]) == ("grid", run.chain.captioner.decoding)
 
 
-def test_everything_and_each_artifact_once(tmp_path, calls):
+def run_everything(folder):
+    """Run an experiment that has all there is, and whose knowledge has a sampling of its own."""
     slow = CONFIG["samplings"]["action"] | {"fps": 1.0, "on_bad_video": "fail"}
     run = shard_run(
-        tmp_path,
+        folder,
         "grid_object_knowledge",
         graph__motion_of="union_box",
         samplings__slow=slow,
@@ -96,6 +99,19 @@ def test_everything_and_each_artifact_once(tmp_path, calls):
     )
     run.prepare()
     run.captions()
+
+
+def test_every_stage_between_videos_and_captions_is_called_as_its_rule_calls_it(tmp_path, calls):
+    rules = rule_texts()
+    between = {name for name, text in rules.items() if output_kinds(text) & SCHEMAS.keys()}
+    assert set(STAGES) == between | {"caption_videos"}
+    run_everything(tmp_path)
+    called = {stage: set(bound) for stage, bound in calls}
+    assert called == {stage: flags(rules[stage], stage) for stage in STAGES}
+
+
+def test_everything_and_each_artifact_once(tmp_path, calls):
+    run_everything(tmp_path)
     by_stage = dict(calls)
     assert sorted(stage for stage, _ in calls) == sorted([*STAGES, "decode_frames"])  # frames of two samplings
     decoded = {flags["out"].name: flags["settings"] for stage, flags in calls if stage == "decode_frames"}

@@ -90,6 +90,11 @@ def test_a_name_cannot_leave_its_folder(raw):
         (("encoders", "i3d"), {"kind": "i3e"}, "`encoders.i3d.kind`"),
         (("captioners", "bidirectional", "model"), {"graph_heads": 5}, r"must be a multiple of `graph_heads` \(5\)"),
         (("datasets", "shapes"), {"aspects": ["wide"]}, "datasets.shapes.aspects.0"),
+        (
+            ("captioners", "bidirectional", "model"),
+            {"pool": "all"},
+            r"`captioners.bidirectional.model.pool`: Input should be 'present' or 'padded' \(is \"all\"\)",
+        ),
     ],
 )
 def test_values_are_checked(raw, section, change, message):

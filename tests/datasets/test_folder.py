@@ -156,3 +156,50 @@ def test_malformed_files_are_named(tmp_path, name, content, message):
 def test_a_missing_captions_file(tmp_path):
     with pytest.raises(PipelineError, match="there is no such file"):
         read_annotations(tmp_path / "c.csv")
+
+
+CLIPS = ["talk.mp4@0-5", "talk.mp4@5-", "opening", "b.mp4"]
+
+
+def captions_of_clips(path, *records):
+    """Captions of four clips: two of one file, the only one of another, and a whole file."""
+    settings = FolderSettings(
+        kind="folder",
+        shards=1,
+        videos=path / "clips.csv",
+        captions=write_lines(path / "c.jsonl", *records),
+        splits=SHARES,
+    )
+    (path / "clips.csv").write_text("video\n")
+    files = {"talk.mp4@0-5": path / "talk.mp4", "talk.mp4@5-": path / "talk.mp4", "opening": path / "sub/other.mp4"}
+    return read_captions(settings, CLIPS, files)
+
+
+def test_clips_that_are_intervals_are_named_by_their_id(tmp_path):
+    names = ["talk.mp4@5-", "opening", "talk.mp4@0-5", "b"]
+    captions, _ = captions_of_clips(tmp_path, *(line(name) for name in names))
+    assert list(captions) == ["talk.mp4@5-", "opening", "talk.mp4@0-5", "b.mp4"]
+
+
+@pytest.mark.parametrize("name", ["sub/other.mp4", "other.mp4", "sub/other", "other"])
+def test_the_only_clip_of_a_file_may_be_named_by_the_file(tmp_path, name):
+    assert list(captions_of_clips(tmp_path, line(name))[0]) == ["opening"]
+
+
+@pytest.mark.parametrize("name", ["talk.mp4", "talk"])
+def test_the_file_of_two_clips_names_neither(tmp_path, name):
+    with pytest.raises(PipelineError, match=rf"{name} may be talk\.mp4@0-5 or talk\.mp4@5-: name one"):
+        captions_of_clips(tmp_path, line(name))
+
+
+def test_clips_of_one_file_are_drawn_into_one_split(tmp_path):
+    path = tmp_path / "c.jsonl"
+    ids = [f"clip {n}" for n in range(60)]
+    settings = FolderSettings(
+        kind="folder", shards=1, videos=tmp_path, captions=write_lines(path, *map(line, ids)), splits=SHARES
+    )
+    files = {video_id: tmp_path / f"{n // 3}.mp4" for n, video_id in enumerate(ids)}
+    splits = read_captions(settings, ids, files)[1]
+    split_of = {video_id: split for split, members in splits.items() for video_id in members}
+    assert all(split_of[ids[n]] == hashed_split(f"{n // 3}.mp4", SHARES) for n in range(60))
+    assert len(set(split_of.values())) > 1

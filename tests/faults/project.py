@@ -11,10 +11,10 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-import av
 import numpy as np
 import psutil
-from toys.project_sources import copy_sources
+from toys.project_sources import copy_sources, environment_of
+from toys.videos import encode
 
 from pipeline.datasets.sharding import shard_of
 from pipeline.workflow.paths import ARTIFACTS
@@ -92,16 +92,14 @@ class Project:
         )
 
     def environment(self) -> dict[str, str]:
-        """Of a call: the copy's code, not the installed one; watched; and nothing of the user's own profiles."""
+        """What a call sees; its jobs are watched."""
         changed = {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": f"{OBSERVED}{os.pathsep}{self.root}",
-            "XDG_CONFIG_HOME": str(self.root),
             "OMP_NUM_THREADS": "1",
             "FAULTS_LOG": str(self.log),
             "FAULTS_RUN": self.mark,
         }
-        return os.environ | changed
+        return environment_of(self.root) | changed
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this project's calls, whoever its parent is."""
@@ -228,15 +226,11 @@ def write_videos(root: Path) -> None:
 def write_video(path: Path, seed: int, height: int = 240, width: int = 320) -> None:
     """A bright block that moves over moving noise, 48 frames of it."""
     ground = np.random.default_rng(seed).integers(0, 60, (height, width, 3), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=12, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(48):
-            image = np.roll(ground, number, axis=1)
-            left = (number * 4 + seed) % (width - 40)
-            image[80:120, left : left + 40] = (200, 40 * (seed % 6), 90)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
+    images = [np.roll(ground, number, axis=1) for number in range(48)]
+    for number, image in enumerate(images):
+        left = (number * 4 + seed) % (width - 40)
+        image[80:120, left : left + 40] = (200, 40 * (seed % 6), 90)
+    encode(path, images, rate=12, codec_options={"preset": "ultrafast"})
 
 
 def make_project(root: Path) -> Project:

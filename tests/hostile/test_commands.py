@@ -12,6 +12,7 @@ import yaml
 
 from pipeline.config import validate
 from pipeline.errors import PipelineError
+from pipeline.workflow.paths import ARTIFACTS
 
 ROOT = Path(__file__).parents[2]
 RULES = {
@@ -57,8 +58,7 @@ def test_every_wildcard_is_bound_to_names_of_the_configuration():
         re.findall(r"^    (\w+)=", snakefile.partition("wildcard_constraints:")[2].partition("\n\n\n")[0], re.M)
     )
     used = {name for text in RULES.values() for name in re.findall(r"\{wildcards\.(\w+)\}", text)}
-    common = (ROOT / "rules/common.smk").read_text(encoding="utf-8")
-    used |= set(re.findall(r"\{(\w+)\}", common.partition("ARTIFACTS = {")[2].partition("\n}\n")[0]))
+    used |= {name for path in ARTIFACTS.values() for name in re.findall(r"\{(\w+)\}", path)}
     assert used <= bound
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifact import write_json
-from pipeline.report.dag import draw_dag
+from pipeline.report.dag import Stage, draw_dag
 from pipeline.stages import write_gallery, write_report
 from pipeline.stages.score_captions import inert, tabulate
 
@@ -92,7 +92,7 @@ def test_templates_escape_what_they_fill_in(path):
 
 
 def test_the_drawing_of_the_stages_is_an_image_alone():
-    page = Page(draw_dag({"decode_frames": 1}, False))
+    page = Page(draw_dag({"decode_frames": Stage(1, [])}))
     assert_inert(page)
     assert page.elements[0][0] == "svg"
 

@@ -10,18 +10,15 @@ import torch
 from numcodecs.zstd import Zstd
 from safetensors.torch import save_file
 from toys.captioner import MODEL, MOTION_DIM, NODE_DIM, captioner
+from toys.stores import THINGS
 
 from pipeline.artifact import ArtifactError, create, read, read_json
 from pipeline.captioning.model_file import describe_model, load_captioner
 from pipeline.errors import PipelineError
 from pipeline.models.i3d import load_i3d
-from pipeline.schemas import ArraySpec, Schema
 from pipeline.vocabulary import Vocabulary
 from pipeline.weights.saving import save_weights
 
-THINGS = Schema(
-    "things", 1, "build_vocabulary", {"x": ArraySpec("f4", ("row", "wide")), "fps": ArraySpec("f4", ("video",))}
-)
 WORDS = Vocabulary(("<pad>", "<bos>", "<eos>", "<unk>", *"abcdefgh"), max_words=6)
 
 

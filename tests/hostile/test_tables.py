@@ -22,7 +22,7 @@ MADE = {"id": "s1", "file": "s1.mp4", "size": 3, "sha256": "12ab", "split": "tra
 TOLD = {"path": "a.mp4", "caption": "a dog", "score": -1.0, "right_to_left": "a dog"}
 # What a stage writes, by the stage.
 CONTENTS = {
-    "index_videos": {"root": "videos", "videos": [{"id": "a b/c.mp4", "path": "a b/c.mp4", "size": 3}]},
+    "index_videos": {"root": "videos", "videos": [{"id": "a b/c.mp4", "path": "a b/c.mp4", "size": 3, "stop": 2.5}]},
     "make_shapes": {"videos": [MADE]},
     "index_captions": {"captions": {"a": ["a dog"]}, "splits": {"train": ["a"]}},
     "generate_captions": {"captions": {"a": "a dog"}, "missing": ["b"]},
@@ -31,10 +31,13 @@ CONTENTS = {
 NO_PATHS = ["/etc/passwd", "..", "../../x", "a/../../x", "", ".", "a\0b", "a\nb", "\x1b[2J", 5, None, ["x"], True]
 NO_NAMES = ["", "a\nb", "\x1b[2J", "a\u2028b", "\ud800", 5, None, ["x"], {"x": 1}]
 NO_SIZES = [-1, 1.5, "3", None, True, [], float("nan"), float("inf")]
+NO_SECONDS = [-1, "3", None, True, [], float("nan"), float("inf")]
 HOSTILE = [
     *(("index_videos", ["videos", 0, "path"], value) for value in NO_PATHS),
     *(("index_videos", ["videos", 0, "id"], value) for value in NO_NAMES),
     *(("index_videos", ["videos", 0, "size"], value) for value in NO_SIZES),
+    *(("index_videos", ["videos", 0, "stop"], value) for value in [*NO_SECONDS, 0]),
+    *(("index_videos", ["videos", 0, "start"], value) for value in [*NO_SECONDS, 2.5, 9]),
     *(("index_videos", ["videos"], value) for value in ({}, "ab", 5, None, [5], ["a"], [{}], [[]])),
     *(("index_videos", ["root"], value) for value in (5, None, [], "a\0b", "")),
     *(("make_shapes", ["videos", 0, "file"], value) for value in [*NO_PATHS, "a/b.mp4"]),
@@ -70,7 +73,7 @@ def test_what_stages_write_is_read(tmp_path, stage):
 @pytest.mark.parametrize(("stage", "path", "value"), HOSTILE, ids=str)
 def test_what_no_stage_writes_is_refused_in_a_line(tmp_path, stage, path, value):
     (tmp_path / "t.json").write_text(json.dumps(put(CONTENTS[stage], path, value)), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=rf"t\.json: `{path[0]}") as raised:
+    with pytest.raises(ArtifactError, match=rf"t\.json holds what no stage writes: `{path[0]}") as raised:
         read_json(tmp_path / "t.json", [], stage)
     assert f"delete it and run {stage} again" in str(raised.value)
     assert str(raised.value).isprintable()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toys.captioner import MODEL, PLACES, TRAINING, write_toys
+from toys.captioner import GRID_NODES, MODEL, TRAINING, write_toys
 from toys.clip import finetune_settings, write_colours
 from toys.detector import settings as detector_settings
 from toys.detector import write_dataset
@@ -71,7 +71,7 @@ def captioner(folder: Path) -> Training:
     flags |= {"--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1, "--seed": 1}
     flags |= {"--model": MODEL.model_dump_json(), "--training": training.model_dump_json()}
     outputs = {"--out": "model.safetensors", "--curves": "curves.csv"}
-    return Training("train_captioner", 4, flags | {"--nodes": PLACES.model_dump_json()}, outputs)
+    return Training("train_captioner", 4, flags | {"--nodes": GRID_NODES.model_dump_json()}, outputs)
 
 
 @pytest.mark.slow

@@ -14,11 +14,11 @@ from pipeline.models import clip4clip
 from pipeline.models.clip4clip import (
     Clip4Clip,
     describe,
-    fit_square,
     load_clip4clip,
     load_pretrained,
     normalise,
     save_clip4clip,
+    square_of_shorter_side,
     tokenize,
 )
 
@@ -216,13 +216,13 @@ def test_normalise_is_clips() -> None:
     torch.testing.assert_close(normalise(image).flatten(), torch.tensor(expected))
 
 
-def test_fit_square_is_pils_resize_and_centre_crop() -> None:
+def test_square_of_shorter_side_is_pils_resize_and_centre_crop() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 61, 3), dtype=np.uint8)
     resized = Image.fromarray(image).resize((24, 16), Image.Resampling.BICUBIC)  # 16 * 61 // 40 = 24
     expected = np.asarray(resized)[:, 4:20].astype(int)
-    found = fit_square(torch.from_numpy(image).permute(2, 0, 1)[None], 16)[0].permute(1, 2, 0).numpy()
+    found = square_of_shorter_side(torch.from_numpy(image).permute(2, 0, 1)[None], 16)[0].permute(1, 2, 0).numpy()
     assert np.abs(found - expected).max() <= 1  # both round filter weights, not to the same digit
-    assert fit_square(torch.zeros(1, 3, 1, 7, dtype=torch.uint8), 4).shape == (1, 3, 4, 4)
+    assert square_of_shorter_side(torch.zeros(1, 3, 1, 7, dtype=torch.uint8), 4).shape == (1, 3, 4, 4)
 
 
 def test_captions_end_with_the_highest_id() -> None:

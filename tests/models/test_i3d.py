@@ -1,5 +1,7 @@
 """The network against a plain functional reading of the published one, and its published parameter list."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -148,7 +150,7 @@ def test_equals_the_published_forward(published, size):
 
 
 @torch.no_grad()
-def test_a_checkpoint_gives_the_published_features_at_224_pixels(published, tmp_path):
+def test_a_checkpoint_gives_the_published_features_at_224_pixels(published, tmp_path, caplog):
     """One window as published, sixteen frames, through the file; and the (2, 7, 7) pool."""
     torch.set_num_threads(1)
     torch.save(published, tmp_path / "rgb_imagenet.pt")
@@ -156,11 +158,11 @@ def test_a_checkpoint_gives_the_published_features_at_224_pixels(published, tmp_
     expected = F.avg_pool3d(published_forward(published, x), (2, 7, 7), stride=1)
     assert expected.shape == (1, 1024, 1, 1, 1)
     assert 0.1 < expected.std() < 10
-    told = []
-    model = load_i3d(tmp_path / "rgb_imagenet.pt", tell=told.append)
+    with caplog.at_level(logging.DEBUG, "pipeline.models"):
+        model = load_i3d(tmp_path / "rgb_imagenet.pt")
     for network in (model, model.folded()):
         assert (network.extract_features(x) - expected).abs().max() < 1e-5 * expected.max()
-    table = [line.split() for line in told[0].splitlines()]
+    table = [line.split() for line in caplog.messages[0].splitlines()]
     assert table[1] == ["Conv3d_1a_7x7", "5", "tensors", "66,112", "numbers"]
     assert [row[0] for row in table[4:13]] == [f"Mixed_{line.split()[0]}" for line in MIXED.split("\n")[1:-1]]
     assert table[-2][:4] == ["in", "all", "287", "tensors"]  # five of each of 57 units, and the classifier's two

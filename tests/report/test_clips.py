@@ -1,13 +1,16 @@
 import base64
+import io
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from toys.report import decode, encode
 
 from pipeline.errors import VideoError
 from pipeline.report import clips
-from pipeline.report.clips import data_uri
+from pipeline.report.clips import data_uri, still_uri
+from pipeline.video.interval import Interval
 
 
 def test_small_clips_go_in_as_they_are(tmp_path):
@@ -55,3 +58,39 @@ def test_sound_alone_is_said(tmp_path):
         file.mux(stream.encode())
     with pytest.raises(VideoError, match="no video stream"):
         data_uri(tmp_path / "x.mp4")
+
+
+def levels(uri):
+    """Mean grey level of every frame of a clip, from 0 to 255."""
+    with av.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as file:
+        return [frame.to_ndarray(format="gray").mean() for frame in file.decode(video=0)]
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.avi"])
+def test_of_an_interval_nothing_else_is_shown(tmp_path, name):
+    """The grey level rises by 255 in 4 s: it is 127 after 2 s and 191 after 3 s."""
+    encode(tmp_path / name, seconds=4)
+    uri = data_uri(tmp_path / name, Interval(2.0, 3.0))
+    media_type, codec, _, times = decode(uri)
+    assert (media_type, codec) == ("video/mp4", "h264")
+    assert times == pytest.approx([i / 10 for i in range(10)], abs=2e-3)
+    assert levels(uri)[0] == pytest.approx(20 * 255 / 39, abs=8)
+    assert levels(uri)[-1] == pytest.approx(29 * 255 / 39, abs=8)
+    assert len(levels(data_uri(tmp_path / name, Interval(3.5)))) == 5
+
+
+@pytest.mark.parametrize(
+    ("interval", "level"), [((2.0, 3.0), 25), ((2.0, None), 30), ((0.0, 0.05), 0), ((3.8, 99.0), 38)]
+)
+def test_the_still_of_an_interval_is_of_its_middle(tmp_path, interval, level):
+    """Where the file ends before the middle, it is the first frame of the interval."""
+    encode(tmp_path / "x.mp4", seconds=4)
+    still = base64.b64decode(still_uri(tmp_path / "x.mp4", Interval(*interval)).partition(",")[2])
+    assert np.asarray(Image.open(io.BytesIO(still)).convert("L")).mean() == pytest.approx(level * 255 / 39, abs=8)
+
+
+def test_an_interval_without_a_frame_is_said(tmp_path):
+    encode(tmp_path / "x.mp4", seconds=1)
+    for show in (data_uri, still_uri):
+        with pytest.raises(VideoError, match=r"x\.mp4: cannot be shown: it has no frame from 5-6 s that decodes"):
+            show(tmp_path / "x.mp4", Interval(5.0, 6.0))

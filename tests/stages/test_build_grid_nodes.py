@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toys.clip import ARCH, encoder, write_frames, write_weights
+from toys.clip import ARCH, encoder, overflow_from, write_frames, write_weights
 
 from pipeline.artifact import read
 from pipeline.config import GridNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.models import crop_embedding
-from pipeline.models.clip4clip import Clip4Clip, fit_square, load_pretrained, normalise
+from pipeline.models.clip4clip import load_pretrained, normalise, square_of_shorter_side
 from pipeline.schemas import NODES
 from pipeline.stages.build_grid_nodes import cut_cells, frame_boxes, grid_boxes, run
 
@@ -98,7 +98,7 @@ def test_run_embeds_every_cell_of_every_frame(tmp_path: Path, weights: Path, mon
             x0, y0, x1, y1 = frame_boxes(height, width, 3, 0.5)[node % 9]
             cell = torch.from_numpy(frames[node // 9, y0:y1, x0:x1].copy()).permute(2, 0, 1)[None]
             with torch.no_grad():
-                own = module.encode_image(normalise(fit_square(cell, 16)))[0]
+                own = module.encode_image(normalise(square_of_shorter_side(cell, 16)))[0]
             np.testing.assert_allclose(found["x"][node].astype(np.float32), own.numpy(), atol=2e-3, rtol=2e-3)
 
 
@@ -106,14 +106,7 @@ def test_a_video_without_finite_features_is_recorded(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_frames(tmp_path / "frames.zarr", {"good": (1, 16, 16), "huge": (1, 17, 16)}, {})
-    encode = Clip4Clip.encode_image
-
-    def overflow(module: Clip4Clip, images_BCHW: torch.Tensor) -> torch.Tensor:
-        features_BD = encode(module, images_BCHW)
-        features_BD[9:] *= 1e9
-        return features_BD
-
-    monkeypatch.setattr(Clip4Clip, "encode_image", overflow)
+    overflow_from(monkeypatch, 9)
     out = tmp_path / "nodes.zarr"
     run(frames=tmp_path / "frames.zarr", weights=weights, out=out, settings=SETTINGS, encoder=encoder(), threads=1)
     assert read(out, NODES).ids == ["good"]

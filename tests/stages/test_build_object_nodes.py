@@ -10,7 +10,7 @@ from toys.clip import ARCH, encoder, write_frames
 from pipeline.artifact import create, each_video, read
 from pipeline.config import DetectorSettings, ObjectNodesSettings, SimilaritySettings
 from pipeline.errors import PipelineError
-from pipeline.models.clip4clip import fit_square, load_pretrained, normalise, save_clip4clip
+from pipeline.models.clip4clip import load_pretrained, normalise, save_clip4clip, square_of_shorter_side
 from pipeline.models.detection import Objects, find_objects
 from pipeline.models.detector import SMALL, detector_metadata, random_detector, save_detector
 from pipeline.schemas import GRAPHS, MOTION, NODES
@@ -120,7 +120,7 @@ def test_clip_embeds_the_square_around_each_object(tmp_path: Path, weights: Path
         ):
             crop = torch.from_numpy(videos["long"][frame, y0:y1, x0:x1].copy()).permute(2, 0, 1)[None]
             with torch.no_grad():
-                expected = tower.encode_image(normalise(fit_square(crop, 16)))[0]
+                expected = tower.encode_image(normalise(square_of_shorter_side(crop, 16)))[0]
             np.testing.assert_allclose(found["x"][row].astype(np.float32), expected, atol=2e-3, rtol=2e-3)
 
 

@@ -1,14 +1,17 @@
 import json
+from pathlib import Path
 
 from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
-from pipeline.artifact import write_json
-from pipeline.captioning.generation import caption_graphs
+from pipeline.artifact import file_digest, write_json
+from pipeline.artifact.video_table import Clip
+from pipeline.captioning.generation import Caption, caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import NucleusSettings
-from pipeline.stages.caption_videos import printable, run
+from pipeline.stages.caption_videos import describe, printable, run
+from pipeline.video.interval import Interval
 from pipeline.weights.saving import save_weights
 
 
@@ -53,6 +56,7 @@ def test_every_video_is_captioned_without_any_references(tmp_path, capsys):
         for video_id, caption in expected.items()
     }
     assert found["missing"] == {"late": "not in graphs: run convert_graphs again", "video-2": "cut off"}
+    assert found["inputs"] == {"model": {"digest": file_digest(tmp_path / "model"), "path": "model"}}
     printed = capsys.readouterr().out.splitlines()
     assert printed == [f"{video_id}: {caption.text}" for video_id, caption in expected.items()]
 
@@ -69,3 +73,10 @@ def test_drawn_captions_are_told_too(tmp_path):
 def test_names_of_files_cannot_play_tricks_on_a_terminal():
     assert printable("Urlaub in K\u00f6ln.mp4") == "Urlaub in K\u00f6ln.mp4"
     assert printable("a\x1b[2J\nb.mp4") == "'a\\x1b[2J\\nb.mp4'"
+
+
+def test_of_an_interval_its_seconds_are_told():
+    caption = Caption("a dog", -1.0, "dog a")
+    clip = Clip("x", "long.mp4", Path("data/long.mp4"), 1, Interval(2.0, 3.5))
+    told = {"path": "long.mp4", "caption": "a dog", "score": -1.0, "right_to_left": "dog a"}
+    assert describe(clip, caption) == told | {"start": 2.0, "stop": 3.5}

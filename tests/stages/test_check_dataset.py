@@ -73,3 +73,13 @@ def test_captions_of_an_older_version_are_refused(tmp_path, written):
     write_json(captions, {"captions": {}, "splits": {}})
     with pytest.raises(PipelineError, match="lacks missing, annotated, notes: delete it and run index_captions"):
         run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="msvd", videos=videos, captions=captions)
+
+
+def test_a_file_of_several_clips_is_counted_once(tmp_path, written):
+    _, captions = written
+    clips = [{"id": i, "path": "long.mp4", "size": 2_000_000, "start": n} for n, i in enumerate(["a", "b", "c-1"])]
+    for shard, members in enumerate((clips[:2], clips[2:])):
+        write_json(tmp_path / f"{shard}.json", {"root": "data", "videos": members})
+    tables = [tmp_path / "0.json", tmp_path / "1.json"]
+    run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="folder", videos=tables, captions=captions)
+    assert (tmp_path / "o.txt").read_text().startswith("mine (folder): 3 videos, 2.0 MB\n")

@@ -2,11 +2,10 @@ import json
 
 import pytest
 
-from pipeline.artifact import read, write_json
+from pipeline.artifact import each_video, read, write_json
 from pipeline.config import SamplingSettings
 from pipeline.errors import PipelineError
 from pipeline.schemas import FRAMES
-from pipeline.stages import decode_frames
 from pipeline.stages.decode_frames import run
 
 SETTINGS = SamplingSettings(fps=2.0, max_frames=20, short_side=448, window=16, time_limit=60.0, on_bad_video="record")
@@ -89,7 +88,7 @@ def test_suspect_videos_are_kept_and_told_of_also_after_an_interruption(tmp_path
             yield item
 
     with monkeypatch.context() as patched:
-        patched.setattr(decode_frames, "track", stopping)
+        patched.setattr(each_video, "track", stopping)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "out" / "videos.json", tmp_path / "out" / "killed.zarr", SETTINGS, threads=1)
     run(tmp_path / "out" / "videos.json", tmp_path / "out" / "killed.zarr", SETTINGS, threads=1)

@@ -71,8 +71,10 @@ def test_run_embeds_words_and_triplets(tmp_path: Path, weights: Path) -> None:
     entities, relations = json.loads(metadata["entities"]), json.loads(metadata["relations"])
     assert sorted(entities) == sorted({word for triplet in COUNTS for word in (triplet.head, triplet.tail)})
     assert sorted(relations) == ["move to", "rise up", "slide to"]
-    assert metadata["triplets"] == file_digest(tmp_path / "a/triplets.json")
-    assert metadata["weights"] == file_digest(weights)
+    assert json.loads(metadata["inputs"]) == {
+        "triplets": {"digest": file_digest(tmp_path / "a/triplets.json"), "path": "triplets.json"},
+        "weights": {"digest": file_digest(weights), "path": weights.name},
+    }
     assert {name: array.shape for name, array in state.items()} == {
         "entity_text": (9, 6),
         "relation_text": (3, 6),

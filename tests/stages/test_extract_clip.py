@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toys.clip import ARCH, encoder, write_frames, write_weights
+from toys.clip import ARCH, encoder, overflow_from, write_frames, write_weights
 
 from pipeline.artifact import create, read
 from pipeline.errors import PipelineError
-from pipeline.models.clip4clip import Clip4Clip, fit_square, load_pretrained, normalise
+from pipeline.models.clip4clip import load_pretrained, normalise, square_of_shorter_side
 from pipeline.schemas import APPEARANCE, FRAMES
 from pipeline.stages.extract_clip import run
 
@@ -30,7 +30,7 @@ def test_run_embeds_the_central_square_of_every_frame(tmp_path: Path, weights: P
     for video_id, frames in videos.items():
         images = torch.from_numpy(frames[squares[video_id]].copy()).permute(0, 3, 1, 2)
         with torch.no_grad():
-            expected = module.encode_image(normalise(fit_square(images, 16)))
+            expected = module.encode_image(normalise(square_of_shorter_side(images, 16)))
         found = appearance.video(video_id)["x"]
         assert found.shape == (len(frames), 8)
         np.testing.assert_allclose(found.astype(np.float32), expected.numpy(), atol=2e-3, rtol=2e-3)
@@ -61,14 +61,7 @@ def test_a_video_without_finite_features_is_recorded(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_frames(tmp_path / "frames.zarr", {"good": (1, 16, 16), "huge": (1, 17, 16)}, {})
-    encode = Clip4Clip.encode_image
-
-    def overflow(module: Clip4Clip, images_BCHW: torch.Tensor) -> torch.Tensor:
-        features_BD = encode(module, images_BCHW)
-        features_BD[1:] *= 1e9
-        return features_BD
-
-    monkeypatch.setattr(Clip4Clip, "encode_image", overflow)
+    overflow_from(monkeypatch, 1)
     out = tmp_path / "appearance.zarr"
     run(frames=tmp_path / "frames.zarr", weights=weights, out=out, settings=encoder(), threads=1)
     assert read(out, APPEARANCE).ids == ["good"]

@@ -1,11 +1,11 @@
 """The boxes around two nodes: which there are, each computed once, and the features of the right pixels."""
 
 import json
-from collections import deque
 
 import numpy as np
 import pytest
 import torch
+from toys.motion_encoders import counting, interrupted_after
 
 from pipeline.artifact import create, read, write_json
 from pipeline.captioning.graph_set import load_graphs
@@ -288,16 +288,11 @@ def test_videos_and_frames_without_nodes(shard, pairs, motion):
 
 def test_each_cut_is_computed_once_in_full_batches(shard, tmp_path, monkeypatch):
     batches = []
-
-    def counting(model, precision):
-        encode = make_encoder(model, precision)
-        return lambda windows: batches.append(len(windows)) or encode(windows)
-
-    monkeypatch.setattr(extract_union_motion, "make_encoder", counting)
+    monkeypatch.setattr(extract_union_motion, "make_encoder", counting(batches))
     monkeypatch.setattr(extract_union_motion, "BATCH_SIZE", 4)
     extract(shard, tmp_path / "p.zarr")
     # "long": 3 boxes (two nodes and both) of 3 windows; "short": 1; "wide": 3 boxes of 2 windows; 16 in all
-    assert batches == [4] * 4
+    assert [len(batch) for batch in batches] == [4] * 4
 
 
 def test_graphs_take_the_motion_of_pairs(shard, pairs, motion, tmp_path):
@@ -325,23 +320,10 @@ def test_runs_are_identical_and_batches_do_not_matter(shard, pairs, tmp_path, mo
 
 @pytest.mark.slow
 def test_an_interrupted_run_continues_to_the_same_artifact(shard, tmp_path, monkeypatch):
-    calls = deque([True] * 5)
-
-    def failing(model, precision):
-        encode = make_encoder(model, precision)
-
-        def encode_five_times(windows):
-            if not calls:
-                raise KeyboardInterrupt
-            calls.pop()
-            return encode(windows)
-
-        return encode_five_times
-
     monkeypatch.setattr(extract_union_motion, "BATCH_SIZE", 2)
     whole = extract(shard, tmp_path / "whole.zarr")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(extract_union_motion, "make_encoder", failing)
+        patch.setattr(extract_union_motion, "make_encoder", interrupted_after(5))
         extract(shard, tmp_path / "p.zarr")
     journal = (tmp_path / ".p.zarr.partial" / "journal.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in journal] == ["bare", "long", "short", "text"]

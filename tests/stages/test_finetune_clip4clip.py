@@ -95,7 +95,7 @@ def test_it_starts_from_weights_by_url(
     module, origin = starting_towers(encoder, encoder.finetune)
     assert torch.equal(module.visual.conv1.weight, towers.visual.conv1.weight)
     assert origin == f"file towers.safetensors sha256 {source.sha256}"
-    assert "finetune_clip4clip: weights/" in capsys.readouterr().err
+    assert "towers.safetensors: CLIP with quick_gelu" in capsys.readouterr().err
     other = encoder.model_copy(update={"weights": source.model_copy(update={"sha256": "0" * 64})})
     with pytest.raises(PipelineError, match="cannot be fetched"):
         starting_towers(other, encoder.finetune)

@@ -44,5 +44,5 @@ def test_captions_of_a_split_and_the_videos_left_out(tmp_path, nucleus):
     if nucleus is not None:
         assert found["samples"] == {video_id: list(caption.samples) for video_id, caption in expected.items()}
     assert found["missing"] == ["video-7"]
-    assert found["model"] == file_digest(tmp_path / "model")
+    assert found["inputs"] == {"model": {"digest": file_digest(tmp_path / "model"), "path": "model"}}
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()

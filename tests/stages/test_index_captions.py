@@ -34,7 +34,7 @@ def test_captions_of_a_folder(tmp_path, tables, capsys):
     }
     out, err = capsys.readouterr()
     assert out == "3 videos, 2 of them with 3 captions; train 2, val 0, test 0\n"
-    assert err.count("warning: no video in split") == 2
+    assert err.count("WARNING: no video in split") == 2
 
 
 def test_captions_of_an_unknown_video_write_nothing(tmp_path, tables):
@@ -82,4 +82,4 @@ def test_annotated_videos_without_a_file_are_listed(tmp_path, tables, capsys):
         "annotated": {"train": 2, "val": 0, "test": 0},
         "notes": [],
     }
-    assert "warning: captions, but no file: gone\n" in capsys.readouterr().err
+    assert "WARNING: captions, but no file: gone\n" in capsys.readouterr().err

@@ -97,3 +97,14 @@ def test_files_that_a_list_names_elsewhere(tmp_path, monkeypatch):
     assert {video["id"] for video in table["videos"]} == {"a.mp4", "../b.mp4"}
     assert all((Path(table["root"]) / video["path"]).is_file() for video in table["videos"])
     assert read_json(tmp_path / "t.json", ["videos"], "index_videos") == table
+
+
+def test_intervals_stand_in_the_table_and_their_file_is_counted_once(tmp_path, capsys):
+    (tmp_path / "talk.mp4").write_bytes(b"x" * 2_000_000)
+    (tmp_path / "clips.tsv").write_text("video\tstart\tstop\ntalk.mp4\t5\t\ntalk.mp4\t\t5.25\n")
+    run(tmp_path / "t.json", shard=0, shards=1, kind="folder", made=[], source=[tmp_path / "clips.tsv"], mapping=[])
+    assert json.loads((tmp_path / "t.json").read_text())["videos"] == [
+        {"id": "talk.mp4@0-5.25", "path": "talk.mp4", "size": 2_000_000, "start": 0.0, "stop": 5.25},
+        {"id": "talk.mp4@5-", "path": "talk.mp4", "size": 2_000_000, "start": 5.0},
+    ]
+    assert capsys.readouterr().out == "shard 0: 2 videos, 2.0 MB\n"

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pipeline.artifact import Artifact, create, file_digest, read, write_json
+from pipeline.artifact import Artifact, create, read, write_json
+from pipeline.artifact.inputs import record_inputs
 from pipeline.config import Clip4ClipSettings, EmbeddingSettings, LinkingSettings, TripletSettings
 from pipeline.errors import PipelineError
 from pipeline.knowledge.triplets import Triplet, graph_content
@@ -49,7 +50,7 @@ def write_knowledge(folder: Path, counts: Mapping[Triplet, int], entity_text: np
     metadata = {
         "entities": json.dumps(content["entities"]),
         "relations": json.dumps(content["relations"]),
-        "triplets": file_digest(folder / "triplets.json"),
+        "inputs": json.dumps(record_inputs({"triplets": folder / "triplets.json"})),
     }
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in state.items()}
     save_weights(tensors, folder / "embedding.safetensors", metadata)
@@ -173,6 +174,15 @@ def test_an_empty_graph_gives_no_rows_of_the_right_width(tmp_path: Path, feature
     assert knowledge.ids == list(FRAMES)
     assert knowledge.video("player")["x"].shape == (0, width)
     assert knowledge.array("x").shape == (0, width)
+
+
+def test_an_embedding_that_does_not_say_its_triplets_is_refused(made: Path) -> None:
+    with safe_open(made / "embedding.safetensors", framework="pt") as file:
+        state, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    for inputs in ({}, {"inputs": "{"}, {"inputs": "[]"}, {"inputs": '{"triplets": 3}'}):
+        save_weights(state, made / "embedding.safetensors", {**metadata, "inputs": "", **inputs})
+        with pytest.raises(PipelineError, match=r"does not say which triplets it is of .* run embed_knowledge again"):
+            link(made)
 
 
 def test_an_embedding_of_other_triplets_is_refused(made: Path) -> None:

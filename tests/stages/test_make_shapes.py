@@ -1,10 +1,7 @@
 import hashlib
 import json
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 import yaml
 
@@ -15,7 +12,6 @@ from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
 from pipeline.stages.make_shapes import JOURNAL, caption_scene, run
 from pipeline.video.decoding import frame_times, open_video, read_frames
-from pipeline.video.encoding import encode
 
 ROOT = Path(__file__).parents[2]
 
@@ -173,32 +169,6 @@ def test_other_settings_start_afresh(made, tmp_path):
 def test_more_captions_than_the_grammar_has(tmp_path):
     with pytest.raises(PipelineError, match=r"captions is 100.*grammar has"):
         make(tmp_path, captions=100)
-
-
-@pytest.mark.parametrize(("container", "codec"), [("mp4", "h264"), ("webm", "vp9"), ("avi", "mpeg4")])
-def test_codecs_keep_every_frame_in_its_place(tmp_path, container, codec):
-    frames = np.stack([np.full((36, 48, 3), 20 * number, dtype=np.uint8) for number in range(12)])
-    path = tmp_path / f"grey.{container}"
-    path.write_bytes(encode(frames, Fraction(25, 2), container))
-    with av.open(str(path)) as file:
-        assert file.streams.video[0].codec_context.name.removeprefix("lib").startswith(codec)
-        decoded = list(file.decode(video=0))
-    assert [frame.time for frame in decoded] == pytest.approx([number / 12.5 for number in range(12)], abs=0.001)
-    means = [frame.to_ndarray(format="rgb24").mean() for frame in decoded]
-    assert means == pytest.approx([20 * number for number in range(12)], abs=4)
-
-
-def test_bytes_do_not_depend_on_what_was_encoded_before():
-    """x264 reads memory it never wrote in narrow frames when mbtree is on; other clips in between make it show."""
-    rng = np.random.default_rng(0)
-    sizes = [(48, 48), (64, 86), (72, 72), (48, 64), (64, 114), (72, 96)]
-    clips = [rng.integers(90, 130, (20, *size, 3), dtype=np.uint8) for size in sizes]
-    for number, clip in enumerate(clips):
-        clip[:, 10:30, 10 + number : 30] = 20
-    first = [encode(clip, Fraction(10), "mp4") for clip in clips]
-    for turn in range(4):
-        for number in rng.permutation(len(clips)):
-            assert encode(clips[number], Fraction(10), "mp4") == first[number], (turn, sizes[number])
 
 
 def test_the_hard_overlay_is_valid_and_has_more_of_everything():

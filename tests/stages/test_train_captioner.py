@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
-from toys.captioner import DECODING, MODEL, PLACES, TRAINING, Toys, write_further, write_toys
+from toys.captioner import DECODING, GRID_NODES, MODEL, TRAINING, Toys, write_further, write_toys
 
 from pipeline.artifact import write_json
 from pipeline.captioning import training as captioner_training
@@ -32,7 +32,7 @@ def train(toys: Toys, folder: Path, **changes) -> tuple[bytes, list[dict[str, st
     settings = {
         "model": MODEL,
         "training": TRAINING,
-        "nodes": PLACES,
+        "nodes": GRID_NODES,
         "seed": 1,
         "threads": 1,
         "checkpoints": folder / "checkpoints",
@@ -188,14 +188,14 @@ def test_a_run_with_everything_can_be_told_from_one_without(tmp_path, fusion):
     """Pairs, knowledge and objects, a video that has none of the two, and a model that is read back with all of it."""
     toys = write_toys(tmp_path)
     further = write_further(tmp_path, toys, without="video-1")
-    model = MODEL.model_copy(update={"fusion": fusion, "pool": "all", "knowledge_attention": "mha_position"})
+    model = MODEL.model_copy(update={"fusion": fusion, "pool": "padded", "knowledge_attention": "mha_position"})
     settings = TRAINING.model_copy(update={"epochs": 2})
     folder = tmp_path / "run"
     train(toys, folder, model=model, training=settings, **further)
     captioner, vocabulary = load_captioner(folder / "model.safetensors")
     # An object's box is embedded apart from its six features.
     assert (captioner.knowledge.norm.normalized_shape, captioner.objects.norm.normalized_shape) == ((7,), (6,))
-    assert captioner.encoder_left_to_right.places == 4
+    assert captioner.encoder_left_to_right.padded_to == 4
     graphs = load_graphs([toys.graphs], **further)
     assert all(found.text for found in caption_graphs(captioner, vocabulary, [graphs[i] for i in graphs], DECODING))
     train(toys, folder, model=model, training=settings)
@@ -247,7 +247,7 @@ def test_two_processes_train_what_one_does(tmp_path):
     command += ["--checkpoints", str(two / "checkpoints")]
     command += ["--out", str(two / "model.safetensors"), "--curves", str(two / "curves.csv")]
     command += ["--model", settings["model"].model_dump_json(), "--training", TRAINING.model_dump_json()]
-    command += ["--nodes", PLACES.model_dump_json(), "--seed", "1", "--threads", "1"]
+    command += ["--nodes", GRID_NODES.model_dump_json(), "--seed", "1", "--threads", "1"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

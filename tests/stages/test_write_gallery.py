@@ -122,3 +122,17 @@ def test_a_still_of_a_video_of_one_frame(tmp_path, make_video):
 def test_no_still_of_what_is_no_video(tmp_path, bad_videos, name):
     with pytest.raises(VideoError, match=rf"{name}: cannot be shown"):
         still_uri(tmp_path / name)
+
+
+def test_of_an_interval_its_seconds_are_told_and_shown(tmp_path, make_video):
+    make_video(tmp_path / "long.mp4", 40, rate=10)
+    clip = {"id": "x", "path": "long.mp4", "size": 1, "start": 1.5, "stop": 2.0}
+    write_json(tmp_path / "videos.json", {"root": str(tmp_path), "videos": [clip]})
+    told = {"path": "long.mp4", "caption": "a dog", "score": -1.0, "right_to_left": "", "start": 1.5, "stop": 2.0}
+    write_json(tmp_path / "captions.json", {"experiment": "grid", "videos": {"x": told}, "missing": {}})
+    write_gallery.run(tmp_path / "captions.json", [tmp_path / "videos.json"], tmp_path / "index.html")
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert "long.mp4, 1.5-2 s" in page.text
+    (shown,) = page.all("video")
+    with av.open(io.BytesIO(base64.b64decode(shown["src"].partition(",")[2]))) as file:
+        assert len(list(file.decode(video=0))) == 5

@@ -10,6 +10,7 @@ from toys.report import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_stor
 
 from pipeline.artifact import write_json
 from pipeline.config import ReportSettings
+from pipeline.report.dag import Stage
 from pipeline.report.datasets import describe_dataset, spread
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.scoring.statistics import COLUMNS, Statistics, from_json
@@ -78,6 +79,7 @@ def write_page(results, num_videos=3):
         artifacts=[results / path for path in ARTIFACTS],
         config=json.dumps(CONFIG),
         settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False),
+        stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
     return out.read_text(encoding="utf-8")
@@ -159,6 +161,7 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
         artifacts=[results / path for path in paths] * 2,
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
         settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True),
+        stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
     page = Page(out.read_text(encoding="utf-8"))
@@ -211,6 +214,7 @@ def test_several_seeds_are_shown_together(results, two_datasets):
         ],
         config=json.dumps(config),
         settings=ReportSettings(experiments=["one", "two"], videos=2, resamples=100, akg=False),
+        stages={},
         out=out,
     )
     page = Page(out.read_text(encoding="utf-8"))
@@ -291,3 +295,14 @@ def test_clips_shown_are_captioned_by_some_experiment():
     described = describe_dataset(table, {"one": {"a": "x"}, "two": {"c": "y"}}, 5)
     assert described["shown"] == ["a", "c"]
     assert described["splits"] == {"train": 0, "val": 0, "test": 3}
+
+
+def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):
+    encode(tmp_path / "long.mp4", seconds=4)
+    clip = {"id": "x", "path": "long.mp4", "size": 1, "start": 1.5, "stop": 2.0}
+    table = tmp_path / "datasets/tiny/videos/000.json"
+    write_json(table, {"root": str(tmp_path), "videos": [clip]})
+    clips = write_report.clips_of([table])["tiny"]
+    shown, unknown = write_report.show_clips(["x", "y"], clips)
+    assert len(decode(shown["src"])[3]) == 5
+    assert unknown == {"id": "y", "problem": "no video table lists it"}

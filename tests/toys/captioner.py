@@ -17,7 +17,7 @@ NODE_DIM, MOTION_DIM, KNOWLEDGE_DIM, OBJECT_DIM = 6, 5, 7, 4 + 6
 
 MODEL = CaptionerModelSettings(
     node_position="learned",
-    pool="real",
+    pool="present",
     graph_encoder="transformer",
     graph_width=16,
     graph_heads=2,
@@ -52,7 +52,7 @@ TRAINING = TrainingSettings(
     patience=10,
     precision="fp32",
 )
-PLACES = GridNodesSettings(kind="grid", sampling="action", encoder="clip", cells=2, overlap=0.5)
+GRID_NODES = GridNodesSettings(kind="grid", sampling="action", encoder="clip", cells=2, overlap=0.5)
 DECODING = DecodingSettings(
     beam=3,
     max_words=6,

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 
 from pipeline.artifact import create, write_json
 from pipeline.config import Clip4ClipSettings
-from pipeline.models.clip4clip import load_pretrained, save_clip4clip
+from pipeline.models.clip4clip import Clip4Clip, load_pretrained, save_clip4clip
 from pipeline.schemas import FRAMES
 
 ARCH = {
@@ -55,6 +57,18 @@ def write_frames(path: Path, sizes: dict[str, tuple[int, int, int]], failed: dic
         for video_id, reason in failed.items():
             writer.fail(video_id, reason)
     return videos
+
+
+def overflow_from(monkeypatch: pytest.MonkeyPatch, row: int) -> None:
+    """Let the image tower give features that half precision cannot hold for all images of a batch from `row` on."""
+    encode = Clip4Clip.encode_image
+
+    def overflow(module: Clip4Clip, images_BCHW: torch.Tensor) -> torch.Tensor:
+        features_BD = encode(module, images_BCHW)
+        features_BD[row:] *= 1e9
+        return features_BD
+
+    monkeypatch.setattr(Clip4Clip, "encode_image", overflow)
 
 
 FINETUNE_ARCH = {

@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from pipeline.artifact import create
+from toys import videos
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 CODECS = {"mp4": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4"}
@@ -16,13 +17,9 @@ CODECS = {"mp4": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4"}
 
 def encode(path, width=64, height=48, seconds=1.0, fps=10, codec=None):
     """Write a video whose grey level rises with time."""
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec or CODECS[path.suffix[1:]], rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for level in np.linspace(0, 255, round(seconds * fps)):
-            frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), level, np.uint8), format="rgb24")
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
+    levels = np.linspace(0, 255, round(seconds * fps))
+    images = (np.full((height, width, 3), level, np.uint8) for level in levels)
+    videos.encode(path, images, fps, codec or CODECS[path.suffix[1:]])
 
 
 def decode(uri):

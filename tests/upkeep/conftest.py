@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.artifact import create, file_digest, write_json
+from pipeline.artifact import create, write_json
+from pipeline.artifact.inputs import record_inputs
 from pipeline.schemas import FRAMES, SPATIAL_GRAPHS, Schema
 from pipeline.weights.saving import save_weights
 
@@ -49,6 +50,7 @@ def results(tmp_path: Path) -> Path:
     write_store(frames, FRAMES, {"videos": table})
     write_store(nodes, NODES, {"frames": frames, "weights": weights})
     write_store(folder / GRAPHS_OF_HOME, SPATIAL_GRAPHS, {"nodes": nodes})
-    write_json(folder / "experiments/grid/test/captions.json", {"captions": {}, "model": file_digest(model)})
+    captions = {"captions": {}, "inputs": record_inputs({"model": model})}
+    write_json(folder / "experiments/grid/test/captions.json", captions)
     (folder / "experiments/grid/curves.csv").write_text("epoch,loss\n1,2.5\n", encoding="utf-8")
     return folder

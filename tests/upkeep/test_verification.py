@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifact import file_digest, store_path, write_json
+from pipeline.artifact.inputs import record_inputs
 from pipeline.schemas import FRAMES, NODES, SPATIAL_GRAPHS
 from pipeline.upkeep import lineage
 from pipeline.upkeep.inventory import take_inventory
@@ -106,7 +107,8 @@ def test_a_changed_input_makes_stale_what_stands_on_it(results):
     write_store(results / FRAMES_OF_HOME, FRAMES, {"videos": results / "datasets/home/videos/000.json"}, value=2)
     (state, place, reason, finding), (after, graphs, through, _) = found_in(results)
     assert (state, place, finding.remove) == ("stale", NODES_OF_HOME, False)
-    assert reason.startswith("its input frames (results/datasets/home/frames/*/000.zarr/zarr.json) was sha256:")
+    assert reason.startswith(f"its input frames (results/{FRAMES_OF_HOME}/zarr.json) was sha256:")
+    assert reason.endswith(f", {file_digest(results / FRAMES_OF_HOME)} now")
     assert (after, graphs) == ("stale", GRAPHS_OF_HOME)
     assert through == f"stands on results/{NODES_OF_HOME}/zarr.json, which is stale"
 
@@ -117,23 +119,67 @@ def test_an_input_made_again_the_same_makes_nothing_stale(results):
     assert found_in(results) == []
 
 
-def test_one_of_two_variants_is_the_input(results):
+def test_an_input_is_looked_for_where_it_was_and_nowhere_else(results):
     other = results / "datasets/home/nodes/coarse/000.zarr"
     inputs = {"frames": results / FRAMES_OF_HOME, "weights": results / "encoders/clip/weights.safetensors"}
     write_store(other, NODES, inputs, value=3)
     write_store(results / "datasets/home/spatial_graphs/coarse/000.zarr", SPATIAL_GRAPHS, {"nodes": other})
     assert found_in(results) == []
-    shutil.rmtree(other)
+    other.rename(other.with_name("001.zarr"))  # the same bytes, elsewhere
     state, place, reason, _ = only(results)
-    assert (state, place) == ("stale", "datasets/home/spatial_graphs/coarse/000.zarr")
-    assert "now" in reason
+    assert (state, place) == ("orphaned", "datasets/home/spatial_graphs/coarse/000.zarr")
+    assert reason == "its input nodes (results/datasets/home/nodes/coarse/000.zarr/zarr.json) is not there any more"
+
+
+def test_an_input_of_elsewhere_is_an_orphan_s(results, tmp_path):
+    """Nobody can tell whether a file of one's own is still what it was: the path to it is not recorded."""
+    shutil.copytree(results / NODES_OF_HOME, tmp_path / "mine.zarr")
+    shutil.rmtree(results / GRAPHS_OF_HOME)
+    write_store(results / GRAPHS_OF_HOME, SPATIAL_GRAPHS, {"nodes": tmp_path / "mine.zarr"})
+    state, place, reason, _ = only(results)
+    assert (state, place) == ("orphaned", GRAPHS_OF_HOME)
+    assert reason == "its input nodes (mine.zarr) is nothing that the workflow makes now"
+
+
+@pytest.mark.parametrize("path", ["../secret.json", "/etc/passwd", "datasets/../../secret.json", 5, "notes.txt"])
+def test_a_recorded_path_leads_to_artifacts_alone(results, path):
+    kept = results / GRAPHS_OF_HOME / "provenance/zarr.json"
+    content = json.loads(kept.read_text())
+    content["attributes"]["inputs"]["nodes"]["path"] = path
+    kept.write_text(json.dumps(content))
+    state, place, reason, _ = only(results)
+    assert (state, place) == ("orphaned", GRAPHS_OF_HOME)
+    assert reason == f"its input nodes ({path}) is nothing that the workflow makes now"
+
+
+def test_an_input_behind_a_link_is_not_there(results, tmp_path):
+    shutil.move(results / NODES_OF_HOME, tmp_path / "elsewhere.zarr")
+    (results / NODES_OF_HOME).symlink_to(tmp_path / "elsewhere.zarr")
+    state, place, reason, _ = only(results)
+    assert (state, place) == ("orphaned", GRAPHS_OF_HOME)
+    assert "is not there any more" in reason
+
+
+def test_what_an_earlier_version_made_is_stale_and_is_not_removed(results):
+    """Its provenance holds digests alone, its captions the digest of the model."""
+    kept = results / GRAPHS_OF_HOME / "provenance/zarr.json"
+    content = json.loads(kept.read_text())
+    content["attributes"]["inputs"] = {"nodes": content["attributes"]["inputs"]["nodes"]["digest"]}
+    kept.write_text(json.dumps(content))
+    write_json(results / "experiments/grid/test/captions.json", {"captions": {}, "model": "sha256:0"})
+    found = [(state, place, reason, finding.remove) for state, place, reason, finding in found_in(results)]
+    reason = "does not say where its inputs are: an earlier version of the workflow made it"
+    assert found == [
+        ("stale", GRAPHS_OF_HOME, reason, False),
+        ("stale", "experiments/grid/test/captions.json", reason, False),
+    ]
 
 
 def test_a_removed_input_leaves_orphans(results):
     shutil.rmtree(results / NODES_OF_HOME)
     state, place, reason, finding = only(results)
     assert (state, place, finding.remove) == ("orphaned", GRAPHS_OF_HOME, False)
-    assert "its input nodes (results/datasets/home/nodes/*/000.zarr/zarr.json) is not there any more" in reason
+    assert "its input nodes (results/datasets/home/nodes/grid/000.zarr/zarr.json) is not there any more" in reason
 
 
 def test_videos(results):
@@ -169,7 +215,8 @@ def test_generated_videos_are_compared_with_their_digests(results):
 
 
 def test_captions_of_another_model(results):
-    write_json(results / "experiments/grid/test/captions.json", {"captions": {}, "model": "sha256:0"})
+    inputs = {"model": {"digest": "sha256:0", "path": "experiments/grid/model.safetensors"}}
+    write_json(results / "experiments/grid/test/captions.json", {"captions": {}, "inputs": inputs})
     state, place, reason, _ = only(results)
     assert (state, place) == ("stale", "experiments/grid/test/captions.json")
     assert "its input model (results/experiments/grid/model.safetensors) was sha256:0" in reason
@@ -182,18 +229,22 @@ def test_captions_of_every_seed_go_with_the_model_of_that_seed(results):
 
     trial = results / "experiments/grid/seeds/2"
     save_weights({"w": torch.full((2,), 2.0)}, trial / "model.safetensors", {})
-    model = {"captions": {}, "model": file_digest(trial / "model.safetensors")}
-    write_json(trial / "test/captions.json", model)
-    of_first = {"experiment": "grid", "model": file_digest(results / "experiments/grid/model.safetensors")}
+    inputs = record_inputs({"model": trial / "model.safetensors"})
+    write_json(trial / "test/captions.json", {"captions": {}, "inputs": inputs})
+    of_first = {
+        "experiment": "grid",
+        "inputs": record_inputs({"model": results / "experiments/grid/model.safetensors"}),
+    }
     write_json(results / "predictions/holiday/captions.json", of_first | {"videos": {}, "missing": {}})
+    assert inputs["model"]["path"] == "experiments/grid/seeds/2/model.safetensors"
     assert found_in(results) == []
     kinds = [found.kind for found in take_inventory(results).artifacts if "seeds/2" in found.target]
     assert kinds == ["model", "generated"]
-    write_json(results / "experiments/grid/test/captions.json", model)
+    save_weights({"w": torch.full((2,), 3.0)}, trial / "model.safetensors", {})
     state, place, reason, finding = only(results)
-    assert (state, place) == ("stale", "experiments/grid/test/captions.json")
-    assert "its input model (results/experiments/grid/model.safetensors) was" in reason
-    assert finding.command() == "snakemake --force results/experiments/grid/test/captions.json"
+    assert (state, place) == ("stale", "experiments/grid/seeds/2/test/captions.json")
+    assert "its input model (results/experiments/grid/seeds/2/model.safetensors) was" in reason
+    assert finding.command() == "snakemake --force results/experiments/grid/seeds/2/test/captions.json"
 
 
 def test_a_table_that_leads_out_of_its_folder_is_damaged(results):
@@ -275,8 +326,7 @@ def test_a_folder_that_cannot_be_listed_stops_nothing(results, monkeypatch):
     assert found == {
         FRAMES_OF_HOME: ("damaged", True),
         "datasets/home/nodes": ("unreadable", False),
-        GRAPHS_OF_HOME: ("orphaned", False),  # as far as one can see
-    }
+    }  # the graphs know the path of their nodes, which are there
 
 
 def test_a_video_on_a_disk_that_fails_stops_nothing(results, monkeypatch):
@@ -341,7 +391,7 @@ def test_what_stands_on_a_damaged_artifact_is_judged_when_that_is_mended(results
     """The model may be made again as it was; and if not, its captions are stale then."""
     model = results / "experiments/grid/model.safetensors"
     whole = model.read_bytes()
-    captions = {"captions": {}, "missing": [], "model": file_digest(model)}
+    captions = {"captions": {}, "missing": [], "inputs": record_inputs({"model": model})}
     write_json(results / "experiments/grid/test/captions.json", captions)
     model.write_bytes(whole[:-1])
     assert only(results)[:2] == ("damaged", "experiments/grid/model.safetensors")

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from pipeline.errors import VideoError
 from pipeline.video import windows
 from pipeline.video.decoding import open_video, read_frames
-from pipeline.video.windows import WindowRequest, fit_square, read_windows, window_frames, window_starts
+from pipeline.video.windows import WindowRequest, read_windows, square_within_margin, window_frames, window_starts
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_short_videos_repeat_their_last_frame():
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 80), (80, 48), (61, 61), (17, 200), (300, 401)])
-def test_fit_square_scales_as_torchvision_does(height, width):
+def test_square_within_margin_scales_as_torchvision_does(height, width):
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    cut = fit_square(frame, 32)
+    cut = square_within_margin(frame, 32)
     assert cut.shape == (32, 32, 3)
     short = min(height, width)
     new = (37 * height // short, 37 * width // short)  # 37: 256/224 of 32, rounded
@@ -61,7 +61,7 @@ def test_read_windows_decodes_a_shared_frame_once(tmp_path, make_video, monkeypa
     monkeypatch.setattr(windows, "read_frames", counting)
     found = read_windows(WindowRequest(path, 40, (16, 24), 16, 32))
     assert asked == list(range(16, 40))
-    every = [fit_square(frame, 32) for frame in read_frames(open_video(path), range(40))]
+    every = [square_within_margin(frame, 32) for frame in read_frames(open_video(path), range(40))]
     assert found.shape == (2, 16, 32, 32, 3)
     assert np.array_equal(found[0], every[16:32])
     assert np.array_equal(found[1], every[24:40])

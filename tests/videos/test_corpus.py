@@ -21,7 +21,7 @@ from video_corpus import BAD, GOOD, HOURS_3, picture, write
 from pipeline.artifact import read, write_json
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.video.windows import WindowRequest, fit_square, read_windows
+from pipeline.video.windows import WindowRequest, read_windows, square_within_margin
 from pipeline.weights.saving import save_weights
 
 pytestmark = pytest.mark.slow
@@ -94,7 +94,7 @@ OUTCOMES = {
 def windows_of_pictures() -> np.ndarray:
     """Windows to calibrate random weights on: real ones, and noise, or BatchNorm would blow rounding errors up."""
     generator = np.random.default_rng(0)
-    real = [[fit_square(picture(start + number), 32) for number in range(16)] for start in (0, 16, 24)]
+    real = [[square_within_margin(picture(start + number), 32) for number in range(16)] for start in (0, 16, 24)]
     noise = [generator.integers(0, 20 * (n + 1), (16, 32, 32, 3), dtype=np.uint8) for n in range(12)]
     return np.stack([*map(np.stack, real), *noise])
 
@@ -260,7 +260,7 @@ def test_windows_are_those_of_pyav_and_motion_is_theirs(corpus, name):
         return  # in place of a lost frame its window shows the one before, which PyAV does not
     numbers = np.minimum(np.array(once)[:, None] + np.arange(16), num_frames - 1)
     in_order = enumerate(decode_in_order(corpus.files / name))
-    cut = {number: fit_square(rgb(frame), 32) for number, frame in in_order if number in numbers}
+    cut = {number: square_within_margin(rgb(frame), 32) for number, frame in in_order if number in numbers}
     difference = np.abs(windows.astype(int) - np.array([[cut[number] for number in of] for of in numbers.tolist()]))
     assert difference.mean(axis=(2, 3, 4)).max() < MEAN_TOLERANCE
 

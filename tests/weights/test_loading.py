@@ -1,13 +1,15 @@
 """Files of tensors, what of them fits a network, and that no pickle runs."""
 
+import logging
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from pipeline.errors import PipelineError
-from pipeline.weights.loading import differences, match_table, read_state
+from pipeline.weights.loading import differences, load_strictly, match_table, read_state
 
 EXPECTED = {
     "conv.weight": torch.zeros(2, 3),
@@ -96,3 +98,49 @@ def test_the_table_says_what_was_matched() -> None:
         "  scale          1 tensors              1 numbers",
         "  in all         4 tensors             10 numbers",
     ]
+
+
+def small_network() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+
+
+def load(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    load_strictly(model, state, refusal="a.pt is no b", matched="a.pt: b", depth=1, level=logging.INFO)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_network_gets_the_tensors_of_a_file_in_its_own_types(device: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    whole = small_network().state_dict()
+    state = {key: value.half() if value.is_floating_point() else value for key, value in whole.items()}
+    del state["1.num_batches_tracked"]  # files of PyTorch before 0.4.1 have no counts of batches
+    with torch.device(device):
+        model = small_network()
+    load(model, state)
+    assert not model.training
+    found = model.state_dict()
+    assert found.keys() == whole.keys()
+    assert all(torch.equal(found[key], value.to(whole[key].dtype)) for key, value in state.items())
+    assert found["0.weight"].dtype == torch.float32
+    assert found["1.num_batches_tracked"].item() == 0
+    assert caplog.messages[0].startswith("a.pt: b\n  0           2 tensors              9 numbers\n")
+
+
+def test_a_file_that_does_not_fit_is_refused_and_changes_nothing() -> None:
+    model = small_network()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = {**before, "0.weight": torch.zeros(3, 4), "more": torch.zeros(1)}
+    del state["0.bias"]
+    with pytest.raises(PipelineError) as caught:
+        load(model, state)
+    told = "a.pt is no b: shapes: 0.weight is [3, 4], not [3, 2]; missing: 0.bias; unknown: more"
+    assert str(caught.value) == told
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_counts_of_batches_may_be_missing_in_what_torch_saved(tmp_path: Path) -> None:
+    """Such a file says which version wrote it, and torch would ask a newer one for the counts."""
+    state = small_network().state_dict()
+    del state["1.num_batches_tracked"]
+    torch.save(state, tmp_path / "a.pt")
+    load(small_network(), read_state(tmp_path / "a.pt", "x.pt")[0])

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from .conftest import BAD, Project, write_video
+from toys.tiny_project import BAD, Project
+from toys.videos import write_block_video
 
 NAME = "my caf\u00e9 -- 1.mp4"
 
@@ -34,9 +34,9 @@ def caption(
 
 
 def test_files_and_a_folder(finished: Project, tmp_path: Path) -> None:
-    write_video(tmp_path / NAME, seed=40)
-    write_video(tmp_path / "in" / NAME, seed=41)
-    write_video(tmp_path / "in" / "other.mp4", seed=42, num_frames=1)
+    write_block_video(tmp_path / NAME, seed=40)
+    write_block_video(tmp_path / "in" / NAME, seed=41)
+    write_block_video(tmp_path / "in" / "other.mp4", seed=42, num_frames=1)
     bad = finished.root / "videos" / BAD["truncated"]
     (tmp_path / "in" / "bad.mp4").write_bytes(bad.read_bytes())
     done, found = caption(finished, tmp_path, "grid", NAME, "in")

@@ -2,13 +2,14 @@
 
 import json
 
-from .conftest import Project, write_video
+from toys.tiny_project import Project
+from toys.videos import write_block_video
 
 
 def add_msvd(project: Project) -> None:
     """MSVD with three clips in the mapping, of which the third has no file."""
     for number in (1, 2):
-        write_video(project.root / "clips" / f"-a b_{number}_9.avi", seed=number)
+        write_block_video(project.root / "clips" / f"-a b_{number}_9.avi", seed=number)
     lines = "".join(f"-a b_{number}_9 vid{number}\n" for number in (1, 2, 3))
     (project.root / "mapping.txt").write_text(lines, encoding="utf-8")
     for split, number in (("train", 1), ("val", 2), ("test", 3)):

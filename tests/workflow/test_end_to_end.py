@@ -2,10 +2,10 @@
 
 import json
 
+from toys.tiny_project import BAD, GOOD, Project
+
 from pipeline.artifact import read
 from pipeline.schemas import FRAMES, GRAPHS
-
-from .conftest import BAD, GOOD, Project
 
 
 def test_scores_cover_the_good_videos(finished: Project) -> None:

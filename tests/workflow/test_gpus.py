@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from toys.gpu_jobs import WORK, most_at_once, write_nvidia_smi
 from toys.project_sources import ROOT
+from toys.tiny_project import Project
 
 from pipeline.jobs.gpus import visible_devices
-
-from .conftest import Project
 
 GPUS = ("GPU 0: A100 (UUID: GPU-aaaa-1111)", "GPU 1: A100 (UUID: GPU-bbbb-2222)")
 SNAKEFILE = """

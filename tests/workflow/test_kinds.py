@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from toys.project_sources import copy_sources
-
-from .conftest import Project
+from toys.tiny_project import Project
 
 SETTINGS = '''
 from typing import Literal

@@ -1,13 +1,9 @@
-import ast
 from pathlib import Path
 
 import pytest
 
 from pipeline.schemas import SCHEMAS
-from pipeline.upkeep.lineage import KINDS
-from pipeline.workflow.paths import ARTIFACTS, identify
-
-ROOT = Path(__file__).parents[2]
+from pipeline.workflow.paths import ARTIFACTS, identify, path_below_results
 
 
 def test_every_path_is_identified_as_what_it_is():
@@ -40,15 +36,36 @@ def test_other_paths_are_not_ours(path):
     assert identify(path) is None
 
 
-def test_every_schema_has_a_path_and_every_input_of_a_stage_a_kind():
+def test_every_schema_has_a_path():
     assert SCHEMAS.keys() == {kind for kind, pattern in ARTIFACTS.items() if pattern.endswith("zarr.json")}
-    named = set()
-    for file in (ROOT / "pipeline/stages").glob("*.py"):
-        source = file.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(source)) if "create(" in source else ():
-            is_inputs = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("inputs", "paths")
-            value = node.value if is_inputs or (isinstance(node, ast.keyword) and node.arg == "inputs") else None
-            if isinstance(value, ast.Dict):
-                named |= {key.value for key in value.keys if isinstance(key, ast.Constant)}
-    assert {"frames", "videos", "weights", "spatial", "embedding"} <= named
-    assert {KINDS.get(name, name) for name in named} <= ARTIFACTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "below"),
+    [
+        ("results/datasets/home/videos/000.json", "datasets/home/videos/000.json"),
+        ("/scratch/me/out-2/datasets/home/videos/000.json", "datasets/home/videos/000.json"),
+        ("datasets/home/videos/000.json", "datasets/home/videos/000.json"),  # within the results
+        ("../x/../results/vocabularies/shapes.json", "vocabularies/shapes.json"),
+        ("results/datasets/home/nodes/grid/000.zarr", "datasets/home/nodes/grid/000.zarr/zarr.json"),
+        ("results/datasets/home/nodes/grid/000.zarr/zarr.json", "datasets/home/nodes/grid/000.zarr/zarr.json"),
+        ("results/datasets/vocabularies/captions.json", "datasets/vocabularies/captions.json"),  # a data set's name
+        ("/datasets/home/results/experiments/grid/model.safetensors", "experiments/grid/model.safetensors"),
+    ],
+)
+def test_the_path_of_an_artifact_is_told_below_the_results(path, below):
+    assert path_below_results(Path(path)) == below
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/home/me/clips/captions.csv", "captions.csv"),
+        ("clips/captions.csv", "captions.csv"),
+        ("/tmp/work/nodes-grid.zarr", "nodes-grid.zarr"),
+        ("/tmp/work/nodes-grid.zarr/zarr.json", "nodes-grid.zarr"),
+        ("results/datasets/home/videos/list of mine.json", "list of mine.json"),
+    ],
+)
+def test_of_any_other_file_the_name_is_told_alone(path, name):
+    assert path_below_results(Path(path)) == name

@@ -5,9 +5,10 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline.artifact import file_digest
+from toys.tiny_project import Project, home_shard
+from toys.videos import write_block_video
 
-from .conftest import Project, home_shard, write_video
+from pipeline.artifact import file_digest
 
 SHARDS = ("000", "001")
 TESTED = ("val", "test")
@@ -99,7 +100,7 @@ def test_one_caption(project: Project) -> None:
 
 
 def test_added_video(project: Project) -> None:
-    write_video(project.root / "videos" / "late.mp4", seed=77)
+    write_block_video(project.root / "videos" / "late.mp4", seed=77)
     with (project.root / "captions.csv").open("a", encoding="utf-8", newline="") as file:
         csv.writer(file).writerow(["late.mp4", "a square comes late", "train"])
     shards = (home_shard("late.mp4"),)
@@ -155,7 +156,7 @@ def test_a_further_seed_trains_and_scores_that_seed_alone(project: Project) -> N
     assert {path for path in before if after[path] != before[path]} == {"settings.json"}
     for path in ("model.safetensors", "curves.csv"):
         assert after[path] != after[f"seeds/5/{path}"]
-    model = json.loads((further / "test/captions.json").read_text(encoding="utf-8"))["model"]
+    model = json.loads((further / "test/captions.json").read_text(encoding="utf-8"))["inputs"]["model"]["digest"]
     assert model == file_digest(further / "model.safetensors")
     assert {path.name for path in (project.root / "checkpoints/grid/seeds").iterdir()} == {"5"}
     page = (project.root / "results/report/index.html").read_text(encoding="utf-8")

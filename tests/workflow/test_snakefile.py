@@ -1,5 +1,6 @@
 """The Snakefile itself: what it imports, how it takes mistakes, and that the checks are clean."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 from toys.project_sources import ROOT
-
-from .conftest import Project
+from toys.rule_texts import rule_texts
+from toys.tiny_project import Project
 
 
 def test_the_snakefile_imports_light_modules_only() -> None:
@@ -75,11 +76,10 @@ def test_shipped_overlays_are_valid(overlay: str) -> None:
 
 
 def test_every_rule_says_what_it_needs() -> None:
-    for file in sorted((ROOT / "rules").glob("*.smk")):
-        for rule in file.read_text(encoding="utf-8").split("\nrule ")[1:]:
-            for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "params", "shell"):
-                assert f"\n    {directive}:" in rule, f"{file.name}: {rule.partition(':')[0]} has no {directive}"
-            assert "code=code(" in rule
+    for name, text in rule_texts().items():
+        for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "params", "shell"):
+            assert f"\n    {directive}:" in text, f"{name} has no {directive}"
+        assert "code=code(" in text
 
 
 def test_the_default_profile_comments_each_entry() -> None:
@@ -110,3 +110,21 @@ def test_memory_and_time_grow_with_each_attempt(finished: Project) -> None:
         found.append(tuple(int(re.search(rf"{name}=(\d+)", output)[1]) for name in ("mem_mb", "runtime")))
     (memory, time), *more = found
     assert more == [(2 * memory, 2 * time), (3 * memory, 3 * time), (3 * memory, 3 * time)]
+
+
+def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Project) -> None:
+    output = finished.run("--dry-run", "--printshellcmds", "--forcerun", "write_report")
+    stages = json.loads(re.search(r"--stages '(\{.*?\})'", output)[1])
+    assert {name for name in rule_texts() if name not in stages} == {
+        "caption_videos",
+        "check_dataset",
+        "describe_experiment",
+        "score_akg",
+        "write_gallery",
+    }
+    assert stages["write_report"]["jobs"] == 1
+    # Two shards of `home`, and the one of the generated data set that the detector learns from.
+    assert (stages["index_videos"]["jobs"], stages["make_shapes"]["jobs"]) == (3, 1)
+    # Three rules make weights: each encoder has one of them.
+    assert stages["extract_i3d"] == {"jobs": 2, "reads": ["decode_frames", "import_weights", "index_videos"]}
+    assert stages["build_grid_nodes"] == {"jobs": 2, "reads": ["decode_frames", "finetune_clip4clip"]}

@@ -1,6 +1,6 @@
 """`snakemake --summary` stays a table that a person can read."""
 
-from .conftest import Project
+from toys.tiny_project import Project
 
 HEADER = ["output_file", "date", "rule", "log-file(s)", "status", "plan"]
 

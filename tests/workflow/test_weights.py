@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import torch
+from toys.tiny_project import Project
 
 from pipeline.artifact import file_digest
 from pipeline.models.i3d import InceptionI3d, randomise
-
-from .conftest import Project
 
 
 def test_a_url_is_fetched_by_the_job_or_found_where_it_says(project: Project, tmp_path: Path) -> None:
@@ -41,6 +40,6 @@ def test_what_an_encoder_made_keeps_the_digest_of_its_weights(finished: Project)
     for kind in ("motion", "pair_motion", "nodes", "appearance"):
         for store in finished.root.glob(f"results/datasets/*/{kind}/**/*.zarr"):
             provenance = json.loads((store / "provenance" / "zarr.json").read_text(encoding="utf-8"))["attributes"]
-            assert known & set(provenance["inputs"].values()), store
+            assert known & {recorded["digest"] for recorded in provenance["inputs"].values()}, store
             seen.add(kind)
     assert {"motion", "nodes"} <= seen

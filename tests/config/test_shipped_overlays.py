@@ -3,23 +3,15 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
-from pipeline.config import validate
+from pipeline.config.overlays import read_config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def merged(name):
-    """An overlay on config.yaml, as Snakemake lays it: mappings join, anything else replaces."""
-
-    def join(below, above):
-        if not (isinstance(below, dict) and isinstance(above, dict)):
-            return above
-        return below | {key: join(below.get(key), value) for key, value in above.items()}
-
-    texts = [(ROOT / path).read_text(encoding="utf-8") for path in ("config.yaml", f"configs/{name}.yaml")]
-    return validate(join(*map(yaml.safe_load, texts)))
+    """An overlay on config.yaml."""
+    return read_config([ROOT / "config.yaml", ROOT / f"configs/{name}.yaml"])
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
