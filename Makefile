@@ -8,21 +8,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-define PRINT_SCORES
-import json, sys
-scores = json.load(open(sys.argv[1]))
-print(f"\nTest split: {scores['num_covered']} of {scores['num_videos']} videos captioned")
-for name, value in scores["metrics"].items():
-    print(f"  {name:8} {value:.3f}")
-endef
-export PRINT_SCORES
-
 .PHONY: demo test test-unit test-faults test-cluster lint bench lock
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	snakemake --cores $(CORES) --resources gpu=$(GPUS)
-	@python -c "$$PRINT_SCORES" results/experiments/grid/test/scores.json
+	@python -m pipeline.report.score_lines results/experiments/grid
 	@echo "Report: $(CURDIR)/results/report/index.html"
 
 test: $(STAMP)

@@ -44,6 +44,7 @@ onstart:
 wildcard_constraints:
     shard=CONSTRAINTS["shard"],
     split=CONSTRAINTS["split"],
+    trial=trial_names(),
     dataset=names("datasets"),
     sampling=names("samplings"),
     encoder=names("encoders"),

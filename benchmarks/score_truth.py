@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from pipeline.artifact import read_json
-from pipeline.captioning.beam_search import iterate_captions
+from pipeline.captioning.generation import iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings

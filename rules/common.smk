@@ -17,6 +17,7 @@ from pipeline.jobs import gpus
 from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS
 from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
+from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.readers import annotation_files, list_videos, listing_digests
 from pipeline.workflow.shards import shard_names
 
@@ -40,9 +41,14 @@ SECTIONS = {
 
 
 def walk(route, wildcards):
-    """What a route leads to: the settings at its end, or a name in them."""
+    """What a route leads to: the settings at its end, or a name in them.
+
+    A job of one trial may start a route at its experiment.
+    """
     first, *rest = route.split(".")
-    word, value = first, wildcards[first]
+    given = dict(wildcards.items())
+    of_trial = first == "experiment" and "trial" in given
+    word, value = first, experiment_of(given["trial"]) if of_trial else given[first]
     for next_word in rest:
         entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
         if entry is None:  # nothing of the kind here: no knowledge, no fine-tuning
@@ -73,12 +79,24 @@ def names(section, having=None, lacking=None, **equal):
     return "|".join(fitting) or "(?!)"
 
 
+def trial_names(**equal):
+    """Regular expression of the names of all trials of the experiments that fit."""
+    fitting = [
+        trial
+        for name, entry in config["experiments"].items()
+        if all(entry.get(key) == value for key, value in equal.items())
+        for trial in trials_of(name, entry["seeds"])
+    ]
+    return "|".join(fitting) or "(?!)"
+
+
 def artifact(kind, each=None, where=None, **routes):
     """Path of an artifact, or the input function that finds it.
 
     Args:
         kind: A key of ARTIFACTS.
-        each: A wildcard: the artifacts of every entry in its section, of experiments those that the report names.
+        each: A wildcard: the artifacts of every entry in its section, of experiments and trials those that the report
+            names. A kind may stand before it: "captioning trial".
         where: A route: only where it leads to something, or to the value after an equals sign.
         routes: For a name in the path, the route that leads to it, a list of names, or "all" shards.
     """
@@ -87,7 +105,7 @@ def artifact(kind, each=None, where=None, **routes):
         return pattern
 
     def paths(wildcards):
-        starts = [dict(wildcards.items())] if each is None else [{each: name} for name in reported(each)]
+        starts = [dict(wildcards.items())] if each is None else [{each.split()[-1]: name} for name in reported(each)]
         found = []
         for start in starts:
             if where is not None and not holds(where, start):
@@ -121,13 +139,20 @@ def captioner_inputs(experiment, dataset, **more):
 
 def of_encoders(kind, routes, having=""):
     """Input function of what encoders have, each once, where the route goes on to what they must have."""
-    each = [artifact(kind, each="experiment", where=route + having, encoder=route) for route in routes]
+    each = [artifact(kind, each="captioning experiment", where=route + having, encoder=route) for route in routes]
     return lambda wildcards: list(dict.fromkeys(path for paths in each for path in paths(wildcards)))
 
 
-def reported(word):
-    """Names of the entries that are made without being asked for one by one."""
-    return config["report"]["experiments"] if word == "experiment" else list(config[SECTIONS[word]])
+def reported(each):
+    """Names of the entries that are made without being asked for one by one; `each` as `artifact` takes it."""
+    *kinds, word = each.split()
+    if word not in ("experiment", "trial"):
+        return list(config[SECTIONS[word]])
+    entries = {name: config["experiments"][name] for name in config["report"]["experiments"]}
+    entries = {name: entry for name, entry in entries.items() if not kinds or entry["kind"] in kinds}
+    if word == "experiment":
+        return list(entries)
+    return [trial for name, entry in entries.items() for trial in trials_of(name, entry["seeds"])]
 
 
 def stages_behind(kind):
@@ -187,6 +212,11 @@ def settings(route):
 def experiment_chain(wildcards):
     """All that an experiment stands on, as JSON."""
     return json.dumps(chain_of(config, wildcards.experiment, ARTIFACTS), sort_keys=True)
+
+
+def seed(wildcards):
+    """The seed of a trial: text, because Snakemake compares parameters by it."""
+    return str(seed_of(wildcards.trial, walk("experiment.seeds", wildcards)))
 
 
 def code(stage, *files):

@@ -3,7 +3,7 @@ Evaluation: captions for a split, and their scores.
 
 REQUIRED INPUTS   graphs, model, vocabulary, captions
                   pair_motion, knowledge, nodes of objects, where the experiment has them
-OUTPUTS           results/experiments/{experiment}/{split}/captions.json, scores.json, per_video.csv
+OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
                   and, only where the report asks for it, akg_scores.json
 """
 
@@ -17,9 +17,11 @@ rule generate_captions:
     output:
         artifact("generated"),
     log:
-        "logs/generate_captions/{experiment}/{split}.log",
+        "logs/generate_captions/{trial}/{split}.log",
     benchmark:
-        "logs/generate_captions/{experiment}/{split}.tsv"
+        "logs/generate_captions/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="captioning"),
     conda:
         "../envs/pipeline.yaml"
     threads: max(1, workflow.cores // 2)
@@ -56,9 +58,11 @@ rule score_captions:
         scores=artifact("scores"),
         per_video=artifact("per_video"),
     log:
-        "logs/score_captions/{experiment}/{split}.log",
+        "logs/score_captions/{trial}/{split}.log",
     benchmark:
-        "logs/score_captions/{experiment}/{split}.tsv"
+        "logs/score_captions/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="captioning"),
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -89,9 +93,11 @@ rule score_akg:
     output:
         artifact("akg_scores"),
     log:
-        "logs/score_akg/{experiment}/{split}.log",
+        "logs/score_akg/{trial}/{split}.log",
     benchmark:
-        "logs/score_akg/{experiment}/{split}.tsv"
+        "logs/score_akg/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="captioning"),
     conda:
         "../envs/pipeline.yaml"
     threads: 1

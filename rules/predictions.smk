@@ -38,7 +38,7 @@ rule caption_videos:
     input:
         **captioner_inputs(experiment="prediction.experiment", dataset="prediction.dataset"),
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),
-        model=artifact("model", experiment="prediction.experiment"),
+        model=artifact("model", trial="prediction.experiment"),
     output:
         artifact("predicted"),
     log:

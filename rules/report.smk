@@ -7,7 +7,8 @@ OUTPUTS           results/report/index.html
 
 from functools import partial
 
-of_each = partial(artifact, each="experiment", dataset="experiment.dataset")
+of_each = partial(artifact, each="captioning experiment", dataset="experiment.dataset")
+of_each_trial = partial(artifact, each="captioning trial")
 shards_of_each = partial(of_each, shard="all")
 
 # Routes to every encoder that an experiment stands on; null where nodes are the detector's own features, where there
@@ -19,10 +20,10 @@ DETECTORS = ["experiment.graph.nodes.detector", "experiment.objects.detector"]
 rule write_report:
     """Write scores, curves, captioned clips, sizes, and what was left out."""
     input:
-        **captioner_inputs(experiment="experiment", dataset="experiment.dataset", each="experiment"),
-        scores=of_each("scores", split=["val", "test"]),
-        captions=of_each("generated", split=["val", "test"]),
-        curves=of_each("curves"),
+        **captioner_inputs(experiment="experiment", dataset="experiment.dataset", each="captioning experiment"),
+        scores=of_each_trial("scores", split=["val", "test"]),
+        captions=of_each_trial("generated", split=["val", "test"]),
+        curves=of_each_trial("curves"),
         references=of_each("captions"),
         videos=shards_of_each("videos"),
         frames=shards_of_each("frames", sampling="experiment.graph.nodes.sampling"),
@@ -40,7 +41,7 @@ rule write_report:
         retrieval=of_encoders("retrieval", TOWERS, having=".finetune"),
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
-        akg_scores=(of_each("akg_scores", split=["val", "test"]) if config["report"]["akg"] else []),
+        akg_scores=(of_each_trial("akg_scores", split=["val", "test"]) if config["report"]["akg"] else []),
     output:
         artifact("report"),
     log:

@@ -3,7 +3,7 @@ Training: words and a captioner.
 
 REQUIRED INPUTS   captions, graphs; pair_motion, knowledge and nodes of objects where the experiment has them
 OUTPUTS           results/vocabularies/{vocabulary}.json
-                  results/experiments/{experiment}/model.safetensors and curves.csv
+                  results/experiments/{trial}/model.safetensors and curves.csv
                   checkpoints/ (not declared: what an interrupted training goes on from)
 """
 
@@ -39,7 +39,7 @@ rule build_vocabulary:
 
 # More GPUs: `--resources gpu=4 --set-resources train_captioner:gpu=4`. Without any it is one process on the CPU.
 rule train_captioner:
-    """Train the captioner of one experiment."""
+    """Train the captioner of one experiment with one of its seeds."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset"),
         captions=artifact("captions", dataset="experiment.dataset"),
@@ -48,9 +48,11 @@ rule train_captioner:
         model=artifact("model"),
         curves=artifact("curves"),
     log:
-        "logs/train_captioner/{experiment}.log",
+        "logs/train_captioner/{trial}.log",
     benchmark:
-        "logs/train_captioner/{experiment}.tsv"
+        "logs/train_captioner/{trial}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="captioning"),
     conda:
         "../envs/pipeline.yaml"
     threads: 8
@@ -62,7 +64,7 @@ rule train_captioner:
         model=settings("experiment.captioner.model"),
         training=settings("experiment.captioner.training"),
         nodes=settings("experiment.graph.nodes"),
-        seed=settings("experiment.seed"),
+        seed=seed,
         code=code("train_captioner"),
     shell:
         """
@@ -79,7 +81,7 @@ rule train_captioner:
             --nodes {params.nodes:q} \
             --seed {params.seed} \
             --threads {threads} \
-            --checkpoints checkpoints/{wildcards.experiment} \
+            --checkpoints checkpoints/{wildcards.trial} \
             --out {output.model:q} \
             --curves {output.curves:q} \
             >{log:q} 2>&1

@@ -135,7 +135,7 @@ class Predicted(TypedDict):
     path: str
     caption: str
     score: float
-    right_to_left: str
+    right_to_left: NotRequired[str]
     start: NotRequired[Seconds]
     stop: NotRequired[Seconds]
     samples: NotRequired[list[str]]

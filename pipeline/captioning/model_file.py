@@ -16,7 +16,8 @@ from pipeline.errors import PipelineError
 from pipeline.vocabulary import Vocabulary
 from pipeline.weights.loading import differences
 
-KIND = "bidirectional captioner"
+# The shape of the settings and the network of each kind of captioner; a file says "bidirectional captioner".
+KINDS = {"bidirectional": (CaptionerModelSettings, Captioner)}
 DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "max_nodes")
 STORED = {"max_nodes": "places"}  # a size that the file calls by its older name
 
@@ -32,7 +33,7 @@ def describe_model(
 ) -> dict[str, str]:
     """What the file says about the model, as safetensors metadata; the numbers are those that `Captioner` takes."""
     description = {
-        "kind": KIND,
+        "kind": f"{_kind_of(settings)} captioner",
         "model": settings.model_dump(mode="json"),
         "words": list(vocabulary.words),
         "max_words": vocabulary.max_words,
@@ -51,6 +52,7 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     Raises:
         PipelineError: if the file is missing, damaged or no captioner.
     """
+    any_kind = " or ".join(f"{kind} captioner" for kind in KINDS)
     again = f"run train_captioner again (snakemake {path})"
     try:
         with safe_open(path, "pt") as file:
@@ -61,23 +63,34 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     try:
         description = json.loads(metadata.get("description", "{}"))
     except (ValueError, RecursionError) as error:
-        raise PipelineError(f"{path} holds no {KIND} ({error}): {again}") from error
-    if not isinstance(description, dict) or description.get("kind") != KIND:
-        raise PipelineError(f"{path} holds no {KIND}: {again}")
+        raise PipelineError(f"{path} holds no {any_kind} ({error}): {again}") from error
+    said = description.get("kind") if isinstance(description, dict) else None
+    kind = next((kind for kind in KINDS if said == f"{kind} captioner"), None)
+    if kind is None:
+        raise PipelineError(f"{path} holds no {any_kind}: {again}")
+    shape, network = KINDS[kind]
     try:
         vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
-        settings = CaptionerModelSettings.model_validate_json(json.dumps(description["model"]))
+        settings = shape.model_validate_json(json.dumps(description["model"]))
         sizes = {name: description[STORED.get(name, name)] for name in DIMS}
-        _check_sizes(settings, len(vocabulary), sizes, state)
-        model = Captioner(settings, len(vocabulary), **sizes)
+        _check_sizes(network, settings, len(vocabulary), sizes, state)
+        model = network(settings, len(vocabulary), **sizes)
         model.load_state_dict(state)
     except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise PipelineError(f"{path} was trained by another version of the captioner ({error}): {again}") from error
     return model.eval(), vocabulary
 
 
+def _kind_of(settings: CaptionerModelSettings) -> str:
+    return next(kind for kind, (shape, _) in KINDS.items() if isinstance(settings, shape))
+
+
 def _check_sizes(
-    settings: CaptionerModelSettings, num_words: int, sizes: Mapping[str, Any], state: Mapping[str, Tensor]
+    network: type[Captioner],
+    settings: CaptionerModelSettings,
+    num_words: int,
+    sizes: Mapping[str, Any],
+    state: Mapping[str, Tensor],
 ) -> None:
     """The file holds the weights of a model of the sizes that it claims: asked before any memory is filled.
 
@@ -92,7 +105,7 @@ def _check_sizes(
         if isinstance(size, int) and not 0 <= size <= (len(state) if name.endswith("layers") else most):
             raise ValueError(f"`{name}` is {size}, more than the file holds")
     with torch.device("meta"):
-        expected = Captioner(settings, num_words, **sizes).state_dict()
+        expected = network(settings, num_words, **sizes).state_dict()
     found = differences(state, expected)
     if found:
         raise ValueError("; ".join(found))

@@ -4,7 +4,8 @@ Each next word is drawn from the smallest set of likeliest words whose probabili
 from the seed, the video's id and the number of the sample alone, so that neither the other videos of a batch nor the
 size of the batch can change it.
 
-Shapes: G videos, W samples, S tokens so far, L tokens at most, V words, D width.
+Shapes: G videos, W samples, R captions of all videos (R = G W), S tokens so far, L tokens at
+most, V words.
 """
 
 import hashlib
@@ -14,26 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.captioning.captioner import Captioner, Context, Decoder
+from pipeline.captioning.step_decoder import State, StepDecoder
 from pipeline.captioning.word_rules import WordRules, forbid
 from pipeline.config import NucleusSettings
 from pipeline.vocabulary import BOS, EOS, PAD
 
 
-def sample(
-    model: Captioner,
-    decoder: Decoder,
-    contexts: list[list[Context]],
-    ids: Sequence[str],
-    settings: NucleusSettings,
-    rules: WordRules,
-) -> Tensor:
+def sample(decoder: StepDecoder[State], ids: Sequence[str], settings: NucleusSettings, rules: WordRules) -> Tensor:
     """Draw captions with one decoder.
 
     Args:
-        model: Gives embedding and generator; in evaluation mode.
-        decoder: The direction.
-        contexts: What it attends to, one row a video.
+        decoder: Gives the next word's log-probabilities.
         ids: Of the videos, `[G]`.
         settings: The nucleus, and how many captions a video.
         rules: What the captions must keep to.
@@ -41,17 +33,15 @@ def sample(
     Returns:
         `<bos>` and words, padded, `[G, W, L]`.
     """
-    device = contexts[0][0].mask.device
+    device = decoder.device
     shape = (len(ids), settings.samples)
     uniform_GWL = draw_uniform(ids, settings, rules.max_words + 1).to(device)
     tokens_GWS = torch.full((*shape, 1), BOS, device=device)
     is_done_GW = torch.zeros(shape, dtype=torch.bool, device=device)
-    past = None
+    state = decoder.begin(settings.samples)
     for num_words in range(rules.max_words + 1):
-        x_R1D = model.embed(tokens_GWS[:, :, -1].reshape(-1, 1), first=num_words)
-        states_R1D, past = decoder(x_R1D, contexts, past)
-        log_probs_GWV = model.generator(states_R1D).float().log_softmax(2).view(*shape, -1)
-        log_probs_GWV = forbid(log_probs_GWV, tokens_GWS, rules)
+        log_probs_RV, state = decoder.step(tokens_GWS[:, :, -1].flatten(), state)
+        log_probs_GWV = forbid(log_probs_RV.view(*shape, -1), tokens_GWS, rules)
         word_GW = choose(log_probs_GWV, uniform_GWL[:, :, num_words], settings.p, settings.temperature)
         is_done_GW = is_done_GW | (word_GW == EOS)
         if bool(is_done_GW.all()):

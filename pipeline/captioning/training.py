@@ -23,8 +23,8 @@ from pipeline.captioning.batches import (
     PieceBatches,
     validation_pieces,
 )
-from pipeline.captioning.beam_search import caption_graphs
 from pipeline.captioning.captioner import Captioner
+from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.graph_set import GraphList
 from pipeline.captioning.loss import LossSums, caption_losses, is_target, weighted_mean
 from pipeline.config import DecodingSettings, TrainingSettings

@@ -24,7 +24,8 @@ from pipeline.artifact.video_table import table_entry
 from pipeline.config import parse_settings
 from pipeline.datasets import listing
 from pipeline.errors import PipelineError
-from pipeline.workflow.experiment_chain import ExperimentChain
+from pipeline.workflow.captioning_chain import CaptioningChain
+from pipeline.workflow.trials import SEEDS
 
 SUMMARY = "Caption a few videos by a finished experiment, without config.yaml."
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
@@ -81,18 +82,27 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return chosen
 
 
-def read_experiment(directory: Path) -> tuple[ExperimentChain, Path]:
+def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
     """What an experiment stands on, and the folder of the results it is in.
 
     Raises:
-        PipelineError: if a file is missing: says what makes it; or if the settings are not what the workflow writes.
+        PipelineError: if a file is missing: says what makes it; if the settings are not what the workflow writes; or if
+            the experiment is no captioner.
     """
+    if directory.absolute().parent.name == SEEDS:
+        raise PipelineError(
+            f"--experiment {directory}: a trial with another seed: videos are captioned by the first one: name the "
+            f"experiment itself, {directory.parent.parent}"
+        )
     results = Path(os.path.abspath(directory)).parent.parent  # noqa: PTH100, a link may stand for the experiment
     own = [directory / "settings.json", directory / "model.safetensors"]
     _expect(own, [f"experiments/{directory.absolute().name}/{path.name}" for path in own])
-    content = read_json(own[0], list(ExperimentChain.model_fields), "describe_experiment")
+    kind = read_json(own[0], ["kind"], "describe_experiment")["kind"]
+    if kind != "captioning":
+        raise PipelineError(f"{own[0]}: an experiment of kind {kind}: captions need one of kind captioning")
+    content = read_json(own[0], list(CaptioningChain.model_fields), "describe_experiment")
     try:
-        chain: ExperimentChain = parse_settings(ExperimentChain, json.dumps(content))
+        chain: CaptioningChain = parse_settings(CaptioningChain, json.dumps(content))
     except PipelineError as error:
         raise PipelineError(
             f"{own[0]}: {str(error).removeprefix('settings: ')}: delete it and run describe_experiment again"
@@ -142,7 +152,7 @@ def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, st
 
 
 def caption(
-    chain: ExperimentChain, results: Path, model: Path, table: dict[str, Any], temporary: Path
+    chain: CaptioningChain, results: Path, model: Path, table: dict[str, Any], temporary: Path
 ) -> dict[str, Any]:
     """Run the stages.
 

@@ -19,8 +19,12 @@ from pipeline.errors import PipelineError
 from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
 from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
 from pipeline.workflow.paths import ARTIFACTS, SPLITS
+from pipeline.workflow.trials import trials_of
 
 SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs."
+
+# What a trial ends in, by the kind of its experiment.
+ENDS = {"captioning": ("scores", "akg_scores")}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,10 +74,11 @@ def main(arguments: Sequence[str]) -> int:
 def targets(config: Config) -> list[str]:
     """What everything in the configuration ends in, as targets of Snakemake."""
     ends = ["all", "check_data"]
-    for experiment in config.experiments:
+    for experiment, settings in config.experiments.items():
         ends.append(ARTIFACTS["settings"].format(experiment=experiment))
-        for kind in ("scores", "akg_scores"):
-            ends += [ARTIFACTS[kind].format(experiment=experiment, split=split) for split in SPLITS]
+        for trial in trials_of(experiment, settings.seeds):
+            for end in ENDS[settings.kind]:
+                ends += [ARTIFACTS[end].format(trial=trial, split=split) for split in SPLITS]
     ends += [ARTIFACTS["gallery"].format(prediction=prediction) for prediction in config.predictions]
     return ends
 

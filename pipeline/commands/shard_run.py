@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pipeline.config import Clip4ClipSettings, DetectorSettings, GridNodesSettings, I3dSettings, Settings
 from pipeline.errors import PipelineError
-from pipeline.workflow.experiment_chain import ExperimentChain
+from pipeline.workflow.captioning_chain import CaptioningChain
 
 Kind = TypeVar("Kind", bound=Settings)
 
@@ -26,7 +26,7 @@ class ShardRun:
         folder: Where the artifacts go.
     """
 
-    def __init__(self, chain: ExperimentChain, results: Path, model: Path, videos: Path, folder: Path) -> None:
+    def __init__(self, chain: CaptioningChain, results: Path, model: Path, videos: Path, folder: Path) -> None:
         self.chain = chain
         self.results = results
         self.model = model

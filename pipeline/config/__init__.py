@@ -6,11 +6,12 @@ module for each part of the line, and are imported from here.
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.config.captioners import (
+    BidirectionalSettings,
     CaptionerModelSettings,
     CaptionerSettings,
     DecodingSettings,
@@ -42,6 +43,7 @@ from pipeline.config.encoders import (
     TextArch,
     VisionArch,
 )
+from pipeline.config.experiments import CaptioningSettings, ExperimentSettings
 from pipeline.config.graphs import (
     EmbeddingSettings,
     GraphSettings,
@@ -60,8 +62,10 @@ from pipeline.config.types import Count, Name, Settings, WeightsUrl
 from pipeline.errors import PipelineError
 
 __all__ = [
+    "BidirectionalSettings",
     "CaptionerModelSettings",
     "CaptionerSettings",
+    "CaptioningSettings",
     "Clip4ClipSettings",
     "ClipArch",
     "Clips",
@@ -104,18 +108,6 @@ __all__ = [
     "parse_settings",
     "validate",
 ]
-
-
-class ExperimentSettings(Settings):
-    """A captioner trained on the graphs of a data set."""
-
-    dataset: str
-    graph: str
-    objects: str | None
-    knowledge: str | None
-    captioner: str
-    vocabulary: str
-    seed: int
 
 
 class PredictionSettings(Settings):
@@ -163,7 +155,8 @@ def validate(raw: Mapping[str, Any]) -> Config:
         # The JSON form: strict mode in Python would refuse a str for a Path and a list for a tuple.
         config = Config.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        mistakes += [describe(raw, dict(found), _field_names()) for found in error.errors(include_url=False)]
+        keys, kinds = _field_names(), kinds_of_sections()
+        mistakes += [describe(raw, dict(found), keys, kinds) for found in error.errors(include_url=False)]
     mistakes += broken_references(raw)
     if mistakes or config is None:
         raise PipelineError("config: " + "; ".join(without_inherited(written, mistakes)))
@@ -185,6 +178,23 @@ def parse_settings(model: Any, text: str) -> Any:
     except ValidationError as error:
         found = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)]
         raise PipelineError(f"settings: {'; '.join(found)}") from error
+
+
+def kinds_of_sections() -> dict[str, list[str]]:
+    """For each section whose entries have a kind: the kinds that there are."""
+    kinds = {}
+    for section, field in Config.model_fields.items():
+        models = [model for model in _members(field.annotation) if "kind" in model.model_fields]
+        if models:
+            kinds[section] = [kind for model in models for kind in get_args(model.model_fields["kind"].annotation)]
+    return kinds
+
+
+def _members(annotation: Any) -> list[type[Settings]]:
+    """The models that a type is made of: an alternative, the values of a dictionary, or itself."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _members(part)]
 
 
 def _field_names() -> list[str]:

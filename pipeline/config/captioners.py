@@ -100,10 +100,14 @@ class DecodingSettings(Settings):
         return self
 
 
-class CaptionerSettings(Settings):
-    """A captioner: its sizes, its training and its decoding."""
+class BidirectionalSettings(Settings):
+    """The bidirectional captioner: its sizes, its training and its decoding."""
 
     kind: Literal["bidirectional"]
     model: CaptionerModelSettings
     training: TrainingSettings
     decoding: DecodingSettings
+
+
+# Another kind joins here: Annotated[BidirectionalSettings | LstmSettings, Field(discriminator="kind")].
+CaptionerSettings = BidirectionalSettings

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Where a section names an entry of another: (section, or the entries of it that are of a kind; path within an entry;
@@ -22,30 +22,53 @@ REFERENCES = (
     ("knowledge", ("encoder",), "encoders", "clip4clip"),
     ("vocabularies", ("dataset",), "datasets", None),
     ("experiments", ("dataset",), "datasets", None),
-    ("experiments", ("graph",), "graphs", None),
-    ("experiments", ("objects",), "nodes", "object"),
-    ("experiments", ("knowledge",), "knowledge", None),
-    ("experiments", ("captioner",), "captioners", None),
-    ("experiments", ("vocabulary",), "vocabularies", None),
-    ("predictions", ("experiment",), "experiments", None),
+    ("experiments of kind captioning", ("graph",), "graphs", None),
+    ("experiments of kind captioning", ("objects",), "nodes", "object"),
+    ("experiments of kind captioning", ("knowledge",), "knowledge", None),
+    ("experiments of kind captioning", ("captioner",), "captioners", None),
+    ("experiments of kind captioning", ("vocabulary",), "vocabularies", None),
+    ("predictions", ("experiment",), "experiments", "captioning"),
     ("predictions", ("dataset",), "datasets", None),
 )
 
 
-def describe(raw: Mapping[str, Any], error: Mapping[str, Any], keys: list[str]) -> str:
-    """One mistake that pydantic found, with its path as it stands in the YAML."""
+def describe(
+    raw: Mapping[str, Any], error: Mapping[str, Any], keys: list[str], kinds: Mapping[str, Sequence[str]]
+) -> str:
+    """One mistake that pydantic found, with its path as it stands in the YAML.
+
+    Args:
+        raw: The configuration.
+        error: Pydantic's.
+        keys: Every key that there is, for a suggestion.
+        kinds: The kinds of each section whose entries have one.
+    """
     location = error["loc"]
-    if location[0] in ("datasets", "encoders", "nodes"):
-        location = location[:2] + location[3:]  # without the kind that chose the model
+    if location[0] in kinds and len(location) > 2:
+        if location[2:] == ("kind",):
+            return _wrong_kind(raw, location, kinds)
+        if location[2] in kinds[location[0]]:
+            location = location[:2] + location[3:]  # without the kind that chose the model
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid") and location[0] in kinds:
+        return _wrong_kind(raw, location, kinds)
     path, value = _path_in(raw, location, error["type"] == "missing")
     if error["type"] == "extra_forbidden":
-        return f"`{path}`: there is no such key{suggest(path.rsplit('.', 1)[-1], keys)}"
+        word = path.rsplit(".", 1)[-1]
+        return f"`{path}`: there is no such key{suggest(word, [key for key in keys if key != word])}"
     if error["type"] == "missing":
         return f"`{path}`: missing, there are no defaults: copy it from config.yaml"
     if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "[key]":
         return f"`{path}`: a name may hold letters, digits, `_` and `-`, and starts with a letter or a digit"
     message = error["msg"].removeprefix("Value error, ")
     return f"`{path}`: {message}" + (f" (is {json.dumps(value)})" if not isinstance(value, Mapping) else "")
+
+
+def _wrong_kind(raw: Mapping[str, Any], location: tuple[int | str, ...], kinds: Mapping[str, Sequence[str]]) -> str:
+    """That an entry says no kind, or one that there is not; with those that there are."""
+    section, name = str(location[0]), location[1]
+    entry = raw[section][name]
+    problem = f"there is no such kind (is {json.dumps(entry['kind'])})" if "kind" in entry else "missing"
+    return f"`{section}.{name}.kind`: {problem}: expected {' or '.join(kinds[section])}"
 
 
 def _path_in(raw: Any, location: tuple[int | str, ...], is_missing: bool) -> tuple[str, Any]:

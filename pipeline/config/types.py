@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"  # names stand in paths
 Name = Annotated[str, Field(pattern=NAME)]
@@ -10,6 +10,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Precision = Literal["auto", "fp32", "bf16"]
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("each seed may stand here once: equal seeds give equal models")
+    return seeds
+
+
+# One training a seed. The first is the experiment's own: it captions videos, and its files have the shortest paths.
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Settings(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.artifact import read_json
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import ARTIFACTS, SPLITS, Located, locate
+from pipeline.workflow.trials import experiment_of
 
 ByKind = Mapping[str, Sequence[Located]]
 
@@ -29,7 +30,7 @@ def sort_by_kind(paths: Iterable[Path]) -> dict[str, list[Located]]:
         if located is None:
             raise PipelineError(
                 f"--artifacts {path}: no artifact has such a path: expected one such as "
-                f"{ARTIFACTS['scores'].format(experiment='grid', split='test')} or "
+                f"{ARTIFACTS['scores'].format(trial='grid', split='test')} or "
                 f"{ARTIFACTS['frames'].format(dataset='shapes', sampling='action', shard='000')}"
             )
         found[located.kind].append(located)
@@ -37,24 +38,30 @@ def sort_by_kind(paths: Iterable[Path]) -> dict[str, list[Located]]:
 
 
 def read_by_experiment(
-    files: Iterable[Located], keys: Sequence[str], stage: str, order: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Read a JSON file of every experiment and split.
+    files: Iterable[Located], keys: Sequence[str], stage: str, trials: Sequence[str]
+) -> dict[str, dict[str, list[Any]]]:
+    """Read a JSON file of every trial and split.
 
     Args:
         files: The files.
         keys: What each must hold.
         stage: The stage that makes them.
-        order: Names of the experiments, in the order of the result.
+        trials: Names of the trials, in the order of the result.
 
     Returns:
-        Experiment to split to content; splits come in the order of SPLITS.
+        Experiment to split to the content of each of its seeds; splits come in the order of SPLITS.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, list[Any]]] = {}
 
     def place(file: Located) -> tuple[int, int]:
-        return order.index(file.names["experiment"]), SPLITS.index(file.names["split"])
+        return trials.index(file.names["trial"]), SPLITS.index(file.names["split"])
 
     for file in sorted(files, key=place):
-        found.setdefault(file.names["experiment"], {})[file.names["split"]] = read_json(file.path, keys, stage)
+        splits = found.setdefault(experiment_of(file.names["trial"]), {})
+        splits.setdefault(file.names["split"], []).append(read_json(file.path, keys, stage))
     return found
+
+
+def of_first_seed(found: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, dict[str, Any]]:
+    """Experiment to split to the content of its first seed alone."""
+    return {name: {split: seeds[0] for split, seeds in splits.items()} for name, splits in found.items()}

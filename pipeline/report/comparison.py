@@ -1,45 +1,68 @@
 """Experiments side by side: each metric with its interval, and its difference to the first experiment of a data set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from pipeline.scoring.bootstrap import Estimate, estimate, estimate_difference
 from pipeline.scoring.statistics import METRICS, from_json
 from pipeline.workflow.paths import SPLITS
 
-DESCRIBED = ("num_covered", "num_videos", "num_distinct", "novel_share", "mean_words", "notes")
+MEANS = ("num_distinct", "novel_share", "mean_words")  # over seeds, of what describes the captions
 
 
-def compare(scores: Mapping[str, Mapping[str, Any]], num_resamples: int) -> dict[str, list[dict[str, Any]]]:
+def compare(
+    scores: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], num_resamples: int
+) -> dict[str, list[dict[str, Any]]]:
     """Compare the experiments of one data set.
 
     Args:
-        scores: Experiment to split to the content of its scores.json; the first is what the others are compared with.
-        num_resamples: Of the videos.
+        scores: Experiment to split to the content of each seed's scores.json; the first experiment is what the others
+            are compared with.
+        num_resamples: Of the videos, and of the seeds where there are several.
 
     Returns:
-        For each split, the test split first, a row an experiment: its name, what its captions are like, and for each
-        metric the figure with its interval and the difference to the first experiment (None for that one itself, and
-        where the two share no video).
+        For each split, the test split first, a row an experiment: its name, how many seeds it has, what its captions
+        are like, and for each metric a cell of `metric_cell`.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     for split in reversed(SPLITS):
         there = {name: splits[split] for name, splits in scores.items() if split in splits}
-        statistics = {name: from_json(content["statistics"]) for name, content in there.items()}
+        statistics = {name: [from_json(seed["statistics"]) for seed in seeds] for name, seeds in there.items()}
         first = next(iter(there), None)
-        for name, content in there.items():
+        for name, seeds in there.items():
             own = estimate(statistics[name], num_resamples)
             differences: dict[str, Estimate] = {}
             if name != first and first is not None:
                 differences = estimate_difference(statistics[name], statistics[first], num_resamples)
             cells = {
-                metric: {
-                    "value": content["metrics"][metric],
-                    "interval": own[metric].interval,
-                    "difference": differences.get(metric),
-                }
+                metric: metric_cell([seed["metrics"][metric] for seed in seeds], own[metric], differences.get(metric))
                 for metric in METRICS
             }
-            described = {key: content[key] for key in DESCRIBED}
-            rows.setdefault(split, []).append({"experiment": name, "cells": cells, **described})
+            described = {key: fmean(seed[key] for seed in seeds) for key in MEANS}
+            described |= {key: min(seed[key] for seed in seeds) for key in ("num_covered", "num_videos")}
+            row = {"experiment": name, "num_seeds": len(seeds), "cells": cells, **described}
+            rows.setdefault(split, []).append(row)
     return rows
+
+
+def metric_cell(values: Sequence[float], own: Estimate, difference: Estimate | None) -> dict[str, Any]:
+    """What a table says of one metric of one experiment.
+
+    Args:
+        values: The metric of each seed.
+        own: Its mean with the interval.
+        difference: To the first experiment.
+
+    Returns:
+        `value`, the mean over seeds; `values`, those of the seeds; `spread`, their standard deviation (with N - 1; None
+        for one seed); `interval`; and `difference` (None for the first experiment itself, and where the two share no
+        video).
+    """
+    return {
+        "value": fmean(values),
+        "values": list(values),
+        "spread": stdev(values) if len(values) > 1 else None,
+        "interval": own.interval,
+        "difference": difference,
+    }

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,8 @@ from matplotlib.figure import Figure
 Points = tuple[list[float], list[float]]
 
 COLOURS = ("#3b82c4", "#d9822b", "#3f9a5f", "#b35bb0", "#8a8a2d")
+STYLES = ("solid", "dashed", "dotted", "dashdot")  # of the lines of the first seeds, and again of further ones
+MANY_LINES = 5  # of more, the legend is small
 SHARED = {
     "loss": "loss",
     "left_to_right": "loss",
@@ -71,26 +72,32 @@ def group(names: Sequence[str]) -> dict[str, list[str]]:
     return groups
 
 
-def draw_curves(curves: Mapping[str, Points]) -> str:
-    """Draw curves side by side.
+def draw_curves(seeds: Mapping[int, Mapping[str, Points]]) -> str:
+    """Draw curves side by side, a line a seed: of one colour for what it measures, and of one style for the seed.
+
+    Args:
+        seeds: The curves of each seed; where there is only one, its number is not told.
 
     Returns:
         The picture as the `src` of an image: SVG on a transparent ground.
     """
-    groups = group(list(curves))
+    groups = group(list(dict.fromkeys(name for curves in seeds.values() for name in curves)))
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6 * columns, 2.7 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).flat
         for axes, (title, names) in zip(grid, groups.items(), strict=False):
-            for name, colour in zip(names, itertools.cycle(COLOURS), strict=False):
-                marker = "o" if len(curves[name][0]) < 20 else ""
+            lines = [(name, seed) for seed, curves in seeds.items() for name in names if name in curves]
+            for name, seed in lines:
+                points = seeds[seed][name]
+                told = f"{name}, seed {seed}" if len(seeds) > 1 else name
                 axes.plot(
-                    *curves[name],
-                    label=name.replace("_", " "),
-                    marker=marker,
-                    color=colour,
+                    *points,
+                    label=told.replace("_", " "),
+                    marker="o" if len(points[0]) < 20 else "",
+                    color=COLOURS[names.index(name) % len(COLOURS)],
+                    linestyle=STYLES[list(seeds).index(seed) % len(STYLES)],
                     markersize=3,
                     linewidth=1.6,
                 )
@@ -98,8 +105,8 @@ def draw_curves(curves: Mapping[str, Points]) -> str:
             axes.set_xlabel("epoch")
             axes.grid(visible=True)
             axes.locator_params(axis="x", integer=True, nbins=6)
-            if len(names) > 1:
-                axes.legend(fontsize=8)
+            if len(lines) > 1:
+                axes.legend(fontsize=8 if len(lines) <= MANY_LINES else 5)
         for axes in list(grid)[len(groups) :]:
             axes.set_visible(False)
         content = io.BytesIO()

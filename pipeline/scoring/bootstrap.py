@@ -1,14 +1,22 @@
-"""Paired bootstrap over videos (Efron and Tibshirani, 1993, chapter 13; for such metrics Koehn, 2004).
+"""Paired bootstrap over videos and seeds (Efron and Tibshirani, 1993, chapter 13; for such metrics Koehn, 2004).
 
 Videos are drawn with replacement, as many as there are, and scored anew; the middle 95 % of many such scores is the
-interval. Two experiments are compared on the same draws: what one video adds to both cancels out.
+interval. An experiment with several seeds has the mean of their scores. Each resample of it draws its seeds with
+replacement as well, as many as there are, and averages their scores on its one draw of videos: the interval is then
+over videos and seeds together. With one seed it is over videos alone, and says nothing of another training.
 
-Shapes: V videos, R resamples, S statistics, 7 metrics.
+Two experiments are compared on the same draws of videos: what one video adds to both cancels out. Their seeds are drawn
+apart: equal seeds of two experiments have nothing in common.
+
+Shapes: N seeds, V videos, R resamples, S statistics, 7 metrics.
 """
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.scoring.statistics import METRICS, Rows, Statistics, scores_of
 
@@ -32,20 +40,53 @@ class Estimate(NamedTuple):
         return int(self.interval[0] > 0) - int(self.interval[1] < 0)
 
 
-def estimate(statistics: Statistics, num_resamples: int) -> dict[str, Estimate]:
-    """Each metric with its interval."""
-    return _estimates(statistics.scores(), resampled_scores(statistics.rows_VS, num_resamples), len(statistics.ids))
+def estimate(seeds: Sequence[Statistics], num_resamples: int) -> dict[str, Estimate]:
+    """Each metric of an experiment, a mean over its seeds, with its interval.
+
+    Args:
+        seeds: The statistics of each seed; all of the same videos.
+        num_resamples: R.
+    """
+    return _estimates(_mean_scores(seeds), resampled_means(seeds, num_resamples, 1), len(seeds[0].ids))
 
 
-def estimate_difference(one: Statistics, other: Statistics, num_resamples: int) -> dict[str, Estimate]:
-    """By how much `one` exceeds `other` in each metric, on the videos that both have; nothing if there are none."""
-    common = tuple(sorted(set(one.ids) & set(other.ids)))
+def estimate_difference(
+    one: Sequence[Statistics], other: Sequence[Statistics], num_resamples: int
+) -> dict[str, Estimate]:
+    """By how much `one` exceeds `other` in each metric, on the videos that both have; nothing if there are none.
+
+    Args:
+        one: The statistics of each of its seeds.
+        other: Likewise; it may have more seeds, or fewer.
+        num_resamples: R.
+    """
+    common = tuple(sorted(set.intersection(*(set(seed.ids) for seed in (*one, *other)))))
     if not common:
         return {}
-    one, other = one.of(common), other.of(common)
-    above, below = one.scores(), other.scores()
-    drawn_R7 = resampled_scores(one.rows_VS, num_resamples) - resampled_scores(other.rows_VS, num_resamples)
+    one, other = [seed.of(common) for seed in one], [seed.of(common) for seed in other]
+    above, below = _mean_scores(one), _mean_scores(other)
+    drawn_R7 = resampled_means(one, num_resamples, 1) - resampled_means(other, num_resamples, 2)
     return _estimates({metric: above[metric] - below[metric] for metric in METRICS}, drawn_R7, len(common))
+
+
+def resampled_means(seeds: Sequence[Statistics], num_resamples: int, stream: int) -> Rows:
+    """The metrics of resamples of the videos and the seeds, `[R, 7]`.
+
+    Args:
+        seeds: The statistics of each seed; all of the same videos.
+        num_resamples: R.
+        stream: Number of the experiment in a comparison: each draws its seeds by itself.
+    """
+    scores_NR7 = np.stack([resampled_scores(seed.rows_VS, num_resamples) for seed in seeds])
+    generator = np.random.default_rng([SEED, stream])
+    times_RN = generator.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), num_resamples)
+    return mean_of_drawn(scores_NR7, times_RN)
+
+
+def mean_of_drawn(scores_NR7: Rows, times_RN: NDArray[np.int64]) -> Rows:
+    """Each resample's mean over the seeds that it drew, a seed drawn twice counting twice: `[R, 7]`."""
+    mean_R7: Rows = np.einsum("nrm,rn->rm", scores_NR7, times_RN) / times_RN.shape[1]
+    return mean_R7
 
 
 def resampled_scores(rows_VS: Rows, num_resamples: int) -> Rows:
@@ -66,6 +107,11 @@ def resampled_scores(rows_VS: Rows, num_resamples: int) -> Rows:
         times_RV = generator.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size)
         scores.append(scores_of(times_RV @ rows_VS, num_videos))
     return np.concatenate(scores)
+
+
+def _mean_scores(seeds: Sequence[Statistics]) -> dict[str, float]:
+    scores = [seed.scores() for seed in seeds]
+    return {metric: fmean(of[metric] for of in scores) for metric in METRICS}
 
 
 def _estimates(values: dict[str, float], drawn_R7: Rows, num_videos: int) -> dict[str, Estimate]:

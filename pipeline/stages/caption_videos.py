@@ -8,7 +8,7 @@ import torch
 from pipeline.artifact import write_json
 from pipeline.artifact.inputs import record_inputs
 from pipeline.artifact.video_table import Clip, read_all_clips
-from pipeline.captioning.beam_search import Caption, iterate_captions
+from pipeline.captioning.generation import Caption, iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings
@@ -62,7 +62,9 @@ def run(
 
 def describe(clip: Clip, caption: Caption) -> dict[str, Any]:
     """What a prediction says of one clip."""
-    told = {"path": clip.path, "caption": caption.text, "score": caption.score, "right_to_left": caption.right_to_left}
+    told: dict[str, Any] = {"path": clip.path, "caption": caption.text, "score": caption.score}
+    if caption.right_to_left is not None:
+        told["right_to_left"] = caption.right_to_left
     part = {} if clip.interval is None else clip.interval.as_json()
     return told | part | ({"samples": list(caption.samples)} if caption.samples else {})
 

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.artifact import read_json, write_json
 from pipeline.artifact.inputs import record_inputs
-from pipeline.captioning.beam_search import iterate_captions
+from pipeline.captioning.generation import iterate_captions
 from pipeline.captioning.graph_set import GraphList, load_graphs
 from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings
@@ -54,7 +54,9 @@ def run(
     content: dict[str, Any] = {
         "captions": {video_id: caption.text for video_id, caption in captioned.items()},
         "scores": {video_id: caption.score for video_id, caption in captioned.items()},
-        "right_to_left": {video_id: caption.right_to_left for video_id, caption in captioned.items()},
+        "right_to_left": {
+            i: caption.right_to_left for i, caption in captioned.items() if caption.right_to_left is not None
+        },
         "missing": [video_id for video_id in ids if video_id not in known],
         "inputs": record_inputs({"model": model}),
     }

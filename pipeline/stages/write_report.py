@@ -5,7 +5,7 @@ no time and no host, and the same artifacts give the same page. Made for this pr
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,17 @@ from markupsafe import Markup
 from pipeline.artifact import read_json
 from pipeline.config import ReportSettings
 from pipeline.jobs.storage import replaced
-from pipeline.report.artifacts import ByKind, read_by_experiment, sort_by_kind
+from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
 from pipeline.report.comparison import compare
-from pipeline.report.curves import draw_curves, read_curves
+from pipeline.report.curves import Points, draw_curves, read_curves
 from pipeline.report.dag import Stage, draw_dag
 from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
 from pipeline.scoring.statistics import METRICS
+from pipeline.workflow.paths import Located
+from pipeline.workflow.trials import experiment_of, seed_of, trials_of
 
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
 SCORED = ("metrics", "num_videos", "num_covered")
@@ -45,23 +47,22 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages:
     whole = json.loads(config)
     found = sort_by_kind(artifacts)
     stores = read_stores(found)
-    generated = read_by_experiment(found["generated"], ["captions"], "generate_captions", settings.experiments)
-    scored = read_by_experiment(found["scores"], [*SCORED, "statistics"], "score_captions", settings.experiments)
+    trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
+    generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))
+    scored = read_by_experiment(found["scores"], [*SCORED, "statistics", "notes"], "score_captions", trials)
     page = fill_in(
         "report.html.j2",
         {
+            "num_seeds": [len(whole["experiments"][name]["seeds"]) for name in scored] or [1],
             "experiments": {name: whole["experiments"][name] for name in generated},
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
             "metrics": METRICS,
-            "scores": scored,
-            "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", settings.experiments),
+            "scores": of_first_seed(scored),
+            "notes": list_notes(scored),
+            "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", trials),
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
-            "curves": {
-                file.names["experiment"]: draw_curves(curves)
-                for file in found["curves"]
-                if (curves := read_curves(file.path))
-            },
+            "curves": draw_trainings(found["curves"], whole),
             "encoders": describe_encoders(found),
             "dag": Markup(draw_dag(stages)),  # our own drawing: its text is escaped
             "stores": summarise(stores),
@@ -79,7 +80,7 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages:
 def describe_datasets(
     found: ByKind,
     generated: Mapping[str, Mapping[str, Any]],
-    scored: Mapping[str, Mapping[str, Any]],
+    scored: Mapping[str, Mapping[str, Sequence[Any]]],
     config: Mapping[str, Any],
     settings: ReportSettings,
 ) -> dict[str, dict[str, Any]]:
@@ -87,8 +88,8 @@ def describe_datasets(
 
     Args:
         found: The artifacts.
-        generated: Experiment to split to the content of its captions.json.
-        scored: Experiment to split to the content of its scores.json.
+        generated: Experiment to split to the content of its first seed's captions.json.
+        scored: Experiment to split to the content of each seed's scores.json.
         config: The whole configuration.
         settings: What the page shows.
     """
@@ -104,3 +105,26 @@ def describe_datasets(
             "comparison": compare(own, settings.resamples),
         }
     return datasets
+
+
+def list_notes(scored: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[str, str, str]]:
+    """What scoring remarked: experiment, split and note, each once however many seeds it is of."""
+    notes = [
+        (name, split, note)
+        for name, splits in scored.items()
+        for split, seeds in splits.items()
+        for seed in seeds
+        for note in seed["notes"]
+    ]
+    return list(dict.fromkeys(notes))
+
+
+def draw_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, str]:
+    """For each experiment the picture of its training curves, with a line a seed."""
+    curves: dict[str, dict[int, dict[str, Points]]] = {}
+    for file in files:
+        experiment = experiment_of(file.names["trial"])
+        seed = seed_of(file.names["trial"], config["experiments"][experiment]["seeds"])
+        if read := read_curves(file.path):
+            curves.setdefault(experiment, {})[seed] = read
+    return {experiment: draw_curves(seeds) for experiment, seeds in curves.items()}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipeline.workflow.trials import SEEDS
+
 SPLITS = ("train", "val", "test")  # of a data set, in the order in which tables show them
 
 ARTIFACTS = {
@@ -33,20 +35,20 @@ ARTIFACTS = {
     "retrieval": "results/encoders/{encoder}/retrieval.json",
     "detection": "results/encoders/{encoder}/detection.json",
     "vocabulary": "results/vocabularies/{vocabulary}.json",
-    "model": "results/experiments/{experiment}/model.safetensors",
-    "curves": "results/experiments/{experiment}/curves.csv",
-    "generated": "results/experiments/{experiment}/{split}/captions.json",
-    "scores": "results/experiments/{experiment}/{split}/scores.json",
-    "per_video": "results/experiments/{experiment}/{split}/per_video.csv",
-    "akg_scores": "results/experiments/{experiment}/{split}/akg_scores.json",
+    "model": "results/experiments/{trial}/model.safetensors",
+    "curves": "results/experiments/{trial}/curves.csv",
+    "generated": "results/experiments/{trial}/{split}/captions.json",
+    "scores": "results/experiments/{trial}/{split}/scores.json",
+    "per_video": "results/experiments/{trial}/{split}/per_video.csv",
+    "akg_scores": "results/experiments/{trial}/{split}/akg_scores.json",
     "settings": "results/experiments/{experiment}/settings.json",
     "predicted": "results/predictions/{prediction}/captions.json",
     "gallery": "results/predictions/{prediction}/index.html",
     "report": "results/report/index.html",
 }
 
-CONSTRAINTS = {"shard": r"\d\d\d+", "split": "|".join(SPLITS)}
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"  # what the configuration admits
+CONSTRAINTS = {"shard": r"\d\d\d+", "split": "|".join(SPLITS), "trial": rf"{NAME}(?:/{SEEDS}/(?:0|[1-9]\d*))?"}
 
 
 def identify(path: str) -> tuple[str, dict[str, str]] | None:

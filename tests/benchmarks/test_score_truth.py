@@ -11,8 +11,8 @@ import yaml
 from benchmarks import score_truth
 from benchmarks.score_truth import accuracy, by_action, caption_swapped, chance, derange, main, read_truth
 from pipeline.artifact import create, write_json
-from pipeline.captioning.beam_search import iterate_captions
 from pipeline.captioning.captioner import Captioner
+from pipeline.captioning.generation import iterate_captions
 from pipeline.captioning.graph_set import GraphList, load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.config import CaptionerModelSettings, DecodingSettings

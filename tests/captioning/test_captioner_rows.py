@@ -6,8 +6,8 @@ from torch.testing import assert_close
 from toys.captioner import DECODING, KNOWLEDGE_DIM, MODEL, OBJECT_DIM, captioner, graph
 
 from pipeline.captioning.batches import CaptionBatch
-from pipeline.captioning.beam_search import caption_graphs
 from pipeline.captioning.captioner import Captioner
+from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.loss import caption_losses
 from pipeline.models.action_graph import ActionGraph, batch_graphs
 from pipeline.vocabulary import Vocabulary

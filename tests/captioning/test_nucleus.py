@@ -2,7 +2,7 @@ import pytest
 import torch
 from toys.captioner import DECODING, captioner, graph
 
-from pipeline.captioning.beam_search import caption_graphs
+from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.nucleus import choose, draw_uniform
 from pipeline.config import NucleusSettings
 from pipeline.vocabulary import Vocabulary

@@ -99,6 +99,20 @@ def test_an_experiment_that_is_not_finished(tmp_path, results):
         read_experiment(tmp_path / "results/experiments/no")
 
 
+def test_a_trial_with_another_seed_is_refused_with_what_to_name(results):
+    trial = results / "experiments/mine/seeds/2"
+    trial.mkdir(parents=True)
+    with pytest.raises(PipelineError, match=r"captioned by the first one: name the experiment itself, .*/mine$"):
+        read_experiment(trial)
+
+
+def test_an_experiment_of_another_kind_captions_nothing(results):
+    settings = results / "experiments/mine/settings.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"kind": "recognition"}))
+    with pytest.raises(PipelineError, match="of kind recognition: captions need one of kind captioning"):
+        read_experiment(settings.parent)
+
+
 def test_settings_of_another_version_are_refused(results):
     settings = results / "experiments/mine/settings.json"
     content = json.loads(settings.read_text())

@@ -101,6 +101,15 @@ def test_nothing_is_deleted_while_snakemake_works(project):
     assert all(Path(path).is_file() for path in UNNEEDED)
 
 
+def test_targets_name_every_seed(project):
+    (project / "mine.yaml").write_text("experiments: {grid: {seeds: [1, 5]}, object: {like: grid, seeds: [1]}}\n")
+    ends = gc_command.targets(gc_command.read_config(Path("config.yaml"), [project / "mine.yaml"]))
+    assert "results/experiments/grid/test/scores.json" in ends
+    assert "results/experiments/grid/seeds/5/test/scores.json" in ends
+    assert [end for end in ends if "/seeds/1/" in end or "object/seeds/" in end] == []
+    assert not any("/seeds/" in end for end in ends if end.endswith("settings.json"))
+
+
 def test_targets_name_every_experiment_and_prediction(project):
     overlay = project / "mine.yaml"
     overlay.write_text("predictions: {holiday: {experiment: grid, dataset: shapes}}\n")
@@ -109,4 +118,4 @@ def test_targets_name_every_experiment_and_prediction(project):
     assert ends[:2] == ["all", "check_data"]
     assert "results/predictions/holiday/index.html" in ends
     for experiment in config.experiments:
-        assert ARTIFACTS["scores"].format(experiment=experiment, split="test") in ends
+        assert ARTIFACTS["scores"].format(trial=experiment, split="test") in ends

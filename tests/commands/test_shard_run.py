@@ -13,7 +13,8 @@ from pipeline.commands.shard_run import ShardRun
 from pipeline.config import validate
 from pipeline.errors import PipelineError
 from pipeline.schemas import SCHEMAS
-from pipeline.workflow.experiment_chain import ExperimentChain, chain_of
+from pipeline.workflow.captioning_chain import CaptioningChain
+from pipeline.workflow.experiment_chain import chain_of
 
 CONFIG = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text(encoding="utf-8"))
 PATHS = {
@@ -64,7 +65,7 @@ def shard_run(folder, experiment, **changes):
         for name in above:
             entry = entry[name]
         entry[key] = value
-    parsed = ExperimentChain.model_validate_json(json.dumps(chain))
+    parsed = CaptioningChain.model_validate_json(json.dumps(chain))
     return ShardRun(parsed, Path("results"), Path("model"), Path("videos.json"), folder)
 
 

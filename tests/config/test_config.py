@@ -87,7 +87,7 @@ def test_a_name_cannot_leave_its_folder(raw):
     [
         (("nodes", "grid"), {"overlap": 1.0}, "`nodes.grid.overlap`: Input should be less than 1"),
         (("encoders", "i3d"), {"calibrate_on": None}, "`weights: random` needs `calibrate_on: <data set>`"),
-        (("encoders", "i3d"), {"kind": "i3e"}, "`encoders.i3d`"),
+        (("encoders", "i3d"), {"kind": "i3e"}, "`encoders.i3d.kind`"),
         (("captioners", "bidirectional", "model"), {"graph_heads": 5}, r"must be a multiple of `graph_heads` \(5\)"),
         (("datasets", "shapes"), {"aspects": ["wide"]}, "datasets.shapes.aspects.0"),
         (

@@ -3,6 +3,10 @@ import base64
 from pipeline.report.curves import draw_curves, group, read_curves
 
 
+def drawn(seeds):
+    return base64.b64decode(draw_curves(seeds).partition(",")[2]).decode()
+
+
 def test_curves(tmp_path):
     path = tmp_path / "curves.csv"
     path.write_text("epoch,step,train_loss,val_cider\n1,10,3.5,\n2,20,2.5,1.5\n")
@@ -12,8 +16,18 @@ def test_curves(tmp_path):
         "loss": ["train_loss", "train_left_to_right"],
         "val_cider": ["val_cider"],
     }
-    picture = base64.b64decode(draw_curves(curves).partition(",")[2]).decode()
+    picture = drawn({4: curves})
     assert "train loss" not in picture  # a single curve needs no legend
     assert ">val cider<" in picture
+    assert "seed" not in picture
     path.write_text("epoch,train_loss\n")
     assert read_curves(path) == {}
+
+
+def test_every_seed_has_a_line():
+    loss, other = ([1.0, 2.0], [3.5, 2.5]), ([1.0, 2.0], [3.4, 2.0])
+    picture = drawn({1: {"train_loss": loss}, 7: {"train_loss": other, "val_cider": loss}})
+    assert "train loss, seed 1" in picture
+    assert "train loss, seed 7" in picture
+    assert "val cider, seed 7" not in picture  # the only line of its axes
+    assert picture.count("stroke-dasharray") > drawn({1: {"train_loss": loss}}).count("stroke-dasharray")

@@ -5,7 +5,7 @@ from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, wri
 
 from pipeline.artifact import file_digest, write_json
 from pipeline.artifact.video_table import Clip
-from pipeline.captioning.beam_search import Caption, caption_graphs
+from pipeline.captioning.generation import Caption, caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.vocabulary_file import read_vocabulary

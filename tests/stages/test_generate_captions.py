@@ -4,7 +4,7 @@ import pytest
 from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
 
 from pipeline.artifact import file_digest
-from pipeline.captioning.beam_search import caption_graphs
+from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.vocabulary_file import read_vocabulary

@@ -14,7 +14,7 @@ from toys.captioner import DECODING, GRID_NODES, MODEL, TRAINING, Toys, write_fu
 
 from pipeline.artifact import write_json
 from pipeline.captioning import training as captioner_training
-from pipeline.captioning.beam_search import caption_graphs
+from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import load_captioner
 from pipeline.captioning.training import CaptionerTraining, decay_groups, learning_rate_scale

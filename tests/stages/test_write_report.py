@@ -13,14 +13,14 @@ from pipeline.config import ReportSettings
 from pipeline.report.dag import Stage
 from pipeline.report.datasets import describe_dataset, spread
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.scoring.statistics import COLUMNS, Statistics
+from pipeline.scoring.statistics import COLUMNS, Statistics, from_json
 from pipeline.stages import write_report
 
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
 CONFIG = {
     "datasets": {"tiny": {"kind": "folder"}},
     "encoders": {"i3d": {"kind": "i3d"}, "clip": {"kind": "clip4clip"}},
-    "experiments": {"one": {"dataset": "tiny", "vocabulary": "tiny", "seed": 1}},
+    "experiments": {"one": {"kind": "captioning", "dataset": "tiny", "vocabulary": "tiny", "seeds": [1]}},
     "report": {"experiments": ["one"], "videos": 3},
 }
 ARTIFACTS = [
@@ -180,6 +180,60 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
         assert expected in page.text, expected
     assert [attrs["class"] for attrs in page.all("small") if attrs.get("class") in ("up", "down")] == ["up", "up"]
     assert page.text.count("trained on tiny from random") == 1
+
+
+def test_several_seeds_are_shown_together(results, two_datasets):
+    """`two` has a second seed, a whole point better in CIDEr; clips and captions are those of the first one."""
+    config = two_datasets | {"encoders": {}}
+    config["experiments"]["two"] = config["experiments"]["one"] | {"seeds": [1, 7]}
+    first, second = results / "experiments/two", results / "experiments/two/seeds/7"
+    for split in ("val", "test"):
+        scores = json.loads((first / split / "scores.json").read_text())
+        statistics = from_json(scores["statistics"])
+        rows = statistics.rows_VS.copy()
+        rows[:, COLUMNS.index("CIDEr")] += 1
+        statistics = Statistics(statistics.ids, rows)
+        noted = {"metrics": statistics.scores(), "statistics": statistics.to_json(), "notes": ["a note"]}
+        write_json(second / split / "scores.json", scores | noted)
+        captions = dict.fromkeys(statistics.ids, "a second hat")
+        write_json(second / split / "captions.json", {"captions": captions, "missing": []})
+    (second / "curves.csv").write_text("epoch,train_loss\n1,3.25\n")
+    folders = [results / f"experiments/{name}" for name in ("one", "two", "two/seeds/7")]
+    out = results / "report/index.html"
+    write_report.run(
+        artifacts=[
+            *[
+                folder / split / name
+                for folder in folders
+                for split in ("val", "test")
+                for name in ("scores.json", "captions.json")
+            ],
+            *[folder / "curves.csv" for folder in folders],
+            results / "datasets/tiny/captions.json",
+            results / "datasets/tiny/videos/000.json",
+        ],
+        config=json.dumps(config),
+        settings=ReportSettings(experiments=["one", "two"], videos=2, resamples=100, akg=False),
+        stages={},
+        out=out,
+    )
+    page = Page(out.read_text(encoding="utf-8"))
+    one, two = 1 + sum(range(12)) / 12, 1 + sum(range(12)) / 12 + 0.1
+    for expected in (
+        f"{two + 0.5:.3f} \u00b1 0.707 {two:.3f} {two + 1:.3f}",  # of two figures, 1 apart: 1 over the root of 2
+        f"{one:.3f} [",  # one seed: no spread
+        "12 of 12 videos, 2 seeds,",
+        "+0.600",  # mean of the seeds, to the first experiment
+        "over videos and seeds together",
+        "Where an experiment has one seed the interval is over videos alone",
+        "those of each experiment\u2019s first seed",
+        "two, val: a note.",
+    ):
+        assert expected in page.text, expected
+    assert "second hat" not in page.text
+    alone = Page(write_page(results))
+    assert "over videos alone" in alone.text
+    assert "seeds together" not in alone.text
 
 
 def test_untrained_encoders_are_announced(results):

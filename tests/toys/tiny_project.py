@@ -43,6 +43,18 @@ class Project:
             check=False,
         )
 
+    def python(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run Python with the copy's package; `text` is what it reads."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env=environment_of(self.root),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def run(self, *arguments: str) -> str:
         """Run the workflow, which must succeed."""
         done = self.snakemake(*arguments)

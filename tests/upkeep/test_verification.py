@@ -223,6 +223,30 @@ def test_captions_of_another_model(results):
     assert "if nobody made it again it is damaged: snakemake --force results/experiments/grid/model.safetens" in reason
 
 
+def test_captions_of_every_seed_go_with_the_model_of_that_seed(results):
+    torch = pytest.importorskip("torch")
+    from pipeline.weights.saving import save_weights
+
+    trial = results / "experiments/grid/seeds/2"
+    save_weights({"w": torch.full((2,), 2.0)}, trial / "model.safetensors", {})
+    inputs = record_inputs({"model": trial / "model.safetensors"})
+    write_json(trial / "test/captions.json", {"captions": {}, "inputs": inputs})
+    of_first = {
+        "experiment": "grid",
+        "inputs": record_inputs({"model": results / "experiments/grid/model.safetensors"}),
+    }
+    write_json(results / "predictions/holiday/captions.json", of_first | {"videos": {}, "missing": {}})
+    assert inputs["model"]["path"] == "experiments/grid/seeds/2/model.safetensors"
+    assert found_in(results) == []
+    kinds = [found.kind for found in take_inventory(results).artifacts if "seeds/2" in found.target]
+    assert kinds == ["model", "generated"]
+    save_weights({"w": torch.full((2,), 3.0)}, trial / "model.safetensors", {})
+    state, place, reason, finding = only(results)
+    assert (state, place) == ("stale", "experiments/grid/seeds/2/test/captions.json")
+    assert "its input model (results/experiments/grid/seeds/2/model.safetensors) was" in reason
+    assert finding.command() == "snakemake --force results/experiments/grid/seeds/2/test/captions.json"
+
+
 def test_a_table_that_leads_out_of_its_folder_is_damaged(results):
     table = results / "datasets/home/videos/000.json"
     content = json.loads(table.read_text())

@@ -9,7 +9,7 @@ from pipeline.workflow.paths import ARTIFACTS, identify, path_below_results
 def test_every_path_is_identified_as_what_it_is():
     names = {"shard": "007", "split": "val"}
     words = ("dataset", "sampling", "encoder", "nodes", "graph", "knowledge", "vocabulary", "experiment", "prediction")
-    names |= {word: f"{word}-1" for word in words}
+    names |= {word: f"{word}-1" for word in words} | {"trial": "experiment-1/seeds/20"}
     for kind, pattern in ARTIFACTS.items():
         found = identify(pattern.format(**names))
         assert found == (kind, {word: name for word, name in names.items() if f"{{{word}}}" in pattern})
@@ -23,6 +23,11 @@ def test_every_path_is_identified_as_what_it_is():
         "results/datasets/../videos/000.json",
         "results/datasets/home/videos/7.json",
         "results/experiments/grid/all/captions.json",
+        "results/experiments/grid/seeds/2/settings.json",
+        "results/experiments/grid/seeds/02/model.safetensors",
+        "results/experiments/grid/seeds/two/model.safetensors",
+        "results/experiments/grid/seeds/model.safetensors",
+        "results/experiments/grid/seeds/2/seeds/3/model.safetensors",
         "other/vocabularies/shapes.json",
         "results/notes.txt",
     ],

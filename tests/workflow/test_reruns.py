@@ -1,9 +1,14 @@
 """Exactly what a change re-runs, and nothing else."""
 
 import csv
+import json
+from hashlib import sha256
+from pathlib import Path
 
 from toys.tiny_project import Project, home_shard
 from toys.videos import write_block_video
+
+from pipeline.artifact import file_digest
 
 SHARDS = ("000", "001")
 TESTED = ("val", "test")
@@ -131,11 +136,40 @@ def test_an_ablation_shares_what_it_does_not_change(project: Project) -> None:
 
 
 def test_an_experiment_that_the_report_does_not_name_is_not_made(project: Project) -> None:
-    project.configure(experiments={"again": {"like": "grid", "seed": 2}})
+    project.configure(experiments={"again": {"like": "grid", "seeds": [2]}})
     assert project.jobs() == {"write_report"}  # the page shows the configuration
     scores = "results/experiments/again/test/scores.json"
     expected = {"train_captioner again", "generate_captions again test", "score_captions again test"}
     assert project.jobs(scores) == expected
+
+
+def test_a_further_seed_trains_and_scores_that_seed_alone(project: Project) -> None:
+    # An entry that is `like` another has its seeds, too.
+    project.configure(experiments={"grid": {"seeds": [1, 5]}, "everything": {"seeds": [1]}})
+    assert project.jobs() == experiment_jobs("grid/seeds/5") | described("grid")
+    first, further = project.root / "results/experiments/grid", project.root / "results/experiments/grid/seeds/5"
+    before = digests_of(first)
+    project.run()
+    assert project.jobs() == set()
+    after = digests_of(first)
+    assert after.keys() - before.keys() == {f"seeds/5/{path}" for path in before if path != "settings.json"}
+    assert {path for path in before if after[path] != before[path]} == {"settings.json"}
+    for path in ("model.safetensors", "curves.csv"):
+        assert after[path] != after[f"seeds/5/{path}"]
+    model = json.loads((further / "test/captions.json").read_text(encoding="utf-8"))["inputs"]["model"]["digest"]
+    assert model == file_digest(further / "model.safetensors")
+    assert {path.name for path in (project.root / "checkpoints/grid/seeds").iterdir()} == {"5"}
+    page = (project.root / "results/report/index.html").read_text(encoding="utf-8")
+    assert "2 seeds," in page
+    assert "over videos and seeds together" in page
+    done = project.python("-m", "pipeline", "verify")
+    assert "all is well" in done.stdout, done.stdout
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """By path below a folder, the digest of every file."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_second_encoder(project: Project) -> None:

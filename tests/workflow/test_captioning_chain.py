@@ -28,7 +28,7 @@ PATHS = {
 )
 def test_all_that_is_named_and_nothing_else(name, encoders, nodes, knowledge):
     found = ExperimentChain.model_validate_json(json.dumps(chain_of(CONFIG.model_dump(mode="json"), name, PATHS)))
-    assert found.name == name
+    assert (found.kind, found.name) == ("captioning", name)
     assert found.experiment == CONFIG.experiments[name]
     assert found.samplings == CONFIG.samplings
     assert found.encoders == {encoder: CONFIG.encoders[encoder] for encoder in encoders}

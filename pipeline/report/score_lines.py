@@ -1,0 +1,40 @@
+"""The test scores of one experiment as lines of text.
+
+python -m pipeline.report.score_lines results/experiments/grid
+"""
+
+import sys
+from pathlib import Path
+from statistics import fmean, stdev
+
+from pipeline.artifact import read_json
+from pipeline.workflow.trials import trials_of
+
+
+def score_lines(experiment: Path) -> str:
+    """A line about coverage and a line a metric; of several seeds the mean, the standard deviation and each.
+
+    Args:
+        experiment: Its folder, `results/experiments/NAME`, in which the workflow has finished.
+
+    Raises:
+        PipelineError: if settings or scores are not there, or damaged.
+    """
+    seeds = read_json(experiment / "settings.json", ["experiment"], "describe_experiment")["experiment"]["seeds"]
+    scores = [
+        read_json(experiment.parent / trial / "test/scores.json", ["metrics", "num_covered"], "score_captions")
+        for trial in trials_of(experiment.name, seeds)
+    ]
+    covered = f"Test split: {scores[0]['num_covered']} of {scores[0]['num_videos']} videos captioned"
+    lines = [covered if len(seeds) == 1 else f"{covered}; mean and standard deviation over {len(seeds)} seeds"]
+    for name in scores[0]["metrics"]:
+        values = [of["metrics"][name] for of in scores]
+        line = f"  {name:8} {fmean(values):.3f}"
+        if len(values) > 1:
+            line += f" +- {stdev(values):.3f}  ({', '.join(f'{value:.3f}' for value in values)})"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(f"\n{score_lines(Path(sys.argv[1]))}")

@@ -1,0 +1,126 @@
+"""All that an experiment of kind `captioning` stands on, from the sampling of frames to the search for captions.
+
+With it, the weights and the model, videos can be captioned without config.yaml.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, model_validator
+
+from pipeline.config import (
+    CaptionerSettings,
+    CaptioningSettings,
+    EncoderSettings,
+    GraphSettings,
+    KnowledgeSettings,
+    NodesSettings,
+    SamplingSettings,
+    Settings,
+    VocabularySettings,
+)
+from pipeline.config.types import Name
+
+
+def _stays_below(path: str) -> str:
+    """Of a file below the results: the settings of an experiment may be a stranger's."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not path.isprintable():
+        raise ValueError("expected the path of a file below the results")
+    return path
+
+
+Below = Annotated[str, AfterValidator(_stays_below)]
+
+
+class CaptioningChain(Settings):
+    """The entries of the configuration that an experiment names, directly or not, and the files made of them.
+
+    Attributes:
+        kind: The experiment's.
+        name: The experiment's.
+        experiment: Its entry.
+        samplings: By name: of the nodes, of the objects and of the frames linked to knowledge.
+        encoders: By name, all that the graph, the objects and the knowledge need.
+        nodes: By name: of the graph, and the objects.
+        graph: The action graph.
+        knowledge: The knowledge graph, if there is one.
+        captioner: Sizes, training and decoding.
+        vocabulary: Its words are in the model file; here is how they were chosen.
+        weights: For each encoder its file, relative to the results.
+        embedding: File of the knowledge graph's embedding, relative to the results, if there is one.
+        triplets: File of its triplets, likewise.
+    """
+
+    kind: Literal["captioning"]
+    name: Name
+    experiment: CaptioningSettings
+    samplings: dict[Name, SamplingSettings]
+    encoders: dict[Name, EncoderSettings]
+    nodes: dict[Name, NodesSettings]
+    graph: GraphSettings
+    knowledge: KnowledgeSettings | None
+    captioner: CaptionerSettings
+    vocabulary: VocabularySettings
+    weights: dict[Name, Below]
+    embedding: Below | None
+    triplets: Below | None
+
+    @model_validator(mode="after")
+    def _names_what_it_holds(self) -> Self:
+        for place, name, entries in self._references():
+            if name is not None and name not in entries:
+                raise ValueError(f"`{place}: {name}`: there is no such entry")
+        return self
+
+    def _references(self) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
+        """Each place that names an entry, with the name and the entries."""
+        yield "graph.nodes", self.graph.nodes, self.nodes
+        yield "graph.motion", self.graph.motion, self.encoders
+        yield "experiment.objects", self.experiment.objects, self.nodes
+        users = {f"nodes.{name}": nodes for name, nodes in self.nodes.items()}
+        for place, user in (users | ({"knowledge": self.knowledge} if self.knowledge else {})).items():
+            yield f"{place}.sampling", user.sampling, self.samplings
+            yield f"{place}.encoder", user.encoder, self.encoders
+            yield f"{place}.detector", getattr(user, "detector", None), self.encoders
+        for encoder in self.encoders:
+            yield "encoders", encoder, self.weights
+
+
+def captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:
+    """The chain of one experiment, in the JSON form of `CaptioningChain`.
+
+    Args:
+        config: The whole configuration, checked, in its JSON form.
+        name: The experiment.
+        paths: Where `weights`, `embedding` and `triplets` are, with `{encoder}` or `{knowledge}` in the path, whose
+            first part is the folder of the results.
+    """
+    experiment = config["experiments"][name]
+    graph = config["graphs"][experiment["graph"]]
+    nodes = {key: config["nodes"][key] for key in (graph["nodes"], experiment["objects"]) if key is not None}
+    knowledge = None if experiment["knowledge"] is None else config["knowledge"][experiment["knowledge"]]
+    users = [*nodes.values(), *([knowledge] if knowledge else [])]
+    encoders = {graph["motion"], *(user[key] for user in users for key in ("encoder", "detector") if user.get(key))}
+    return {
+        "kind": experiment["kind"],
+        "name": name,
+        "experiment": experiment,
+        "samplings": {user["sampling"]: config["samplings"][user["sampling"]] for user in users},
+        "encoders": {encoder: config["encoders"][encoder] for encoder in sorted(encoders)},
+        "nodes": nodes,
+        "graph": graph,
+        "knowledge": knowledge,
+        "captioner": config["captioners"][experiment["captioner"]],
+        "vocabulary": config["vocabularies"][experiment["vocabulary"]],
+        "weights": {encoder: _below_results(paths["weights"].format(encoder=encoder)) for encoder in sorted(encoders)},
+        **{
+            kind: _below_results(paths[kind].format(knowledge=experiment["knowledge"])) if knowledge else None
+            for kind in ("embedding", "triplets")
+        },
+    }
+
+
+def _below_results(path: str) -> str:
+    return PurePosixPath(*PurePosixPath(path).parts[1:]).as_posix()

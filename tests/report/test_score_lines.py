@@ -1,0 +1,42 @@
+import pytest
+
+from pipeline.artifact import write_json
+from pipeline.errors import PipelineError
+from pipeline.report.score_lines import score_lines
+
+
+def write_scores(results, cider_of_seeds):
+    """An experiment `grid`, finished for each of these seeds."""
+    folder = results / "experiments/grid"
+    write_json(folder / "settings.json", {"name": "grid", "experiment": {"seeds": list(cider_of_seeds)}})
+    for number, (seed, cider) in enumerate(cider_of_seeds.items()):
+        of = folder / f"seeds/{seed}" if number else folder
+        metrics = {"Bleu_4": 0.5, "CIDEr": cider}
+        write_json(of / "test/scores.json", {"metrics": metrics, "num_covered": 9, "num_videos": 12})
+    return folder
+
+
+def test_one_seed_is_a_figure_a_metric(tmp_path):
+    assert score_lines(write_scores(tmp_path, {3: 2.0})).splitlines() == [
+        "Test split: 9 of 12 videos captioned",
+        "  Bleu_4   0.500",
+        "  CIDEr    2.000",
+    ]
+
+
+def test_several_seeds_have_mean_and_spread(tmp_path):
+    assert score_lines(write_scores(tmp_path, {3: 2.0, 1: 2.25, 2: 2.5})).splitlines() == [
+        "Test split: 9 of 12 videos captioned; mean and standard deviation over 3 seeds",
+        "  Bleu_4   0.500 +- 0.000  (0.500, 0.500, 0.500)",
+        "  CIDEr    2.250 +- 0.250  (2.000, 2.250, 2.500)",
+    ]
+
+
+def test_scores_of_seeds_that_the_experiment_has_no_more_are_left_out(tmp_path):
+    write_scores(tmp_path, {1: 2.0, 2: 9.0})
+    assert "9.000" not in score_lines(write_scores(tmp_path, {1: 2.0}))
+
+
+def test_an_unfinished_experiment_is_an_error_in_a_line(tmp_path):
+    with pytest.raises(PipelineError, match=r"settings\.json.*describe_experiment"):
+        score_lines(tmp_path / "experiments/grid")
