@@ -17,7 +17,7 @@ for name, value in scores["metrics"].items():
 endef
 export PRINT_SCORES
 
-.PHONY: demo test test-unit test-faults test-cluster lint bench lock
+.PHONY: demo test test-unit test-faults test-cluster lint bench pictures lock
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -53,6 +53,10 @@ bench: demo
 	python -m benchmarks.memory
 	python -m benchmarks.commit_overhead
 	python -m benchmarks.score_truth --experiment grid
+
+# The two pictures of the README, out of the demo's results. It needs Chromium (Debian's `chromium`) for the report's.
+pictures: demo
+	python -m benchmarks.pictures --results results --out docs/pictures
 
 # The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.
 lock: $(STAMP)
