@@ -132,11 +132,3 @@ def test_a_page_is_photographed(tmp_path):
     picture = pictures.photograph(page, 320, 200)
     assert picture.size == (320, 200)
     assert picture.getpixel((160, 100)) == (0, 128, 0)
-
-
-def test_the_pictures_of_the_readme_are_there_and_small():
-    folder = pictures.Path(__file__).parents[2] / "docs/pictures"
-    for name in ("graph.png", "report.png"):
-        assert (folder / name).stat().st_size <= 200_000
-        with Image.open(folder / name) as picture:
-            assert picture.width == 1280
