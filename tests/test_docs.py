@@ -20,15 +20,16 @@ from pipeline.artifact import create, write_json
 from pipeline.config import validate
 from pipeline.models.clip4clip import load_pretrained, save_clip4clip
 from pipeline.schemas import FRAMES, GRAPHS
-from pipeline.workflow.paths import ARTIFACTS
+from pipeline.workflow.paths import ARTIFACTS, identify
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OF_TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]  # that one tells of what there was, too
 OWN = {"configs/mine.yaml", "configs/top2.yaml"}  # files that a page tells its reader to write
 MOST_LINES = 170  # of the README: read in two minutes
 MOST_BYTES = 200_000  # of a picture
-# Lines that need what a reader brings: videos of MSVD, a cluster, a finished run that was damaged.
-NOT_TRIED = ("configs/msvd.yaml", "configs/mine.yaml", "--workflow-profile", "verify")
+# Calls that need what a reader brings (videos of MSVD, a cluster, a run that was killed), and those that a suite of its
+# own makes.
+NOT_TRIED = ("configs/msvd.yaml", "configs/mine.yaml", "--workflow-profile", "verify", "--unlock", "--touch", "--lint")
 
 
 def named(path: Path) -> str:
@@ -38,8 +39,8 @@ def named(path: Path) -> str:
 def blocks(path: Path, language: str) -> list[tuple[int, str]]:
     """Code blocks of a page that are in a language, each with the number of its first line."""
     text = path.read_text(encoding="utf-8")
-    found = re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [(text[: match.start(1)].count("\n") + 1, match[1]) for match in found]
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text[: match.start(2)].count("\n") + 1, match[2]) for match in found if match[1] == language]
 
 
 def without_blocks(path: Path) -> str:
@@ -64,14 +65,18 @@ def makefile_targets() -> set[str]:
 
 
 def fits_an_artifact(target: str) -> bool:
-    """Whether a path is that of an artifact, of its store, or of a folder above it."""
-    parts = target.strip("/").split("/")
-    for pattern in ARTIFACTS.values():
-        expected = pattern.split("/")[: len(parts)]
-        expressions = [re.sub(r"\\\{\w+\\\}", r"[\\w{}-]+", re.escape(part)) for part in expected]
-        if len(expected) == len(parts) and all(map(re.fullmatch, expressions, parts)):
-            return True
-    return False
+    """Whether a path is that of an artifact, of its store, or of a folder above it; names may stand in braces."""
+    path = re.sub(r"\{split\}", "test", re.sub(r"\{shard\}", "000", target.strip("/")))
+    path = re.sub(r"\{(\w+)\}", r"\1", path)
+    return bool(identify(path) or identify(f"{path}/zarr.json") or any(is_above(path, of) for of in ARTIFACTS.values()))
+
+
+def is_above(folder: str, pattern: str) -> bool:
+    """Whether a folder may hold artifacts of a pattern."""
+    pattern = re.sub(r"\{trial\}", "{experiment}/seeds/{seed}", pattern) if "/seeds/" in folder else pattern
+    parts, expected = folder.split("/"), pattern.split("/")[:-1]
+    expressions = [re.sub(r"\\\{\w+\\\}", r"[\\w-]+", re.escape(part)) for part in expected]
+    return len(parts) <= len(expected) and all(map(re.fullmatch, expressions, parts))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
@@ -170,11 +175,11 @@ def test_the_readme_is_short_and_its_pictures_are_small():
 
 
 def tried_commands() -> list[str]:
-    """Lines of code blocks that call Snakemake, or the command line for help."""
-    lines = [line for page in PAGES for _, text in blocks(page, "") for line in text.splitlines()]
-    lines = [line.partition("  #")[0].strip() for line in lines]
-    called = [line for line in lines if re.match(r"snakemake|python -m pipeline( \w+)? --help$", line)]
-    return sorted({line for line in called if not any(word in line for word in NOT_TRIED)})
+    """Calls on the pages that name targets, overlays or resources, and those for help."""
+    lines = [line.partition("  #")[0].strip() for page in OF_TODAY for line in code(page).splitlines()]
+    called = [line for line in lines if re.match(r"(\w+=\S+ )?snakemake( |$)|python -m pipeline( \w+)? --help$", line)]
+    naming = {line for line in called if re.search(r"--configfile|--resources|--help|results/|check_data", line)}
+    return sorted(line for line in naming if not any(word in line for word in NOT_TRIED))
 
 
 def test_there_are_commands_to_try():
@@ -198,10 +203,12 @@ def project(tmp_path_factory):
 @pytest.mark.parametrize("command", tried_commands())
 def test_a_command_on_a_page_is_accepted(project, command):
     """Snakemake plans it, and the command line explains itself."""
-    words = shlex.split(command)
-    words = [sys.executable, "-m", "snakemake", "-n", *words[1:]] if words[0] == "snakemake" else words
-    words = [sys.executable if word == "python" else word for word in words]
-    done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
+    words = [
+        {"python": [sys.executable], "snakemake": [sys.executable, "-m", "snakemake", "-n"]}.get(word, [word])
+        for word in shlex.split(command)
+    ]
+    call = ["env", *(word for several in words for word in several)]
+    done = subprocess.run(call, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
