@@ -17,7 +17,7 @@ for name, value in scores["metrics"].items():
 endef
 export PRINT_SCORES
 
-.PHONY: demo test test-unit test-faults test-cluster lint bench pictures lock
+.PHONY: demo test test-unit test-faults test-cluster lint bench lock
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -55,6 +55,7 @@ bench: demo
 	python -m benchmarks.score_truth --experiment grid
 
 # The two pictures of the README, out of the demo's results. It needs Chromium (Debian's `chromium`) for the report's.
+.PHONY: pictures
 pictures: demo
 	python -m benchmarks.pictures --results results --out docs/pictures
 

@@ -35,7 +35,14 @@ from pipeline.workflow.paths import ARTIFACTS
 VIDEO = "test-00006"  # of the demo's test split
 NUM_FRAMES = 4
 MAX_BYTES = 200_000
-NAMES = {"dataset": "shapes", "sampling": "action", "graph": "grid", "experiment": "grid", "split": "test"}
+NAMES = {
+    "dataset": "shapes",
+    "sampling": "action",
+    "graph": "grid",
+    "experiment": "grid",
+    "trial": "grid",
+    "split": "test",
+}
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PAGE_WIDTH, PAGE_HEIGHT = 1280, 1420  # pixels

@@ -29,7 +29,7 @@ MOST_LINES = 170  # of the README: read in two minutes
 MOST_BYTES = 200_000  # of a picture
 # Calls that need what a reader brings (videos of MSVD, a cluster, a run that was killed), and those that a suite of its
 # own makes.
-NOT_TRIED = ("configs/msvd.yaml", "configs/mine.yaml", "--workflow-profile", "verify", "--unlock", "--touch", "--lint")
+NOT_TRIED = ("configs/msvd.yaml", "--workflow-profile", "verify", "--unlock", "--touch", "--lint")
 
 
 def named(path: Path) -> str:
@@ -190,12 +190,17 @@ def test_there_are_commands_to_try():
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A copy of the sources, with the overlay that the README tells to write."""
+    """A copy of the sources, with what the README tells its reader to write and to bring."""
     root = tmp_path_factory.mktemp("project")
     copy_sources(root)
     shutil.copytree(ROOT / "configs", root / "configs")
-    [overlay] = (text for _, text in blocks(ROOT / "README.md", "yaml") if "top2" in text)
-    (root / "configs/top2.yaml").write_text(overlay)
+    for overlay, word in (("top2", "top_k"), ("mine", "kind: folder")):
+        [text] = (text for _, text in blocks(ROOT / "README.md", "yaml") if word in text)
+        (root / f"configs/{overlay}.yaml").write_text(text)
+    (root / "data/mine").mkdir(parents=True)
+    for number in range(8):  # planning looks at names and sizes alone
+        (root / f"data/mine/{number}.mp4").write_bytes(b"video")
+    (root / "data/mine.csv").write_text("video,caption\n" + "".join(f"{number},a cat\n" for number in range(8)))
     return root
 
 
