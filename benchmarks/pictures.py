@@ -94,14 +94,14 @@ def read_scene(results: Path, video_id: str) -> Scene:
 
 
 def node_places(graph: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
-    """Where each node is drawn, `[N, 2]`: the centre of its box in the plane of its frame."""
+    """Place each node at the centre of its box in the plane of its frame, `[N, 2]`."""
     box_N4 = graph["box"].astype(np.float64)
     centre_N2 = (box_N4[:, :2] + box_N4[:, 2:]) / 2
     return centre_N2 @ PLANE + np.outer(graph["node_frame"], NEXT)
 
 
 def draw_graph(scene: Scene) -> Figure:
-    """Frames one after another, their nodes, the edges within each frame, and those to the next by weight."""
+    """Draw frames one after another, their nodes, the edges within each frame, and those to the next by weight."""
     num_frames = len(scene.pictures)
     far = PLANE.sum(axis=0) + (num_frames - 1) * np.array(NEXT)
     figure = Figure(figsize=(12.8, 5.0), dpi=100)
@@ -146,7 +146,7 @@ def explain(figure: Figure, scene: Scene) -> None:
 
 
 def photograph(page: Path, width: int, height: int) -> Image.Image:
-    """The top of a page as Chromium shows it.
+    """Take a picture of the top of a page, as Chromium shows it.
 
     Raises:
         PipelineError: if the page is not there, or Chromium is not installed or takes no picture.
@@ -179,7 +179,7 @@ def photograph(page: Path, width: int, height: int) -> Image.Image:
 
 
 def drawn(figure: Figure) -> Image.Image:
-    """A figure as a picture."""
+    """Turn a figure into a picture."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return Image.open(content).convert("RGB")
