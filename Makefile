@@ -45,6 +45,11 @@ bench: demo
 	python -m benchmarks.commit_overhead
 	python -m benchmarks.score_truth --experiment grid
 
+# The two pictures of the README, out of the demo's results. It needs Chromium (Debian's `chromium`) for the report's.
+.PHONY: pictures
+pictures: demo
+	python -m benchmarks.pictures --results results --out docs/pictures
+
 # The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.
 lock: $(STAMP)
 	python -m pip install --quiet --disable-pip-version-check uv

@@ -76,14 +76,6 @@ def test_a_rule_runs_the_stage_of_its_name_and_logs_under_it() -> None:
             assert f'"logs/{name}/' in rule
 
 
-def test_the_readme_names_every_stage() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = re.findall(r"^\| `(\w+)` \|", readme.partition("\n## Stages\n")[2], re.MULTILINE)
-    assert sorted(table) == STAGES
-    diagram = readme.partition("```mermaid")[2].partition("```")[0]
-    assert set(re.findall(r"\b[a-z]\w+_\w+\b", diagram)) == set(STAGES)
-
-
 def test_every_setting_has_a_comment() -> None:
     """At the first or at a later place where a key stands with a value."""
     lines = (ROOT / "config.yaml").read_text(encoding="utf-8").splitlines()
