@@ -70,7 +70,7 @@ def test_features_of_a_checkpoint_are_the_published_ones(
     torch.set_num_threads(1)
     state = random_state(arch)
     torch.save(state | hollow(other_shapes()), tmp_path / "pytorch_model.bin.4")
-    with caplog.at_level(logging.DEBUG, "pipeline.models"):
+    with caplog.at_level(logging.DEBUG, "pipeline.weights"):
         module = load_clip4clip(tmp_path / "pytorch_model.bin.4", arch)
     assert module.activation == "quick_gelu"
     own = {key.removeprefix("clip."): value.float() for key, value in state.items()}

@@ -158,7 +158,7 @@ def test_a_checkpoint_gives_the_published_features_at_224_pixels(published, tmp_
     expected = F.avg_pool3d(published_forward(published, x), (2, 7, 7), stride=1)
     assert expected.shape == (1, 1024, 1, 1, 1)
     assert 0.1 < expected.std() < 10
-    with caplog.at_level(logging.DEBUG, "pipeline.models"):
+    with caplog.at_level(logging.DEBUG, "pipeline.weights"):
         model = load_i3d(tmp_path / "rgb_imagenet.pt")
     for network in (model, model.folded()):
         assert (network.extract_features(x) - expected).abs().max() < 1e-5 * expected.max()

@@ -3,8 +3,8 @@
 import json
 
 from toys.cut_files import cut
-
-from .conftest import Project, write_video
+from toys.tiny_project import Project
+from toys.videos import write_block_video
 
 PARTS = {"opening": (0.0, 0.8), "middle": (0.8, 2.1), "end": (2.1, None)}
 KINDS = {"frames", "motion", "nodes", "spatial_graphs", "temporal_graphs", "pair_motion", "graphs", "knowledge"}
@@ -13,7 +13,7 @@ KINDS = {"frames", "motion", "nodes", "spatial_graphs", "temporal_graphs", "pair
 def write_parts(project: Project) -> None:
     """The data set `parts`, a table of intervals, and `cut`, the same clips as files; a prediction for each."""
     source = project.root / "long.mp4"
-    write_video(source, seed=50, num_frames=40)
+    write_block_video(source, seed=50, num_frames=40)
     rows = ["id,video,start,stop"]
     rows += [f"{name}.mp4,long.mp4,{start},{'' if stop is None else stop}" for name, (start, stop) in PARTS.items()]
     (project.root / "parts.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
