@@ -15,6 +15,7 @@ from pipeline.report.datasets import describe_dataset, spread
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.scoring.statistics import COLUMNS, Statistics, from_json
 from pipeline.stages import write_report
+from pipeline.workflow.paths import Located
 
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
 CONFIG = {
@@ -302,7 +303,7 @@ def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):
     clip = {"id": "x", "path": "long.mp4", "size": 1, "start": 1.5, "stop": 2.0}
     table = tmp_path / "datasets/tiny/videos/000.json"
     write_json(table, {"root": str(tmp_path), "videos": [clip]})
-    clips = write_report.clips_of([table])["tiny"]
+    clips = write_report.clips_of([Located("videos", {"dataset": "tiny", "shard": "000"}, table)])["tiny"]
     shown, unknown = write_report.show_clips(["x", "y"], clips)
     assert len(decode(shown["src"])[3]) == 5
     assert unknown == {"id": "y", "problem": "no video table lists it"}
