@@ -10,6 +10,7 @@ from toys.report import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_stor
 
 from pipeline.artifact import write_json
 from pipeline.config import ReportSettings
+from pipeline.report.artifacts import sort_by_kind
 from pipeline.report.dag import Stage
 from pipeline.report.datasets import describe_dataset, spread
 from pipeline.schemas import FRAMES, MOTION
@@ -300,9 +301,9 @@ def test_clips_shown_are_captioned_by_some_experiment():
 def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):
     encode(tmp_path / "long.mp4", seconds=4)
     clip = {"id": "x", "path": "long.mp4", "size": 1, "start": 1.5, "stop": 2.0}
-    table = tmp_path / "datasets/tiny/videos/000.json"
+    table = tmp_path / "results/datasets/tiny/videos/000.json"
     write_json(table, {"root": str(tmp_path), "videos": [clip]})
-    clips = write_report.clips_of([table])["tiny"]
+    clips = write_report.clips_of(sort_by_kind([table])["videos"])["tiny"]
     shown, unknown = write_report.show_clips(["x", "y"], clips)
     assert len(decode(shown["src"])[3]) == 5
     assert unknown == {"id": "y", "problem": "no video table lists it"}
