@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import pytest
@@ -56,14 +57,16 @@ def test_saved_weights_come_back_with_the_names_of_their_classes(tmp_path: Path)
             assert torch.equal(value, loaded([image])[0][name])
 
 
-def test_a_state_dict_of_torchvision_loads_whatever_its_number_of_classes(tmp_path: Path):
+def test_a_state_dict_of_torchvision_loads_whatever_its_number_of_classes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
     model = get_model(MOBILE, weights=None, weights_backbone=None, num_classes=7)
     torch.save(model.state_dict(), tmp_path / "seven.pth")
-    told: list[str] = []
-    loaded, categories = load_detector(tmp_path / "seven.pth", MOBILE, 320, told.append)
+    loaded, categories = load_detector(tmp_path / "seven.pth", MOBILE, 320, level=logging.INFO)
     assert equal(model, loaded)
     assert categories == ["background", "1", "2", "3", "4", "5", "6"]
-    assert f"{len(model.state_dict())} tensors" in told[0].splitlines()[-1]
+    assert f"{len(model.state_dict())} tensors" in caplog.messages[0].splitlines()[-1]
 
 
 def test_published_classes_have_names():
