@@ -103,7 +103,7 @@ def test_nothing_is_deleted_while_snakemake_works(project):
 
 def test_targets_name_every_seed(project):
     (project / "mine.yaml").write_text("experiments: {grid: {seeds: [1, 5]}, object: {like: grid, seeds: [1]}}\n")
-    ends = gc_command.targets(gc_command.read_config(Path("config.yaml"), [project / "mine.yaml"]))
+    ends = gc_command.targets(read_config([Path("config.yaml"), project / "mine.yaml"]))
     assert "results/experiments/grid/test/scores.json" in ends
     assert "results/experiments/grid/seeds/5/test/scores.json" in ends
     assert [end for end in ends if "/seeds/1/" in end or "object/seeds/" in end] == []
