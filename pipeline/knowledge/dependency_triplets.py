@@ -1,12 +1,15 @@
-"""Triplets out of a dependency parse: who does what to whom, or where.
+"""Find triplets in a dependency parse: who does what to whom, or where.
 
-The relations are those of English models of spaCy (the CLEAR labels, as in OntoNotes). Read are active and passive
-clauses (the agent is the head), participles ("a man playing"), relative clauses, subjects, verbs and objects joined by
-"and", and verbs without an object by their prepositions: (circle, move to, left).
+The dependency relations are those of spaCy's English models (the CLEAR labels, as in OntoNotes). Triplets come from
 
-An entity is a noun with its compound nouns; AKG-sv keeps no more. Here adjectives fill what room `max_entity_words`
-leaves, the one next to the noun first ("red circle"): they are what an image tells best. A lone noun is as frequent as
-ever in captions that have few adjectives, and `max_entity_words: 1` keeps adjectives out.
+- active and passive clauses, where the agent of a passive one is the head,
+- participles ("a man playing") and relative clauses,
+- subjects, verbs and objects that are joined by "and",
+- verbs without an object, by their prepositions: (circle, move to, left).
+
+An entity is a noun with its compound nouns, which is all that AKG-sv keeps. Here adjectives fill the room that
+`max_entity_words` leaves, the one next to the noun first ("red circle"), because they are what an image tells best. In
+captions with few adjectives, lone nouns stay as frequent as they were; `max_entity_words: 1` keeps adjectives out.
 """
 
 import re
@@ -20,27 +23,28 @@ if TYPE_CHECKING:
 
 SUBJECTS = ("nsubj", "nsubjpass")
 RELATIVE_PRONOUNS = ("WDT", "WP")
-# "a lot of people", "a group of men": what is counted is the entity.
+# In "a lot of people" or "a group of men" the entity is what is counted.
 MEASURES = word_set("lot couple bunch number pair group plenty dozen variety")
-# "in front of the car": what follows "of" is the entity, the rest is where.
+# In "in front of the car" the entity is what follows "of", and the rest belongs to the relation.
 PLACES = word_set("front top middle center centre bottom side left right edge back")
-# One syllable that ends in consonant, vowel, consonant: "tap", which doubles its last letter before "-ing" and "-ed".
+# A word of one syllable that ends in consonant, vowel, consonant, as "tap", doubles its last letter before "-ing" and
+# "-ed".
 DOUBLING = re.compile(r"[^aeiou]*[aeiou][^aeiouwxy]")
 SIBILANTS = ("s", "x", "z", "ch", "sh", "o")  # before these "-s" becomes "-es"
 
 
 def as_sentence(caption: str) -> str:
-    """A caption with the capital and full stop that parsers of written English expect."""
+    """Give a caption the capital and full stop that parsers of written English expect."""
     text = " ".join(caption.split())
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def find_triplets(doc: "Doc", max_entity_words: int) -> list[Triplet]:
-    """The triplets of a parsed caption, each once, in the order of its verbs.
+    """Find the triplets of a parsed caption; returns each once, in the order of the verbs.
 
     Args:
-        doc: With tags, lemmas and dependencies.
-        max_entity_words: Longer entities make no triplet.
+        doc: The caption with tags, lemmas and dependencies.
+        max_entity_words: Most words of an entity; longer ones make no triplet.
     """
     found: dict[Triplet, None] = {}
     for verb in doc:
@@ -59,7 +63,7 @@ def find_triplets(doc: "Doc", max_entity_words: int) -> list[Triplet]:
 
 
 def _clauses(verb: "Token") -> Iterator[tuple["Token", list[str], "Token"]]:
-    """Head, words of the relation and tail of whatever a verb says."""
+    """Find what a verb says; yields head, words of the relation, and tail."""
     subjects = _subjects(verb)
     particles = [child.lower_ for child in verb.children if child.dep_ == "prt" and not _nouns(child)]
     with_particle = [base_form(verb.lower_, verb.lemma_), *particles]
@@ -77,10 +81,14 @@ def _clauses(verb: "Token") -> Iterator[tuple["Token", list[str], "Token"]]:
 
 
 def base_form(word: str, lemma: str) -> str:
-    """The base form of a verb, where spaCy's rules take "riding" and "rides" for forms of "rid" and not of "ride".
+    """Correct the lemma of a verb where spaCy takes "riding" and "rides" for forms of "rid" instead of "ride".
 
-    Its rules offer both and it takes the one without "e" if there is such a verb. English spelling knows better: of
-    "rid" it would be "ridding" and "rids".
+    spaCy's rules offer both lemmas, and it takes the one without "e" if there is such a verb. English spelling tells
+    them apart: the forms of "rid" are "ridding" and "rids".
+
+    Args:
+        word: The verb as it is in the caption, lower case.
+        lemma: Its lemma as spaCy gives it.
     """
     without_e = word in (f"{lemma}ing", f"{lemma}ed") and DOUBLING.fullmatch(lemma)
     if without_e or (word == f"{lemma}es" and not lemma.endswith(SIBILANTS)):
@@ -101,7 +109,7 @@ def _is_passive(verb: "Token") -> bool:
 
 
 def _subjects(verb: "Token") -> list["Token"]:
-    """Grammatical subjects, its own or those it shares with the verb or noun it hangs on."""
+    """Find the grammatical subjects of a verb: its own, or those that it shares with the word it depends on."""
     own = [child for child in verb.children if child.dep_ in SUBJECTS]
     if any(child.tag_ in RELATIVE_PRONOUNS for child in own) and verb.dep_ == "relcl":
         return [verb.head]
@@ -122,7 +130,7 @@ def _nouns(preposition: "Token") -> list["Token"]:
 
 
 def _places(token: "Token") -> Iterator[tuple[list[str], "Token"]]:
-    """Prepositions of a verb with the nouns they lead to; several in a row are one ("out of", "in front of")."""
+    """Find the prepositions of a word, each with a noun it leads to; several in a row ("out of") count as one."""
     for preposition in token.children:
         if preposition.dep_ not in ("prep", "prt"):
             continue
@@ -140,7 +148,15 @@ def _places(token: "Token") -> Iterator[tuple[list[str], "Token"]]:
 
 
 def _entity_words(noun: "Token", max_words: int) -> list[str]:
-    """Lemmas of a noun, of the compound nouns before it and of as many adjectives as there is room for."""
+    """List the lemmas of a noun, of the compound nouns before it and of as many adjectives as there is room for.
+
+    Args:
+        noun: The last word of the entity.
+        max_words: Most words of an entity; compound nouns may exceed it, adjectives may not.
+
+    Returns:
+        The lemmas in the order of the caption; none if the word is no noun.
+    """
     if noun.lemma_.lower() in MEASURES:
         counted = [of for of in noun.children if of.dep_ == "prep" and of.lower_ == "of"]
         for inner in (inner for of in counted for inner in _nouns(of)):

@@ -1,9 +1,9 @@
-"""Embed a knowledge graph with PyTorch Geometric's models, and test it on triplets it has not seen.
+"""Embed a knowledge graph with PyTorch Geometric's models, and test the embedding on triplets it has not seen.
 
-TransE (Bordes et al., 2013), DistMult (Yang et al., 2015), ComplEx (Trouillon et al., 2016) and RotatE (Sun et al.,
-2019), each with the loss and the negative triplets of `torch_geometric.nn.kge`. Ranks are filtered (Bordes et al.,
-section 4.1): another true triplet is no mistake and does not count. Rivals with the same score count half, as the mean
-over their orders would (Berrendorf et al., 2020), so that a model that knows nothing scores like chance.
+The models are TransE (Bordes et al., 2013), DistMult (Yang et al., 2015), ComplEx (Trouillon et al., 2016) and RotatE
+(Sun et al., 2019), each with the loss and the negative triplets of `torch_geometric.nn.kge`. Ranks are filtered (Bordes
+et al., section 4.1): another true triplet is no mistake and does not count. Rivals with the same score count half, as
+in the mean over their orders (Berrendorf et al., 2020), so that a model that knows nothing scores like chance.
 
 Shapes: N entities, M relations, W features, Q held-out triplets.
 """
@@ -24,23 +24,23 @@ from pipeline.config import EmbeddingSettings
 from pipeline.jobs.progress import track
 from pipeline.knowledge.triplets import KnowledgeGraph
 
-COMPLEX_VALUED = {"complex": ComplEx, "rotate": RotatE}  # two features a number
+COMPLEX_VALUED = {"complex": ComplEx, "rotate": RotatE}  # a complex number makes two features
 REAL_VALUED = {"transe": TransE, "distmult": DistMult}
 HITS = (1, 3, 10)
 
-Score = Callable[[Tensor, Tensor, Tensor], Tensor]  # of head, relation and tail, all [N]
+Score = Callable[[Tensor, Tensor, Tensor], Tensor]  # from head, relation and tail to the score, all [N]
 
 
 def split_held_out(graph: KnowledgeGraph, share: float, seed: int) -> NDArray[np.bool_]:
-    """Draw triplets to test on whose words all stay in others.
+    """Draw the triplets to test on, such that every entity and relation keeps a triplet to train on.
 
     Args:
         graph: All triplets.
-        share: Of the triplets; fewer where a word would be left without any.
-        seed: Of the draw.
+        share: Share of the triplets to hold out; fewer are where an entity or relation would be left without any.
+        seed: Seed of the draw.
 
     Returns:
-        True for the held-out ones, [triplets].
+        A mask that is true for held-out triplets, [triplets].
     """
     entity_uses = np.bincount(np.concatenate([graph.head, graph.tail]), minlength=len(graph.entities))
     relation_uses = np.bincount(graph.relation, minlength=len(graph.relations))
@@ -53,16 +53,20 @@ def split_held_out(graph: KnowledgeGraph, share: float, seed: int) -> NDArray[np
         own = 2 if head == tail else 1
         if entity_uses[head] > own and entity_uses[tail] > own and relation_uses[relation] > 1:
             held[row] = True
-            entity_uses[[head, tail]] -= own  # one assignment where both are one entity
+            entity_uses[[head, tail]] -= own  # where both are the same entity, NumPy subtracts once
             relation_uses[relation] -= 1
     return held
 
 
 def train_embedding(graph: KnowledgeGraph, settings: EmbeddingSettings) -> tuple[KGEModel, list[float]]:
-    """Train on every triplet of a graph, which has at least one.
+    """Train an embedding on every triplet of a graph.
+
+    Args:
+        graph: The triplets to train on, at least one.
+        settings: Model and training.
 
     Returns:
-        The model, and the mean loss of each epoch.
+        The model in evaluation mode, and the mean loss of each epoch.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -91,9 +95,9 @@ def _build(settings: EmbeddingSettings, num_entities: int, num_relations: int) -
 
 @torch.no_grad()
 def features(model: KGEModel) -> tuple[Tensor, Tensor]:
-    """What a model has learnt of entities [N, W] and relations [M, W], L2-normalised.
+    """Return the learnt features of entities [N, W] and of relations [M, W], L2-normalised.
 
-    Complex numbers are their real parts, then their imaginary parts; a rotation is its cosines, then its sines.
+    Complex numbers give their real parts, then their imaginary parts; rotations give their cosines, then their sines.
     """
     entities, relations = [model.node_emb.weight], [model.rel_emb.weight]
     if isinstance(model, ComplEx | RotatE):
@@ -107,11 +111,11 @@ def features(model: KGEModel) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Where the true entity of each held-out triplet stands among those that may be wrong.
+    """The ranks of the true entity of each held-out triplet.
 
     Attributes:
-        rank: From 1; with halves where scores tie. [Q]
-        candidates: Entities that were ranked: all but those of other true triplets. [Q]
+        rank: Rank of the true entity, from 1, with halves where scores tie [Q].
+        candidates: Number of entities that were ranked, which leaves out those of other true triplets [Q].
     """
 
     rank: NDArray[np.float64]
@@ -123,12 +127,12 @@ def filtered_ranks(score: Score, graph: KnowledgeGraph, held: NDArray[np.bool_])
     """Rank the true head, and the true tail, of the held-out triplets among all entities.
 
     Args:
-        score: Higher for likelier triplets.
-        graph: All triplets, held out or not: what is true.
-        held: The triplets to test, [triplets].
+        score: The model: its score is higher for likelier triplets.
+        graph: All true triplets, held out or not.
+        held: A mask that is true for the triplets to test, [triplets].
 
     Returns:
-        Ranks of the heads given relation and tail; ranks of the tails given head and relation.
+        Ranks of the heads given relation and tail, and ranks of the tails given head and relation.
     """
     heads_of, tails_of = defaultdict[tuple[int, int], list[int]](list), defaultdict[tuple[int, int], list[int]](list)
     rows = list(zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), strict=True))
@@ -152,7 +156,16 @@ def filtered_ranks(score: Score, graph: KnowledgeGraph, held: NDArray[np.bool_])
 
 
 def _rank(scores_N: Tensor, true: int, known: Sequence[int]) -> tuple[float, int]:
-    """Rank of the true entity among itself and all that are not known to be true, and how many these are."""
+    """Rank the true entity among those that are not known to be true.
+
+    Args:
+        scores_N: Score of each entity.
+        true: Number of the true entity.
+        known: Numbers of all entities that are known to be true, this one included.
+
+    Returns:
+        The rank from 1, and the number of entities ranked, the true one included.
+    """
     wrong = torch.ones(len(scores_N), dtype=torch.bool)
     wrong[list(known)] = False
     rivals = scores_N[wrong]
@@ -161,9 +174,15 @@ def _rank(scores_N: Tensor, true: int, known: Sequence[int]) -> tuple[float, int
 
 
 def ranking_scores(of_heads: Ranks, of_tails: Ranks) -> dict[str, Any]:
-    """Mean reciprocal rank and Hits@1, 3, 10 of heads, of tails and of both; and what drawing lots would give.
+    """Compute mean reciprocal rank and Hits@1, 3 and 10.
 
-    Every score is null where nothing was held out.
+    Args:
+        of_heads: Ranks of the heads.
+        of_tails: Ranks of the tails.
+
+    Returns:
+        `mrr`, `hits@1`, `hits@3` and `hits@10` of both together, the same of each under `head` and `tail`, and under
+        `chance` what a random order would give for both. Every score is None where nothing was held out.
     """
     both = Ranks(
         np.concatenate([of_heads.rank, of_tails.rank]), np.concatenate([of_heads.candidates, of_tails.candidates])

@@ -1,7 +1,7 @@
-"""What of a knowledge graph a video has to do with: entities that it looks like, relations that these have.
+"""Choose what belongs to a video in a knowledge graph: entities that it looks like, and the relations among these.
 
-AKG-sv leaves this step out. Here it sees the frames of the video and the graph of the training captions, and nothing
-else: no caption of the video itself.
+AKG-sv leaves this step out. Here it reads the frames of the video and the graph of the training captions, but no
+caption of the video itself.
 
 Shapes: F frames, D embedding, N entities.
 """
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from pipeline.knowledge.triplets import KnowledgeGraph
 
-Relations = Mapping[tuple[int, int], Mapping[int, int]]  # of head and tail: how often each relation
+Relations = Mapping[tuple[int, int], Mapping[int, int]]  # (head, tail) to relation to how often it was found
 
 
 def similarity(frames_FD: NDArray[np.float32], entities_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine of a video and each entity, [N].
+    """Compute the cosine of a video and each entity, [N].
 
-    A video is the mean of its frames, each of length 1: CLIP4Clip's mean pooling (Luo et al., 2021, section 3.3), for
-    which its towers are trained. The likeliest frame alone would let one odd frame decide: of the default shapes' test
-    videos the mean finds colour and shape of 95 in 100, the best frame of 90.
+    A video is the mean of its frames, each scaled to length 1. This is CLIP4Clip's mean pooling (Luo et al., 2021,
+    section 3.3), for which its towers are trained. If the likeliest frame counted alone, one odd frame would decide: it
+    finds colour and shape in 90 of 100 test videos of the default shapes, where the mean finds them in 95.
 
     Args:
         frames_FD: Embeddings of at least one frame, of any length but zero.
@@ -35,12 +35,12 @@ def similarity(frames_FD: NDArray[np.float32], entities_ND: NDArray[np.float32])
 
 
 def likeliest(similarity_N: NDArray[np.float32], number: int) -> NDArray[np.int64]:
-    """Numbers of the most similar entities, the likeliest first; of equal ones the first."""
+    """List the numbers of the `number` most similar entities, the most similar first, equal ones in their order."""
     return np.argsort(-similarity_N, kind="stable")[:number]
 
 
 def index_relations(graph: KnowledgeGraph) -> Relations:
-    """The relations between every two entities that have any."""
+    """Collect the relations of every head and tail that have any, with how often each was found."""
     between: dict[tuple[int, int], Counter[int]] = {}
     for head, relation, tail, count in zip(graph.head, graph.relation, graph.tail, graph.count, strict=True):
         between.setdefault((int(head), int(tail)), Counter())[int(relation)] += int(count)
@@ -48,12 +48,15 @@ def index_relations(graph: KnowledgeGraph) -> Relations:
 
 
 def relations_among(between: Relations, entities: Sequence[int], number: int) -> list[int]:
-    """Relations of the triplets whose head and tail are both among some entities, the most frequent first.
+    """List the relations of the triplets whose head and tail are both among some entities, the most frequent first.
 
     Args:
-        between: From `index_relations`.
-        entities: Their numbers.
-        number: Relations at most.
+        between: The graph's relations, from `index_relations`.
+        entities: Numbers of the entities.
+        number: Most relations to return.
+
+    Returns:
+        Numbers of the relations; equally frequent ones in the order of their numbers.
     """
     counts: Counter[int] = Counter()
     for head in entities:
@@ -63,6 +66,13 @@ def relations_among(between: Relations, entities: Sequence[int], number: int) ->
 
 
 def shuffled(ids: Sequence[str]) -> dict[str, str]:
-    """For each of at least two videos another one, each taken once: a round in the order of the ids' hashes."""
+    """Give each of at least two videos another one, such that each is taken once.
+
+    Args:
+        ids: Ids of the videos, in any order: the result depends on their hashes alone.
+
+    Returns:
+        For each id that of the next video in the order of the hashes, for the last one that of the first.
+    """
     order = sorted(ids, key=lambda video_id: hashlib.sha256(video_id.encode()).digest())
     return dict(zip(order, [*order[1:], order[0]], strict=True))

@@ -1,9 +1,14 @@
-"""Triplets out of a file that CoreNLP's OpenIE made of the training captions (Angeli et al., 2015).
+"""Read triplets from a file that CoreNLP's OpenIE made of the training captions (Angeli et al., 2015).
 
-Three forms are read: the JSON of CoreNLP's server or command line (`sentences` with `openie` and `tokens`; one
-document, a list of them, or one a line), CoreNLP's own text form (`confidence TAB subject TAB relation TAB object`),
-and the lines that AKG-sv keeps (`subject &object &relation`). JSON has tags and lemmas: nouns make entities, verbs and
-prepositions relations. The text forms are taken as they stand.
+Three forms are read:
+
+- the JSON of CoreNLP's server or command line: `sentences` with `openie` and `tokens`, as one document, a list of
+  documents, or one document a line,
+- CoreNLP's own text form: `confidence TAB subject TAB relation TAB object`,
+- the lines that AKG-sv keeps: `subject &object &relation`.
+
+JSON has tags and lemmas, so the nouns alone are taken for entities, and verbs, particles and prepositions for
+relations. The words of the text forms are taken as they are.
 """
 
 import json
@@ -20,10 +25,14 @@ VERBS = ("VB", "IN", "TO", "RP")
 
 
 def read_openie(path: Path, max_entity_words: int) -> Iterator[Triplet]:
-    """Triplets of a file, in its order and as often as they stand there.
+    """Read the triplets of a file, in its order and as often as they occur in it.
+
+    Args:
+        path: The file, in any of the three forms.
+        max_entity_words: Most words of an entity; longer ones make no triplet.
 
     Raises:
-        PipelineError: There is no such file, or a line of it has none of the forms.
+        PipelineError: The file cannot be read, or a part of it has none of the forms.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -95,7 +104,7 @@ def _documents(text: str) -> list[Any]:
 def _words(
     found: Mapping[str, Any], part: str, tags: tuple[str, ...], tokens: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """Lemmas of the tokens of a part that have one of the tags; without tokens, its words."""
+    """List the lemmas of those tokens of a part that have one of the tags; without tokens or span, all its words."""
     if not tokens or f"{part}Span" not in found:
         return split_words(found[part])
     start, end = found[f"{part}Span"]

@@ -1,11 +1,12 @@
-"""Triplets of a knowledge graph: what may be one, how they are counted, and their file.
+"""Filter and count the triplets of a knowledge graph, and read their file.
 
-A triplet is always (head, relation, tail), by name and never by place alone: AKG-sv's notebook loads (head, tail,
-relation), then takes them for (head, relation, tail), and so filters tails as if they were relations. The filters are
-those of that notebook: function words, quantifiers and numerals go, relations that say nothing go with their triplet,
-an entity has a few words, all of letters. Two things differ. A relation keeps its preposition ("move to", "sit on"),
-which is all that tells some relations apart. And whether a word is a word is not looked up in a list of English words
-that would have to be downloaded: rare triplets are left out instead.
+A triplet is always (head, relation, tail), by name and never by position alone: AKG-sv's notebook loads (head, tail,
+relation), then takes them for (head, relation, tail), and so filters tails as if they were relations.
+
+The filters are those of that notebook: function words, quantifiers and numerals are deleted, a triplet whose relation
+says nothing is left out, and an entity has a few words, all of letters. Two things differ. A relation keeps its
+preposition ("move to", "sit on"), which is all that tells some relations apart. And no word is looked up in a list of
+English words, which would have to be downloaded: rare triplets are left out instead.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ from pipeline.artifact import read_json
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text."""
+    """Return the set of the words of a text, which are separated by spaces."""
     return frozenset(text.split())
 
 
@@ -48,12 +49,19 @@ QUANTIFIERS = word_set(
     "lots couple various numerous another other others one two three four five six seven eight nine ten eleven twelve "
     "dozen hundred thousand first second third last"
 )
-NOT_IN_ENTITIES = DETERMINERS | PRONOUNS | PREPOSITIONS | CONNECTIVES | QUANTIFIERS  # "can" and "being" are nouns, too
+# Auxiliaries may be in entities, because "can" and "being" are nouns, too.
+NOT_IN_ENTITIES = DETERMINERS | PRONOUNS | PREPOSITIONS | CONNECTIVES | QUANTIFIERS
 NOT_IN_RELATIONS = NOT_IN_ENTITIES - PREPOSITIONS | AUXILIARIES
 
 
 class Triplet(NamedTuple):
-    """Who, does what, to whom or where; each a phrase of lower-case words."""
+    """A head, what it does, and to whom or where it does it; each is a phrase of lower-case words.
+
+    Attributes:
+        head: The entity that does something.
+        relation: What it does: a verb with its particles and prepositions.
+        tail: The entity to which, or the place where, it does so.
+    """
 
     head: str
     relation: str
@@ -63,13 +71,17 @@ class Triplet(NamedTuple):
 def make_triplet(
     *, head: Sequence[str], relation: Sequence[str], tail: Sequence[str], max_entity_words: int
 ) -> Triplet | None:
-    """A triplet of the words that are left after filtering; None where that is no triplet.
+    """Make a triplet of the words that are left after filtering.
 
     Args:
-        head: Words of the subject, lemmas if there are any.
-        relation: Words of the verb with its particles and prepositions.
-        tail: Words of the object.
-        max_entity_words: Head and tail have so many words at most.
+        head: Words of the subject, as lemmas where these are known.
+        relation: Words of the verb with its particles and prepositions, likewise.
+        tail: Words of the object, likewise.
+        max_entity_words: Most words of head and tail.
+
+    Returns:
+        The triplet; None if head or tail is no entity, or if the relation has no word left, begins with a preposition,
+        or has a word that is not all letters.
     """
     ends = [_entity(words, max_entity_words) for words in (head, tail)]
     verb = [word for word in map(str.lower, relation) if word not in NOT_IN_RELATIONS]
@@ -79,7 +91,12 @@ def make_triplet(
 
 
 def _entity(words: Sequence[str], max_words: int) -> str:
-    """The phrase of an entity; empty if it is none."""
+    """Filter the words of an entity.
+
+    Returns:
+        The words that are left, or "" if none is, if they are too many, or if one is shorter than two letters or not
+        all letters.
+    """
     kept = [word for word in map(str.lower, words) if word not in NOT_IN_ENTITIES and not word.isdigit()]
     fits = len(kept) <= max_words and all(word.isalpha() and len(word) > 1 for word in kept)
     return " ".join(kept) if fits else ""
@@ -87,15 +104,15 @@ def _entity(words: Sequence[str], max_words: int) -> str:
 
 @dataclass(frozen=True)
 class KnowledgeGraph:
-    """Counted triplets over numbered words; every array is int64 [triplets].
+    """Counted triplets, whose entities and relations are numbered; every array is int64 [triplets].
 
     Attributes:
-        entities: Heads and tails, the ones of most triplets first.
-        relations: The same for relations.
-        head: Number of the head in `entities`.
-        relation: Number of the relation in `relations`.
-        tail: Number of the tail in `entities`.
-        count: How often the triplet was found.
+        entities: All heads and tails, the ones that were found most often first.
+        relations: All relations, the ones that were found most often first.
+        head: Number of each triplet's head in `entities`.
+        relation: Number of each triplet's relation in `relations`.
+        tail: Number of each triplet's tail in `entities`.
+        count: How often each triplet was found.
     """
 
     entities: tuple[str, ...]
@@ -109,20 +126,21 @@ class KnowledgeGraph:
         return len(self.count)
 
     def select(self, rows: NDArray[np.bool_]) -> "KnowledgeGraph":
-        """The same words with some of the triplets, by a mask [triplets]."""
+        """Return a graph of the triplets that a mask [triplets] marks, with the same entities and relations."""
         columns = (column[rows] for column in (self.head, self.relation, self.tail, self.count))
         return KnowledgeGraph(self.entities, self.relations, *columns)
 
 
 def graph_content(counts: Mapping[Triplet, int], min_count: int) -> dict[str, Any]:
-    """What triplets.json holds.
+    """Make the content of triplets.json.
 
     Args:
         counts: How often each triplet was found.
-        min_count: Rarer triplets are left out.
+        min_count: Fewest times that a triplet must have been found; rarer ones are left out.
 
     Returns:
-        `triplets` ([head, relation, tail, count], the most frequent first), `entities` and `relations` (the same).
+        `triplets` ([head, relation, tail, count]), `entities` and `relations`, each with the most frequent first, and
+        equally frequent ones in alphabetical order.
     """
     kept = sorted((item for item in counts.items() if item[1] >= min_count), key=lambda item: (-item[1], item[0]))
     entities: Counter[str] = Counter()
@@ -143,7 +161,11 @@ def _by_count(counts: Counter[str]) -> list[str]:
 
 
 def read_graph(path: Path) -> KnowledgeGraph:
-    """Read triplets.json as `extract_triplets` wrote it."""
+    """Read triplets.json as `extract_triplets` wrote it.
+
+    Raises:
+        ArtifactError: The file is missing or damaged.
+    """
     content = read_json(path, ["triplets", "entities", "relations"], "extract_triplets")
     entities = {word: number for number, word in enumerate(content["entities"])}
     relations = {word: number for number, word in enumerate(content["relations"])}

@@ -1,4 +1,4 @@
-"""The artifacts that the report tells of, sorted by what their paths say they are."""
+"""Sort the artifacts that the report describes by the kinds that their paths name, and read those of experiments."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ ByKind = Mapping[str, Sequence[Located]]
 
 
 def sort_by_kind(paths: Iterable[Path]) -> dict[str, list[Located]]:
-    """Tell artifacts by their paths.
+    """Sort artifacts by the kinds that their paths name.
 
     Args:
-        paths: Artifacts of any kind in any order; a path may occur more than once.
+        paths: Paths of artifacts of any kind in any order; a path may occur more than once.
 
     Returns:
-        For every kind of the workflow its artifacts, each once, sorted by path.
+        For every kind of the workflow its artifacts, each once, sorted by path; none for kinds without any.
 
     Raises:
         PipelineError: A path is that of no artifact.
@@ -40,16 +40,19 @@ def sort_by_kind(paths: Iterable[Path]) -> dict[str, list[Located]]:
 def read_by_experiment(
     files: Iterable[Located], keys: Sequence[str], stage: str, trials: Sequence[str]
 ) -> dict[str, dict[str, list[Any]]]:
-    """Read a JSON file of every trial and split.
+    """Read the JSON files that one stage made of trials and splits.
 
     Args:
-        files: The files.
-        keys: What each must hold.
-        stage: The stage that makes them.
-        trials: Names of the trials, in the order of the result.
+        files: The files, all of one kind.
+        keys: Keys that each file must have.
+        stage: The stage that makes them, for the message where one is missing or damaged.
+        trials: Names of all trials, in the order of the result.
 
     Returns:
-        Experiment to split to the content of each of its seeds; splits come in the order of SPLITS.
+        Experiment to split to the content of each seed's file; splits come in the order of SPLITS.
+
+    Raises:
+        ArtifactError: A file is missing or damaged.
     """
     found: dict[str, dict[str, list[Any]]] = {}
 
@@ -63,5 +66,5 @@ def read_by_experiment(
 
 
 def of_first_seed(found: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, dict[str, Any]]:
-    """Experiment to split to the content of its first seed alone."""
+    """Keep the first seed alone: from what `read_by_experiment` returns to experiment to split to content."""
     return {name: {split: seeds[0] for split, seeds in splits.items()} for name, splits in found.items()}

@@ -1,7 +1,7 @@
-"""Video clips that a browser plays, small enough to stand inside a page.
+"""Make video clips that a browser plays, small enough to be put into a page.
 
-Browsers play H.264 in MP4 and VP9 in WebM; such files go in as they are when they are small. Everything else, and
-whatever is long or large, becomes a short H.264 clip. So does an interval of a file.
+Browsers play H.264 in MP4 and VP9 in WebM, with 4:2:0 pixels; such files go in as they are when they are small.
+Everything else, whatever is long or large, and every interval of a file becomes a short H.264 clip.
 """
 
 import io
@@ -27,7 +27,7 @@ _MILLISECOND = Fraction(1, 1000)
 
 
 def data_uri(path: Path, interval: Interval | None = None) -> str:
-    """A clip as the `src` of a video element.
+    """Make a clip of a video as the `src` of a video element.
 
     Args:
         path: Any video file.
@@ -48,7 +48,11 @@ def data_uri(path: Path, interval: Interval | None = None) -> str:
 
 
 def playable_as(path: Path) -> str | None:
-    """Media type of a file that can stand in the page as it is; None for one that must be transcoded."""
+    """Return the media type of a file that can go into the page as it is; None for one that must be transcoded.
+
+    Raises:
+        VideoError: The file has no video stream.
+    """
     if path.stat().st_size > MAX_BYTES:
         return None
     with av.open(str(path)) as container:
@@ -64,7 +68,14 @@ def playable_as(path: Path) -> str | None:
 
 
 def transcode(path: Path, interval: Interval | None = None) -> bytes:
-    """Encode the first seconds of a video, or of a part of it, as a small H.264 MP4, at the frames' true times.
+    """Encode the first seconds of a video as a small H.264 MP4, in which frames keep their true times.
+
+    Args:
+        path: Any video file.
+        interval: The part of it to encode; None for all of it.
+
+    Returns:
+        The content of the MP4, at most `MAX_SECONDS` long, with at most `MAX_FPS` frames a second.
 
     Raises:
         VideoError: No frame can be decoded.
@@ -95,14 +106,17 @@ def transcode(path: Path, interval: Interval | None = None) -> bytes:
 
 
 def still_uri(path: Path, interval: Interval | None = None) -> str:
-    """A frame of a video as the `src` of an image: of its middle, or the nearest that decodes.
+    """Make a still of a video as the `src` of an image.
+
+    It is the key frame before the middle of a file, or the first frame after the middle of an interval; the first frame
+    that decodes where there is none.
 
     Args:
         path: Any video file.
         interval: The part of it to show; None for all of it.
 
     Returns:
-        `data:image/jpeg;base64,...`, its longer side at most `MAX_SIDE` pixels.
+        `data:image/jpeg;base64,...`, whose longer side has at most `MAX_SIDE` pixels.
 
     Raises:
         VideoError: No frame can be decoded.
@@ -119,7 +133,7 @@ def still_uri(path: Path, interval: Interval | None = None) -> str:
 
 
 def _middle_of(path: Path, interval: Interval) -> av.VideoFrame:
-    """The first frame after the interval's middle; of the interval where there is none."""
+    """Decode the first frame after an interval's middle, or the interval's first frame where there is none."""
     with av.open(str(path)) as source:
         stream = _video_of(source, path)
         end = interval.stop if interval.stop is not None else (source.duration or 0) / av.time_base
@@ -131,7 +145,7 @@ def _middle_of(path: Path, interval: Interval) -> av.VideoFrame:
 
 
 def _middle_frame(path: Path) -> av.VideoFrame:
-    """The first frame after the key frame before the middle; the first of all where seeking finds none."""
+    """Decode the key frame before a file's middle, or the file's first frame where seeking finds none."""
     with av.open(str(path)) as source:
         stream = _video_of(source, path)
         for microsecond in ((source.duration or 0) // 2, 0):
@@ -144,7 +158,7 @@ def _middle_frame(path: Path) -> av.VideoFrame:
 def _timed(
     source: av.container.InputContainer, stream: av.VideoStream, interval: Interval | None
 ) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Frames with their times in seconds, as the file has them; those of an interval are sought."""
+    """Decode frames with their times in seconds, as the file has them; of an interval, its own frames alone."""
     begin = beginning(source.start_time)
     first, stop = -math.inf, math.inf
     if interval is not None:
@@ -161,7 +175,7 @@ def _timed(
 
 
 def _add_stream(target: av.container.OutputContainer, frame: av.VideoFrame) -> av.VideoStream:
-    """An H.264 stream of the frame's aspect ratio with even sides of at most `MAX_SIDE`."""
+    """Add an H.264 stream of the frame's aspect ratio, with even sides of at most `MAX_SIDE` pixels."""
     scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
     options = {"preset": "veryfast", "crf": "28"}
     stream = target.add_stream("libx264", rate=round(MAX_FPS), options=options)

@@ -1,4 +1,4 @@
-"""Experiments side by side: each metric with its interval, and its difference to the first experiment of a data set."""
+"""Compare experiments: each metric with its interval, and its difference to a data set's first experiment."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
@@ -8,7 +8,7 @@ from pipeline.scoring.bootstrap import Estimate, estimate, estimate_difference
 from pipeline.scoring.statistics import METRICS, from_json
 from pipeline.workflow.paths import SPLITS
 
-MEANS = ("num_distinct", "novel_share", "mean_words")  # over seeds, of what describes the captions
+MEANS = ("num_distinct", "novel_share", "mean_words")  # numbers that describe captions, averaged over seeds
 
 
 def compare(
@@ -17,13 +17,14 @@ def compare(
     """Compare the experiments of one data set.
 
     Args:
-        scores: Experiment to split to the content of each seed's scores.json; the first experiment is what the others
-            are compared with.
-        num_resamples: Of the videos, and of the seeds where there are several.
+        scores: Experiment to split to the content of each seed's scores.json. The others are compared with the first
+            experiment that has scores of the split.
+        num_resamples: Number of resamples of the videos, and of the seeds where there are several.
 
     Returns:
-        For each split, the test split first, a row an experiment: its name, how many seeds it has, what its captions
-        are like, and for each metric a cell of `metric_cell`.
+        For each split that has scores, the test split first, a row for each experiment: `experiment` (its name),
+        `num_seeds`, `cells` (for each metric what `metric_cell` returns), the means over seeds that `MEANS` names, and
+        the least `num_covered` and `num_videos` of the seeds.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     for split in reversed(SPLITS):
@@ -47,12 +48,12 @@ def compare(
 
 
 def metric_cell(values: Sequence[float], own: Estimate, difference: Estimate | None) -> dict[str, Any]:
-    """What a table says of one metric of one experiment.
+    """Make the table cell of one metric of one experiment.
 
     Args:
         values: The metric of each seed.
-        own: Its mean with the interval.
-        difference: To the first experiment.
+        own: The metric's mean over seeds, with its interval.
+        difference: Difference of the metric to that of the first experiment, with its interval, if there is one.
 
     Returns:
         `value`, the mean over seeds; `values`, those of the seeds; `spread`, their standard deviation (with N - 1; None

@@ -1,4 +1,4 @@
-"""Training curves, drawn from the table that training wrote."""
+"""Draw training curves from the tables that trainings wrote."""
 
 import csv
 import io
@@ -10,17 +10,17 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-Points = tuple[list[float], list[float]]
+Points = tuple[list[float], list[float]]  # epochs, and the values at these
 
 COLOURS = ("#3b82c4", "#d9822b", "#3f9a5f", "#b35bb0", "#8a8a2d")
-STYLES = ("solid", "dashed", "dotted", "dashdot")  # of the lines of the first seeds, and again of further ones
-MANY_LINES = 5  # of more, the legend is small
+STYLES = ("solid", "dashed", "dotted", "dashdot")  # line styles of the first seeds; further seeds begin again
+MANY_LINES = 5  # axes with more lines have a small legend
 SHARED = {
     "loss": "loss",
     "left_to_right": "loss",
     "right_to_left": "loss",
     "lr": "learning rate",
-}  # by word in the name
+}  # a word in a curve's name, and the title of the axes that such curves share
 INK = "#7a7a7a"  # legible on white and on black: the picture cannot know the page's colours
 STYLE: Any = {
     "axes.edgecolor": INK,
@@ -34,20 +34,20 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.labelcolor": INK,
     "svg.fonttype": "none",
-    "svg.hashsalt": "curves",  # the same curves, the same file
+    "svg.hashsalt": "curves",  # with a fixed salt, the same curves give the same file
     "xtick.color": INK,
     "ytick.color": INK,
 }
 
 
 def read_curves(path: Path) -> dict[str, Points]:
-    """Read a CSV table of training as curves over epochs.
+    """Read the CSV table of a training as curves over epochs.
 
     Args:
         path: A table with a column `epoch` (or `step`) and columns of numbers; cells may be empty.
 
     Returns:
-        For each column with a number: its epochs and its values.
+        For each column with a number, its epochs (or steps; row numbers if the table has neither) and its values.
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -64,7 +64,7 @@ def read_curves(path: Path) -> dict[str, Points]:
 
 
 def group(names: Sequence[str]) -> dict[str, list[str]]:
-    """Group curves by what they measure: losses share axes, rates share axes, anything else stands alone."""
+    """Group the names of curves by the axes they share: losses, learning rates, and any other curve by itself."""
     groups: dict[str, list[str]] = {}
     for name in names:
         kind = next((title for word, title in SHARED.items() if word in name), name)
@@ -73,13 +73,13 @@ def group(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def draw_curves(seeds: Mapping[int, Mapping[str, Points]]) -> str:
-    """Draw curves side by side, a line a seed: of one colour for what it measures, and of one style for the seed.
+    """Draw curves side by side, with a line for each seed: its colour tells the curve, its style the seed.
 
     Args:
-        seeds: The curves of each seed; where there is only one, its number is not told.
+        seeds: The curves of each seed, at least one; the legend names seeds only where there are several.
 
     Returns:
-        The picture as the `src` of an image: SVG on a transparent ground.
+        The picture as the `src` of an image: SVG on a transparent background.
     """
     groups = group(list(dict.fromkeys(name for curves in seeds.values() for name in curves)))
     columns = min(3, len(groups))

@@ -1,4 +1,4 @@
-"""A picture of the workflow as it ran: which stage reads from which, and how many jobs each had."""
+"""Draw the workflow as it ran: which stage reads from which, and how many jobs each had."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from xml.sax.saxutils import escape
 
 from pipeline.report.layout import Item, Layout, lay_out
 
-WIDTH, HEIGHT = 158, 40  # pixels, of a box
+WIDTH, HEIGHT = 158, 40  # size of a box in pixels
 GAP, ROW, MARGIN = 18, 66, 8  # pixels: between boxes of a row, from row to row, around the picture
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What the rules say of a stage.
+    """A stage of the workflow, as the rules have it.
 
     Attributes:
-        jobs: How many of its jobs the report stands on.
-        reads: The stages whose output these jobs read.
+        jobs: Number of its jobs that the report depends on.
+        reads: Names of the stages whose output these jobs read.
     """
 
     jobs: int
@@ -25,10 +25,13 @@ class Stage:
 
 
 def draw_dag(stages: Mapping[str, Stage]) -> str:
-    """Draw stages with arrows from what they read, without the arrows that a longer way already tells.
+    """Draw each stage with arrows from the stages that it reads from, without arrows that a longer path implies.
+
+    Args:
+        stages: The stages by name.
 
     Returns:
-        An `svg` element; its colours come from the page's classes `stage`, `count` and `arrow`.
+        An `svg` element; its colours come from the page's styles for the classes `stage`, `count`, `arrow` and `tip`.
     """
     layout = lay_out({name: stage.reads for name, stage in stages.items()}, WIDTH, GAP)
     boxes = [item for row in layout.rows for item in row if isinstance(item, str)]
@@ -57,7 +60,12 @@ def draw_dag(stages: Mapping[str, Stage]) -> str:
 
 
 def _lines(layout: Layout, top: Mapping[Item, int]) -> Iterable[str]:
-    """The path of each arrow: curves from row to row, and straight down beside the boxes of the rows that it passes."""
+    """Make the path of each arrow: curved from row to row, and straight down beside the boxes of rows that it passes.
+
+    Args:
+        layout: Where boxes and bends are from left to right.
+        top: Upper end of each of them in pixels.
+    """
     for arrow in layout.arrows:
         line = f"M{layout.centre[arrow[0]] + MARGIN:.1f} {top[arrow[0]] + HEIGHT}"
         for source, target in pairwise(arrow):

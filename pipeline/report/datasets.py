@@ -1,4 +1,4 @@
-"""What the report says of a data set: its splits, captions, and the clips that it plays."""
+"""Describe the data sets for the report: splits, captions, and the clips that the page plays."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from pipeline.workflow.paths import SPLITS, Located
 
 
 def clips_of(tables: Iterable[Located]) -> dict[str, dict[str, Clip]]:
-    """Where the clips of each data set are, from its video tables: data set to video to clip."""
+    """Read the clips of each data set from its video tables; returns data set to video id to clip."""
     clips: dict[str, dict[str, Clip]] = {}
     for located in tables:
         clips.setdefault(located.names["dataset"], {}).update(read_clips(located.path))
@@ -21,7 +21,16 @@ def clips_of(tables: Iterable[Located]) -> dict[str, dict[str, Clip]]:
 def predictions_of(
     dataset: str, generated: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
 ) -> dict[str, dict[str, str]]:
-    """Test captions of the experiments on a data set: experiment to video to caption."""
+    """Pick the test captions of the experiments on one data set.
+
+    Args:
+        dataset: Name of the data set.
+        generated: Experiment to split to the content of captions.json.
+        config: The whole configuration.
+
+    Returns:
+        Experiment to video id to caption.
+    """
     return {
         experiment: splits["test"]["captions"]
         for experiment, splits in generated.items()
@@ -32,12 +41,16 @@ def predictions_of(
 def describe_dataset(
     table: Mapping[str, Any], predictions: Mapping[str, Mapping[str, str]], num_shown: int
 ) -> dict[str, Any]:
-    """What the page says of a data set; `shown` are the test videos whose clips it plays.
+    """Make the page's description of a data set.
 
     Args:
         table: The data set's captions.json.
         predictions: Experiment to test video to caption.
-        num_shown: How many clips to play at most.
+        num_shown: Most clips that the page plays.
+
+    Returns:
+        `splits` (number of videos in each), `test` (ids of the test videos), `missing` (ids that have captions and no
+        file), `shown` (ids of the test videos whose clips the page plays), `references` and `predictions`.
     """
     test = table["splits"].get("test", [])
     captioned = [i for i in test if any(i in captions for captions in predictions.values())]
@@ -58,7 +71,15 @@ def spread(ids: Sequence[str], count: int) -> list[str]:
 
 
 def show_clips(ids: Sequence[str], clips: Mapping[str, Clip]) -> Iterator[dict[str, str]]:
-    """Make the clips to play: id and either the video's data or the problem with it."""
+    """Make the clips that the page plays.
+
+    Args:
+        ids: Ids of the videos to play.
+        clips: Clips of the data set by id.
+
+    Yields:
+        `id`, and either `src` (the clip as a data URI) or `problem` (why there is none).
+    """
     for video_id in track(ids, len(ids), "write_report: clips"):
         if video_id not in clips:
             yield {"id": video_id, "problem": "no video table lists it"}

@@ -1,4 +1,4 @@
-"""What the report says of encoders and of embeddings of knowledge: origin and scores."""
+"""Describe encoders and embeddings of knowledge for the report: their origin and scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,12 @@ EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered
 
 
 def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
-    """Name, kind, origin, retrieval and detection scores of every encoder, in the order of the names."""
+    """Describe every encoder, in the order of their names.
+
+    Returns:
+        For each encoder `name`, `kind`, `origin`, `is_untrained`, and `retrieval` and `detection`, the scores of its
+        training or None.
+    """
     retrieval = _read_by_encoder(found["retrieval"], ["best"], "finetune_clip4clip")
     detection = _read_by_encoder(found["detection"], DETECTION, "finetune_detector")
     encoders = []
@@ -38,7 +43,7 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
 
 
 def describe_embeddings(scores: Sequence[Located]) -> dict[str, Any]:
-    """Scores of the embeddings of triplets, by the name of the knowledge."""
+    """Read the scores of the embeddings of triplets, by the name of the knowledge."""
     return {file.names["knowledge"]: read_json(file.path, EMBEDDING, "embed_knowledge") for file in scores}
 
 

@@ -1,8 +1,8 @@
-"""Places for the boxes of a graph without circles: in rows, so that arrows point down and cross rarely.
+"""Place the boxes of an acyclic graph in rows, such that arrows point down and rarely cross.
 
-The steps are those of layered drawing (Sugiyama, Tagawa and Toda, 1981): rows by the longest way, an order within each
-row by the mean place of the neighbours, and then places from left to right that keep arrows short. An arrow that passes
-rows on its way has a bend in each of them, which takes part in all steps like a narrow box.
+The steps are those of layered drawing (Sugiyama, Tagawa and Toda, 1981): the longest path to a box gives its row, the
+mean position of its neighbours gives its order within the row, and then boxes move left and right to keep arrows short.
+An arrow that passes rows on its way has a bend in each of them, which takes part in all steps like a narrow box.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import pairwise
 
-ORDER_SWEEPS = 24  # down and up in turns; the graphs here have some thirty boxes and settle after ten
-PLACE_SWEEPS = 200  # until chains of boxes are straight
-BEND_WEIGHT = 8.0  # of a piece of an arrow at a bend: a long arrow should be straight before a short one is
+ORDER_SWEEPS = 24  # sweeps down and up in turn; the graphs here have some thirty boxes and settle after ten
+PLACE_SWEEPS = 200  # enough to make chains of boxes straight
+BEND_WEIGHT = 8.0  # weight of a piece of an arrow at a bend, to straighten long arrows before short ones
 
 Bend = tuple[str, str, int]  # the two boxes of the arrow, and the row that it passes
 Item = str | Bend
@@ -20,13 +20,13 @@ Item = str | Bend
 
 @dataclass(frozen=True)
 class Layout:
-    """A drawing.
+    """The positions of boxes and arrows in a drawing.
 
     Attributes:
-        rows: Boxes and bends of each row from left to right.
-        centre: How far the middle of each of them is from the left end, in pixels.
+        rows: Boxes and bends of each row from left to right, the upper row first.
+        centre: Distance of the middle of each box and bend from the left end of the drawing, in pixels.
         width: Width of the drawing in pixels.
-        arrows: The boxes and bends that each arrow joins, from its tail to its tip.
+        arrows: For each arrow the box, bends and box that it joins, from its tail to its tip.
     """
 
     rows: list[list[Item]]
@@ -39,12 +39,12 @@ def lay_out(reads: Mapping[str, Iterable[str]], width: float, gap: float) -> Lay
     """Lay out a graph.
 
     Args:
-        reads: For every box those from which arrows lead to it.
-        width: Of a box, in pixels.
-        gap: Between boxes of a row, in pixels; also the width of a bend.
+        reads: For every box the boxes from which arrows lead to it.
+        width: Width of a box in pixels.
+        gap: Gap between boxes of a row in pixels, and the width of a bend.
 
     Raises:
-        graphlib.CycleError: Arrows go round in a circle.
+        graphlib.CycleError: The arrows form a cycle.
     """
     direct = without_detours(reads)
     row_of = rows_by_longest_way(direct)
@@ -67,7 +67,17 @@ def lay_out(reads: Mapping[str, Iterable[str]], width: float, gap: float) -> Lay
 
 
 def without_detours(reads: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """The graph without each arrow that a longer way already tells, boxes sorted from the sources down."""
+    """Leave out each arrow that a longer path implies.
+
+    Args:
+        reads: For every box the boxes from which arrows lead to it.
+
+    Returns:
+        The same for the arrows that are left, with boxes in an order in which those that are read come first.
+
+    Raises:
+        graphlib.CycleError: The arrows form a cycle.
+    """
     order = list(TopologicalSorter({box: sorted(sources) for box, sources in sorted(reads.items())}).static_order())
     above: dict[str, set[str]] = {}
     for box in order:
@@ -84,10 +94,13 @@ def without_detours(reads: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
 
 
 def rows_by_longest_way(reads: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """The row of each box: below all that it reads, and near its readers where that makes no arrow longer.
+    """Choose the row of each box: below all boxes that it reads, and near its readers if arrows get no longer in sum.
 
     Args:
-        reads: The graph, boxes in an order in which those that are read come first.
+        reads: For every box the boxes that it reads, in an order in which those that are read come first.
+
+    Returns:
+        The row of each box, from 0 at the top.
     """
     row: dict[str, int] = {}
     readers: dict[str, list[str]] = {box: [] for box in reads}
@@ -102,7 +115,15 @@ def rows_by_longest_way(reads: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 
 def order_rows(rows: Sequence[Sequence[Item]], links: Sequence[tuple[Item, Item]]) -> list[list[Item]]:
-    """Order each row by the mean place of the neighbours in the row before; keep what has the fewest crossings."""
+    """Order each row by the mean position of the neighbours in the row before, in sweeps down and up.
+
+    Args:
+        rows: Boxes and bends of each row, in any order.
+        links: Pairs of boxes or bends that arrows join, from a row to the next one.
+
+    Returns:
+        The rows in the order that had the fewest crossings.
+    """
     above, below = _neighbours(links)
     best = current = [list(row) for row in rows]
     fewest = count_crossings(current, links)
@@ -123,7 +144,7 @@ def order_rows(rows: Sequence[Sequence[Item]], links: Sequence[tuple[Item, Item]
 
 
 def count_crossings(rows: Sequence[Sequence[Item]], links: Sequence[tuple[Item, Item]]) -> int:
-    """How many pairs of links between two rows cross."""
+    """Count the pairs of links between the same two rows that cross."""
     place_of = {item: (number, i) for number, row in enumerate(rows) for i, item in enumerate(row)}
     ends = sorted((*place_of[source], place_of[target][1]) for source, target in links)
     return sum(
@@ -136,13 +157,16 @@ def count_crossings(rows: Sequence[Sequence[Item]], links: Sequence[tuple[Item, 
 def place(
     rows: Sequence[Sequence[Item]], links: Sequence[tuple[Item, Item]], half: Mapping[Item, float], gap: float
 ) -> dict[Item, float]:
-    """Centres that keep the order of each row and make the sum of the squares of the links' sideways lengths small.
+    """Find centres that keep the order of each row and make the squares of the links' sideways lengths small in sum.
 
     Args:
-        rows: Boxes and bends of each row.
-        links: Which of them, of two rows that follow one another, arrows join.
-        half: Half the width of each.
-        gap: The least space between two of a row.
+        rows: Boxes and bends of each row from left to right.
+        links: Pairs of boxes or bends that arrows join, from a row to the next one.
+        half: Half the width of each box and bend in pixels.
+        gap: Least space between two neighbours of a row in pixels.
+
+    Returns:
+        The centre of each box and bend in pixels; it may be negative.
     """
     linked: dict[Item, list[tuple[Item, float]]] = {item: [] for row in rows for item in row}
     for source, target in links:
@@ -164,20 +188,21 @@ def place(
 
 
 def spaced(wanted: Sequence[float], weights: Sequence[float], half: Sequence[float], gap: float) -> list[float]:
-    """The centres nearest to those wanted, in the sense of least squares, of boxes that keep their order and a gap.
+    """Find the centres nearest to those wanted, by least squares, for boxes that keep their order and a gap.
 
-    Without half the widths and gaps this is isotonic regression, solved by pooling adjacent violators.
+    After subtraction of half the widths and the gaps this is isotonic regression, solved by pooling adjacent violators.
 
     Args:
-        wanted: Centres as they should be.
-        weights: How much each box counts.
+        wanted: Wanted centre of each box, from left to right.
+        weights: Weight of each box in the sum of squares.
         half: Half the width of each box.
-        gap: The least space between two boxes.
+        gap: Least space between two boxes.
     """
     offsets = [0.0]
     for left, right in pairwise(half):
         offsets.append(offsets[-1] + left + gap + right)
-    runs: list[tuple[float, float, int]] = []  # of boxes that touch: their mean without offsets, weight and number
+    # Each run of boxes that touch has its mean without offsets, its weight and its number of boxes.
+    runs: list[tuple[float, float, int]] = []
     for x, weight, offset in zip(wanted, weights, offsets, strict=False):
         mean, number = x - offset, 1
         while runs and runs[-1][0] > mean:
@@ -190,7 +215,7 @@ def spaced(wanted: Sequence[float], weights: Sequence[float], half: Sequence[flo
 
 
 def _neighbours(links: Sequence[tuple[Item, Item]]) -> tuple[dict[Item, list[Item]], dict[Item, list[Item]]]:
-    """What each item is linked with in the row above and in the row below."""
+    """Collect the items that each item is linked with in the row above, and those in the row below."""
     above: dict[Item, list[Item]] = {}
     below: dict[Item, list[Item]] = {}
     for source, target in links:

@@ -1,4 +1,4 @@
-"""Pages of HTML from templates: whatever is filled in is escaped, and what a template asks for must be there."""
+"""Make HTML pages from templates: all content is escaped, and a template may ask for nothing that is not there."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def fill_in(template: str, content: Mapping[str, Any]) -> str:
-    """A page.
+    """Fill in a template and return the page.
 
     Args:
-        template: Name of a template beside this module.
-        content: What it is filled in with; only `Markup` is taken as it is.
+        template: Name of a template in the folder of this module.
+        content: The template's variables; all text but `Markup` is escaped.
+
+    Raises:
+        jinja2.UndefinedError: The template asks for a variable that is not there.
     """
     environment = Environment(
         loader=PackageLoader("pipeline", "report"),

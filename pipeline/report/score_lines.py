@@ -1,4 +1,4 @@
-"""The test scores of one experiment as lines of text.
+"""Print the test scores of one experiment as lines of text.
 
 python -m pipeline.report.score_lines results/experiments/grid
 """
@@ -12,13 +12,16 @@ from pipeline.workflow.trials import trials_of
 
 
 def score_lines(experiment: Path) -> str:
-    """A line about coverage and a line a metric; of several seeds the mean, the standard deviation and each.
+    """Write a line about the coverage of the first seed, and a line for each metric.
 
     Args:
-        experiment: Its folder, `results/experiments/NAME`, in which the workflow has finished.
+        experiment: The experiment's folder, `results/experiments/NAME`, in which the workflow has finished.
+
+    Returns:
+        The lines. Where there are several seeds, a metric has its mean, its standard deviation and the value of each.
 
     Raises:
-        PipelineError: if settings or scores are not there, or damaged.
+        PipelineError: if settings or scores are missing or damaged.
     """
     seeds = read_json(experiment / "settings.json", ["experiment"], "describe_experiment")["experiment"]["seeds"]
     scores = [

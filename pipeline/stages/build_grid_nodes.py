@@ -1,9 +1,11 @@
 """Cut each sampled frame into overlapping cells and embed every cell with CLIP4Clip's image tower.
 
-Geometry and preprocessing of AKG-sv's grid nodes: the central square of the frame, `cells` x `cells` cells that reach
-into their neighbours by `overlap` of a cell, each resized and cut to the tower's square input.
+Geometry and preprocessing are those of AKG-sv's grid nodes. The central square of the frame is divided into `cells` x
+`cells` cells, which reach into their neighbours by `overlap` of a cell. Each is resized and cut to the tower's square
+input.
 
-Shapes: F frames, K cells of a frame, C channels, H height, W width, S side of the tower's input, D embedding.
+Shapes: F frames, K cells of a frame, N cells of a video, C channels, H height, W width, S side of the tower's input, D
+embedding.
 """
 
 from collections.abc import Sequence
@@ -39,9 +41,9 @@ def run(
         frames: The shard's sampled frames (FRAMES).
         weights: The encoder's `weights.safetensors`.
         out: Where the shard's nodes (NODES) go.
-        settings: Cells and overlap.
+        settings: Number of cells along a side, and their overlap.
         encoder: Architecture and precision of the encoder.
-        threads: CPU threads.
+        threads: CPU threads of the network.
 
     Raises:
         PipelineError: The weights are of another architecture, or the frames cannot be read.
@@ -67,15 +69,15 @@ def run(
 
 
 def grid_boxes(side: int, cells: int, overlap: float) -> NDArray[np.int64]:
-    """Bounds of the cells of a square, row-major.
+    """Compute the bounds of the cells of a square, row-major.
 
-    A cell is `side // cells` pixels and reaches `overlap` of a cell into its neighbours; the last one ends at the
-    border. In squares of fewer pixels than cells, a cell is the pixel it would begin at.
+    A cell is `side // cells` pixels wide and reaches `overlap` of a cell into its neighbours; the last one ends at the
+    border. In a square of fewer pixels than cells, a cell is the one pixel at which it would begin.
 
     Args:
-        side: Pixels.
-        cells: Cells along a side.
-        overlap: Share of a cell, in [0, 1).
+        side: Side of the square in pixels.
+        cells: Number of cells along a side.
+        overlap: Share of a cell by which it reaches into each neighbour, in [0, 1).
 
     Returns:
         Pixel bounds (x0, y0, x1, y1), ends exclusive, [cells * cells, 4].
@@ -91,22 +93,22 @@ def grid_boxes(side: int, cells: int, overlap: float) -> NDArray[np.int64]:
 
 
 def frame_boxes(height: int, width: int, cells: int, overlap: float) -> NDArray[np.int64]:
-    """Pixel bounds [cells * cells, 4] of the cells of the central square of a frame, in the frame's coordinates."""
+    """Compute the pixel bounds [cells * cells, 4] of a central square's cells, in the coordinates of the frame."""
     left, top, right, _ = central_square(height, width)
     boxes: NDArray[np.int64] = grid_boxes(right - left, cells, overlap) + np.array([left, top, left, top])
     return boxes
 
 
 def cut_cells(frames_FHWC: Tensor, boxes: NDArray[np.int64], size: int) -> Tensor:
-    """Cut and resize the cells of frames of one size.
+    """Cut the cells out of frames of one size, and resize them.
 
     Args:
-        frames_FHWC: Bytes.
-        boxes: Pixel bounds [K, 4].
-        size: Side of the tower's input.
+        frames_FHWC: The frames as bytes.
+        boxes: Pixel bounds (x0, y0, x1, y1) of the cells [K, 4].
+        size: Side of the tower's input in pixels.
 
     Returns:
-        Bytes [F, K, C, size, size].
+        The cells as bytes [F, K, C, size, size].
     """
     frames_FCHW = frames_FHWC.permute(0, 3, 1, 2)
     return torch.stack(
@@ -115,11 +117,18 @@ def cut_cells(frames_FHWC: Tensor, boxes: NDArray[np.int64], size: int) -> Tenso
 
 
 def cut_video(source: Artifact, video_id: str, settings: GridNodesSettings, size: int) -> tuple[Rows, Tensor]:
-    """Read a video's frames and cut them.
+    """Read a video's frames and cut them into cells.
+
+    Args:
+        source: The frames artifact that holds the video.
+        video_id: Id of the video.
+        settings: Number of cells along a side, and their overlap.
+        size: Side of the tower's input in pixels.
 
     Returns:
-        `node_frame` [N], `box` [N, 4] in [0, 1] of the whole frame, `label` [N] (0), `score` [N] (1) and `frame_time`
-        [F]; and the cells, bytes [N, C, size, size], frame after frame.
+        The rows of the nodes without their features: `node_frame` [N], `box` [N, 4] in [0, 1] of the whole frame,
+        `label` [N] (all 0), `score` [N] (all 1) and `frame_time` [F]; and the cells as bytes [N, C, size, size], frame
+        after frame.
     """
     video = source.video(video_id)
     frames_FHWC = frames_of(video)

@@ -1,10 +1,10 @@
 """Find the objects of each sampled frame and describe them, by the detector's features or by CLIP4Clip.
 
-The object nodes of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023, section
-3.1), with any detection model of torchvision; boxes, classes and scores are kept. A frame in which nothing is found has
-no nodes.
+These are the object nodes of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
+section 3.1), found by any detection model of torchvision. Their boxes, classes and scores are kept. A frame in which
+nothing is found has no nodes.
 
-Shapes: F frames, N objects of a video, C channels, H height, W width, S side of the tower's input, D features.
+Shapes: F frames, N objects of a frame or of a video, C channels, H height, W width, D features.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,20 +29,20 @@ from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
 
-VIDEOS_AT_ONCE = 16  # whose frames are looked at together
+VIDEOS_AT_ONCE = 16  # videos in a group, whose frames go through the detector together
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What looks at frames, and for what.
+    """The networks that look at frames, and what they look for.
 
     Attributes:
-        settings: What is looked for.
+        settings: Region, number and score of the objects, and their feature.
         model: The detector.
-        size: Shorter side to which it brings frames.
-        dtype: Of its matrix products.
-        tower: CLIP4Clip, or None for the detector's own features.
-        tower_dtype: Of the tower's matrix products.
+        size: Shorter side to which the detector resizes frames, in pixels.
+        dtype: Type of the detector's matrix products.
+        tower: CLIP4Clip, or None where nodes have the detector's own features.
+        tower_dtype: Type of the matrix products of `tower`.
     """
 
     settings: ObjectNodesSettings
@@ -69,16 +69,16 @@ def run(
     Args:
         frames: The shard's sampled frames (FRAMES).
         weights: The detector's `weights.safetensors`.
-        encoder_weights: The `weights.safetensors` of the encoder for `feature` clip; none for backbone.
+        encoder_weights: The encoder's `weights.safetensors` where `feature` is clip; nothing where it is backbone.
         out: Where the shard's nodes (NODES) go.
         settings: Region, number and score of the objects, and their feature.
         detector: Architecture, size and precision of the detector.
-        encoder: Architecture and precision of the encoder; null for `feature` backbone.
-        threads: CPU threads.
+        encoder: Architecture and precision of the encoder; null where `feature` is backbone.
+        threads: CPU threads of the networks.
 
     Raises:
-        PipelineError: The weights are of another architecture, the frames cannot be read, or there is an encoder too
-            many or too few.
+        PipelineError: The weights are of another architecture, the frames cannot be read, `feature: clip` comes
+            without an encoder and its weights, or `feature: backbone` with one.
     """
     torch.set_num_threads(threads)
     if not (settings.feature == "clip") == (encoder is not None) == (len(encoder_weights) == 1):
@@ -107,15 +107,15 @@ def run(
 
 
 def describe_videos(source: Artifact, wanted: Sequence[str], see: Sight) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
-    """Go through the videos in fixed groups, so that a run that goes on computes the very batches of one that did not.
+    """Describe videos in fixed groups, so that a resumed run computes the same batches as an uninterrupted one.
 
     Args:
-        source: Frames.
-        wanted: The videos that are to come out; a group with one of them is computed whole.
-        see: What looks at the frames, and for what.
+        source: The frames artifact.
+        wanted: Ids of the videos to yield; a group that holds one of them is computed whole.
+        see: The networks, and what they look for.
 
     Yields:
-        The nodes and their features [N, D] of each video wanted, in the artifact's order.
+        For each wanted video, in the artifact's order, the rows of its nodes and their features [N, D].
     """
     left = set(wanted)
     for start in range(0, len(source.ids), VIDEOS_AT_ONCE):
@@ -129,7 +129,15 @@ def describe_videos(source: Artifact, wanted: Sequence[str], see: Sight) -> Iter
 
 
 def describe_group(videos: Sequence[Rows], see: Sight) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
-    """The nodes of some videos with their features [N, D], from the rows of the frames artifact."""
+    """Find the nodes of some videos, and compute their features.
+
+    Args:
+        videos: For each video its rows `pixels`, `size` and `time` of the frames artifact.
+        see: The networks, and what they look for.
+
+    Returns:
+        For each video, in order, the rows of its nodes and their features [N, D].
+    """
     frames = [frames_of(video).permute(0, 3, 1, 2) for video in videos]
     places = [region_of(own.shape[-2], own.shape[-1], see.settings.region) for own in frames]
     regions = [own[..., y0:y1, x0:x1] for own, (x0, y0, x1, y1) in zip(frames, places, strict=True)]
@@ -146,23 +154,35 @@ def describe_group(videos: Sequence[Rows], see: Sight) -> Iterator[tuple[Rows, N
 
 
 def region_of(height: int, width: int, region: str) -> tuple[int, int, int, int]:
-    """Pixel bounds (x0, y0, x1, y1), ends exclusive, of the part of a frame that is looked at: "frame" or "square"."""
+    """Compute which part of a frame the detector sees, as pixel bounds (x0, y0, x1, y1) with exclusive ends.
+
+    Args:
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
+        region: "frame" for all of it, "square" for its central square.
+    """
     return central_square(height, width) if region == "square" else (0, 0, width, height)
 
 
 def shift(objects: Sequence[Objects], left: int, top: int) -> list[Objects]:
-    """Objects of a part of each frame, in the coordinates of the whole frame."""
+    """Move objects that were found in a part of each frame to the coordinates of the whole frame.
+
+    Args:
+        objects: Objects of each frame.
+        left: Left end of the part in pixels.
+        top: Upper end of the part in pixels.
+    """
     by_4 = torch.tensor([left, top, left, top])
     return [replace(one, box_N4=one.box_N4 + by_4) for one in objects]
 
 
 def nodes_of(objects: Sequence[Objects], height: int, width: int) -> Rows:
-    """Rows of the nodes of a video but their features.
+    """Make the rows of a video's nodes, without their features and the times of the frames.
 
     Args:
-        objects: Of each frame.
-        height: Of a frame, in pixels.
-        width: Of a frame, in pixels.
+        objects: Objects of each frame, in pixels of the whole frame.
+        height: Height of a frame in pixels.
+        width: Width of a frame in pixels.
 
     Returns:
         `node_frame`, `label` and `score` [N], `box` [N, 4] in [0, 1] of the whole frame; frame after frame.
@@ -177,15 +197,15 @@ def nodes_of(objects: Sequence[Objects], height: int, width: int) -> Rows:
 
 
 def cut_objects(frames_FCHW: Tensor, objects: Sequence[Objects], size: int) -> Tensor:
-    """Cut out and resize the objects of a video.
+    """Cut the objects out of a video's frames, and resize them.
 
     Args:
-        frames_FCHW: Bytes.
-        objects: Of each frame.
-        size: Side of the tower's input.
+        frames_FCHW: The frames as bytes.
+        objects: Objects of each frame, in pixels of the whole frame.
+        size: Side of the tower's input in pixels.
 
     Returns:
-        Bytes [N, C, size, size], frame after frame.
+        The objects as bytes [N, C, size, size], frame after frame.
     """
     height, width = frames_FCHW.shape[-2:]
     crops = [frames_FCHW.new_zeros((0, 3, size, size))]
@@ -196,14 +216,15 @@ def cut_objects(frames_FCHW: Tensor, objects: Sequence[Objects], size: int) -> T
 
 
 def square_bounds(box_N4: NDArray[np.floating[Any]], height: int, width: int) -> NDArray[np.int64]:
-    """The square around each box: of its longer side, moved into the frame; a box longer than the frame is cut.
+    """Compute the square around each box, because the tower takes squares and would lose the ends of a long object.
 
-    The tower takes squares, and the ends of a long object would be lost to it.
+    The square has the longer side of the box and is moved into the frame. Where it is wider or higher than the frame,
+    it is cut to the frame, and is no square any more.
 
     Args:
         box_N4: x0, y0, x1, y1 in pixels of the frame.
-        height: Of the frame.
-        width: Of the frame.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
 
     Returns:
         Pixel bounds (x0, y0, x1, y1), ends exclusive, [N, 4].

@@ -1,8 +1,10 @@
-"""Tie every node to every node of its frame.
+"""Connect every node by an edge with every node of its frame.
 
-The spatial action graph of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
-section 3.2): fully connected within a frame, each node also with itself. The motion that these edges carry is the
-same for a whole frame and stays in its own artifact.
+This is the spatial action graph of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al.,
+2023, section 3.2): it is fully connected within a frame, and each node has an edge with itself. The motion of an edge
+is not stored here: that of whole frames is in `motion`, that of pairs of nodes in `pair_motion`.
+
+Shapes: N nodes of a video, E edges, D features.
 """
 
 from pathlib import Path
@@ -37,14 +39,14 @@ def run(nodes: Path, out: Path) -> None:
 
 
 def spatial_edges(x_ND: NDArray[Any], frame_N: NDArray[Any]) -> Rows:
-    """All pairs of nodes of one frame, each node with itself included.
+    """List all pairs of nodes of the same frame, in both directions, and each node with itself.
 
     Args:
-        x_ND: Node features `[N, D]`. A node whose features are all zero stands for nothing and gets no edges.
-        frame_N: Frame of each node, `[N]`.
+        x_ND: Node features `[N, D]`. A node whose features are all zero counts as padding and gets no edges.
+        frame_N: Number of each node's frame, `[N]`.
 
     Returns:
-        `source` and `target`, node numbers `[E]`, sorted by source, then by target: n^2 edges for a frame of n nodes.
+        `source` and `target`, node numbers `[E]`, sorted by source, then by target. A frame of n nodes has n^2 edges.
     """
     valid_N = (x_ND != 0).any(axis=1)
     tied_NN = np.equal.outer(frame_N, frame_N) & np.logical_and.outer(valid_N, valid_N)

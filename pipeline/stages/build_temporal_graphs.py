@@ -1,8 +1,10 @@
-"""Tie every node to the nodes of the next frame, by similarity.
+"""Connect every node by edges to the nodes of the next frame, weighted by similarity.
 
-The temporal graph of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
-section 3.2): from a frame to the next one only, weighted by the softmax of the cosine. All nodes of the next frame are
-tied to, as there, or the most similar ones alone.
+This is the temporal graph of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
+section 3.2): edges lead from a frame to the next one only, and their weight is the softmax of the cosine. A node is
+connected to all nodes of the next frame, as in the paper, or to the most similar ones alone.
+
+Shapes: N nodes (of a frame, or of a video), M nodes of the next frame, K nodes of either, E edges, D features.
 """
 
 from pathlib import Path
@@ -23,7 +25,7 @@ def run(nodes: Path, out: Path, settings: SimilaritySettings) -> None:
     Args:
         nodes: The shard's `nodes` artifact.
         out: The `temporal_graphs` artifact to make.
-        settings: To how many nodes of the next frame a node is tied.
+        settings: To how many nodes of the next frame a node is connected.
     """
     found = read(nodes, NODES)
     ids = [*found.ids, *found.failed]
@@ -39,33 +41,34 @@ def run(nodes: Path, out: Path, settings: SimilaritySettings) -> None:
 
 
 def similarity(previous_ND: NDArray[Any], current_MD: NDArray[Any], top_k: int | None = None) -> NDArray[np.float64]:
-    """How similar the nodes of a frame are to those of the next one.
+    """Compute how similar the nodes of a frame are to those of the next one.
 
     Args:
         previous_ND: Features of the nodes of a frame, `[N, D]`.
         current_MD: Features of the nodes of the next frame, `[M, D]`.
-        top_k: Current nodes that a previous one is tied to, the most similar, and of equally similar ones the first;
-            None for all.
+        top_k: How many nodes of the next frame a node is connected to: the most similar ones, and of equally similar
+            ones the first; None for all.
 
     Returns:
-        `[N, M]`: in each row the softmax of the cosine over the current nodes that are tied to. A node whose features
-        are all zero stands for nothing: its row or column is zero, and it has no part in the softmax. All other rows
-        sum to 1, if there is a current node at all.
+        Weights `[N, M]`: in each row the softmax of the cosine over the nodes that it is connected to, and 0 elsewhere.
+        A node whose features are all zero counts as padding: its row or column is zero, and it has no part in the
+        softmax. All other rows sum to 1, unless the next frame has nothing but padding.
     """
     previous_ND, current_MD = _unit(previous_ND), _unit(current_MD)
     score_NM = np.exp(previous_ND @ current_MD.T)
     score_NM *= np.logical_and.outer(previous_ND.any(axis=1), current_MD.any(axis=1))
     if top_k is not None:
-        # Equal nodes may differ in the last bit, by where the matrix product has them: that shall not choose.
+        # The matrix product may give equal nodes cosines that differ in the last bit, which must not choose among them.
         order_NM = np.argsort(-score_NM.round(12), axis=1, kind="stable")
         np.put_along_axis(score_NM, order_NM[:, top_k:], 0, axis=1)
     return _divide(score_NM, score_NM.sum(axis=1, keepdims=True))
 
 
 def _unit(x_ND: NDArray[Any]) -> NDArray[np.float64]:
-    """Rows of length 1; rows of zeros stay."""
+    """Scale each row to length 1; rows of zeros stay zero."""
     x_ND = x_ND.astype(np.float64)
-    x_ND = _divide(x_ND, np.abs(x_ND).max(axis=1, keepdims=True, initial=0))  # so that no square over- or underflows
+    # Dividing by the largest value first keeps the squares from over- and underflowing.
+    x_ND = _divide(x_ND, np.abs(x_ND).max(axis=1, keepdims=True, initial=0))
     return _divide(x_ND, np.linalg.norm(x_ND, axis=1, keepdims=True))
 
 
@@ -74,16 +77,16 @@ def _divide(x_ND: NDArray[np.float64], by_N1: NDArray[np.float64]) -> NDArray[np
 
 
 def temporal_edges(x_ND: NDArray[Any], frame_N: NDArray[Any], top_k: int | None = None) -> Rows:
-    """Pairs of a node and a node of the next frame.
+    """List the edges from each node to nodes of the next frame, with their weights.
 
     Args:
-        x_ND: Node features `[N, D]`. A node whose features are all zero gets no edges.
-        frame_N: Frame of each node, `[N]`.
-        top_k: Nodes of the next frame that a node is tied to, the most similar; None for all.
+        x_ND: Node features `[N, D]`. A node whose features are all zero counts as padding and gets no edges.
+        frame_N: Number of each node's frame, `[N]`.
+        top_k: How many nodes of the next frame a node is connected to, the most similar ones; None for all.
 
     Returns:
-        `source` and `target`, node numbers `[E]`, and `weight` `[E]`, for which those of one source sum to 1; sorted
-        by the frame, then by source, then by target.
+        `source` and `target`, node numbers `[E]`, and `weight` `[E]`. The weights of one source sum to 1. Edges are
+        sorted by frame, then by source, then by target.
     """
     source, target, weight = [np.zeros(0, int)], [np.zeros(0, int)], [np.zeros(0)]
     for frame in range(1, int(frame_N.max(initial=0)) + 1):

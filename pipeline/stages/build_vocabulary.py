@@ -1,4 +1,4 @@
-"""The words of the training captions, with a number each (AKG-sv's vocabulary, from the training split alone)."""
+"""Number the words of the training captions: AKG-sv's vocabulary, but from the training split alone."""
 
 from pathlib import Path
 
@@ -13,8 +13,12 @@ def run(*, captions: Path, out: Path, settings: VocabularySettings) -> None:
 
     Args:
         captions: The data set's captions.json: captions and splits.
-        out: Where the vocabulary goes (JSON): `words`, whose place is their token, and `max_words`.
+        out: Where the vocabulary goes (JSON): `words`, a list in which the position of a word is its token, and
+            `max_words`.
         settings: How often a word must occur, and how many words of a caption count.
+
+    Raises:
+        PipelineError: No word occurs often enough.
     """
     dataset = read_json(captions, ["captions", "splits"], "index_captions")
     train = [text for video_id in dataset["splits"].get("train", []) for text in dataset["captions"].get(video_id, [])]

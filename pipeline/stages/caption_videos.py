@@ -1,4 +1,4 @@
-"""Caption every video of a data set, with or without references, by a trained experiment."""
+"""Caption every video of a data set by a trained experiment; the data set needs no reference captions."""
 
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,19 @@ def run(
     """Caption every video that has a graph, and print each caption.
 
     Args:
-        graphs: Graphs of the data set, all its shards.
-        pair_motion: Motion of pairs of nodes; nothing where the graph has the motion of whole frames.
-        knowledge: What the knowledge graph tells of the videos; nothing where the experiment has none.
-        objects: Nodes that are objects, besides the graph; nothing where the experiment has none.
+        graphs: Graphs of the data set, of all its shards.
+        pair_motion: Motion of pairs of nodes, of all shards; nothing where edges carry the motion of whole frames.
+        knowledge: Knowledge rows of the videos, of all shards; nothing where the experiment has no knowledge.
+        objects: Object nodes besides the graph, of all shards; nothing where the experiment has none.
         videos: The data set's video tables.
         model: The experiment's captioner (safetensors).
-        out: Where the captions go (JSON): `videos` by id with path below the data set's folder, caption, score and
-            right_to_left (start and stop of an interval, in seconds; samples, where some are drawn), `missing` with a
-            reason by id, `experiment`, and the model among the `inputs` with its digest and path.
-        experiment: Its name.
+        out: Where the captions go (JSON): `videos`, by id, each with path below the data set's folder, caption, score,
+            right_to_left (where the captioner has that direction), start and stop in seconds (where the clip is an
+            interval of its file) and samples (where some are drawn); `missing`, the reason by id; `experiment`; and
+            `inputs`, the model with its digest and path.
+        experiment: Name of the experiment.
         settings: How captions are searched for.
-        threads: CPU threads.
+        threads: CPU threads of the captioner.
     """
     torch.set_num_threads(threads)
     known = load_graphs(graphs, pair_motion=pair_motion, knowledge=knowledge, objects=objects)
@@ -61,7 +62,7 @@ def run(
 
 
 def describe(clip: Clip, caption: Caption) -> dict[str, Any]:
-    """What a prediction says of one clip."""
+    """Make the entry of one clip in `videos` of the output."""
     told: dict[str, Any] = {"path": clip.path, "caption": caption.text, "score": caption.score}
     if caption.right_to_left is not None:
         told["right_to_left"] = caption.right_to_left
@@ -70,10 +71,10 @@ def describe(clip: Clip, caption: Caption) -> dict[str, Any]:
 
 
 def reasons(ids: set[str], known: GraphSet) -> dict[str, str]:
-    """Why videos have no graph."""
+    """Tell for each of these videos why it has no graph."""
     return {video_id: known.failed.get(video_id, "not in graphs: run convert_graphs again") for video_id in sorted(ids)}
 
 
 def printable(name: str) -> str:
-    """A file's name for a terminal: spelt out where it holds line ends or control characters."""
+    """Return a file's name for a terminal: escaped where it holds line ends or control characters."""
     return name if name.isprintable() else ascii(name)

@@ -1,4 +1,4 @@
-"""Count what a data set holds, before any of it is looked at."""
+"""Count the videos, captions and splits of a data set, before any video is decoded."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,20 +9,22 @@ from pipeline.artifact.video_table import Clip, read_all_clips, total_size
 from pipeline.jobs.storage import replaced
 from pipeline.workflow.paths import SPLITS
 
-NUM_SHOWN = 5  # missing videos spelt out in the table
+NUM_SHOWN = 5  # videos of one kind that the table names
 
 
 def run(out: Path, table: Path, name: str, kind: str, videos: list[Path], captions: Path) -> None:
-    """Write the numbers of videos, captions and splits, and what is missing.
+    """Write how many videos and captions a data set and its splits have, and what is missing.
 
     Args:
-        out: JSON to write: `videos`, `bytes`, `captioned` (videos), `captions`, `captions_per_video`, `uncaptioned`
-            and `missing` (ids), `notes`, and `splits` with `videos`, `annotated` and `captions` of each.
-        table: The same as a text table.
+        out: JSON to write: `name`, `kind`, the numbers `videos`, `bytes`, `captioned` (videos with captions),
+            `captions` and `captions_per_video`, the ids `uncaptioned` (videos without captions) and `missing`
+            (captions without a file), `notes`, and `splits`, each with its numbers `videos`, `annotated` and
+            `captions`.
+        table: Text file to write, with the same numbers as a table.
         name: Name of the data set.
-        kind: Its kind.
+        kind: Kind of the data set.
         videos: The video tables of all its shards.
-        captions: Its captions and splits.
+        captions: The data set's captions.json: captions and splits.
     """
     index = read_json(captions, ["captions", "splits", "missing", "annotated", "notes"], "index_captions")
     counted = {"name": name, "kind": kind} | count(read_all_clips(videos), index)
@@ -34,11 +36,14 @@ def run(out: Path, table: Path, name: str, kind: str, videos: list[Path], captio
 
 
 def count(videos: Mapping[str, Clip], index: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a data set; `videos` counts clips, `bytes` each of their files once.
+    """Count a data set; `videos` is the number of clips, `bytes` the size of their files, each file once.
 
     Args:
-        videos: Its clips by id.
-        index: Its captions and splits, as `index_captions` writes them.
+        videos: The clips by id.
+        index: The captions and splits, as `index_captions` writes them.
+
+    Returns:
+        The content of the JSON that `run` writes, without `name` and `kind`.
     """
     captions = index["captions"]
     num_captions = sum(len(texts) for texts in captions.values())
@@ -64,11 +69,11 @@ def count(videos: Mapping[str, Clip], index: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(counted: dict[str, Any], source: Path) -> str:
-    """The numbers as a table of splits, with what the user should know below it.
+    """Format the numbers as a table of splits, with what the user should know below it.
 
     Args:
-        counted: As `count` gives them, with name and kind.
-        source: Where they are written in full.
+        counted: The numbers that `count` returns, with `name` and `kind`.
+        source: The file that holds them in full, which the text names where it shortens a list of ids.
     """
     splits = counted["splits"]
     free = {

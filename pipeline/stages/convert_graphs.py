@@ -1,8 +1,11 @@
 """Join nodes, motion, spatial and temporal edges into one graph a video.
 
-Action graphs as in "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023, section
-3.2), factorised: one motion vector a frame and one weight an edge. `pipeline.models.action_graph` reads them as
-PyTorch Geometric data.
+The graphs are the action graphs of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al.,
+2023, section 3.2), stored in factors: one motion vector a frame and one weight an edge. `pipeline.models.action_graph`
+reads them as PyTorch Geometric data.
+
+Shapes: N nodes, F frames, E edges, A edges within frames, B edges to the next frame, D node features, M motion
+features.
 """
 
 from collections.abc import Mapping
@@ -21,13 +24,13 @@ Read = Mapping[str, NDArray[Any]]
 
 
 def run(nodes: Path, motion: Path, spatial: Path, temporal: Path, out: Path) -> None:
-    """Make the graphs of a shard: of every video that all the inputs hold.
+    """Make the graph of every video of a shard that all the inputs hold.
 
     Args:
         nodes: The shard's `nodes` artifact.
-        motion: Its `motion` artifact.
-        spatial: Its `spatial_graphs` artifact, made from the same nodes.
-        temporal: Its `temporal_graphs` artifact, made from the same nodes.
+        motion: The shard's `motion` artifact.
+        spatial: The shard's `spatial_graphs` artifact, made from the same nodes.
+        temporal: The shard's `temporal_graphs` artifact, made from the same nodes.
         out: The `graphs` artifact to make.
     """
     paths = {"nodes": nodes, "motion": motion, "spatial": spatial, "temporal": temporal}
@@ -40,16 +43,16 @@ def run(nodes: Path, motion: Path, spatial: Path, temporal: Path, out: Path) -> 
 
 
 def join(nodes: Read, motion: Read, spatial: Read, temporal: Read) -> Rows:
-    """The graph of one video from the rows of its parts.
+    """Join the rows of one video's parts to the rows of its graph.
 
     Args:
         nodes: `x` `[N, D]`, `node_frame` `[N]`, `box` `[N, 4]`, `frame_time` `[F]`.
         motion: `motion` `[F, M]`.
-        spatial: `source`, `target` of the edges within frames.
-        temporal: `source`, `target`, `weight` of the edges to the next frame.
+        spatial: `source` and `target` `[A]` of the edges within frames.
+        temporal: `source`, `target` and `weight` `[B]` of the edges to the next frame.
 
     Returns:
-        The arrays of a `graphs` artifact.
+        The video's rows of the arrays of GRAPHS.
 
     Raises:
         VideoError: if nodes and motion have different numbers of frames, or if an edge does not fit the nodes.
@@ -76,14 +79,14 @@ def join(nodes: Read, motion: Read, spatial: Read, temporal: Read) -> Rows:
 
 
 def join_edges(spatial: Read, temporal: Read) -> Rows:
-    """One edge list: the edges within frames (kind 0, weight 1), then those to the next frame (kind 1).
+    """Make one list of the edges within frames (kind 0, weight 1) and of those to the next frame (kind 1).
 
     Args:
-        spatial: `source`, `target` `[A]`.
-        temporal: `source`, `target`, `weight` `[B]`.
+        spatial: `source` and `target` `[A]` of the edges within frames.
+        temporal: `source`, `target` and `weight` `[B]` of the edges to the next frame.
 
     Returns:
-        `source`, `target`, `kind`, `weight` `[A + B]`.
+        `source`, `target`, `kind` and `weight` `[A + B]`, the edges within frames first.
     """
     num_spatial, num_temporal = len(spatial["source"]), len(temporal["source"])
     return {

@@ -1,6 +1,6 @@
 """Sample frames of every clip by their true time stamps.
 
-Videos are decoded in worker processes (`pipeline.jobs.workers`), each by `pipeline.video.frame_sampling`.
+Worker processes (`pipeline.jobs.workers`) decode the videos, each by `pipeline.video.frame_sampling`.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ def run(videos: Path, out: Path, settings: SamplingSettings, threads: int) -> No
 
     Args:
         videos: The shard's video table.
-        out: The store to write (schema `frames`).
-        settings: Which frames, and at what size; what to do about a video that cannot be decoded.
-        threads: Videos decoded at a time, each in a process.
+        out: Where the sampled frames (FRAMES) go.
+        settings: Which frames are sampled, at what size, and what happens to a video that cannot be decoded.
+        threads: Number of videos that are decoded at a time, each in a process of its own.
 
     Raises:
         PipelineError: if a video cannot be decoded and `on_bad_video` is `fail`.

@@ -1,4 +1,4 @@
-"""Write down what an experiment stands on, so that its captioner can be used without config.yaml."""
+"""Write down all settings that an experiment depends on, so that its captioner can be used without config.yaml."""
 
 from pathlib import Path
 
@@ -7,10 +7,11 @@ from pipeline.workflow.experiment_chain import ExperimentChain
 
 
 def run(out: Path, settings: ExperimentChain) -> None:
-    """Write the settings of an experiment.
+    """Write the settings of an experiment and of everything it depends on.
 
     Args:
-        out: The settings (JSON).
-        settings: The chain of the experiment: samplings, encoders, nodes, graph, knowledge, captioner, vocabulary.
+        out: Where the settings go (JSON).
+        settings: The chain of the experiment: samplings, encoders, nodes, graph, knowledge, captioner, vocabulary, and
+            the paths of the files made of them.
     """
     write_json(out, settings.model_dump(mode="json"))

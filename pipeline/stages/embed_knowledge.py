@@ -1,6 +1,7 @@
-"""Embed the entities and relations of a knowledge graph: by CLIP4Clip's text tower, and by their triplets.
+"""Embed the entities and relations of a knowledge graph by CLIP4Clip's text tower, and by their triplets.
 
-Shapes: N entities, M relations, D width of the text embedding, W of the graph embedding, L tokens.
+Shapes: N entities, M relations, D width of the text embedding, W width of the graph embedding, B phrases of a batch, L
+tokens of a phrase.
 """
 
 import json
@@ -42,20 +43,21 @@ def run(
 ) -> None:
     """Embed a knowledge graph, and test its graph embedding on triplets that were held out.
 
-    A few thousand phrases and triplets: it runs on the CPU, and gives the same numbers on every machine with one.
+    This runs on the CPU, so that a machine with a GPU gives the same numbers as one without; there are only a few
+    thousand phrases and triplets.
 
     Args:
         triplets: The graph's triplets.json.
         weights: The encoder's `weights.safetensors`.
         out: Where the embedding goes (safetensors): `entity_text` [N, D], `relation_text` [M, D], `entity_graph`
-            [N, W], `relation_graph` [M, W], with the words, and the inputs as JSON, in the metadata.
+            [N, W], `relation_graph` [M, W]. The metadata holds the words and the digests of the inputs, as JSON.
         scores: Where the scores of the graph embedding go (JSON).
         settings: Model and training of the graph embedding.
         encoder: Architecture of the encoder.
-        threads: CPU threads.
+        threads: CPU threads of both embeddings.
 
     Raises:
-        PipelineError: The weights are of another architecture, or its text tower cannot take CLIP's tokens.
+        PipelineError: The weights are of another architecture, or the text tower cannot take CLIP's tokens.
     """
     torch.set_num_threads(threads)
     graph = read_graph(triplets)
@@ -84,11 +86,12 @@ def run(
 
 @torch.inference_mode()
 def embed_phrases(module: Clip4Clip, phrases: Sequence[str]) -> Tensor:
-    """Embed phrases, each on its own, L2-normalised: [phrases, D]."""
-    rows = [torch.zeros(0, module.text_projection.shape[1])]  # no phrase at all has a width, too
+    """Embed each phrase on its own; returns L2-normalised rows [phrases, D]."""
+    rows = [torch.zeros(0, module.text_projection.shape[1])]  # without any phrase the result is [0, D]
     for start in range(0, len(phrases), PHRASES_AT_ONCE):
         tokens_BL = tokenize(phrases[start : start + PHRASES_AT_ONCE], module.context_length)
-        tokens_BL = tokens_BL[:, : int(tokens_BL.argmax(dim=1).max()) + 1]  # what follows the last end is padding
+        # The end token has the largest number; all that follows the last of them is padding.
+        tokens_BL = tokens_BL[:, : int(tokens_BL.argmax(dim=1).max()) + 1]
         rows.append(F.normalize(module.encode_text(tokens_BL), dim=-1))
     return torch.cat(rows)
 
@@ -96,9 +99,13 @@ def embed_phrases(module: Clip4Clip, phrases: Sequence[str]) -> Tensor:
 def embed_graph(graph: KnowledgeGraph, settings: EmbeddingSettings) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Train and test the graph embedding.
 
+    Args:
+        graph: All triplets; some of them are held out of the training for the test.
+        settings: Model and training, and the share that is held out.
+
     Returns:
-        Features of the entities [N, W] and of the relations [M, W] of the model that was tested, which has not seen
-        the held-out triplets; and the content of scores.json.
+        Features of the entities [N, W] and of the relations [M, W], L2-normalised, and the content of scores.json. The
+        features are those of the model that was tested, which has not seen the held-out triplets.
     """
     held = split_held_out(graph, settings.held_out, settings.seed)
     known: dict[str, Any] = {
@@ -108,7 +115,7 @@ def embed_graph(graph: KnowledgeGraph, settings: EmbeddingSettings) -> tuple[Ten
         "num_relations": len(graph.relations),
         "num_triplets": {"train": int((~held).sum()), "held_out": int(held.sum())},
     }
-    if held.all():  # no triplets at all: a word of a held-out one is in others
+    if held.all():  # only where there is no triplet at all, since the words of a held-out one stay in others
         return torch.zeros(0, settings.width), torch.zeros(0, settings.width), known | {"filtered": None, "loss": None}
     model, losses = train_embedding(graph.select(~held), settings)
     filtered = ranking_scores(*filtered_ranks(model, graph, held))

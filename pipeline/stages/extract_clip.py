@@ -1,6 +1,6 @@
-"""Embed every whole frame with CLIP4Clip's image tower: its central square, like a grid of one cell.
+"""Embed the central square of every frame with CLIP4Clip's image tower, like a grid of one cell.
 
-Shapes: F frames, C channels, H height, W width, S side of the tower's input.
+Shapes: F frames, C channels, H height, W width.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, 
         weights: The encoder's `weights.safetensors`.
         out: Where the shard's embeddings (APPEARANCE) go.
         settings: Architecture and precision of the encoder.
-        threads: CPU threads.
+        threads: CPU threads of the encoder.
 
     Raises:
         PipelineError: The weights are of another architecture, or the frames cannot be read.
@@ -51,7 +51,7 @@ def run(*, frames: Path, weights: Path, out: Path, settings: Clip4ClipSettings, 
 
 
 def cut_video(source: Artifact, video_id: str, size: int) -> Tensor:
-    """The central squares of a video's frames, bytes [F, C, size, size]."""
+    """Cut the central square out of each frame of a video, as bytes [F, C, size, size]; `size` is in pixels."""
     frames_FCHW = frames_of(source.video(video_id, ["pixels", "size"])).permute(0, 3, 1, 2)
     x0, y0, x1, y1 = central_square(*frames_FCHW.shape[2:])
     return square_of_shorter_side(frames_FCHW[..., y0:y1, x0:x1], size)

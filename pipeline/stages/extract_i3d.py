@@ -1,10 +1,10 @@
-"""Motion features: one I3D vector for each sampled frame, of the 16-frame window the frame lies in.
+"""Compute motion features: for each sampled frame one I3D vector of the window of frames that it lies in.
 
-Frame numbers come from the frames artifact, so nodes and motion speak of the same frames. A window that several frames
+Frame numbers come from the frames artifact, so nodes and motion belong to the same frames. A window that several frames
 share is decoded and computed once. The features are the average-pooled output of Mixed_5c (Carreira and Zisserman 2017,
-as in pytorch-i3d's `extract_features`), never in training mode.
+as in pytorch-i3d's `extract_features`), always in evaluation mode.
 
-Shape suffixes: B window, T time, H height, W width, C colour or channel, F sampled frame.
+Shapes: F sampled frames, B windows of a video, C features.
 """
 
 from collections import deque
@@ -43,14 +43,17 @@ def run(
 
     Args:
         videos: Video table of the shard (JSON).
-        frames: Sampled frames of the same shard.
-        weights: weights.safetensors of the encoder.
-        out: Where the motion artifact is written.
-        settings: The encoder.
-        window: Frames of a window (16 as published).
+        frames: The shard's sampled frames (FRAMES).
+        weights: The encoder's `weights.safetensors`.
+        out: Where the shard's motion (MOTION) goes.
+        settings: Precision and input size of the encoder.
+        window: Number of frames in a window (16 as published).
         time_limit: Seconds that decoding one video may take.
-        threads: Threads of the network on a CPU.
-        decoders: Processes that decode videos ahead of it.
+        threads: CPU threads of the network.
+        decoders: Number of processes that decode videos ahead of the network.
+
+    Raises:
+        PipelineError: Frames and video table are not of the same videos, or an input cannot be read.
     """
     torch.set_num_threads(threads)
     clips = read_clips(videos)
@@ -80,12 +83,12 @@ def run(
 
 @dataclass(frozen=True)
 class Plan:
-    """Which windows of a clip are needed.
+    """The windows of a clip that are needed.
 
     Attributes:
-        num_frames: Frames of the clip.
-        starts: First frame of each window, ascending, each once.
-        frame_window: For each sampled frame, which of these windows is its own.
+        num_frames: Number of frames of the clip.
+        starts: First frame of each window, ascending, each once [B].
+        frame_window: For each sampled frame, the position of its window in `starts` [F].
     """
 
     num_frames: int
@@ -93,17 +96,17 @@ class Plan:
     frame_window: NDArray[np.intp]
 
     def request(self, clip: Clip, window: int, size: int) -> WindowRequest:
-        """The windows to decode, of `window` frames each, as squares of `size` pixels."""
+        """Ask for the windows of a clip, of `window` frames each, cut to squares of `size` pixels."""
         return WindowRequest(clip.file, self.num_frames, self.starts, window, size, clip.interval)
 
     def rows(self, features_BC: NDArray[np.float32]) -> Rows:
-        """The artifact's rows, one a sampled frame, from the features of the windows."""
+        """Make the artifact's rows, one for each sampled frame, from the features of the windows."""
         window_start = np.array(self.starts, dtype=np.int32)[self.frame_window]
         return {"motion": features_BC[self.frame_window], "window_start": window_start}
 
 
 def plan_windows(sampled: Artifact, window: int) -> dict[str, Plan]:
-    """The plan of every video whose frames could be sampled, by id."""
+    """Plan the windows of `window` frames of every video whose frames could be sampled; returns plans by id."""
     ptr, number, num_frames = sampled.ptr("frame"), sampled.array("number"), sampled.array("num_frames")
     plans = {}
     for row, video_id in enumerate(sampled.ids):

@@ -1,4 +1,4 @@
-"""Find (subject, verb, object) in the training captions: the knowledge graph of a data set (AKG-sv's, by spaCy)."""
+"""Make the knowledge graph of a data set from the (subject, verb, object) triplets of its training captions."""
 
 import logging
 from collections import Counter
@@ -17,11 +17,11 @@ from pipeline.vocabulary import split_words
 
 log = logging.getLogger(__name__)
 
-CAPTIONS_AT_ONCE = 256  # of a parse; more is no faster
+CAPTIONS_AT_ONCE = 256  # captions that spaCy parses together; more is no faster
 
 
 def run(*, captions: Path, out: Path, settings: TripletSettings) -> None:
-    """Count the triplets of the captions of the training split.
+    """Count the triplets of the captions of the training split, found by spaCy's parser or read from an OpenIE file.
 
     Args:
         captions: The data set's captions.json: captions and splits.
@@ -50,13 +50,17 @@ def run(*, captions: Path, out: Path, settings: TripletSettings) -> None:
 
 
 def captions_of(table: Mapping[str, Any], *splits: str) -> Counter[str]:
-    """How often each caption stands with the videos of some splits."""
+    """Count how often each caption occurs among the videos of some splits."""
     ids = [video_id for split in splits for video_id in table["splits"].get(split, [])]
     return Counter(caption for video_id in ids for caption in table["captions"].get(video_id, []))
 
 
 def count_parsed(captions: Counter[str], settings: TripletSettings) -> Counter[Triplet]:
-    """Triplets of captions by a dependency parse; a caption that stands there twice counts twice."""
+    """Count the triplets that a dependency parse finds; a caption that occurs twice counts twice.
+
+    Raises:
+        PipelineError: The language model is not installed, or has no parser or tagger.
+    """
     parser = load_parser(settings.spacy_model)
     counts: Counter[Triplet] = Counter()
     docs = parser.pipe(map(as_sentence, captions), batch_size=CAPTIONS_AT_ONCE)
@@ -71,7 +75,7 @@ def load_parser(name: str) -> Any:
     """Load a language model of spaCy.
 
     Raises:
-        PipelineError: spaCy or the model is not installed, or it has no parser.
+        PipelineError: spaCy or the model is not installed, or the model has no parser or tagger.
     """
     try:
         import spacy
@@ -92,10 +96,18 @@ def load_parser(name: str) -> Any:
 
 
 def count_openie(path: Path, table: Mapping[str, Any], max_entity_words: int) -> Counter[Triplet]:
-    """Triplets of an OpenIE file, without those that cannot come from training captions.
+    """Count the triplets of an OpenIE file, without those that give away validation or test captions.
 
-    Only whoever made the file knows which captions it was made of. What can be seen here is a word that validation or
-    test captions have and no training caption has: a triplet with such a word is left out.
+    The file does not say which captions it was made of. Only a triplet with a word that validation or test captions
+    have and no training caption has can be recognised: it is left out, with a warning.
+
+    Args:
+        path: The OpenIE file.
+        table: Captions and splits of the data set.
+        max_entity_words: Triplets with a longer entity are not counted.
+
+    Raises:
+        PipelineError: The file cannot be read, or a line of it has none of the known forms.
     """
     counts = Counter(read_openie(path, max_entity_words))
     unseen = _words(captions_of(table, "val", "test")) - _words(captions_of(table, "train"))

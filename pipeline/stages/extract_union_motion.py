@@ -1,17 +1,17 @@
-"""Motion features of pairs of nodes: one I3D vector for the union box of the two nodes of each edge within a frame.
+"""Compute motion features of pairs of nodes: for each edge within a frame one I3D vector of its two nodes' union box.
 
-The paper (Hendria et al., "Action Knowledge for Video Captioning with Graph Neural Networks", JKSUCIS 2023, section
-3.2) means the edge between two nodes to tell how that part of the picture moves; no published code computes it, and
-`extract_i3d` describes the whole frame as they do. Here the 16 frames of the window are cut to the smallest box around
-both nodes (around one, for its edge with itself) and go through the same network, normalised alike.
+In the paper (Hendria et al., "Action Knowledge for Video Captioning with Graph Neural Networks", JKSUCIS 2023, section
+3.2) the edge between two nodes tells how that part of the picture moves. No published code computes it: published code
+describes the whole frame, as `extract_i3d` does. Here the frames of the window are cut to the smallest box around both
+nodes (around the one node, for its edge with itself) and go through the same network, normalised alike.
 
 Whole frames are scaled to the size that the sampled frames are stored at, boxes are rounded to their pixels, and each
 box of a window is computed once, however many edges and frames share it. A cut is warped to the network's square input
 whatever its shape, as R-CNN warps its regions (Girshick et al., CVPR 2014, appendix A): cutting the middle out would
 lose one of the two nodes, and padding would show the network borders that it never saw in training.
 
-Shape suffixes: N node, E edge, F sampled frame, P pair (box of a frame), C cut (box of a window), W window, T time, H
-height, W width, S side of the network's input.
+Shapes: N nodes, E edges, F sampled frames, P pairs (box of a sampled frame), C cuts (box of a window) or, after H and
+W, colours, T frames of a window, H height, W width, S side of the network's input. 5 is a frame number and a box.
 """
 
 from collections import deque
@@ -56,16 +56,19 @@ def run(
 
     Args:
         videos: Video table of the shard (JSON).
-        frames: Sampled frames of the same shard.
-        nodes: Its nodes, made from these frames.
-        spatial: Its `spatial_graphs`, made from these nodes.
-        weights: weights.safetensors of the encoder.
-        out: Where the `pair_motion` artifact is written.
-        settings: The encoder.
-        window: Frames of a window (16 as published).
+        frames: The shard's sampled frames (FRAMES).
+        nodes: The shard's nodes (NODES), made from these frames.
+        spatial: The shard's edges within frames (SPATIAL_GRAPHS), made from these nodes.
+        weights: The encoder's `weights.safetensors`.
+        out: Where the shard's motion of pairs (PAIR_MOTION) goes.
+        settings: Precision and input size of the encoder.
+        window: Number of frames in a window (16 as published).
         time_limit: Seconds that decoding one video may take.
-        threads: Threads of the network on a CPU.
-        decoders: Processes that decode videos ahead of it.
+        threads: CPU threads of the network.
+        decoders: Number of processes that decode videos ahead of the network.
+
+    Raises:
+        PipelineError: An artifact is not of the videos in the table, or an input cannot be read.
     """
     torch.set_num_threads(threads)
     clips = read_clips(videos)
@@ -104,17 +107,17 @@ def run(
 
 @dataclass(frozen=True)
 class Plan:
-    """Which cuts of a video are needed, and for what.
+    """The cuts of a video that are needed, and the pairs and edges that they are for.
 
     Attributes:
-        num_frames: Frames of the clip.
-        window: Frames of a window.
-        size_hw: Height and width that its frames are scaled to.
-        cuts_C5: Start of the window, then left, top, right, bottom of the box in pixels, ends exclusive; each once, in
-            ascending order.
-        pairs_P5: Sampled frame, then the box; each once, in ascending order.
-        pair_cut_P: The cut of each pair.
-        edge_pair_E: The pair of each edge of the spatial graph, in its order.
+        num_frames: Number of frames of the clip.
+        window: Number of frames of a window.
+        size_hw: Height and width in pixels that the clip's frames are scaled to.
+        cuts_C5: First frame of the window, then left, top, right and bottom of the box in pixels, ends exclusive; each
+            cut once, in ascending order.
+        pairs_P5: Number of the sampled frame, then the box likewise; each pair once, in ascending order.
+        pair_cut_P: For each pair, the row of its cut in `cuts_C5`.
+        edge_pair_E: For each edge of the spatial graph, in its order, the row of its pair in `pairs_P5`.
     """
 
     num_frames: int
@@ -127,16 +130,16 @@ class Plan:
 
     @property
     def starts(self) -> NDArray[np.int32]:
-        """First frame of each window, ascending, each once."""
+        """First frames of the windows, ascending, each once."""
         return np.unique(self.cuts_C5[:, 0])
 
     def request(self, clip: Clip) -> WindowRequest:
-        """The windows to decode."""
+        """Ask for the windows of the clip, with whole frames scaled to `size_hw`."""
         starts = tuple(self.starts.tolist())
         return WindowRequest(clip.file, self.num_frames, starts, self.window, self.size_hw, clip.interval)
 
     def rows(self) -> dict[str, NDArray[Any]]:
-        """All of the artifact's rows but the motion."""
+        """Make all of the artifact's rows but the motion: `box` [P, 4], `pair_frame` [P] and `edge_pair` [E]."""
         height, width = self.size_hw
         return {
             "box": self.pairs_P5[:, 1:] / np.array([width, height, width, height]),
@@ -147,7 +150,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Shard:
-    """What plans are made from: the sampled frames of a shard, their nodes, the edges within frames."""
+    """The inputs that a shard's plans are made from.
+
+    Attributes:
+        frames: The sampled frames.
+        nodes: Their nodes.
+        spatial: The edges within frames.
+        window: Number of frames of a window.
+    """
 
     frames: Artifact
     nodes: Artifact
@@ -155,7 +165,15 @@ class Shard:
     window: int
 
     def check(self, video_ids: Collection[str], table: Path) -> None:
-        """Raise PipelineError if an artifact is not of these videos."""
+        """Check that every artifact is of the videos of the table.
+
+        Args:
+            video_ids: Ids of the videos in the table.
+            table: Path of the video table, for the message.
+
+        Raises:
+            PipelineError: An artifact is of other videos.
+        """
         for artifact in (self.frames, self.nodes, self.spatial):
             if set(video_ids) != {*artifact.ids, *artifact.failed}:
                 raise PipelineError(
@@ -163,7 +181,7 @@ class Shard:
                 )
 
     def plan(self, video_id: str) -> Plan | VideoError:
-        """The plan of a video that all the artifacts hold, or why it has none."""
+        """Plan a video that all the artifacts hold; returns the VideoError where its artifacts do not fit together."""
         frames = self.frames.video(video_id, ["number", "size", "num_frames"])
         nodes = self.nodes.video(video_id, ["box", "node_frame", "frame_time"])
         edges = self.spatial.video(video_id)
@@ -179,8 +197,8 @@ def plan_video(frames: Rows, nodes: Rows, edges: Rows, window: int) -> Plan:
     Args:
         frames: `number` `[F]`, `size` `[1, 2]` and `num_frames` `[1]`.
         nodes: `box` `[N, 4]`, `node_frame` `[N]` and `frame_time` `[F]`.
-        edges: `source` and `target` `[E]`.
-        window: Frames of a window.
+        edges: `source` and `target` `[E]` of the edges within frames.
+        window: Number of frames of a window.
 
     Raises:
         VideoError: if frames, nodes and edges do not belong together.
@@ -211,12 +229,15 @@ def plan_video(frames: Rows, nodes: Rows, edges: Rows, window: int) -> Plan:
 
 
 def pixel_boxes(box_N4: NDArray[Any], height: int, width: int) -> NDArray[np.int64]:
-    """Boxes in pixels, rounded, ends exclusive; each at least one pixel of the frame.
+    """Round boxes to pixels, ends exclusive; each covers at least one pixel of the frame.
 
     Args:
         box_N4: Left, top, right, bottom in [0, 1] of the frame.
-        height: Pixels of the frame.
-        width: Pixels of the frame.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
+
+    Returns:
+        Left, top, right, bottom in pixels [N, 4].
     """
     size = np.array([width, height])
     box_N4 = np.rint(box_N4.astype(np.float64) * np.tile(size, 2)).astype(np.int64)
@@ -225,15 +246,16 @@ def pixel_boxes(box_N4: NDArray[Any], height: int, width: int) -> NDArray[np.int
 
 
 def union_boxes(box_E4: NDArray[np.int64], other_E4: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The smallest boxes around two."""
+    """Compute the smallest box around each box and the other one in its row, [E, 4]."""
     first_E2 = np.minimum(box_E4[:, :2], other_E4[:, :2])
     return np.column_stack([first_E2, np.maximum(box_E4[:, 2:], other_E4[:, 2:])])
 
 
 class Cuts:
-    """Windows cut to boxes and warped, u1 [T, S, S, 3] each, in the order of the plan.
+    """The cuts of a video: windows cut to boxes and warped, u1 [T, S, S, 3] each, in the order of the plan.
 
-    They are made one by one when asked for: 36 boxes of 20 windows at 224 pixels are 1.7 GB.
+    Each is made when it is asked for, because together they may be large: 36 boxes in each of 20 windows of 16 frames
+    are 1.7 GB at 224 pixels.
     """
 
     def __init__(self, decoded: WindowFrames, plan: Plan, size: int) -> None:
@@ -253,7 +275,7 @@ class Cuts:
 
 
 def warp(frames_THWC: Windows, size: int) -> Windows:
-    """Scale frames to a square, bilinear with antialiasing, [T, size, size, 3]; frames of that size stay the same."""
+    """Scale frames to squares u1 [T, size, size, 3], bilinear with antialiasing; frames of that size stay the same."""
     x_TCHW = torch.from_numpy(frames_THWC).permute(0, 3, 1, 2)
     x_TCSS = F.interpolate(x_TCHW, (size, size), mode="bilinear", antialias=True)
     return np.ascontiguousarray(x_TCSS.permute(0, 2, 3, 1).numpy())

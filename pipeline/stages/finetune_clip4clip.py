@@ -1,10 +1,10 @@
 """Fine-tune CLIP4Clip by text-video retrieval on the training split of a data set.
 
-The recipe of Luo et al. 2021 (mean pooling, symmetric loss, warm-up and cosine) on the captioning splits: training
-videos alone are learned from, validation videos choose the epoch, test videos are not looked at.
+The recipe is that of Luo et al. 2021 (mean pooling, symmetric loss, warm-up and cosine), on the captioning splits: the
+training learns from training videos alone, validation videos choose the epoch, test videos are not used.
 
-Runs as one process, or as several under `pipeline.jobs.ranks`. A call that was interrupted is continued by the next one
-with equal settings, code and inputs.
+The stage runs as one process, or as several under `pipeline.jobs.ranks`. The next call with equal settings, code and
+inputs continues one that was interrupted.
 """
 
 import logging
@@ -44,15 +44,16 @@ def run(
 
     Args:
         frames: Sampled frames (FRAMES) of all shards.
-        captions: Captions and splits.
+        captions: The data set's captions.json: captions and splits.
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         retrieval: Where the losses and retrieval scores of each epoch go (JSON).
         settings: Starting weights, architecture and training.
-        threads: CPU threads.
+        threads: CPU threads of a process.
 
     Raises:
-        PipelineError: Too few videos to train on, or weights that cannot be used.
+        PipelineError: There are too few videos to train on, the weights cannot be used, or the encoder has
+            `finetune: null`.
     """
     torch.set_num_threads(threads)
     tuning = settings.finetune
@@ -90,7 +91,13 @@ def run(
 
 
 def retrieval_report(trained: Trained, origin: str, ids: dict[str, list[str]]) -> dict[str, Any]:
-    """What retrieval.json holds: each epoch, the one that was kept, and what was learned from."""
+    """Make the content of retrieval.json.
+
+    Args:
+        trained: The epochs, and which of them was kept.
+        origin: Origin of the starting weights.
+        ids: Ids of the training (`train`) and validation (`val`) videos.
+    """
     return {
         "kind": "retrieval",
         "origin": origin,
@@ -103,10 +110,10 @@ def retrieval_report(trained: Trained, origin: str, ids: dict[str, list[str]]) -
 
 
 def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tuple[Clip4Clip, str]:
-    """Load the towers to start from, and their origin.
+    """Load the towers that the training starts with, and their origin.
 
     Raises:
-        PipelineError: The weights cannot be used, or the text tower cannot take CLIP's tokens.
+        PipelineError: The weights cannot be used, or the text tower cannot take CLIP's tokens or `max_words` of them.
     """
     module, origin = load_pretrained(locate_weights(settings.weights), settings.arch, settings.seed, level=logging.INFO)
     if module.vocab_size < VOCABULARY or module.context_length < tuning.max_words:
@@ -118,12 +125,22 @@ def starting_towers(settings: Clip4ClipSettings, tuning: FinetuneSettings) -> tu
 
 
 def usable_ids(table: dict[str, Any], split: str, present: set[str]) -> list[str]:
-    """Videos of a split that have frames and at least one caption, in the split's order."""
+    """List the videos of a split that have frames and at least one caption, in the split's order.
+
+    Args:
+        table: Captions and splits of the data set.
+        split: Name of the split.
+        present: Ids of the videos that have frames.
+    """
     return [video_id for video_id in table["splits"][split] if video_id in present and table["captions"].get(video_id)]
 
 
 def check_train_ids(ids: Sequence[str], splits: dict[str, list[str]]) -> None:
-    """Make sure that no validation or test video is learned from.
+    """Make sure that the training learns from no validation or test video.
+
+    Args:
+        ids: Ids of the videos to train on.
+        splits: Ids of the videos of each split.
 
     Raises:
         PipelineError: An id is not of the training split, or is in another split, too.

@@ -1,8 +1,9 @@
 """Train a detector on the boxes of generated videos.
 
-Faster R-CNN's losses as torchvision computes them (Ren et al. 2015), AdamW, one cycle of the rate (Smith and Topin
-2018). The generator knows every box, so nothing has to be labelled: training videos alone are learned from, validation
-videos are measured once at the end, test videos are not looked at. The classes are the shapes.
+The losses are Faster R-CNN's as torchvision computes them (Ren et al. 2015), the optimizer is AdamW, and the learning
+rate goes through one cycle (Smith and Topin 2018). The generator knows every box, so nothing has to be labelled. The
+training learns from training videos alone, validation videos are measured once at the end, test videos are not used.
+The classes are the shapes.
 """
 
 from pathlib import Path
@@ -39,16 +40,17 @@ def run(
 
     Args:
         frames: Sampled frames (FRAMES) of all shards.
-        truth: truth.json of all shards.
-        captions: Captions and splits.
+        truth: truth.json of all shards, which holds the boxes.
+        captions: The data set's captions.json, for its splits.
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where `weights.safetensors` goes.
         detection: Where the losses and the average precision go (JSON).
         settings: Starting weights, architecture and training.
-        threads: CPU threads.
+        threads: CPU threads of the training.
 
     Raises:
-        PipelineError: There is nothing to train on, weights that cannot be used, or a loss that is no number.
+        PipelineError: There is nothing to train on, the weights cannot be used, a loss is not finite, the detector
+            has `finetune: null`, or several processes were started.
     """
     torch.set_num_threads(threads)
     tuning = settings.finetune

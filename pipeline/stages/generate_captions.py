@@ -1,4 +1,4 @@
-"""Caption the videos of a split by beam search, right to left and then left to right (AKG-sv and BTKG)."""
+"""Caption the videos of a split by beam search, right to left and then left to right, as AKG-sv and BTKG do."""
 
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,18 @@ def run(
     """Caption every video of a split that has a graph.
 
     Args:
-        graphs: Graphs of the data set, all its shards.
-        pair_motion: Motion of pairs of nodes; nothing where the graph has the motion of whole frames.
-        knowledge: What the knowledge graph tells of the videos; nothing where the experiment has none.
-        objects: Nodes that are objects, besides the graph; nothing where the experiment has none.
+        graphs: Graphs of the data set, of all its shards.
+        pair_motion: Motion of pairs of nodes, of all shards; nothing where edges carry the motion of whole frames.
+        knowledge: Knowledge rows of the videos, of all shards; nothing where the experiment has no knowledge.
+        objects: Object nodes besides the graph, of all shards; nothing where the experiment has none.
         captions: The data set's captions.json, for its splits.
         model: A trained captioner (safetensors).
-        out: Where the captions go (JSON): `captions` by id, their `scores` (left to right, also where both directions
-            chose), `right_to_left`, `missing` ids without a graph, the model among the `inputs` with its digest and
-            path, and `samples` where some are drawn.
-        split: Whose videos are captioned: train, val or test.
+        out: Where the captions go (JSON): `captions`, `scores` and `right_to_left` by id, `missing` (ids without a
+            graph), `inputs` (the model with its digest and path) and, where some are drawn, `samples` by id. Scores
+            are those of the left-to-right decoder, also where both directions chose the caption.
+        split: The split whose videos are captioned: train, val or test.
         settings: How captions are searched for.
-        threads: CPU threads.
+        threads: CPU threads of the captioner.
     """
     torch.set_num_threads(threads)
     known = load_graphs(graphs, pair_motion=pair_motion, knowledge=knowledge, objects=objects)

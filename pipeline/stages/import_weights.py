@@ -1,8 +1,10 @@
-"""Encoder weights as one safetensors file: taken from a file, a URL or an open_clip tag, or random.
+"""Write encoder weights to one safetensors file: taken from a file, a URL or an open_clip tag, or random.
 
-Loading is strict: a file of another architecture is refused, never filled up; the log says what was matched. Random
-I3D weights are Kaiming-normal (He et al., ICCV 2015) with BatchNorm statistics measured on clips of the training split;
-without them the features are about 1e-6.
+Loading is strict: a file of another architecture is refused, and missing weights are never filled in; the log says what
+was matched. Random I3D weights are Kaiming-normal (He et al., ICCV 2015) with BatchNorm statistics measured on clips of
+the training split; without these statistics the features are about 1e-6.
+
+Shapes: B windows.
 """
 
 import hashlib
@@ -27,8 +29,8 @@ from pipeline.weights.origin import RANDOM, from_file
 from pipeline.weights.saving import save_weights
 
 CALIBRATION_WINDOW = 16  # frames, as published
-CALIBRATION_SECONDS = 600.0  # for decoding one of the clips; there are others
-CALIBRATION_BATCH = 16  # windows whose statistics are taken together
+CALIBRATION_SECONDS = 600.0  # limit for decoding a clip; one that takes longer is skipped for another
+CALIBRATION_BATCH = 16  # windows of one forward pass
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +39,14 @@ def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list
     """Write the weights of an encoder.
 
     Args:
-        out: weights.safetensors.
+        out: Where `weights.safetensors` goes.
         settings: The encoder: I3D, CLIP4Clip or a detector.
-        videos: Video tables of the data set that random I3D weights are calibrated on; none otherwise.
-        captions: captions.json of that data set, whose training split is used; none otherwise.
+        videos: Video tables of the data set that random I3D weights are calibrated on; nothing for other weights.
+        captions: captions.json of that data set, whose training split is used; nothing for other weights.
+
+    Raises:
+        PipelineError: The weights cannot be fetched or are of another architecture, or random I3D weights cannot be
+            calibrated.
     """
     weights = locate_weights(settings.weights)
     if isinstance(settings, Clip4ClipSettings):
@@ -82,7 +88,7 @@ def _import_i3d(
 def _random_i3d(settings: I3dSettings, videos: list[Path], captions: list[Path]) -> InceptionI3d:
     log.warning("weights: random: the I3D encoder is UNTRAINED (seed %d)", settings.seed)
     windows = calibration_windows(settings, videos, captions)
-    torch.set_num_threads(1)  # sums in parallel depend on the machine, and the file must not
+    torch.set_num_threads(1)  # sums over several threads depend on the machine, and the file must not
     model = InceptionI3d()
     randomise(model, settings.seed)
     calibrate(model, normalise(windows), CALIBRATION_BATCH)
@@ -90,18 +96,18 @@ def _random_i3d(settings: I3dSettings, videos: list[Path], captions: list[Path])
 
 
 def calibration_windows(settings: I3dSettings, videos: list[Path], captions: list[Path]) -> Tensor:
-    """Decode one window, the middle one, of each of some training clips.
+    """Decode the middle window of some training clips, which are chosen by the seed.
 
     Args:
-        settings: `calibration_clips` and `size`.
-        videos: Video tables.
-        captions: One captions.json.
+        settings: The encoder, of which `calibration_clips`, `size` and `seed` are used.
+        videos: Video tables of the data set.
+        captions: captions.json of the data set, as a list of one.
 
     Returns:
-        u1 [B, 16, size, size, 3], B at most `calibration_clips`.
+        u1 [B, 16, size, size, 3] with a window a clip; B is `calibration_clips`, or less if fewer can be decoded.
 
     Raises:
-        PipelineError: there is no training clip that can be decoded.
+        PipelineError: The tables or captions are not given, or no training clip can be decoded.
     """
     if not videos or len(captions) != 1:
         raise PipelineError("weights: random needs the video tables and captions.json of the `calibrate_on` data set")
@@ -130,5 +136,5 @@ def calibration_windows(settings: I3dSettings, videos: list[Path], captions: lis
 
 
 def shuffle(ids: Sequence[str], seed: int) -> list[str]:
-    """The ids in an order that depends on ids and seed alone, not on how they came."""
+    """Sort ids in an order that depends on the ids and the seed alone, and not on their order before."""
     return sorted(ids, key=lambda video_id: hashlib.sha256(f"{seed} {video_id}".encode()).digest())

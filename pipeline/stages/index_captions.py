@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 
 def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Path]) -> None:
-    """Write captions and splits of all the shards.
+    """Write the captions and splits of a data set, for the videos of all its shards.
 
     Args:
-        out: JSON to write: `captions` (texts by video id), `splits` (ids of train, val and test, those with captions),
-            `missing` (ids that have captions and no file), `annotated` (number of videos of each split, missing ones
-            included) and `notes` for the user.
+        out: JSON to write: `captions` (texts by video id), `splits` (ids of the videos with captions in train, val and
+            test), `missing` (ids that have captions and no file), `annotated` (number of videos of each split, missing
+            ones included) and `notes` for the user.
         settings: Settings of the data set.
         videos: The video tables of all shards.
         made: The lists of generated videos of all shards (`shapes`); nothing for other data sets.

@@ -1,4 +1,4 @@
-"""List the clips of one shard: id, path below the data set's folder, size, and the interval of those that are one."""
+"""List the clips of one shard: id, path below the data set's folder, size, and interval if it is a part of a file."""
 
 import os
 from collections.abc import Sequence
@@ -19,18 +19,19 @@ def run(
     """Write the video table of one shard.
 
     Args:
-        out: JSON to write: `root` (a folder) and `videos` (id, path below root and size in bytes, by id; `start` and
-            `stop` in seconds where a clip is an interval of its file).
+        out: JSON to write: `root` (a folder) and `videos` (a list sorted by id: id, path below root and size in bytes;
+            `start` and `stop` in seconds where a clip is an interval of its file; sha256 where it was generated).
         shard: Number of the shard, from 0.
-        shards: How many there are.
-        kind: Of the data set.
+        shards: Number of shards of the data set.
+        kind: Kind of the data set.
         made: The list of generated videos of this shard (`shapes`); nothing for other data sets.
-        source: The folder, list file or table of clips; nothing where they are generated. No other setting of the data
-            set but `mapping` comes here: a new file of captions must not decode the videos again.
-        mapping: The file that gives clips their ids (`msvd`); nothing where they are called like their files.
+        source: The folder, list file or table of clips; nothing where videos are generated. Besides it the stage reads
+            `mapping` alone of the data set's settings, so that a new file of captions does not decode the videos again.
+        mapping: The file that gives clips their ids (`msvd`); nothing where ids come from the names of files.
 
     Raises:
-        PipelineError: if the folder is missing or empty, or the list does not fit.
+        PipelineError: if the folder is missing or empty, the list does not fit, or there is not exactly one list of
+            generated videos or source.
     """
     if len(made) + len(source) != 1:
         raise PipelineError(
@@ -41,12 +42,23 @@ def run(
     else:
         table = brought_table(kind, source[0], mapping[0] if mapping else None, shard, shards)
     write_json(out, table)
-    sizes = {video["path"]: video["size"] for video in table["videos"]}  # of each file once, however many its clips
+    sizes = {video["path"]: video["size"] for video in table["videos"]}  # counts a file of several clips once
     print(f"shard {shard}: {len(table['videos'])} videos, {sum(sizes.values()) / 1e6:.1f} MB")
 
 
 def brought_table(kind: str, source: Path, mapping: Path | None, shard: int, shards: int) -> dict[str, Any]:
-    """The videos that the user brings, of them those that fall in one shard."""
+    """Make the table of those of the user's videos that belong to one shard.
+
+    Args:
+        kind: Kind of the data set.
+        source: The folder, list file or table of clips.
+        mapping: The file that gives clips their ids, if there is one.
+        shard: Number of the shard, from 0.
+        shards: Number of shards of the data set.
+
+    Raises:
+        PipelineError: if the videos cannot be listed.
+    """
     videos = [video for video in readers.list_videos(kind, source, mapping) if shard_of(video.id, shards) == shard]
     root, paths = below_one_folder(root_of(source), [video.path for video in videos])
     table = [table_entry(v.id, path, v.size, v.interval) for v, path in zip(videos, paths, strict=True)]
@@ -54,11 +66,14 @@ def brought_table(kind: str, source: Path, mapping: Path | None, shard: int, sha
 
 
 def below_one_folder(root: Path, paths: Sequence[str]) -> tuple[str, list[str]]:
-    """A folder and the paths of files below it: no path in a table leads out of its root.
+    """Choose a root such that no path of the table leads out of it.
 
     Args:
-        root: Where relative paths start; it stays, unless a list file names files elsewhere.
-        paths: Of the files: relative to it, perhaps by `..`, or absolute.
+        root: The folder that relative paths start at; it is kept, unless a list file names files elsewhere.
+        paths: Paths of the files: relative to `root`, perhaps by `..`, or absolute.
+
+    Returns:
+        The root, which is a folder above all files, and the paths relative to it.
     """
     if not any(path.startswith(("/", "../")) for path in paths):
         return root.as_posix(), list(paths)
@@ -70,7 +85,7 @@ def below_one_folder(root: Path, paths: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def shapes_table(made: Path) -> dict[str, Any]:
-    """The generated videos of one shard. Their digests stand in the table: a change of any file is seen downstream."""
+    """Make the table of the generated videos of one shard; with their digests in it, later stages see every change."""
     videos = [
         {"id": video["id"], "path": video["file"], "size": video["size"], "sha256": video["sha256"]}
         for video in readers.read_made(made)

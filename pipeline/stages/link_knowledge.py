@@ -1,6 +1,6 @@
-"""Give each video the rows of the knowledge graph that it looks like: entities, then the relations among them.
+"""Give each video rows of the knowledge graph: the entities that it looks like, then the relations among them.
 
-Shapes: F frames, D text embedding, N entities, M relations, K features of a row, R rows.
+Shapes: F frames, D text embedding, N entities, M relations, K features of a row.
 """
 
 import json
@@ -22,12 +22,12 @@ from pipeline.schemas import APPEARANCE, KNOWLEDGE
 
 @dataclass(frozen=True)
 class Embedding:
-    """What `embed_knowledge` made, as far as linking needs it.
+    """The part of a knowledge graph's embedding that linking needs.
 
     Attributes:
-        entity_text: What frames are compared with, [N, D].
-        entities: Rows of the entities, [N, K].
-        relations: Rows of the relations, [M, K].
+        entity_text: Text embeddings of the entities, which frames are compared with, [N, D].
+        entities: Rows that a video gets for entities, [N, K].
+        relations: Rows that a video gets for relations, [M, K].
     """
 
     entity_text: NDArray[np.float32]
@@ -36,17 +36,17 @@ class Embedding:
 
 
 def run(*, appearance: Path, embedding: Path, triplets: Path, out: Path, settings: LinkingSettings) -> None:
-    """Link the videos of a shard to a knowledge graph. No caption is read.
+    """Link the videos of a shard to a knowledge graph, without reading their captions.
 
     Args:
-        appearance: What the shard's frames look like (APPEARANCE), by the encoder that read the entities.
+        appearance: Embeddings of the shard's frames (APPEARANCE), by the encoder that embedded the entities.
         embedding: The graph's embedding.safetensors.
         triplets: The graph's triplets.json.
         out: Where the shard's rows (KNOWLEDGE) go.
-        settings: How many rows, of what, and whose.
+        settings: How many rows a video gets, with which features, and whether they are its own or another video's.
 
     Raises:
-        PipelineError: The embedding is of other triplets, or of another encoder than the frames.
+        PipelineError: The embedding is of other triplets, or of another width than the frames.
     """
     source = read(appearance, APPEARANCE)
     words = read_embedding(embedding, triplets, settings.features)
@@ -75,15 +75,15 @@ def run(*, appearance: Path, embedding: Path, triplets: Path, out: Path, setting
 
 
 def read_embedding(path: Path, triplets: Path, features: str) -> Embedding:
-    """Read what `embed_knowledge` wrote.
+    """Read the embedding that `embed_knowledge` wrote.
 
     Args:
-        path: The embedding.
-        triplets: The triplets that it must be of.
-        features: What the rows are: "text", "graph" or "both" side by side.
+        path: The graph's embedding.safetensors.
+        triplets: The triplets.json that the embedding must have been made from.
+        features: The embedding that rows are made of: "text", "graph", or "both" side by side.
 
     Raises:
-        PipelineError: There is no such file, or it is of other triplets.
+        PipelineError: The file cannot be read, or is not an embedding of these triplets.
     """
     again = f"run embed_knowledge again (snakemake {path})"
     try:
@@ -105,16 +105,16 @@ def read_embedding(path: Path, triplets: Path, features: str) -> Embedding:
 
 
 def link(frames_FD: NDArray[np.float32], words: Embedding, between: Relations, settings: LinkingSettings) -> Rows:
-    """The rows of one video: a row says itself whether it is a relation, and whatever is there is valid.
+    """Choose the rows of one video; each row says whether it is a relation, and none is padding.
 
     Args:
-        frames_FD: Embeddings of its frames, none of them zero.
+        frames_FD: Embeddings of the video's frames, none of them zero.
         words: The embedding of the graph.
-        between: The graph's relations.
-        settings: How many rows.
+        between: The graph's relations, from `index_relations`.
+        settings: How many entities and relations to choose at most.
 
     Returns:
-        The arrays of KNOWLEDGE; no rows where the graph is empty.
+        The video's rows of the arrays of KNOWLEDGE; no rows where the graph is empty.
     """
     similarity_N = similarity(frames_FD, words.entity_text)
     entities = likeliest(similarity_N, settings.entities)

@@ -1,8 +1,8 @@
 """Make the embedded data set: real video files of moving shapes, their captions and the truth about every frame.
 
-Generated videos stand in for a camera's where nothing may be downloaded: H.264, VP9 and MPEG-4 files of known content.
-Clips are independent of each other and of their number, so a killed run goes on where it stopped, and asking for more
-clips makes only those. Made for this project.
+Generated videos replace a camera's where nothing may be downloaded: they are H.264, VP9 and MPEG-4 files of known
+content. A clip depends neither on other clips nor on their number, so a killed run goes on where it stopped, and asking
+for more clips makes only the new ones. The data set was made for this project.
 """
 
 import hashlib
@@ -38,17 +38,18 @@ from pipeline.workflow.code_digest import digest
 
 log = logging.getLogger(__name__)
 
-Record = dict[str, Any]  # {"video": an item of the list, "truth": what is in it}
+Record = dict[str, Any]  # {"video": the clip's entry in the list, "truth": its entry in truth.json}
 
 JOURNAL, LOCK = ".journal.jsonl", ".lock"
 
 
 def run(out: Path, truth: Path, settings: ShapesSettings, shard: int) -> None:
-    """Make the videos of one shard, next to the list of them.
+    """Make the videos of one shard, in the folder of the list.
 
     Args:
-        out: List to write: id, file, size, sha256, split and captions of every video.
-        truth: File to write: objects with their boxes in every frame, and the generator's vocabulary.
+        out: JSON list to write: `videos` with id, file, size, sha256, split and captions of every video.
+        truth: JSON file to write: `videos`, by id, with their objects and the objects' boxes in every frame,
+            `vocabulary` of the generator, and `held_out_pairs`, the colour-shape pairs of the test split alone.
         settings: Settings of the data set.
         shard: Number of the shard, from 0.
 
@@ -82,7 +83,19 @@ def run(out: Path, truth: Path, settings: ShapesSettings, shard: int) -> None:
 def make_clip(
     folder: Path, name: str, split: str, held_out: list[Pair], settings: ShapesSettings, noise_tile: NDArray[np.int16]
 ) -> Record:
-    """Draw, render, caption and write one clip; the file appears when it is complete."""
+    """Draw, render, caption and write one clip; its file appears only when it is complete.
+
+    Args:
+        folder: Folder that the file goes to.
+        name: Id of the clip.
+        split: Split that the clip belongs to.
+        held_out: The colour-shape pairs of the test split alone.
+        settings: Settings of the data set.
+        noise_tile: Pixel noise, from which each frame cuts its own.
+
+    Returns:
+        The clip's entries in the list and in truth.json.
+    """
     scene = draw_scene(name, split, held_out, settings)
     content = encode(render(scene, noise_tile, random_of(settings.seed, f"{name} pixels")), scene.fps, scene.container)
     file = folder / f"{name}.{scene.container}"
@@ -100,10 +113,10 @@ def make_clip(
 
 
 def caption_scene(name: str, scene: Scene, settings: ShapesSettings) -> list[str]:
-    """Captions of one clip, all different.
+    """Draw the captions of one clip, all different.
 
     Raises:
-        PipelineError: The grammar has too few.
+        PipelineError: The grammar has fewer captions for the clip than the settings ask for.
     """
     actor, *others = scene.bodies
     other = (others[0].colour, others[0].shape) if others else None
@@ -117,7 +130,7 @@ def caption_scene(name: str, scene: Scene, settings: ShapesSettings) -> list[str
 
 
 def describe(scene: Scene) -> Record:
-    """The truth about one clip; the acting object comes first, a box is null where its object is not visible."""
+    """Make a clip's entry in truth.json; the acting object comes first, a box is null where its object is invisible."""
     objects = [
         {
             "colour": body.colour,
@@ -139,13 +152,21 @@ def describe(scene: Scene) -> Record:
 
 
 def run_key(settings: ShapesSettings) -> str:
-    """What the bytes of a clip depend on: the code and all settings but the numbers of clips and shards."""
+    """Hash all that a clip depends on: the code, and all settings but the numbers of clips and of shards."""
     content = [settings.model_dump(mode="json", exclude={"clips", "shards"}), digest("make_shapes", "shapes")]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def resume(folder: Path, key: str) -> dict[str, Record]:
-    """Records of the clips that an earlier run with this key made and that are still as it left them."""
+    """Read the records of the clips that an earlier run with this key made and that have not changed since.
+
+    Args:
+        folder: Folder of the clips and their journal.
+        key: Key of this run, from `run_key`.
+
+    Returns:
+        Records by id; none if there is no journal, or one with another key.
+    """
     path = folder / JOURNAL
     entries, _, is_damaged = read_lines(path.read_bytes() if path.exists() else b"")
     if is_damaged:
@@ -157,7 +178,7 @@ def resume(folder: Path, key: str) -> dict[str, Record]:
 
 
 def remove_strangers(folder: Path, records: dict[str, Record]) -> None:
-    """Delete the videos that no record vouches for: other settings, other shards, half-written files."""
+    """Delete the videos that are in no record: those of other settings or shards, and half-written files."""
     known = {record["video"]["file"] for record in records.values()}
     for path in folder.iterdir():
         is_video = path.suffix[1:] in CODECS or path.suffix == ".new"
@@ -166,7 +187,7 @@ def remove_strangers(folder: Path, records: dict[str, Record]) -> None:
 
 
 def write_journal(path: Path, key: str, records: dict[str, Record]) -> None:
-    """Start the journal of this run: its key, then a line a clip."""
+    """Start the journal of this run: a line with its key, then a line for each clip that is kept."""
     lines = [to_line({"key": key}), *(to_line({"name": name, "record": record}) for name, record in records.items())]
     with replaced(path) as new:
         new.write_bytes(b"".join(lines))

@@ -1,8 +1,9 @@
 """Score captions the way AKG-sv scores its own, for comparison with that paper's figures and with no others.
 
-Its references are read back from the model's input: cut to the longest caption of training, words outside the
-vocabulary deleted, lower case, no punctuation, and split without the Penn Treebank tokenizer. What is left is easier to
-match than what people wrote, so the figures are higher than those of `score_captions`.
+AKG-sv reads its references back from the model's input: they are cut to the length of the longest training caption,
+words outside the vocabulary are deleted, letters are lower case, punctuation is gone, and words are not split by the
+Penn Treebank tokenizer. What is left is easier to match than what people wrote, so the figures are higher than those of
+`score_captions`. Here references are cut to the vocabulary's `max_words`.
 """
 
 from pathlib import Path
@@ -20,9 +21,12 @@ def run(*, captions: Path, references: Path, vocabulary: Path, split: str, out: 
     Args:
         captions: Generated captions of `generate_captions`.
         references: The data set's captions.json: references and splits.
-        vocabulary: The words of the experiment, and how many of a caption are kept.
+        vocabulary: The experiment's vocabulary (JSON): its words, and how many words of a caption are kept.
         split: The split to score: train, val or test.
-        out: Where the scores go (JSON): not comparable with the literature.
+        out: Where the scores go (JSON), which are comparable with AKG-sv's figures alone.
+
+    Raises:
+        PipelineError: No video of the split has both a generated caption and a reference.
     """
     generated = read_json(captions, ["captions"], "generate_captions")["captions"]
     dataset = read_json(references, ["captions", "splits"], "index_captions")
@@ -42,5 +46,5 @@ def run(*, captions: Path, references: Path, vocabulary: Path, split: str, out: 
 
 
 def cut_down(reference: str, vocabulary: Vocabulary) -> str:
-    """What is left of a reference: its first words, of these the ones in the vocabulary; perhaps nothing."""
+    """Keep the first `max_words` words of a reference, and of these the ones in the vocabulary, which may be none."""
     return vocabulary.decode(vocabulary.encode(reference))

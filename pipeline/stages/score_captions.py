@@ -1,9 +1,9 @@
 """Score generated captions against the raw references with the COCO caption metrics.
 
-BLEU (Papineni et al., 2002), METEOR (Denkowski and Lavie, 2014), ROUGE-L (Lin, 2004) and CIDEr (Vedantam et al.,
-2015) as pycocoevalcap implements them, on captions split by the Penn Treebank tokenizer as the COCO caption server
-does (Chen et al., 2015, section 3). References are the annotators' sentences as written: nothing is truncated and no
-word is dropped because a vocabulary lacks it, so the figures compare with the literature.
+The metrics are BLEU (Papineni et al., 2002), METEOR (Denkowski and Lavie, 2014), ROUGE-L (Lin, 2004) and CIDEr
+(Vedantam et al., 2015) as pycocoevalcap implements them. Captions are split by the Penn Treebank tokenizer, as on the
+COCO caption server (Chen et al., 2015, section 3). References are the annotators' sentences as written: nothing is
+truncated and no word is dropped because a vocabulary lacks it, so the figures are comparable with the literature.
 """
 
 import csv
@@ -33,8 +33,11 @@ def run(*, captions: Path, references: Path, split: str, out: Path, per_video: P
         references: The data set's captions.json: references and splits.
         split: The split to score: train, val or test.
         out: Where the scores go (JSON).
-        per_video: Where a table of the scored videos goes (CSV): each with its caption, its scores by itself (BLEU-4
-            not smoothed, CIDEr with the rarity of words in the whole split) and its first reference.
+        per_video: Where a table of the scored videos goes (CSV): each with its caption, its own scores (BLEU-4 is not
+            smoothed, CIDEr weighs words by their rarity in all scored videos) and its first reference.
+
+    Raises:
+        PipelineError: No video of the split has both a generated caption and a reference.
     """
     generated = read_json(captions, ["captions", "missing"], "generate_captions")
     dataset = read_json(references, ["captions", "splits"], "index_captions")
@@ -74,11 +77,11 @@ def run(*, captions: Path, references: Path, split: str, out: Path, per_video: P
 
 
 def score(references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str]) -> dict[str, float]:
-    """Score one caption a video against its raw references.
+    """Score one caption for each video against its raw references.
 
     Args:
         references: The annotators' sentences of each video, as written.
-        hypotheses: The caption of each video; the same videos.
+        hypotheses: The generated caption of each video; it must have the same videos.
 
     Returns:
         `Bleu_1` to `Bleu_4`, `METEOR`, `ROUGE_L` in [0, 1] and `CIDEr` in [0, 10], over all videos.
@@ -90,9 +93,14 @@ def score(references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str]
 
 
 def describe(hypotheses: Sequence[str], train: Sequence[str]) -> dict[str, float | int]:
-    """Say how varied captions are: distinct ones, the share no training caption equals, their mean length in words.
+    """Measure how varied captions are; case, punctuation and spacing make no caption different or new.
 
-    Case, punctuation and spacing do not make a caption different or new.
+    Args:
+        hypotheses: At least one generated caption.
+        train: The captions of the training split.
+
+    Returns:
+        `num_distinct`, `novel_share` (the share that equals no training caption) and `mean_words` (their mean length).
     """
     known = {tuple(split_words(caption)) for caption in train}
     captions = [tuple(split_words(caption)) for caption in hypotheses]
@@ -106,7 +114,7 @@ def describe(hypotheses: Sequence[str], train: Sequence[str]) -> dict[str, float
 def tabulate(
     hypotheses: Mapping[str, str], by_video: Mapping[str, Mapping[str, float]], references: Mapping[str, Sequence[str]]
 ) -> str:
-    """A CSV table with a line a video: id, caption, scores, first reference."""
+    """Write a CSV table with a line for each video: id, caption, scores, first reference."""
     metrics = ("CIDEr", "METEOR", "ROUGE_L", "Bleu_4")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -118,16 +126,16 @@ def tabulate(
 
 
 def inert(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe stands before what begins like one.
+    """Put an apostrophe before a text that begins like a formula, so that no spreadsheet takes the cell for one.
 
-    Ids such as MSVD's, of letters, digits, hyphens and dots, stay as they are: they can call nothing.
+    Ids such as MSVD's, of letters, digits, underscores, hyphens and dots, stay as they are: they can call nothing.
     """
     begins_like_a_formula = text[:1] in ("=", "+", "-", "@")
     return f"'{text}" if begins_like_a_formula and not re.fullmatch(r"[\w.-]*", text) else text
 
 
 def table(scores: Mapping[str, Any]) -> str:
-    """Set the scores as two lines of text, the names above the figures, and one line about coverage."""
+    """Format the scores as two lines of text, the names above the figures, and one line about coverage."""
     names = "  ".join(f"{name:>7}" for name in METRICS)
     figures = "  ".join(f"{scores['metrics'][name]:7.3f}" for name in METRICS)
     coverage = (

@@ -1,9 +1,10 @@
 """Train the bidirectional captioner (AKG-sv) on the graphs and captions of the training split.
 
-What else it reads besides graphs is what it is given: knowledge, objects, motion of pairs of nodes, or none of these.
+Besides graphs the captioner reads whatever the stage is given: knowledge, objects, motion of pairs of nodes, or none of
+these.
 
-Runs as one process, or as several under `pipeline.jobs.ranks`. A call that was interrupted is continued by the next one
-with equal settings, code and inputs.
+The stage runs as one process, or as several under `pipeline.jobs.ranks`. The next call with equal settings, code and
+inputs continues one that was interrupted.
 """
 
 import csv
@@ -52,20 +53,23 @@ def run(
     """Train a captioner and keep the weights with the best CIDEr on the validation split.
 
     Args:
-        graphs: Graphs of the data set, all its shards.
-        pair_motion: Motion of their pairs of nodes, all shards; none where edges carry that of the frame.
-        knowledge: Rows of knowledge, all shards; none for a captioner without.
-        objects: Object nodes to attend to besides the graph, all shards; none for a captioner without.
+        graphs: Graphs of the data set, of all its shards.
+        pair_motion: Motion of pairs of nodes, of all shards; nothing where edges carry the motion of whole frames.
+        knowledge: Knowledge rows of the videos, of all shards; nothing where the experiment has no knowledge.
+        objects: Object nodes besides the graph, of all shards; nothing where the experiment has none.
         captions: The data set's captions.json: captions and splits.
-        vocabulary: The words, from build_vocabulary.
+        vocabulary: The vocabulary that build_vocabulary made (JSON).
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where the trained model goes (safetensors).
         curves: Where losses and validation scores of each epoch go (CSV).
         model: Sizes of the model.
-        training: How it is trained.
-        nodes: What the nodes of the graphs are, for the number that a frame can have.
-        seed: Of initial weights, order, pairing and dropout.
+        training: How the model is trained.
+        nodes: What the nodes of the graphs are; it tells the largest number of nodes that a frame can have.
+        seed: Seed of initial weights, order, pairing and dropout.
         threads: CPU threads of a process.
+
+    Raises:
+        PipelineError: The training or the validation split has no video with both a graph and a caption.
     """
     torch.set_num_threads(threads)
     known = load_graphs(graphs, pair_motion, knowledge, objects)
@@ -84,7 +88,7 @@ def run(
     data = CaptionData(known, plan, captioned(known, dataset, "val", words, captions))
     provenance = {
         "settings": [settings.model_dump(mode="json") for settings in (model, training)],
-        "places": nodes.max_nodes,  # its older name, which checkpoints of unfinished runs are found by
+        "places": nodes.max_nodes,  # the older name of this number is kept: the run's folder is a hash of these words
         "seed": seed,
         "code": code_digest("train_captioner"),
         "inputs": [file_digest(path) for path in (*graphs, *pair_motion, *knowledge, *objects, captions, vocabulary)],
@@ -101,10 +105,17 @@ def run(
 
 
 def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocabulary, source: Path) -> CaptionedVideos:
-    """The videos of a split that have both a graph and captions.
+    """Gather the videos of a split that have both a graph and captions.
+
+    Args:
+        known: The graphs, a `GraphSet`.
+        dataset: Captions and splits of the data set.
+        split: Name of the split.
+        vocabulary: Turns captions into tokens.
+        source: Path of the captions, for the message.
 
     Raises:
-        PipelineError: if there is none.
+        PipelineError: if there is no such video.
     """
     ids = dataset["splits"].get(split, [])
     videos = CaptionedVideos.of_split([i for i in ids if i in known], dataset["captions"], vocabulary)
@@ -119,7 +130,18 @@ def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocab
 def new_captioner(
     model: CaptionerModelSettings, first: ActionGraph, max_nodes: int, vocabulary: Vocabulary, seed: int
 ) -> tuple[Captioner, dict[str, str]]:
-    """A captioner with fresh weights, as wide as the graphs are, and what its file says about it."""
+    """Make a captioner with fresh weights, as wide as the graphs are.
+
+    Args:
+        model: Sizes of the model.
+        first: Any graph of the data set, for the widths of its features.
+        max_nodes: The largest number of nodes that a frame can have.
+        vocabulary: The words that it can generate.
+        seed: Seed of the weights.
+
+    Returns:
+        The captioner, and the metadata of its file.
+    """
     dims = {
         "node_dim": first.x.shape[1],
         "motion_dim": (first.pair_motion if "pair_motion" in first else first.motion).shape[1],
@@ -132,7 +154,7 @@ def new_captioner(
 
 
 def write_curves(path: Path, rows: list[Record]) -> None:
-    """Write the curves as CSV; a cell is empty where no captions were generated."""
+    """Write a CSV row for each epoch; `val_cider` is empty where no captions were generated."""
     with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, CURVES, lineterminator="\n")
         writer.writeheader()

@@ -1,7 +1,7 @@
 """Write one self-contained page of captioned videos: each with its caption, and what could not be captioned.
 
-The page loads nothing from anywhere. It stays of a bounded size: when the clips together are large, the videos after
-them stand there as a still, and after many stills without a picture. It holds no time and no host.
+The page loads nothing from elsewhere. Its pictures have a bounded size: when the clips together are large, the videos
+after them are shown by a still, and after many stills without a picture. The page holds no time and no host.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ from pipeline.jobs.storage import replaced
 from pipeline.report.clips import data_uri, still_uri
 from pipeline.report.page import fill_in
 
-PAGE_BYTES = 40_000_000  # of clips and stills together
-CLIP_BYTES = 30_000_000  # of them for clips
-ONE_CLIP_BYTES = 1_500_000  # a clip of ten noisy seconds may be larger: it is shown as a still
+PAGE_BYTES = 40_000_000  # once clips and stills together have so many bytes, there are no more stills
+CLIP_BYTES = 30_000_000  # once clips have so many bytes, there are no more clips
+ONE_CLIP_BYTES = 1_500_000  # a larger clip, as ten noisy seconds may be, is shown as a still
 
 
 def run(captions: Path, videos: list[Path], out: Path) -> None:
@@ -26,8 +26,11 @@ def run(captions: Path, videos: list[Path], out: Path) -> None:
 
     Args:
         captions: The prediction's captions.json.
-        videos: The video tables of its data set, which say where the files are.
-        out: The page.
+        videos: The video tables of the prediction's data set, which say where the files are.
+        out: Where the page goes (HTML).
+
+    Raises:
+        PipelineError: A captioned video is in none of the video tables.
     """
     prediction = read_json(captions, ["experiment", "videos", "missing"], "caption_videos")
     clips = read_all_clips(videos)
@@ -53,15 +56,15 @@ def run(captions: Path, videos: list[Path], out: Path) -> None:
 
 
 def show(videos: Mapping[str, Mapping[str, Any]], clips: Mapping[str, Clip]) -> Iterator[dict[str, Any]]:
-    """What the page says of each video, by id, with as many pictures as the page has room for.
+    """Make the entry of each video on the page, with as many pictures as the page has room for.
 
     Args:
-        videos: By id: `path`, `caption`, `score` and perhaps `samples`.
-        clips: Where they are.
+        videos: The entries of the prediction by id, each with `path`, `caption`, `score` and perhaps `samples`.
+        clips: The clips of the data set by id.
 
     Yields:
-        These, and `id`, `interval` (None for a whole file), `clip` and `still` (data URIs or None) and `problem` (why
-        there is neither, or None).
+        In the order of the ids, each entry with `id`, `interval` (None for a whole file), `clip` and `still` (data URIs
+        or None) and `problem` (why the file cannot be shown, or None).
     """
     clip_bytes = page_bytes = 0
     for video_id in track(sorted(videos), len(videos), "write_gallery: clips"):

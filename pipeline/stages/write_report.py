@@ -1,7 +1,8 @@
 """Write one self-contained page about every experiment: scores, curves, stages, captioned clips, what was left out.
 
-The page loads nothing from anywhere: clips and pictures stand in it, so it can be mailed or put on any server. It holds
-no time and no host, and the same artifacts give the same page. Made for this project.
+The page loads nothing from elsewhere: clips and pictures are in it, so it can be mailed or put on any server. It holds
+no time and no host: the same artifacts, configuration and library versions give the same page. The page was designed
+for this project.
 """
 
 import json
@@ -36,13 +37,16 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages:
     """Write the report page.
 
     Args:
-        artifacts: What the page tells of, in any order, some of it twice where experiments share it: scores, captions
-            and curves of the experiments, captions and video tables of the data sets, their stores, and the weights
-            and scores of encoders and of embeddings of knowledge. Paths say which is which.
+        artifacts: The artifacts that the page describes, in any order, perhaps twice where experiments share them:
+            scores, captions and curves of the experiments, captions, video tables and stores of the data sets, weights
+            and scores of the encoders, and scores of the embeddings of knowledge. Their paths say which is which.
         config: The whole configuration as JSON.
-        settings: What the page shows.
-        stages: The stages that all this was made by, as the rules have them.
-        out: The page.
+        settings: The experiments and how many videos the page shows, and how often scores are resampled.
+        stages: The stages that made the artifacts, with their jobs and what they read, as the rules have them.
+        out: Where the page goes (HTML).
+
+    Raises:
+        PipelineError: An artifact has the path of none, or cannot be read.
     """
     whole = json.loads(config)
     found = sort_by_kind(artifacts)
@@ -64,7 +68,7 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages:
             "embeddings": describe_embeddings(found["embedding_scores"]),
             "curves": draw_trainings(found["curves"], whole),
             "encoders": describe_encoders(found),
-            "dag": Markup(draw_dag(stages)),  # our own drawing: its text is escaped
+            "dag": Markup(draw_dag(stages)),  # draw_dag escapes the text in its picture
             "stores": summarise(stores),
             "failures": list_failures(stores),
             "suspects": list_suspects(stores),
@@ -84,14 +88,17 @@ def describe_datasets(
     config: Mapping[str, Any],
     settings: ReportSettings,
 ) -> dict[str, dict[str, Any]]:
-    """What the page says of every data set, with its clips and the experiments on it side by side.
+    """Make the page's section of every data set, with its clips and the experiments on it side by side.
 
     Args:
-        found: The artifacts.
+        found: The artifacts by kind.
         generated: Experiment to split to the content of its first seed's captions.json.
         scored: Experiment to split to the content of each seed's scores.json.
         config: The whole configuration.
-        settings: What the page shows.
+        settings: How many videos the page shows, and how often scores are resampled.
+
+    Returns:
+        For each data set what `describe_dataset` says of it, with `clips` and `comparison`.
     """
     clips = clips_of(found["videos"])
     datasets = {}
@@ -108,7 +115,7 @@ def describe_datasets(
 
 
 def list_notes(scored: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[str, str, str]]:
-    """What scoring remarked: experiment, split and note, each once however many seeds it is of."""
+    """List the notes of scoring as experiment, split and note; a note that several seeds have is listed once."""
     notes = [
         (name, split, note)
         for name, splits in scored.items()
@@ -120,7 +127,15 @@ def list_notes(scored: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[
 
 
 def draw_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, str]:
-    """For each experiment the picture of its training curves, with a line a seed."""
+    """Draw the training curves of each experiment, with a line for each seed.
+
+    Args:
+        files: The tables that training wrote, one a trial.
+        config: The whole configuration.
+
+    Returns:
+        For each experiment that has any curve, its picture as the `src` of an image.
+    """
     curves: dict[str, dict[int, dict[str, Points]]] = {}
     for file in files:
         experiment = experiment_of(file.names["trial"])
