@@ -19,7 +19,7 @@ min_version("9.27")
 
 
 try:
-    # Overlays were read before this line: to Snakemake they are code, like a profile.
+    # Snakemake has read the overlays before this line: to it they are code, as a profile is.
     require_no_template("config.yaml", *workflow.overwrite_configfiles)
 except PipelineError as error:
     raise WorkflowError(str(error)) from None
@@ -67,11 +67,12 @@ include: "rules/predictions.smk"
 include: "rules/report.smk"
 
 
-# Schedulers send SIGTERM to all processes of a job: the shell waits for the stage, which ends when its work is saved.
+# Schedulers send SIGTERM to all processes of a job. The shell then waits for the stage, which ends when its work is
+# saved.
 shell.prefix("set -euo pipefail; trap : TERM; ")
 
 
-# A second or two each: on a cluster they run where Snakemake does, and check_data prints there.
+# These rules take a second or two each. On a cluster they run where Snakemake does, so that check_data prints there.
 localrules:
     build_vocabulary,
     check_data,
@@ -80,8 +81,9 @@ localrules:
     index_captions,
 
 
-# The report, and every artifact it tells of: Snakemake makes a lost file again only where a target asks for it.
+# Every artifact of the report is named, because Snakemake makes a lost file again only where a target asks for it.
 rule all:
+    """Make the report, every artifact that it shows, and the gallery of every prediction."""
     default_target: True
     input:
         artifact("report"),
@@ -91,7 +93,7 @@ rule all:
 
 
 rule check_data:
-    """Print what every data set holds: before any video is decoded, and without a GPU."""
+    """Print what every data set holds, without decoding a video and without a GPU."""
     input:
         artifact("check_table", each="dataset"),
     log:

@@ -23,7 +23,7 @@ from pipeline.errors import PipelineError
 from pipeline.jobs import gpus, messages, preemption
 from pipeline.jobs.storage import explain, require_writable
 
-log = logging.getLogger("pipeline.main")  # `__name__` is another word when this is the program
+log = logging.getLogger("pipeline.main")  # `__name__` is `__main__` when this is the program
 
 STAGES = Path(__file__).parent / "stages"
 COMMANDS = {  # each a module of `pipeline.commands`
@@ -34,7 +34,7 @@ COMMANDS = {  # each a module of `pipeline.commands`
 
 
 def stage_summaries() -> dict[str, str]:
-    """Every stage with the first line of its module's docstring, without importing any."""
+    """The first line of every stage's module docstring, by the stage's name. No stage is imported."""
     summaries = {}
     for path in sorted(STAGES.glob("[a-z]*.py")):
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
@@ -43,7 +43,7 @@ def stage_summaries() -> dict[str, str]:
 
 
 def stage_parser(stage: str, run: Callable[..., None]) -> argparse.ArgumentParser:
-    """Flags of a stage, from the signature and docstring of its `run`."""
+    """Make the parser of a stage's flags from the signature and docstring of its `run`."""
     docstring = inspect.getdoc(run) or ""
     parser = argparse.ArgumentParser(
         prog=f"python -m pipeline {stage}",
@@ -67,7 +67,7 @@ def stage_parser(stage: str, run: Callable[..., None]) -> argparse.ArgumentParse
 
 
 def _plain(of: Any) -> Any:
-    """`X` of `X | None`."""
+    """The type `X` of `X | None`; any other type as it is."""
     if typing.get_origin(of) in (types.UnionType, typing.Union):
         members = [member for member in typing.get_args(of) if member is not type(None)]
         if len(members) == 1:
@@ -87,7 +87,7 @@ def _metavar(of: Any) -> str:
 
 
 def _argument_helps(docstring: str) -> dict[str, str]:
-    """The `Args:` section of a Google-style docstring, by argument."""
+    """The texts in the `Args:` section of a Google-style docstring, by argument."""
     section = docstring.partition("\nArgs:\n")[2].partition("\n\n")[0]
     helps: dict[str, str] = {}
     name = ""
@@ -104,7 +104,8 @@ def main(arguments: list[str]) -> int:
     """Run one stage, or one of the commands.
 
     Returns:
-        The exit code: 0, 2 for a mistake that the user can mend, or 143 after SIGTERM.
+        The exit code: 0; 2 for a mistake that the user can mend; 143 after SIGTERM; 141 if the reader of the output has
+        gone; or the one that a command returns.
     """
     messages.configure()
     summaries = stage_summaries()
@@ -138,7 +139,7 @@ def main(arguments: list[str]) -> int:
         log.info("%s: %s", chosen.stage, stopped)
         return preemption.EXIT_CODE
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it closes.
+        # The reader of our output has gone; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:

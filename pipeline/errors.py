@@ -3,21 +3,24 @@
 import unicodedata
 
 MAX_MESSAGE = 8_000  # characters; a file may have put a megabyte in it
-# Control characters, halves of characters, separators of lines and paragraphs. Cameras and people write all other
-# spaces in names.
+# Unicode categories: control characters, surrogates, separators of lines and of paragraphs. All other spaces are
+# admitted, because cameras and people write them in names.
 LINE_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def breaks_lines(text: str) -> bool:
-    """Whether a text holds a character that ends a line, commands a terminal, or is none."""
+    """Whether a text holds a character that ends a line or commands a terminal, or half a surrogate pair."""
     return not text.isprintable() and any(unicodedata.category(character) in LINE_BREAKING for character in text)
 
 
 class PipelineError(Exception):
-    """What is wrong, where (file, key, video id), what was expected and what to do, on one line."""
+    """A mistake that the user can mend.
+
+    Its message says on one line what is wrong, where (file, key, video id), what was expected and what to do.
+    """
 
     def __str__(self) -> str:
-        """The message; what a file has put in it can neither break the line nor command the terminal."""
+        """The message, cut and escaped: text of a file in it can neither break the line nor command the terminal."""
         message = super().__str__()
         if len(message) > MAX_MESSAGE:
             half = MAX_MESSAGE // 2
@@ -39,7 +42,7 @@ class ArtifactError(PipelineError):
 
 
 class DamagedError(PipelineError):
-    """An artifact is not as it was written. Its message says what was found, without the path and what to do."""
+    """An artifact is not as it was written. Its message says what was found, without path and advice."""
 
 
 class OutdatedError(PipelineError):

@@ -4,7 +4,8 @@ Videos differ in length, so arrays are flat: all the videos of a shard one after
 what a row is; for each leading dimension `d` but "video" the store holds the bounds `{d}_ptr` (int64, one more than
 there are videos): the rows of video i are `{d}_ptr[i]:{d}_ptr[i + 1]`, as in a CSR matrix and in PyTorch Geometric.
 
-A change of meaning, type or dimension raises `version`: older stores are then refused with the stage to run.
+If the meaning, type or dimensions of an array change, `version` must be raised: reading then refuses older stores and
+names the stage to run again.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """Type and dimension names of one array."""
+    """Type and dimensions of one array.
+
+    Attributes:
+        dtype: NumPy's code of the type, such as `f2`.
+        dims: Names of the dimensions, the leading one first.
+    """
 
     dtype: str
     dims: tuple[str, ...]
@@ -20,13 +26,13 @@ class ArraySpec:
 
 @dataclass(frozen=True)
 class Schema:
-    """One kind of artifact.
+    """One kind of Zarr artifact.
 
     Attributes:
-        name: Plural noun, as in the artifact's path.
-        version: Raised when the meaning of any array changes.
-        stage: The rule and command that makes it.
-        arrays: The arrays but the bounds, which follow from the leading dimensions.
+        name: Name of the kind, as in the artifact's path.
+        version: Number that is raised when the meaning, type or dimensions of an array change.
+        stage: Name of the stage, and so of the rule, that makes it.
+        arrays: The arrays by name, without the bounds, which follow from the leading dimensions.
     """
 
     name: str
@@ -49,7 +55,7 @@ FRAMES = Schema(
         "time": ArraySpec("f4", ("frame",)),  # seconds: presentation time in the file, or since the interval's start
         "size": ArraySpec("i4", ("video", "hw")),  # height and width as stored
         "num_frames": ArraySpec("i4", ("video",)),  # frames of the whole clip
-        "fps": ArraySpec("f4", ("video",)),  # their mean rate
+        "fps": ArraySpec("f4", ("video",)),  # mean frames per second of the clip
     },
 )
 
@@ -103,7 +109,7 @@ TEMPORAL_GRAPHS = Schema(
     arrays={
         "source": ArraySpec("i2", ("edge",)),  # a node of frame t - 1
         "target": ArraySpec("i2", ("edge",)),  # a node of frame t
-        "weight": ArraySpec("f2", ("edge",)),  # softmax of the cosine over the targets of a source
+        "weight": ArraySpec("f2", ("edge",)),  # softmax of the cosine of the two nodes, over all targets of a source
     },
 )
 
@@ -131,7 +137,7 @@ PAIR_MOTION = Schema(
         "motion": ArraySpec("f2", ("pair", "motion_feature")),  # I3D of the window, cut to the union of two boxes
         "box": ArraySpec("f2", ("pair", "xyxy")),  # that union, in [0, 1] of the whole frame; each once a frame
         "pair_frame": ArraySpec("i2", ("pair",)),  # the sampled frame it is of
-        "edge_pair": ArraySpec("i4", ("edge",)),  # for each edge of the spatial graph, in its order: the pair
+        "edge_pair": ArraySpec("i4", ("edge",)),  # of each edge of the spatial graph, in its order: the pair's number
     },
 )
 

@@ -1,10 +1,10 @@
-"""Words, and their way to numbers and back.
+"""The words of captions, and how they become numbers (tokens) and words again.
 
 A caption is normalised as in AKG-sv and its ancestor BTKG (doi 10.1007/s11042-023-17822-4): lower case, punctuation
 dropped ("it's" becomes "its"), split on white space, cut to its first words. Three things differ from them, on
 purpose. Letters of every script are kept. Captions start and end with tokens of their own. A word outside the
-vocabulary keeps its place as `<unk>`, where they delete it and so teach sentences that nobody wrote: it is context for
-the words after it, but it is no target of the loss and is never generated.
+vocabulary keeps its place as `<unk>`: it is context for the words after it, but it is no target of the loss and is
+never generated. They delete such a word, and so teach sentences that nobody wrote.
 """
 
 import unicodedata
@@ -24,7 +24,7 @@ class Vocabulary:
 
     Attributes:
         words: The word of each token, the four special ones first.
-        max_words: Words of a caption that are kept, counted from its beginning.
+        max_words: Most words of a caption that are kept, counted from its beginning.
     """
 
     words: tuple[str, ...]
@@ -42,7 +42,8 @@ class Vocabulary:
 
         Args:
             caption: As its author wrote it.
-            reverse: Last word first. A long caption loses its end either way: it is cut before it is turned round.
+            reverse: Whether the last word comes first. A long caption loses its end either way: it is cut before it is
+                reversed.
         """
         words = split_words(caption)[: self.max_words]
         tokens = [self._tokens.get(word, UNK) for word in words]
@@ -65,11 +66,12 @@ def count_words(captions: Iterable[str], min_count: int, max_words: int) -> Voca
 
     Args:
         captions: As their authors wrote them.
-        min_count: A word is kept if it occurs so often within the first `max_words` words of the captions.
-        max_words: Words of a caption that are kept.
+        min_count: A word is kept if it occurs at least so often within the first `max_words` words of the captions.
+        max_words: Most words of a caption that are kept.
 
     Returns:
-        The special tokens, then words from frequent to rare, equally frequent ones in alphabetical order.
+        A vocabulary of the special tokens, then words from frequent to rare, equally frequent ones in alphabetical
+        order.
     """
     counts = Counter(word for caption in captions for word in split_words(caption)[:max_words])
     kept = sorted(

@@ -1,8 +1,8 @@
 """
-Which artifacts a rule reads and makes, and what the parameters of a job hold.
+Functions by which rules name the artifacts that they read and make, and the parameters of their jobs.
 
-A route such as "graph.nodes.sampling" starts at a wildcard and walks config.yaml: the sampling of the nodes of this
-graph. So inputs are named by what they are, and the lines of config.yaml say which that is.
+A route such as "graph.nodes.sampling" starts at a wildcard and walks config.yaml: it leads to the sampling of the nodes
+of this graph. So a rule names its inputs by what they are, and config.yaml says which these are.
 """
 
 import json
@@ -21,7 +21,7 @@ from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.readers import annotation_files, list_videos, listing_digests
 from pipeline.workflow.shards import shard_names
 
-# The section of config.yaml that a word of a route names an entry of.
+# For each word of a route, the section of config.yaml that it names an entry of.
 SECTIONS = {
     "dataset": "datasets",
     "calibrate_on": "datasets",
@@ -41,9 +41,16 @@ SECTIONS = {
 
 
 def walk(route, wildcards):
-    """What a route leads to: the settings at its end, or a name in them.
+    """Follow a route to the value at its end: settings, or the name of an entry; None where config.yaml has none.
 
     A job of one trial may start a route at its experiment.
+
+    Args:
+        route: Words with dots between them; the first is a wildcard.
+        wildcards: Wildcards of the job, as a mapping or Snakemake's object.
+
+    Raises:
+        KeyError: if the settings on the way lack a word.
     """
     first, *rest = route.split(".")
     given = dict(wildcards.items())
@@ -51,24 +58,31 @@ def walk(route, wildcards):
     word, value = first, experiment_of(given["trial"]) if of_trial else given[first]
     for next_word in rest:
         entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
-        if entry is None:  # nothing of the kind here: no knowledge, no fine-tuning
+        if entry is None:  # the entry is left out, such as knowledge or fine-tuning
             return None
         word, value = next_word, entry[next_word]
     return value
 
 
 def holds(condition, wildcards):
-    """Whether a route leads to something, or to the value after an equals sign: "dataset.kind=shapes"."""
+    """Whether a route leads to anything; for "dataset.kind=shapes", whether it leads to the value `shapes`."""
     route, equals, value = condition.partition("=")
     try:
         found = walk(route, wildcards)
-    except KeyError:  # a setting that only entries of another kind have
+    except KeyError:  # only entries of another kind have this setting
         return False
     return found == value if equals else found is not None
 
 
 def names(section, having=None, lacking=None, **equal):
-    """Regular expression of the names in a section whose entries fit; matches nothing where none does."""
+    """Regular expression that matches the names of those entries of a section that fit, or nothing if none fits.
+
+    Args:
+        section: The section of config.yaml.
+        having: A setting that an entry must have.
+        lacking: A setting that an entry must not have.
+        equal: Settings that an entry must have with these values.
+    """
     fitting = [
         name
         for name, entry in config[section].items()
@@ -80,7 +94,7 @@ def names(section, having=None, lacking=None, **equal):
 
 
 def trial_names(**equal):
-    """Regular expression of the names of all trials of the experiments that fit."""
+    """Regular expression that matches the names of all trials of the experiments whose settings equal these."""
     fitting = [
         trial
         for name, entry in config["experiments"].items()
@@ -91,14 +105,14 @@ def trial_names(**equal):
 
 
 def artifact(kind, each=None, where=None, **routes):
-    """Path of an artifact, or the input function that finds it.
+    """Path pattern of an artifact, or the input function that gives its paths if there is more than `kind`.
 
     Args:
         kind: A key of ARTIFACTS.
-        each: A wildcard: the artifacts of every entry in its section, of experiments and trials those that the report
-            names. A kind may stand before it: "captioning trial".
-        where: A route: only where it leads to something, or to the value after an equals sign.
-        routes: For a name in the path, the route that leads to it, a list of names, or "all" shards.
+        each: A wildcard. Every entry of its section then gives artifacts; of experiments and trials, those that the
+            report names. A kind of experiments may stand before it: "captioning trial".
+        where: A condition as `holds` takes it; where it is false, there are no artifacts.
+        routes: For a name in the path, the route that leads to it, a list of names, or "all" for all shards.
     """
     pattern = ARTIFACTS[kind]
     if each is None and where is None and not routes:
@@ -120,12 +134,12 @@ def artifact(kind, each=None, where=None, **routes):
 
 
 def captioner_inputs(experiment, dataset, **more):
-    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it has them.
+    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them.
 
     Args:
-        experiment: The route to the experiment whose captioner it is.
-        dataset: The route to the data set whose videos it sees.
-        more: What `artifact` takes beside routes.
+        experiment: Route to the captioner's experiment.
+        dataset: Route to the data set whose videos the captioner reads.
+        more: Further arguments of `artifact`.
     """
     shards = {"dataset": dataset, "shard": "all"} | more
     graph, knowledge, objects = f"{experiment}.graph", f"{experiment}.knowledge", f"{experiment}.objects"
@@ -138,13 +152,19 @@ def captioner_inputs(experiment, dataset, **more):
 
 
 def of_encoders(kind, routes, having=""):
-    """Input function of what encoders have, each once, where the route goes on to what they must have."""
+    """Input function of an artifact of the encoders that the report's experiments stand on, each encoder once.
+
+    Args:
+        kind: A key of ARTIFACTS.
+        routes: Routes from an experiment to its encoders.
+        having: End of a route, such as ".finetune", to a setting that an encoder must have.
+    """
     each = [artifact(kind, each="captioning experiment", where=route + having, encoder=route) for route in routes]
     return lambda wildcards: list(dict.fromkeys(path for paths in each for path in paths(wildcards)))
 
 
 def reported(each):
-    """Names of the entries that are made without being asked for one by one; `each` as `artifact` takes it."""
+    """Names of the entries that `each` stands for, as `artifact` takes it: all of a section, or the report's."""
     *kinds, word = each.split()
     if word not in ("experiment", "trial"):
         return list(config[SECTIONS[word]])
@@ -156,7 +176,7 @@ def reported(each):
 
 
 def stages_behind(kind):
-    """The stages that an artifact stands on, as JSON: of each its jobs, and the stages whose output these read."""
+    """The stages that an artifact stands on, as JSON: how many jobs each has, and the stages whose output they read."""
     stages, seen, pending = {}, set(), [(ARTIFACTS[kind], None)]
     while pending:
         path, reader = pending.pop()
@@ -187,7 +207,7 @@ def maker(path):
 
 
 def own_file(route):
-    """Input function of a file that the user brings, where a route leads to its path and not to a word (`random`)."""
+    """Input function of a file that the user brings, if a route leads to its path and not to a word (`random`)."""
 
     def path(wildcards):
         value = walk(route, dict(wildcards.items()))
@@ -198,7 +218,7 @@ def own_file(route):
 
 
 def settings(route):
-    """Settings at the end of a route, as JSON with sorted keys: text, because Snakemake compares parameters by it."""
+    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare."""
 
     def text(wildcards):
         word = route.rpartition(".")[2]
@@ -210,17 +230,17 @@ def settings(route):
 
 
 def experiment_chain(wildcards):
-    """All that an experiment stands on, as JSON."""
+    """Parameter function: all settings that an experiment stands on, as JSON."""
     return json.dumps(chain_of(config, wildcards.experiment, ARTIFACTS), sort_keys=True)
 
 
 def seed(wildcards):
-    """The seed of a trial: text, because Snakemake compares parameters by it."""
+    """Parameter function: the seed of a trial, as text for Snakemake to compare."""
     return str(seed_of(wildcards.trial, walk("experiment.seeds", wildcards)))
 
 
 def code(stage, *files):
-    """Digest of the code that computes a stage's values, and of files of the package that it fills in."""
+    """Parameter function: digests of the code that computes a stage's values, and of files that it fills in."""
 
     def digests(wildcards):
         dataset = config["datasets"][wildcards.dataset]["kind"] if hasattr(wildcards, "dataset") else None
@@ -238,9 +258,9 @@ def file_digest(name):
 
 
 def scaled(amount):
-    """So much at the first attempt, twice of it at the second, and three times from the third on.
+    """Resource function: an amount at the first attempt, twice as much at the second, three times as much from then on.
 
-    A job may have failed for want of memory or time; or because it was preempted, any number of times.
+    A job may have failed for want of memory or time. It may also have been preempted, any number of times.
 
     Args:
         amount: Megabytes, or a time as "30m", "4h", "2d".
@@ -256,29 +276,35 @@ def scaled(amount):
 
 
 def kind(wildcards):
-    """Kind of the data set, such as `folder`."""
+    """Parameter function: kind of the data set, such as `folder`."""
     return config["datasets"][wildcards.dataset]["kind"]
 
 
 def source(wildcards):
-    """Folder of the videos that the user brings. It is no input: `listing` says what of it a shard depends on."""
+    """Parameter function: folder of the user's videos, or a list or table of them; empty if there is none.
+
+    It is no input, because `listing` says what of it a shard depends on.
+    """
     settings = config["datasets"][wildcards.dataset]
     return [settings["videos"]] if "videos" in settings else []
 
 
 def mapping(wildcards):
-    """File that gives clips their ids. It is no input either: `listing` holds what of it a shard depends on."""
+    """Parameter function: file that gives clips their ids; empty if there is none.
+
+    It is no input either, because `listing` says what of it a shard depends on.
+    """
     named = config["datasets"][wildcards.dataset].get("mapping")
     return [named] if named else []
 
 
 def annotations(wildcards):
-    """Files of captions, ids and splits that the user brings."""
+    """Input function: files of captions, ids and splits that the user brings."""
     return annotation_files(config["datasets"][wildcards.dataset])
 
 
 def listing(wildcards):
-    """Digest of the names, sizes and intervals of a shard's clips, for videos that the user brings."""
+    """Parameter function: digest of the names, sizes and intervals of a shard's clips; empty for generated videos."""
     if not source(wildcards):
         return ""
     return dataset_listing(wildcards.dataset)[int(wildcards.shard)]
@@ -286,7 +312,7 @@ def listing(wildcards):
 
 @cache
 def dataset_listing(dataset):
-    """The digests of all the shards, from listing the folder once."""
+    """The digests of all shards, in their order, for which the folder is listed once."""
     settings = config["datasets"][dataset]
     named = settings.get("mapping")
     try:
@@ -297,10 +323,10 @@ def dataset_listing(dataset):
 
 
 def check_gpus():
-    """Before the first job: an error if more GPUs are asked for than there are, and one warning if there is none.
+    """Before the first job, raise an error if more GPUs are asked for than there are, and warn once if there is none.
 
-    Snakemake lowers what a rule asks for to what a call allows, without a word. Where a scheduler starts the jobs, this
-    machine's own GPUs say nothing.
+    Without this, Snakemake lowers what a rule asks for to what the call allows, and does not say so. Where a scheduler
+    starts the jobs nothing is checked, because they do not run on this machine's GPUs.
     """
     if workflow.non_local_exec or workflow.touch:
         return

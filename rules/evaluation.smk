@@ -1,7 +1,7 @@
 """
 Evaluation: captions for a split, and their scores.
 
-REQUIRED INPUTS   graphs, model, vocabulary, captions
+REQUIRED INPUTS   graphs, model, captions; vocabulary for akg_scores.json
                   pair_motion, knowledge, nodes of objects, where the experiment has them
 OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
                   and, only where the report asks for it, akg_scores.json
@@ -83,9 +83,10 @@ rule score_captions:
         """
 
 
-# Not comparable with the literature: AKG-sv's way, made only where report.akg asks for it.
+# These scores follow AKG-sv's own way and are not comparable with other papers. They are made only where report.akg
+# asks for them.
 rule score_akg:
-    """Score the captions of a split against references cut down to the vocabulary."""
+    """Score the captions of a split as AKG-sv does, against references cut down to the vocabulary."""
     input:
         captions=artifact("generated"),
         references=artifact("captions", dataset="experiment.dataset"),

@@ -1,5 +1,5 @@
 """
-Features: what frames look like and how they move.
+Features: weights of the encoders, and the motion around every sampled frame.
 
 REQUIRED INPUTS   frames, videos; published weights where the config names a file or a URL
 OUTPUTS           results/encoders/{encoder}/weights.safetensors (and retrieval.json or detection.json of a trained one)
@@ -8,7 +8,7 @@ OUTPUTS           results/encoders/{encoder}/weights.safetensors (and retrieval.
 
 
 rule import_weights:
-    """Check published weights, fetched if they are named by URL, and put them into one form; or draw random ones."""
+    """Bring published weights, fetched if they are named by URL, into one form, or draw random ones."""
     input:
         videos=artifact("videos", where="encoder.calibrate_on", dataset="encoder.calibrate_on", shard="all"),
         captions=artifact("captions", where="encoder.calibrate_on", dataset="encoder.calibrate_on"),
@@ -42,7 +42,7 @@ rule import_weights:
 
 
 rule finetune_clip4clip:
-    """Fine-tune CLIP4Clip for retrieval on a training split."""
+    """Fine-tune CLIP4Clip for text-video retrieval on a training split."""
     input:
         frames=artifact("frames", dataset="encoder.finetune.dataset", sampling="encoder.finetune.sampling", shard="all"),
         captions=artifact("captions", dataset="encoder.finetune.dataset"),
@@ -82,7 +82,7 @@ rule finetune_clip4clip:
 
 
 rule finetune_detector:
-    """Train a detector on the boxes of generated training videos."""
+    """Train a detector on the boxes of generated videos of the training split."""
     input:
         frames=artifact("frames", dataset="encoder.finetune.dataset", sampling="encoder.finetune.sampling", shard="all"),
         truth=artifact("truth", dataset="encoder.finetune.dataset", shard="all"),
@@ -123,7 +123,7 @@ rule finetune_detector:
 
 
 rule extract_i3d:
-    """Describe the motion in the window of frames around every sampled frame."""
+    """Describe the motion in the window of frames around every sampled frame by I3D."""
     input:
         frames=artifact("frames"),
         videos=artifact("videos"),

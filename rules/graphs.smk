@@ -1,5 +1,5 @@
 """
-Graphs: which nodes of a frame, and of two frames in a row, belong together.
+Graphs: edges among the nodes of a frame and to those of the next frame, with the motion that they carry.
 
 REQUIRED INPUTS   nodes, motion; frames, videos and weights for motion of pairs
 OUTPUTS           results/datasets/{dataset}/spatial_graphs/{graph}/{shard}.zarr    (schema: spatial_graphs)
@@ -10,7 +10,7 @@ OUTPUTS           results/datasets/{dataset}/spatial_graphs/{graph}/{shard}.zarr
 
 
 rule build_spatial_graphs:
-    """Connect the nodes of a frame."""
+    """Connect every node to every node of its frame."""
     input:
         nodes=artifact("nodes", nodes="graph.nodes"),
     output:
@@ -37,7 +37,7 @@ rule build_spatial_graphs:
 
 
 rule build_temporal_graphs:
-    """Connect the nodes of two frames in a row by how alike they look."""
+    """Connect nodes to those of the next frame, weighted by how alike they look."""
     input:
         nodes=artifact("nodes", nodes="graph.nodes"),
     output:
@@ -65,9 +65,9 @@ rule build_temporal_graphs:
         """
 
 
-# The network has some 36 boxes a window to see, so that a few decoders keep it busy; each holds whole frames.
+# The network encodes some 36 boxes of every window, so a few decoders keep it busy. Each of them holds whole frames.
 rule extract_union_motion:
-    """Describe the motion in the box around the two nodes of every edge within a frame."""
+    """Describe the motion in the box around the two nodes of every edge within a frame by I3D."""
     input:
         frames=artifact("frames", sampling="graph.nodes.sampling"),
         videos=artifact("videos"),
@@ -113,7 +113,7 @@ rule extract_union_motion:
 
 
 rule convert_graphs:
-    """Join nodes, edges and motion into one graph a video."""
+    """Join nodes, edges and motion into one action graph for each video."""
     input:
         nodes=artifact("nodes", nodes="graph.nodes"),
         motion=artifact("motion", encoder="graph.motion", sampling="graph.nodes.sampling"),

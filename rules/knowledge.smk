@@ -1,5 +1,5 @@
 """
-Knowledge: what the training captions tell of the world, and what of it a video has to do with.
+Knowledge: entities and relations from the training captions, and those that a video is linked to.
 
 REQUIRED INPUTS   captions, frames, weights of an appearance encoder; CoreNLP's file where the config names one
 OUTPUTS           results/knowledge/{knowledge}/triplets.json, embedding.safetensors and scores.json
@@ -39,7 +39,7 @@ rule extract_triplets:
 
 
 rule embed_knowledge:
-    """Embed entities and relations by their words and by their triplets."""
+    """Embed the entities and relations by their words and by their triplets."""
     input:
         triplets=artifact("triplets"),
         weights=artifact("weights", encoder="knowledge.encoder"),
@@ -75,7 +75,7 @@ rule embed_knowledge:
 
 
 rule extract_clip:
-    """Embed whole frames."""
+    """Embed every sampled frame by CLIP4Clip, for linking videos to knowledge."""
     input:
         frames=artifact("frames"),
         weights=artifact("weights"),
@@ -110,7 +110,7 @@ rule extract_clip:
 
 
 rule link_knowledge:
-    """Find the entities and relations that a video has to do with."""
+    """Link every video to the entities that it looks like, and to the relations among them."""
     input:
         appearance=artifact("appearance", sampling="knowledge.sampling", encoder="knowledge.encoder"),
         embedding=artifact("embedding"),

@@ -1,5 +1,5 @@
 """
-Nodes: where in a frame something can happen.
+Nodes: the cells of a grid, or the objects, that may take part in an action.
 
 REQUIRED INPUTS   frames, weights of an appearance encoder or of a detector
 OUTPUTS           results/datasets/{dataset}/nodes/{nodes}/{shard}.zarr   (schema: nodes)
@@ -7,7 +7,7 @@ OUTPUTS           results/datasets/{dataset}/nodes/{nodes}/{shard}.zarr   (schem
 
 
 rule build_grid_nodes:
-    """Embed the overlapping cells of a grid over every frame."""
+    """Embed the overlapping cells of a grid over every sampled frame."""
     input:
         frames=artifact("frames", sampling="nodes.sampling"),
         weights=artifact("weights", encoder="nodes.encoder"),
@@ -44,7 +44,7 @@ rule build_grid_nodes:
 
 
 rule build_object_nodes:
-    """Find the objects of every frame and describe them."""
+    """Find the objects of every sampled frame and describe them."""
     input:
         frames=artifact("frames", sampling="nodes.sampling"),
         weights=artifact("weights", encoder="nodes.detector"),

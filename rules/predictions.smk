@@ -1,5 +1,5 @@
 """
-Predictions: captions for videos that need none of their own, and what is needed to caption more by hand.
+Predictions: captions of videos without references, and the settings by which more can be captioned by hand.
 
 REQUIRED INPUTS   graphs (and pair_motion, knowledge, nodes where the experiment has them), videos, model
 OUTPUTS           results/experiments/{experiment}/settings.json
@@ -8,7 +8,7 @@ OUTPUTS           results/experiments/{experiment}/settings.json
 
 
 rule describe_experiment:
-    """Write down what an experiment stands on: `python -m pipeline caption` needs no config.yaml then."""
+    """Write down what an experiment stands on, so that `python -m pipeline caption` needs no config.yaml."""
     output:
         artifact("settings"),
     log:
@@ -74,7 +74,7 @@ rule caption_videos:
 
 
 rule write_gallery:
-    """Show captioned videos on one page."""
+    """Write one page that shows the captioned videos."""
     input:
         captions=artifact("predicted"),
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),

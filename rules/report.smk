@@ -11,14 +11,14 @@ of_each = partial(artifact, each="captioning experiment", dataset="experiment.da
 of_each_trial = partial(artifact, each="captioning trial")
 shards_of_each = partial(of_each, shard="all")
 
-# Routes to every encoder that an experiment stands on; null where nodes are the detector's own features, where there
-# are no objects and where there is no knowledge.
+# Routes to the CLIP4Clip encoders and to the detectors of an experiment. They lead to null where nodes have the
+# detector's own features, where there are no objects and where there is no knowledge.
 TOWERS = ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"]
 DETECTORS = ["experiment.graph.nodes.detector", "experiment.objects.detector"]
 
 
 rule write_report:
-    """Write scores, curves, captioned clips, sizes, and what was left out."""
+    """Write the report: scores, curves, captioned clips, sizes, and what was left out."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset", each="captioning experiment"),
         scores=of_each_trial("scores", split=["val", "test"]),

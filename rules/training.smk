@@ -1,10 +1,10 @@
 """
-Training: words and a captioner.
+Training: the vocabulary and the captioner.
 
 REQUIRED INPUTS   captions, graphs; pair_motion, knowledge and nodes of objects where the experiment has them
 OUTPUTS           results/vocabularies/{vocabulary}.json
                   results/experiments/{trial}/model.safetensors and curves.csv
-                  checkpoints/ (not declared: what an interrupted training goes on from)
+                  checkpoints/ (not declared; an interrupted training goes on from there)
 """
 
 
@@ -37,7 +37,8 @@ rule build_vocabulary:
         """
 
 
-# More GPUs: `--resources gpu=4 --set-resources train_captioner:gpu=4`. Without any it is one process on the CPU.
+# For more GPUs call with `--resources gpu=4 --set-resources train_captioner:gpu=4`. Without any GPU the training is one
+# process on the CPU.
 rule train_captioner:
     """Train the captioner of one experiment with one of its seeds."""
     input:

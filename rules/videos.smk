@@ -1,8 +1,8 @@
 """
-Videos: what there is to look at, and the frames looked at.
+Videos: the clips of a data set, their captions and splits, and the sampled frames.
 
-REQUIRED INPUTS   a folder of videos and files of captions (kinds `folder`, `msvd`, `msrvtt`, `vatex`, `coco_captions`),
-                  or none (kind `shapes`)
+REQUIRED INPUTS   a folder of videos, or a list or table of them (kind `folder`), and files of captions (kinds `folder`,
+                  `msvd`, `msrvtt`, `vatex`, `coco_captions`), or none (kind `shapes`)
 OUTPUTS           results/datasets/{dataset}/videos/{shard}.json
                   results/datasets/{dataset}/captions.json
                   results/datasets/{dataset}/check.json   and check.txt, the same as a table
@@ -42,7 +42,7 @@ rule make_shapes:
 
 
 rule index_videos:
-    """List the videos of one shard."""
+    """List the clips of one shard."""
     input:
         made=artifact("made", where="dataset.kind=shapes"),
     output:
@@ -79,7 +79,7 @@ rule index_videos:
 
 
 rule index_captions:
-    """Collect captions and splits."""
+    """Collect the captions and splits of a data set."""
     input:
         made=artifact("made", where="dataset.kind=shapes", shard="all"),
         videos=artifact("videos", shard="all"),
@@ -111,7 +111,7 @@ rule index_captions:
 
 
 rule check_dataset:
-    """Count videos, captions and splits, and list what is missing."""
+    """Count the videos, captions and splits of a data set, and list what is missing."""
     input:
         videos=artifact("videos", shard="all"),
         captions=artifact("captions"),
@@ -145,7 +145,7 @@ rule check_dataset:
 
 
 rule decode_frames:
-    """Sample frames by true time stamps."""
+    """Sample frames of every clip by their true time stamps."""
     input:
         videos=artifact("videos"),
     output:

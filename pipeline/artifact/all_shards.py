@@ -11,14 +11,17 @@ from pipeline.errors import ArtifactError
 
 
 class AllShards:
-    """Some arrays of the artifacts of one kind, by video.
+    """Some arrays of all the shards of one kind of artifact, read by video.
 
-    Every array is read from disk, video by video, until it is held in memory.
+    An array is read from disk, video by video, unless `hold` has loaded it into memory.
 
     Attributes:
-        names: The arrays.
-        ids: The videos there are, in the order of the artifacts.
-        failed: The videos that were left out, with the reason.
+        names: Names of the arrays.
+        ids: Ids of the videos that the artifacts hold, in the order of the artifacts.
+        failed: The reason for each video that was left out, by id.
+
+    Raises:
+        ArtifactError: if two artifacts hold the same video.
     """
 
     def __init__(self, artifacts: Sequence[Artifact], names: Sequence[str]) -> None:
@@ -43,19 +46,19 @@ class AllShards:
         return video_id in self._places
 
     def num_bytes(self, name: str) -> int:
-        """What an array takes in memory, in its stored type."""
+        """Bytes that an array of all shards takes in memory, in its stored type."""
         return sum(artifact.num_bytes(name) for artifact in self.artifacts)
 
     def width(self, name: str) -> int:
-        """Columns of an array `[rows, columns]`; a shard without rows does not know them, 0 if none does."""
+        """Columns of an array `[rows, columns]`: the most of any shard, because a shard without rows may have none."""
         return max((artifact.shape(name)[1] for artifact in self.artifacts), default=0)
 
     def hold(self, name: str) -> None:
-        """Keep an array in memory from now on."""
+        """Load an array of all shards into memory and keep it there."""
         self._held[name] = [artifact.array(name) for artifact in self.artifacts]
 
     def video(self, video_id: str) -> dict[str, NDArray[Any]]:
-        """The rows of one video; what is held is given as a view of it."""
+        """The rows of one video, by array. Those of an array in memory are a view of it."""
         number, row = self._places[video_id]
         artifact = self.artifacts[number]
         rows = artifact.video(video_id, [name for name in self.names if name not in self._held])
@@ -66,7 +69,7 @@ class AllShards:
         return rows
 
     def expect(self, video_ids: Iterable[str]) -> None:
-        """Raise ArtifactError if a video is neither there nor known to have failed: a shard was not given."""
+        """Raise ArtifactError if a video is neither in a shard nor left out by one: then a shard was not given."""
         for video_id in video_ids:
             if video_id not in self._places and video_id not in self.failed:
                 given = ", ".join(str(artifact.store) for artifact in self.artifacts)
@@ -76,14 +79,14 @@ class AllShards:
 
 
 def hold_smallest(shards: Sequence[AllShards], limit: int) -> bool:
-    """Hold as many arrays in memory as fit, the smallest first: every array that is not costs a read a video.
+    """Load as many arrays into memory as fit, the smallest first: any other array is read from disk for each video.
 
     Args:
-        shards: Whose arrays.
-        limit: Bytes that they may take together.
+        shards: The shards whose arrays are loaded.
+        limit: Bytes that the loaded arrays may take together.
 
     Returns:
-        Whether all are held.
+        Whether all arrays are in memory.
     """
     sizes = sorted((of.num_bytes(name), place, name) for place, of in enumerate(shards) for name in of.names)
     ends = np.cumsum([num_bytes for num_bytes, _, _ in sizes])

@@ -17,12 +17,17 @@ from pipeline.schemas import Schema
 
 
 def check_store(store: Path, schema: Schema) -> None:
-    """Check a Zarr artifact, a few chunks at a time.
+    """Check that a Zarr artifact is whole, reading a few chunks at a time.
+
+    Args:
+        store: The store's folder.
+        schema: The schema that it must have.
 
     Raises:
         DamagedError: if it is not as it was written.
         OutdatedError: if it is of another version of its schema.
-        ArtifactError: if it cannot be read otherwise; see `read`.
+        ArtifactError: if `read` refuses it for another reason.
+        ValueError, LookupError, TypeError: if its root is not the JSON of a store.
     """
     for folder, folders, files in os.walk(store):
         links = [name for name in (*folders, *files) if (Path(folder) / name).is_symlink()]
@@ -47,7 +52,7 @@ def provenance(store: Path) -> dict[str, Any]:
     """Read how a store was made: stage, settings, code, inputs and versions.
 
     Raises:
-        DamagedError: if its child group `provenance` does not say.
+        DamagedError: if its child group `provenance` is missing or does not say it.
     """
     path = store / "provenance" / "zarr.json"
     try:

@@ -1,10 +1,9 @@
-"""Rows of an array, straight from the chunks that hold them.
+"""Create the Zarr arrays of a store, and read rows straight from the files that hold their chunks.
 
-Zarr itself takes a shard apart by an event loop and a pool of threads; where few rows are wanted at a time, as in
-training, that takes longer than decoding them. The layout is that of the Zarr v3 specification (sharding codec,
-version 1.0): chunks in any order, and at the file's end where each of them is, as two little-endian uint64 a chunk
-(offset, bytes), with a CRC32C. The chunks are as `pipeline.artifact.rows` encodes them: little-endian, Zstandard,
-CRC32C.
+Zarr itself reads a shard with an event loop and a pool of threads. Where a few rows are wanted at a time, as in
+training, that takes longer than decoding them. The layout is that of the Zarr v3 specification (sharding codec, version
+1.0): a file holds the chunks of a shard in any order, and at its end an index with two little-endian uint64 for each
+chunk (offset, bytes) and a CRC32C. Chunks are little-endian, compressed by Zstandard and followed by a CRC32C.
 """
 
 from pathlib import Path
@@ -22,11 +21,11 @@ INDEX_ENTRY_BYTES = 16
 
 
 class ChunkReader:
-    """Reads rows of one array; the chunk decoded last is kept, because the next video's rows follow.
+    """Reads rows of one array. The chunk decoded last is kept, because the next video's rows may be in it.
 
     Args:
-        folder: Where the array is.
-        array: Its shape, type, chunks and shards.
+        folder: Folder of the array.
+        array: The Zarr array, which tells its shape, type, chunks and shards.
     """
 
     def __init__(self, folder: Path, array: "zarr.Array[Any]") -> None:
@@ -40,11 +39,11 @@ class ChunkReader:
         self._last: tuple[int, NDArray[Any]] | None = None
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
-        """A copy of some rows.
+        """A copy of the rows from `start` to `stop` (excluded), `[stop - start, ...]`.
 
         Raises:
-            ValueError: if a checksum is wrong, or a chunk is elsewhere than in its file.
-            RuntimeError: if a chunk is of another size.
+            ValueError: if a checksum is wrong, or a chunk is missing or ends after its file.
+            RuntimeError: if a chunk cannot be decoded to its size.
             OSError: if a file cannot be read.
         """
         rows = np.empty((stop - start, *self.tail), self.dtype)
@@ -81,14 +80,14 @@ class ChunkReader:
 
 
 def _checked(content: bytes, path: Path) -> bytes:
-    """The content before its checksum."""
+    """The content without the checksum at its end; ValueError if that is wrong."""
     body, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
     if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
         raise ValueError(f"wrong checksum in {path.name} of {path.parent}")
     return body
 
 
-CHUNK_BYTES = 2**18  # about a video: training reads them at random, and a chunk is decoded whole
+CHUNK_BYTES = 2**18  # about a video's rows: training reads videos at random, and a chunk is decoded whole
 
 
 SHARD_CHUNKS = 256  # 64 MB a file
@@ -122,7 +121,7 @@ def _create_array(root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...
         chunks=(rows, *tail),
         shards=(rows * num_chunks, *tail),  # a multiple of the chunk, as the codec demands
         compressors=[ZstdCodec(level=3), Crc32cCodec()],  # without crc32c a flipped bit goes unnoticed
-        config={"write_empty_chunks": True},  # so that a chunk that is not there is damage, not zeros
+        config={"write_empty_chunks": True},  # a chunk that is missing is then damage, not zeros
         dimension_names=dims,
     )
 

@@ -3,6 +3,8 @@
 A video that an earlier stage left out is left out here for the same reason, and one that fails here is recorded and
 stops no other. What was committed by a run that was killed is neither read nor computed again. Videos are committed in
 the order of the store, one at a time, and counted in the job's log.
+
+Shapes: N rows of a video (frames or nodes), D features.
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -23,18 +25,18 @@ Rows = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class VideoRows:
-    """What was computed of one video.
+    """What a stage computed for one video.
 
     Attributes:
-        arrays: Its rows of every array of the schema.
-        suspect: Why they may be wrong, if something was seen.
+        arrays: The video's rows of every array of the schema, by the array's name.
+        suspect: Why the rows may be wrong; None if nothing was noticed.
     """
 
     arrays: Rows
     suspect: str | None = None
 
 
-Outcomes = Generator[VideoRows | VideoError, None, None]  # of videos in turn: the rows, or why there are none
+Outcomes = Generator[VideoRows | VideoError, None, None]  # for each video in turn: its rows, or why it has none
 
 
 def each_video(writer: Writer, failed: Mapping[str, str], compute: Callable[[str], Rows]) -> None:
@@ -42,8 +44,8 @@ def each_video(writer: Writer, failed: Mapping[str, str], compute: Callable[[str
 
     Args:
         writer: The store that is being made.
-        failed: The videos that cannot be computed, with the reason.
-        compute: From a video's id to its rows. VideoError records that video as failed.
+        failed: The reason for each video that cannot be computed, by id.
+        compute: Function from a video's id to its rows. If it raises VideoError, that video is recorded as failed.
 
     Raises:
         PipelineError: as `Writer.append` does, and whatever else `compute` raises.
@@ -66,7 +68,7 @@ def videos_together(writer: Writer, failed: Mapping[str, str], compute: Callable
 
     Args:
         writer: The store that is being made.
-        failed: The videos that cannot be computed, with the reason.
+        failed: The reason for each video that cannot be computed, by id.
         compute: A generator function: it gets the ids of the remaining videos that can be computed and yields, for each
             and in their order, the rows, or why there are none. It is closed when a commit fails.
 
@@ -91,13 +93,13 @@ def videos_together(writer: Writer, failed: Mapping[str, str], compute: Callable
 
 
 def missing(artifacts: Iterable[Artifact]) -> dict[str, str]:
-    """Why videos are not in all of the artifacts.
+    """Find the videos that are not in all of the artifacts.
 
     Args:
-        artifacts: The inputs of a stage, those made first first.
+        artifacts: The inputs of a stage, in the order in which the workflow makes them.
 
     Returns:
-        For each video that an input lacks the reason, as given where it first failed.
+        The reason for each video that an input lacks, by id: the one that the first input to leave it out gives.
     """
     artifacts = list(artifacts)
     reasons: dict[str, str] = {}
@@ -112,7 +114,7 @@ def missing(artifacts: Iterable[Artifact]) -> dict[str, str]:
 
 
 def as_features(described: Iterable[tuple[Rows, NDArray[np.float32]]]) -> Outcomes:
-    """Join the features [N, D] of each video, as the array `x`, to its other rows; or say why they cannot be stored."""
+    """Add the features [N, D] of each video to its other rows, as the array `x`; VideoError if `x` cannot be stored."""
     for rows, x_ND in described:
         if fits_half(x_ND):
             yield VideoRows({**rows, "x": x_ND})

@@ -1,7 +1,7 @@
-"""Journals: a line for each piece of work that is finished, so that a killed job goes on after the last whole one.
+"""Journals: a line for each piece of work that is finished, so that a killed job goes on after the last whole line.
 
-Each line carries its checksum. A line that a kill or a full disk cut off, or in which the disk has flipped a bit, is
-told from one that was written whole.
+Each line carries its checksum. By it a line that a kill or a full disk cut off, or in which the disk has flipped a bit,
+is told from one that is whole.
 """
 
 import json
@@ -18,11 +18,11 @@ def to_line(entry: Entry) -> bytes:
 
 
 def read_lines(lines: bytes) -> tuple[list[Entry], list[int], bool]:
-    """Entries up to the first line that is not as it was written.
+    """Read the entries up to the first damaged line.
 
     Returns:
-        The entries; where the line of each ends, in bytes; and whether what follows is damage: a last line without its
-        end was being written when the job was killed, and is none.
+        The entries; where the line of each ends, in bytes from the beginning; and whether a damaged line follows. A
+        last line without a line end is not damage: it was being written when the job was killed.
     """
     entries: list[Entry] = []
     ends: list[int] = []
@@ -38,7 +38,7 @@ def read_lines(lines: bytes) -> tuple[list[Entry], list[int], bool]:
 
 
 def checksum(content: bytes) -> int:
-    """CRC-32C, as of Zarr's chunks."""
+    """CRC-32C of some bytes, the kind of checksum that Zarr's chunks have."""
     return int(google_crc32c.value(content))
 
 

@@ -1,4 +1,4 @@
-"""JSON artifacts: sorted keys, one item a line; read with what their stage writes."""
+"""Write JSON artifacts, and read them with a check that they hold what their stage writes."""
 
 import json
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ def read_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
 
     Args:
         path: The file.
-        keys: What it must hold at its top.
+        keys: Keys that its top level must have.
         stage: The stage that makes it.
 
     Raises:
-        ArtifactError: if it is missing, no JSON, lacks a key, or holds what that stage does not write.
+        ArtifactError: if it is missing or no JSON, lacks a key, or holds what that stage does not write.
     """
     try:
         return check_json(path, keys, stage)
@@ -37,11 +37,11 @@ def read_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
 
 
 def check_json(path: Path, keys: Sequence[str], stage: str) -> dict[str, Any]:
-    """Read a file, and check that it is JSON, holds some keys, and what its stage writes.
+    """Read a JSON artifact; the errors say what is wrong without the path and without what to do.
 
     Args:
         path: The file.
-        keys: What it must hold at its top.
+        keys: Keys that its top level must have.
         stage: The stage that makes it.
 
     Raises:

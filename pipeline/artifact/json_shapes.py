@@ -1,7 +1,7 @@
-"""What the workflow's JSON artifacts hold, checked whenever one is read: it may have been edited, or a stranger's.
+"""What the workflow's JSON artifacts hold. Every read checks it: a file may have been edited, or be a stranger's.
 
-Names of files stay below their folder, ids and captions are texts, sizes are numbers. Keys that are not named here may
-hold anything that the stage which reads them can bear.
+Paths of files stay below their folder, ids and captions are texts, and sizes are numbers. Keys that are not named here
+are not checked: the stage that reads them must bear whatever they hold.
 """
 
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ class Video(TypedDict):
 
 @strict
 class VideoTable(TypedDict):
-    """`index_videos`."""
+    """A video table, which `index_videos` writes."""
 
     root: NotRequired[Line]
     videos: Annotated[list[Annotated[Video, AfterValidator(_is_interval)]], AfterValidator(_no_id_twice)]
@@ -91,21 +91,21 @@ class Made(TypedDict):
 
 @strict
 class MadeList(TypedDict):
-    """`make_shapes`: the list of its videos."""
+    """The list of generated videos, which `make_shapes` writes."""
 
     videos: Annotated[list[Made], AfterValidator(_no_id_twice)]
 
 
 @strict
 class Truth(TypedDict):
-    """`make_shapes`: what is true of each video, by id."""
+    """What is true of each generated video, by id; `make_shapes` writes it beside the list."""
 
     videos: dict[Line, dict[str, Any]]
 
 
 @strict
 class Captions(TypedDict):
-    """`index_captions`."""
+    """The captions of a data set by id, and the ids of each split; `index_captions` writes them."""
 
     captions: NotRequired[dict[Line, list[str]]]
     splits: NotRequired[dict[str, list[Line]]]
@@ -113,7 +113,7 @@ class Captions(TypedDict):
 
 @strict
 class Input(TypedDict):
-    """What is recorded of an input; see `pipeline.artifact.inputs`."""
+    """What an artifact records of one input; see `pipeline.artifact.inputs`."""
 
     digest: str
     path: Below
@@ -121,7 +121,7 @@ class Input(TypedDict):
 
 @strict
 class Generated(TypedDict):
-    """`generate_captions`."""
+    """The generated captions of a split, by id; `generate_captions` writes them."""
 
     captions: dict[Line, str]
     inputs: NotRequired[dict[str, Input]]
@@ -130,7 +130,7 @@ class Generated(TypedDict):
 
 @strict
 class Predicted(TypedDict):
-    """An entry of a prediction."""
+    """An entry of a prediction: one captioned clip."""
 
     path: str
     caption: str
@@ -143,7 +143,7 @@ class Predicted(TypedDict):
 
 @strict
 class Prediction(TypedDict):
-    """`caption_videos`."""
+    """The captions of a data set's clips, and why others have none, by id; `caption_videos` writes them."""
 
     experiment: str
     inputs: NotRequired[dict[str, Input]]
@@ -162,10 +162,10 @@ TRUTH = TypeAdapter(Truth)
 
 
 def problem_of(content: Any, stage: str) -> str | None:
-    """What is wrong with the JSON of a stage, in words; None if nothing is, or if nothing is known of it.
+    """Say what is wrong with the JSON of a stage; None if nothing is, or if the stage has no shape here.
 
     Args:
-        content: What was read.
+        content: The JSON as Python values.
         stage: The stage that makes it.
     """
     if stage not in SHAPES:

@@ -1,8 +1,9 @@
-"""Make and read the workflow's artifacts.
+"""Read the workflow's Zarr artifacts, which are called stores.
 
-A store that exists is complete: `pipeline.artifact.writing` writes it beside its place and renames it into it. The root
-`zarr.json` depends on the data alone, so equal data gives an equal file and nothing below runs again. How it was made
-stands in the child group `provenance`. Neither holds a time, a host or an absolute path.
+A store that exists is complete: `pipeline.artifact.writing` writes it beside its place and then renames it. The root
+`zarr.json` depends on the data alone, so equal data give an equal file, for which a later call of Snakemake makes
+nothing again. The child group `provenance` says how the store was made. Neither holds a time, a host or an absolute
+path.
 """
 
 import hashlib
@@ -21,16 +22,16 @@ from pipeline.artifact.rows import short_digest
 from pipeline.errors import ArtifactError
 from pipeline.schemas import ArraySpec, Schema
 
-MAX_CHUNK_BYTES = 2**28  # a thousand times what is written
+MAX_CHUNK_BYTES = 2**28  # a thousand times as large as those that are written
 
 
 def store_path(path: Path) -> Path:
-    """The store's folder, given it or its `zarr.json`."""
+    """The store's folder, from its own path or that of its `zarr.json`."""
     return path.parent if path.name == "zarr.json" else path
 
 
 def file_digest(path: Path) -> str:
-    """Digest of an input: the data digest of a store, or the SHA-256 of a file."""
+    """Digest of an input: of a store (its folder or `zarr.json`) the recorded one, of a file half its SHA-256."""
     root = path / "zarr.json" if path.is_dir() else path
     if root.name == "zarr.json":
         return str(json.loads(root.read_text())["attributes"]["digest"])
@@ -42,10 +43,10 @@ class Artifact:
     """A complete store, open for reading.
 
     Attributes:
-        ids: The videos it holds, in order.
-        failed: The videos that were left out, with the reason.
-        suspect: The videos whose rows may be wrong, because the file looks damaged, with what was seen.
-        digest: Digest of the data.
+        ids: Ids of the videos it holds, in order.
+        failed: The reason for each video that was left out, by id.
+        suspect: For each video whose rows may be wrong, by id, what was seen, such as signs of a damaged file.
+        digest: Digest of the data, as the root records it.
     """
 
     def __init__(self, store: Path, schema: Schema, root: zarr.Group) -> None:
@@ -61,7 +62,11 @@ class Artifact:
         self._chunks = {name: ChunkReader(store / name, array) for name, array in self._arrays.items()}
 
     def ptr(self, dim: str) -> NDArray[np.int64]:
-        """Bounds of the videos along a leading dimension, `[len(ids) + 1]`."""
+        """Bounds of the videos along a leading dimension, `[len(ids) + 1]`: video i has rows `ptr[i]:ptr[i + 1]`.
+
+        Raises:
+            ArtifactError: if they do not rise from 0 to the number of rows, or are damaged.
+        """
         if dim not in self._ptrs:
             bounds = self.array(f"{dim}_ptr")
             rows = {self.shape(name)[0] for name, spec in self.schema.arrays.items() if spec.dims[0] == dim}
@@ -72,19 +77,23 @@ class Artifact:
         return self._ptrs[dim]
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of an array over all videos."""
+        """Shape of an array over all videos, `(rows, ...)`."""
         return tuple(self._arrays[name].shape)
 
     def num_bytes(self, name: str) -> int:
-        """What an array takes in memory, in its stored type."""
+        """Bytes that an array takes in memory, in its stored type."""
         return int(self._arrays[name].nbytes)
 
     def array(self, name: str) -> NDArray[Any]:
-        """A whole array, all videos one after another."""
+        """A whole array: the rows of all videos, one after another. Raises ArtifactError if it is damaged."""
         return self._rows(name, 0, self.shape(name)[0])
 
     def video(self, video_id: str, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """The rows of one video, of all arrays or of those named."""
+        """The rows of one video by array, of all arrays or of those in `names`.
+
+        Raises:
+            ArtifactError: if an array is damaged.
+        """
         row = self._numbers[video_id]
         rows: dict[str, NDArray[Any]] = {}
         for name in names if names is not None else self.schema.arrays:
@@ -110,7 +119,7 @@ def read(path: Path, schema: Schema) -> Artifact:
 
     Args:
         path: The store's folder or its `zarr.json`.
-        schema: What it is expected to hold.
+        schema: The schema that it is expected to have.
 
     Raises:
         ArtifactError: if it is missing, unfinished, damaged, of another kind or another version; says what was found,
@@ -157,7 +166,7 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
 
 
 def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again: str) -> None:
-    """Every array is there with its type and dimensions, and so is every file that holds its rows.
+    """Check that every array is there with its type and dimensions, and every file that holds its rows.
 
     A shard ends with 16 bytes for each of its chunks: an array cannot claim more rows than its files could hold.
     """

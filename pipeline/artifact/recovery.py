@@ -1,10 +1,10 @@
-"""Take up a store that was complete without Snakemake knowing.
+"""Take over a store that is complete although Snakemake takes it for unfinished.
 
-Jobs outlive a Snakemake that is killed: on a cluster always. What such a job finishes is incomplete to the next call:
-it deletes the file that it knows, the root `zarr.json`, and starts the job again. The root is therefore kept twice, and
-is put back if the store was made as this job would make it and its data have their digest. No video is then done again.
-Nor is one where the root is there: Snakemake has deleted it before it started the job, so another call made the store
-since.
+Jobs outlive a Snakemake that is killed, on a cluster always. The next call takes what such a job finishes for
+incomplete: it deletes the only file of it that it knows, the root `zarr.json`, and starts the job again. The root is
+therefore kept twice. It is put back if the store was made as this job would make it and its data have the recorded
+digest, and no video is computed again. A store that has its root is taken over in the same way: Snakemake deleted the
+root before it started this job, so another call has made the store since.
 """
 
 import json
@@ -27,16 +27,16 @@ UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, Runti
 
 
 def recover(store: Path, schema: Schema, ids: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any] | None:
-    """Take a store that lacks nothing, or nothing but its root, which is put back.
+    """Take over a store that is complete, or that lacks only its root, which is put back.
 
     Args:
-        store: The store's folder, written by nobody else.
-        schema: What it is to hold.
-        ids: Its videos.
-        provenance: How it is to be made.
+        store: The store's folder, which no other process writes.
+        schema: The schema that it must have.
+        ids: Ids of the videos that it must hold or have left out.
+        provenance: The provenance that it must have.
 
     Returns:
-        What the root says, its `ids` and `failed` among it; None if there is no such store.
+        The attributes of the root, `ids` and `failed` among them; None if there is no such store.
     """
     if not (store / "provenance" / "zarr.json").is_file():
         return None

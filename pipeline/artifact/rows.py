@@ -1,7 +1,7 @@
-"""What a store holds: its arrays and what its root says of itself, as they are digested and written.
+"""Write and digest what a store holds: its arrays, and the attributes of its root.
 
-Arrays are read a few rows at a time, from wherever they are, so that large ones need no memory. A Zarr array has
-checksummed chunks of about a video in a few shard files.
+Arrays are read from memory or from a file, one shard of rows at a time, so that large ones need little memory. A Zarr
+array has checksummed chunks of about a video in a few shard files.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from pipeline.schemas import Schema
 
 @dataclass(frozen=True)
 class CommittedRows:
-    """An array in a file of raw rows, read a slice at a time: a memory map would count towards a job's memory.
+    """An array in a file of raw rows. Slices are read from it, as a memory map would count towards a job's memory.
 
     Attributes:
-        path: The file.
+        path: The file of raw rows.
         dtype: Type of the numbers.
-        shape: Of the whole array.
+        shape: Shape of the whole array, `(rows, ...)`.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class CommittedRows:
 def root_content(
     schema: Schema, ids: Sequence[str], failed: Mapping[str, str], suspect: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the root of a store says of itself: `suspect` only where there is any."""
+    """The attributes of a store's root but for the digest; `suspect` is among them only if a video is suspect."""
     content = {
         "schema": schema.name,
         "version": schema.version,
@@ -65,16 +65,16 @@ def root_content(
 def write_root(
     folder: Path, arrays: Mapping[str, Rows], dims: Mapping[str, tuple[str, ...]], content: Mapping[str, Any]
 ) -> zarr.Group:
-    """Write the arrays; each is read once and digested on the way.
+    """Write arrays into a new store. Each is read once, and digested while it is written.
 
     Args:
-        folder: Of the store, not there yet.
-        arrays: Of the schema, with the bounds.
-        dims: Names of their dimensions.
-        content: What the root says of itself, from `root_content`.
+        folder: Folder of the store, which does not exist yet.
+        arrays: The arrays of the schema and their bounds, by name.
+        dims: Names of each array's dimensions, by the array's name.
+        content: Attributes of the root, from `root_content`.
 
     Returns:
-        The root: its attributes are `content` and the digest.
+        The root group, whose attributes are `content` and the digest.
     """
     root = zarr.create_group(folder)
     state = _digest_of(content)
@@ -86,7 +86,7 @@ def write_root(
 
 
 def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
-    """Digest of a store's data: that of `write_root`."""
+    """Digest of a store's arrays and root attributes, as `write_root` computes it."""
     state = _digest_of(content)
     for name in sorted(arrays):
         for _ in _digested(state, name, arrays[name]):
@@ -99,7 +99,7 @@ def _digest_of(content: Mapping[str, Any]) -> Any:
 
 
 def _digested(state: Any, name: str, array: Rows) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Add an array to a digest, block by block, and hand the blocks on."""
+    """Add an array to a digest, block by block, and yield each block with its rows."""
     state.update(f"{name} {array.dtype.str} {array.shape}".encode())
     step = _chunk_rows(array) * SHARD_CHUNKS
     for start in range(0, len(array), step):
@@ -110,5 +110,5 @@ def _digested(state: Any, name: str, array: Rows) -> Iterator[tuple[slice, NDArr
 
 
 def short_digest(state: Any) -> str:
-    """A SHA-256, half as long: enough to tell artifacts apart."""
+    """The first half of a SHA-256 in hexadecimal, after `sha256:`; it is long enough to tell artifacts apart."""
     return f"sha256:{state.hexdigest()[:32]}"

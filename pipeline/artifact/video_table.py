@@ -1,6 +1,6 @@
-"""Video tables (`index_videos`): the clips of a shard, each a file or an interval of one.
+"""Video tables, which `index_videos` makes: the clips of a shard, each a whole video file or an interval of one.
 
-This module alone knows how a table is laid out; what a table may hold is checked when it is read (`json_shapes`).
+This module alone knows how a table is laid out. What a table may hold is checked when it is read (`json_shapes`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,10 +18,10 @@ class Clip:
 
     Attributes:
         id: Its name in every artifact.
-        path: Of its file, below the table's root.
-        file: The same with the root.
+        path: Path of its file below the table's root.
+        file: Path of its file with the root.
         size: Bytes of the file when it was indexed.
-        interval: Which part of the file it is; None for all of it.
+        interval: The part of the file that it is; None for the whole file.
     """
 
     id: str
@@ -57,11 +57,11 @@ def _clip(root: str, entry: Mapping[str, Any]) -> Clip:
 
 
 def table_entry(clip_id: str, path: str, size: int, interval: Interval | None) -> dict[str, Any]:
-    """What a table says of a clip; of a whole file nothing about time."""
+    """A clip's entry in a video table: `id`, `path`, `size`, and for an interval `start` and `stop` in seconds."""
     entry: dict[str, Any] = {"id": clip_id, "path": path, "size": size}
     return entry | ({} if interval is None else interval.as_json())
 
 
 def total_size(clips: Iterable[Clip]) -> int:
-    """Bytes of the files that clips are of, each file once."""
+    """Bytes of the files that some clips are in. A file with several of the clips counts once."""
     return sum({clip.file: clip.size for clip in clips}.values())

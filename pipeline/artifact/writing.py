@@ -1,12 +1,12 @@
 """Write one artifact, video by video, so that a killed job can continue and a store that exists is complete.
 
-While a job runs, the videos done so far stand in a hidden sibling folder, `.<name>.partial`: one file of raw rows an
-array and a journal with a line a video. A killed job continues after the last line of the journal, if settings, code
-and inputs are still the same. (Rows are appended to plain files because appending to a sharded Zarr array rewrites a
-whole shard.) At the end the rows become a Zarr v3 group with checksummed chunks in a few shard files.
+While a job runs, the videos done so far stand in a hidden sibling folder, `.<name>.partial`: one file of raw rows for
+each array, and a journal with one line for each video. A killed job continues after the last line of the journal, if
+settings, code and inputs are still the same. (Rows are appended to plain files because appending to a sharded Zarr
+array rewrites a whole shard.) At the end the rows become a Zarr v3 group with checksummed chunks in a few shard files.
 
-Lines of the journal and rows carry checksums: what is damaged, and what comes after it, is made again. One process at a
-time writes a store. SIGTERM ends the process after the next commit.
+A line of the journal has a checksum of itself and of the video's rows. The first damaged video and all that come after
+it are made again. One process at a time writes a store. SIGTERM ends the process after the next commit.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Makes one artifact, video by video. Use it through `create`."""
+    """Makes one artifact, video by video. `create` builds it, to be used in a `with` statement."""
 
     def __init__(self, store: Path, schema: Schema, ids: Sequence[str], provenance: dict[str, Any]) -> None:
         self.store = store
@@ -58,32 +58,34 @@ class Writer:
         self.tails: dict[str, list[int]] = {}
         self.is_complete = False  # the store was finished by a job whose end Snakemake missed
         self.lock = self.partial / "lock"
-        self.held = ExitStack()  # the lock, the files, and SIGTERM
+        self.held = ExitStack()  # what `__exit__` ends: the lock, the open files, and the deferring of SIGTERM
         self.files: dict[str, FileIO] = {}
         self.journal: FileIO
 
     @property
     def stage(self) -> str:
-        """The stage that makes the artifact."""
+        """Name of the stage that makes the artifact."""
         return str(self.provenance["stage"])
 
     @property
     def remaining(self) -> list[str]:
-        """The videos that are not yet committed, in order."""
+        """Ids of the videos that are neither appended nor failed yet, in order."""
         return self.ids[len(self.done) + len(self.failed) :]
 
     def append(self, video_id: str, suspect: str | None = None, /, **arrays: NDArray[Any]) -> None:
         """Commit the rows of the next video.
 
         Args:
-            video_id: The first of `remaining`.
-            suspect: Why its rows may be wrong, if something was seen.
-            **arrays: Every array of the schema, `[rows, ...]`; arrays of one leading dimension have equally many rows.
+            video_id: Id of the video, which must be the first of `remaining`.
+            suspect: Why the video's rows may be wrong; None if nothing was noticed.
+            **arrays: Every array of the schema by name, `[rows, ...]`. Arrays of one leading dimension have equally
+                many rows.
 
         Raises:
-            ValueError: if an array is missing, has the wrong shape, or holds numbers its type cannot.
-            PipelineError: the disk is full; what was committed before stays.
-            Preempted: SIGTERM came, and videos remain.
+            ValueError: if it is another video's turn, an array is missing or has the wrong shape or kind of numbers, or
+                holds numbers that its stored type cannot.
+            PipelineError: if the disk is full or closed to this user; what was committed before stays.
+            Preempted: if SIGTERM came, and videos remain.
         """
         self._expect(video_id)
         rows: dict[str, int] = {}
@@ -113,7 +115,7 @@ class Writer:
         self._stop_if_requested()
 
     def fail(self, video_id: str, reason: str) -> None:
-        """Record why the next video is left out; raises as `append` does."""
+        """Commit the reason why the next video is left out. Raises what `append` raises."""
         self._expect(video_id)
         log.info("left out: %s: %s", video_id, reason)
         with self._writing():
@@ -133,7 +135,7 @@ class Writer:
         return writing(self.store, needed, f"{kept} of {len(self.ids)} videos stay committed")
 
     def _stop_if_requested(self) -> None:
-        if self.remaining:  # after the last one the store is soon complete
+        if self.remaining:  # after the last video the store is completed first
             preemption.stop_if_requested(f"after {len(self.ids) - len(self.remaining)} of {len(self.ids)} videos")
 
     def __enter__(self) -> Self:
@@ -153,7 +155,7 @@ class Writer:
         return self
 
     def _start(self) -> None:
-        """Take over what another call has made; or empty the partial folder."""
+        """Continue an unfinished store or take a complete one over; otherwise begin with an empty partial folder."""
         run_key = hashlib.sha256(json.dumps([self.provenance, self.ids], sort_keys=True).encode()).hexdigest().encode()
         key_file = self.partial / "run_key"
         if key_file.is_file() and key_file.read_bytes() == run_key:
@@ -176,7 +178,7 @@ class Writer:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _resume(self) -> None:
-        """Take over what a killed job committed, up to the first video that is not as it was written."""
+        """Take over what a killed job committed, up to the first video whose line or rows are damaged."""
         journal = self.partial / "journal.jsonl"
         journal.touch()
         entries, ends, is_damaged = read_lines(journal.read_bytes())
@@ -204,7 +206,7 @@ class Writer:
             os.truncate(self.partial / f"{name}.rows", self._num_rows(spec) * self._row_bytes(name, spec))
 
     def _are_intact(self, entry: dict[str, Any], files: Mapping[str, BinaryIO]) -> bool:
-        """Whether the next rows of the files are those of an entry: a machine may go down before they are on disk."""
+        """Whether the files' next rows have an entry's checksums: a machine may go down before rows are on the disk."""
         if "failed" in entry:
             return True
         rows = {"video": 1, **entry["rows"]}
@@ -228,18 +230,18 @@ class Writer:
     ) -> None:
         with self.held:
             if kind is not None:
-                return  # what was committed stays for the next call
+                return  # the next call takes over what was committed
             if self.remaining:
                 raise ValueError(f"{self.store.name}: {len(self.remaining)} videos were neither appended nor failed")
             with self._writing(self._num_bytes()):
                 self._publish()
         with suppress(OSError):
-            self.partial.rmdir()  # it held the lock
+            self.partial.rmdir()  # only the lock was left in it
 
     def _publish(self) -> None:
-        """Make the committed rows the store."""
+        """Write the committed rows as a Zarr store and rename it into its place."""
         for file in (*self.files.values(), self.journal):
-            file.close()  # network file systems tell of a full disk here
+            file.close()  # network file systems may report a full disk only here
         if self.is_complete:
             self._empty()
             return
@@ -256,7 +258,7 @@ class Writer:
         self._empty()
 
     def _num_bytes(self) -> int:
-        """Of the store, at most: its chunks are compressed."""
+        """Bytes of the store at most, because its chunks are compressed."""
         return sum(self._committed(name, spec).nbytes for name, spec in self.schema.arrays.items())
 
     def _write_store(self, folder: Path) -> None:
@@ -267,7 +269,7 @@ class Writer:
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             dims[f"{dim}_ptr"] = ("video_bound",)
         root = write_root(folder, arrays, dims, root_content(self.schema, self.done, self.failed, self.suspect))
-        provenance = {**self.provenance, "root": root.attrs.asdict()}  # the second time: see recovery.py
+        provenance = {**self.provenance, "root": root.attrs.asdict()}  # the root is kept a second time for recovery.py
         root.create_group("provenance", attributes=provenance)
 
     def _committed(self, name: str, spec: ArraySpec) -> CommittedRows:
@@ -280,7 +282,7 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
         raise ValueError(f"{name} of {video_id}: shape {array.shape}, expected dimensions {spec.dims}")
     dtype = np.dtype(spec.dtype).newbyteorder("<")
     if array.dtype.kind == "f" and dtype.kind == "f":
-        with np.errstate(over="ignore"):  # looked at below
+        with np.errstate(over="ignore"):  # the check below finds it
             cast = array.astype(dtype, copy=False)
         if not np.isfinite(cast).all():
             raise ValueError(f"{name} of {video_id}: not finite, or too large for {spec.dtype}")
@@ -293,8 +295,8 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     return np.ascontiguousarray(array.astype(dtype, copy=False))
 
 
-# Distributions that decide the values of a store. A store names all of them, whatever its stage imports: so a stage
-# has the same provenance, and the same unfinished work, in every process.
+# Installed packages that decide the values of a store. A store names all of them, whatever its stage imports, so that a
+# stage has the same provenance in every process and finds its unfinished work again.
 VERSIONED = (
     "clipgraph",
     "av",
@@ -321,18 +323,19 @@ def create(
     settings: BaseModel | Mapping[str, Any],
     inputs: Mapping[str, Path],
 ) -> Writer:
-    """Start, or continue, an artifact.
+    """Start to make an artifact, or continue an unfinished one.
 
     Args:
         path: The store's folder or its `zarr.json`.
-        schema: What the store will hold.
-        ids: All its videos, in the order in which they are committed.
-        stage: The stage that makes it.
+        schema: The schema of the store.
+        ids: Ids of all its videos, in the order in which they are committed.
+        stage: Name of the stage that makes it.
         settings: The settings that decide its values.
         inputs: The artifacts and files it is made from, by name.
 
     Returns:
-        A context manager: leaving it without an error checks and publishes the store.
+        A context manager that gives the writer. Leaving it without an error completes the store and puts it in its
+        place; it raises ValueError if videos remain.
     """
     provenance = {
         "stage": stage,
@@ -346,6 +349,6 @@ def create(
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of Python and of the installed distributions in `VERSIONED`, by name; nothing is imported for it."""
+    """Versions of Python and of the installed packages in `VERSIONED`, by name; none of them is imported."""
     python = ".".join(str(part) for part in sys.version_info[:2])
     return {"python": python, **{name: importlib.metadata.version(name) for name in VERSIONED}}

@@ -37,13 +37,14 @@ def main(arguments: Sequence[str]) -> int:
     """Caption the videos that the command line names.
 
     Args:
-        arguments: Those after `caption`.
+        arguments: The arguments after `caption`.
 
     Returns:
-        The exit code: 0 if at least one video was captioned, otherwise 2.
+        The exit code: 0 if at least one video was captioned, 130 after Ctrl-C, otherwise 2.
 
     Raises:
         PipelineError: if the experiment is not finished, or the captions cannot be written.
+        SystemExit: with 143, if SIGTERM comes.
     """
     chosen = parse(arguments)
     if chosen.out.suffix != ".json" or chosen.out.is_dir():
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command's flags: `videos`, `experiment`, `out`. After `--` come videos only, whatever they begin with."""
+    """Parse `videos`, `experiment` and `out`. All arguments after `--` are videos, whatever they begin with."""
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(prog="python -m pipeline caption", description=SUMMARY)
     parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="a video file, or a folder of some")
@@ -83,11 +84,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
-    """What an experiment stands on, and the folder of the results it is in.
+    """Read the settings that an experiment stands on, and find the folder of the results that it is in.
+
+    Args:
+        directory: The experiment's folder.
 
     Raises:
-        PipelineError: if a file is missing: says what makes it; if the settings are not what the workflow writes; or if
-            the experiment is no captioner.
+        PipelineError: if a file is missing (says what makes it), if the settings are not what the workflow writes, or
+            if this is no captioning experiment or its trial with another seed.
     """
     if directory.absolute().parent.name == SEEDS:
         raise PipelineError(
@@ -122,15 +126,17 @@ def _expect(paths: Sequence[Path], targets: Sequence[str]) -> None:
 
 
 def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The videos as a data set: the folder they are all below, and their paths below it, which are their ids.
+    """Make a video table: its root is a folder that all the videos are below, and their paths below it are their ids.
 
     Args:
-        arguments: Files, and folders whose videos are meant. A file that does not exist goes in: the stages say so.
+        arguments: Video files, and folders that stand for the videos in them. A file that does not exist is put into
+            the table, too, and the stages report it.
 
     Returns:
-        A video table, each file once, in the order of the arguments; and the reason for each argument that gave none.
+        The table, with each file once and in the order of the arguments; and the reason for each argument that gave no
+        video.
     """
-    files: dict[str, str] = {}  # each with the folder that its name is to be told below
+    files: dict[str, str] = {}  # each file with the folder that the root must not be below
     refused = {}
     for argument in arguments:
         try:
@@ -154,17 +160,17 @@ def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, st
 def caption(
     chain: CaptioningChain, results: Path, model: Path, table: dict[str, Any], temporary: Path
 ) -> dict[str, Any]:
-    """Run the stages.
+    """Run the stages of an experiment on the videos of a table.
 
     Args:
-        chain: What the experiment stands on.
-        results: Folder of the results.
-        model: The captioner.
+        chain: The settings that the experiment stands on.
+        results: Folder of the results, where the encoders' weights are.
+        model: The captioner's model.safetensors.
         table: The video table.
-        temporary: Where artifacts go.
+        temporary: Folder for the artifacts.
 
     Returns:
-        The prediction: `experiment`, `videos`, `missing`.
+        The prediction as `caption_videos` writes it: `experiment`, `videos`, `missing`.
     """
     videos = temporary / "videos.json"
     write_json(videos, table)
@@ -172,9 +178,9 @@ def caption(
     if not table["videos"]:
         return nothing
     log.info("%d videos for %s: loading", len(table["videos"]), chain.name)
-    # what torch_geometric imports of torch, which newer torch announces as deprecated, is no news to our user
+    # torch_geometric imports parts of torch that newer versions call deprecated: our user can do nothing about it
     warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
-    import torch  # noqa: F401  here, where it is said that we load: it is slow
+    import torch  # noqa: F401  imported after the line above, because it is slow
 
     from pipeline.commands.shard_run import ShardRun
 
@@ -189,7 +195,12 @@ def caption(
 
 
 def write_gallery(captions: Path, temporary: Path) -> None:
-    """Write the page beside the captions."""
+    """Write the gallery, an HTML page, beside the captions.
+
+    Args:
+        captions: The prediction (JSON).
+        temporary: Folder that holds the video table.
+    """
     from pipeline.stages import write_gallery as stage
 
     with redirect_stdout(sys.stderr):
@@ -197,10 +208,10 @@ def write_gallery(captions: Path, temporary: Path) -> None:
 
 
 def report(prediction: dict[str, Any], out: Path) -> int:
-    """Say what came of it.
+    """Log which videos were not captioned and why, how many were, and where the captions are.
 
     Returns:
-        The exit code.
+        The exit code: 0 if at least one video was captioned, otherwise 2.
     """
     videos, missing = prediction["videos"], prediction["missing"]
     for name, reason in missing.items():
@@ -212,7 +223,7 @@ def report(prediction: dict[str, Any], out: Path) -> int:
 
 
 class SaysOnce:
-    """A stream that drops the lines about videos left out which it has passed on before: every stage repeats them."""
+    """A stream that passes on each line about a left-out video only once, because every stage repeats these lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -220,7 +231,7 @@ class SaysOnce:
         self.line = ""
 
     def write(self, text: str) -> int:
-        """Pass whole lines on."""
+        """Pass on the lines that are whole by now."""
         *lines, self.line = (self.line + text).split("\n")
         for line in lines:
             if line not in self.said:
@@ -230,13 +241,13 @@ class SaysOnce:
         return len(text)
 
     def flush(self) -> None:
-        """Flush what was passed on."""
+        """Flush the stream below."""
         self.stream.flush()
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Ends in order when it is told to: temporary files are removed."""
+    """Inside this context SIGTERM raises SystemExit (143), so that temporary files are removed."""
 
     def leave(*_: object) -> None:
         raise SystemExit(TERMINATED)

@@ -23,7 +23,7 @@ from pipeline.workflow.trials import trials_of
 
 SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs."
 
-# What a trial ends in, by the kind of its experiment.
+# The last artifacts of a trial, by the kind of its experiment.
 ENDS = {"captioning": ("scores", "akg_scores")}
 
 
@@ -31,13 +31,14 @@ def main(arguments: Sequence[str]) -> int:
     """List or delete what is not needed.
 
     Args:
-        arguments: Those after `gc`.
+        arguments: The arguments after `gc`.
 
     Returns:
-        The exit code.
+        The exit code, 0.
 
     Raises:
-        PipelineError: if the configuration is not valid or Snakemake cannot plan for it: nothing is deleted then.
+        PipelineError: if there are no results, the configuration is not valid, Snakemake cannot plan for it or, with
+            `--yes`, is at work; nothing is deleted then.
     """
     parser = argparse.ArgumentParser(prog="python -m pipeline gc", description=SUMMARY)
     parser.add_argument(
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def targets(config: Config) -> list[str]:
-    """What everything in the configuration ends in, as targets of Snakemake."""
+    """The targets of Snakemake that together need every artifact of the configuration."""
     ends = ["all", "check_data"]
     for experiment, settings in config.experiments.items():
         ends.append(ARTIFACTS["settings"].format(experiment=experiment))
@@ -84,10 +85,14 @@ def targets(config: Config) -> list[str]:
 
 
 def needed_artifacts(ends: Sequence[str], overlays: Sequence[Path]) -> set[str]:
-    """All files that Snakemake would make for some targets: the first column of its summary.
+    """All files that some targets need, whether they exist or not: the first column of `snakemake --summary`.
+
+    Args:
+        ends: The targets.
+        overlays: Files that go on top of config.yaml.
 
     Raises:
-        PipelineError: if it cannot tell.
+        PipelineError: if Snakemake cannot plan for them.
     """
     options = ["--cores", "1", *(["--configfile", *map(str, overlays)] if overlays else [])]
     done = subprocess.run(
@@ -102,7 +107,14 @@ def needed_artifacts(ends: Sequence[str], overlays: Sequence[Path]) -> set[str]:
 
 
 def unneeded(inventory: Inventory, needed: set[str]) -> list[Path]:
-    """Artifacts and hidden siblings of artifacts that are not needed; with a list of generated videos, these too."""
+    """Paths of artifacts, and of their hidden siblings, that are not needed.
+
+    With a list of generated videos that is not needed come its videos.
+
+    Args:
+        inventory: All artifacts and hidden siblings that there are.
+        needed: Paths of the artifacts that are needed, from `results/` on.
+    """
     places = []
     for found in inventory.artifacts:
         if found.target in needed:

@@ -1,7 +1,7 @@
-"""The stages of an experiment on one shard of videos, in one process: what the rules do for whole data sets.
+"""Run the stages of an experiment on one shard of videos, in one process, as the rules do for whole data sets.
 
-An artifact that exists is complete, so each is made when it is first asked for. The stages are imported when they are
-needed: they load torch.
+An artifact is made when it is first asked for; one that exists is complete. Stages are imported when they are needed,
+because they load torch.
 """
 
 import os
@@ -16,14 +16,14 @@ Kind = TypeVar("Kind", bound=Settings)
 
 
 class ShardRun:
-    """The artifacts of some videos, made in a folder.
+    """The artifacts of some videos. A method that is named after an artifact makes it if need be and gives its path.
 
     Args:
-        chain: What the experiment stands on.
+        chain: The settings that the experiment stands on.
         results: Folder of the results, where weights and embedding are.
-        model: The captioner.
-        videos: The video table.
-        folder: Where the artifacts go.
+        model: The captioner's model.safetensors.
+        videos: The video table (JSON).
+        folder: Folder for the artifacts.
     """
 
     def __init__(self, chain: CaptioningChain, results: Path, model: Path, videos: Path, folder: Path) -> None:
@@ -36,21 +36,21 @@ class ShardRun:
         self.threads = len(os.sched_getaffinity(0))
 
     def undecodable(self) -> dict[str, str]:
-        """The videos whose frames cannot be read, with the reason."""
+        """The reason for each video whose frames cannot be decoded, by id."""
         from pipeline.artifact import read
         from pipeline.schemas import FRAMES
 
         return read(self.frames(self.sampling), FRAMES).failed
 
     def prepare(self) -> None:
-        """Make all that the captioner reads."""
+        """Make all artifacts that the captioner reads."""
         self.graphs()
         self.pair_motion()
         self.knowledge()
         self.objects()
 
     def captions(self) -> Path:
-        """Captions of all the videos that have a graph; each is printed when it is found."""
+        """Captions (JSON) of all the videos that have a graph. Each caption is printed when it is found."""
         from pipeline.stages import caption_videos
 
         graphs, pair_motion, knowledge, objects = self.graphs(), self.pair_motion(), self.knowledge(), self.objects()
@@ -70,7 +70,7 @@ class ShardRun:
         return out
 
     def frames(self, sampling: str) -> Path:
-        """Sampled frames. A video that cannot be decoded is recorded, whatever the experiment's data set asked for."""
+        """Sampled frames. A video that cannot be decoded is recorded, whatever `on_bad_video` of the sampling says."""
         from pipeline.stages import decode_frames
 
         out = self.folder / f"frames-{sampling}.zarr"
@@ -80,7 +80,7 @@ class ShardRun:
         return out
 
     def motion(self) -> Path:
-        """Motion of the sampled frames of the graph."""
+        """Motion around the sampled frames of the graph's nodes."""
         from pipeline.stages import extract_i3d
 
         sampling, out = self.sampling, self.folder / "motion.zarr"
@@ -99,7 +99,7 @@ class ShardRun:
         return out
 
     def nodes(self, name: str) -> Path:
-        """Nodes of the graph, or the objects besides it."""
+        """Nodes by the name of their settings: those of the graph, or the objects besides it."""
         from pipeline.stages import build_grid_nodes, build_object_nodes
 
         out, settings = self.folder / f"nodes-{name}.zarr", self.chain.nodes[name]
@@ -150,7 +150,7 @@ class ShardRun:
         return out
 
     def pair_motion(self) -> list[Path]:
-        """Motion of the pairs of nodes, if the graph has it."""
+        """Motion of the pairs of nodes; an empty list if the graph has none."""
         from pipeline.stages import extract_union_motion
 
         out, sampling = self.folder / "pair_motion.zarr", self.sampling
@@ -173,12 +173,12 @@ class ShardRun:
         return [out]
 
     def objects(self) -> list[Path]:
-        """Objects to attend to besides the graph, if the experiment has them."""
+        """Objects to attend to besides the graph; an empty list if the experiment has none."""
         name = self.chain.experiment.objects
         return [] if name is None else [self.nodes(name)]
 
     def knowledge(self) -> list[Path]:
-        """What the knowledge graph tells of the videos, if the experiment has one."""
+        """Rows of the knowledge graph that the videos are linked to; an empty list if the experiment has none."""
         from pipeline.stages import extract_clip, link_knowledge
 
         settings, out = self.chain.knowledge, self.folder / "knowledge.zarr"
@@ -207,7 +207,7 @@ class ShardRun:
         return self.results / self.chain.weights[encoder]
 
     def encoder(self, name: str, kind: type[Kind]) -> Kind:
-        """Settings of an encoder, which must be of some kind."""
+        """Settings of an encoder by name; PipelineError if they are not of the expected kind."""
         found = self.chain.encoders[name]
         if not isinstance(found, kind):
             raise PipelineError(

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     """Verify the results.
 
     Args:
-        arguments: Those after `verify`.
+        arguments: The arguments after `verify`.
 
     Returns:
         The exit code: 0 if all is well, or if all that was not is mended; otherwise 2.
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def check_times(inventory: Inventory, *, mend: bool) -> bool:
-    """Say how many artifacts are newer than now, if any, or bring them back to now.
+    """Print how many artifacts are newer than now, if any; with `mend`, set their times to now.
 
     Returns:
         Whether none is newer than now any more.
@@ -83,6 +83,11 @@ def check_times(inventory: Inventory, *, mend: bool) -> bool:
 
 
 def line(finding: Finding, shown: str) -> str:
-    """One line for what is not fine; names of videos may hold anything, line ends too."""
+    """One line about a finding, without line ends that the name of a video may hold.
+
+    Args:
+        finding: The finding.
+        shown: Its path as the line shows it, from `results/` on.
+    """
     text = f"{finding.state}: {shown}: {finding.reason}: {finding.command()}"
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

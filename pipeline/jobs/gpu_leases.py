@@ -1,10 +1,10 @@
 """Leases of GPUs: which jobs of one user, on one machine, have which device.
 
-A lease is a lock on a part of a device's file: all of it, or an Nth where N jobs may share a device. It is a POSIX
+A lease is a lock on a part of a device's lock file: all of it, or an Nth where N jobs may share a device. It is a POSIX
 record lock, because such a lock belongs to one process: it stays through `exec`, ends with the process however that
 ends, and no child that outlives the process can keep it. (A lock by `flock` belongs to the open file, which children
 inherit.) Jobs that wait stand in a queue, so that one that needs two devices is not passed for ever by jobs that need
-one. Whoever looks at queue and devices, or changes them, holds the lock on the file `ledger` for that moment.
+one. A process holds the lock on the file `ledger` while it reads or changes the queue and the leases.
 """
 
 import fcntl
@@ -24,16 +24,16 @@ from pipeline.errors import PipelineError
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_TRIES = 0.2
-PATIENCE = 10.0  # seconds; a job that waits but is stopped (Ctrl-Z) holds up the others no longer than that
+PATIENCE = 10.0  # seconds; a job that is stopped (Ctrl-Z) while it waits holds up the others no longer than that
 WHOLE = 2**20  # bytes of a device's file that locks divide among themselves; the file itself is empty
 TICKET = re.compile(r"\d{9}\.ticket")
 
 
 def lease_folder() -> Path:
-    """The folder of this user's locks: on this machine, not in the results that machines share.
+    """Make the folder of this user's locks: in the temporary files of this machine, because machines share results.
 
     Raises:
-        PipelineError: if another user could have a hand in it.
+        PipelineError: if it cannot be made, or another user owns it or can write to it.
     """
     folder = Path(tempfile.gettempdir()) / f"clipgraph-gpus-{os.getuid()}"
     try:
@@ -54,12 +54,13 @@ def lease(num: int, devices: Mapping[str, str], jobs_per_gpu: int = 1) -> list[t
     """Wait until `num` of `devices` are free, and lock them; who came first is served first.
 
     Args:
-        num: How many, at least 1.
-        devices: Names, as CUDA_VISIBLE_DEVICES spells them, with what tells each from every other of this machine.
-        jobs_per_gpu: How many jobs that say so may share a device.
+        num: Number of devices to lease, at least 1.
+        devices: Names, as CUDA_VISIBLE_DEVICES spells them, each with what tells it from every other device of this
+            machine (its UUID, or its name if that is unknown).
+        jobs_per_gpu: Number of jobs that may share a device; each of them must say the same.
 
     Returns:
-        The names and the open files that hold their locks: as long as this process lives and none is closed.
+        For each device its name and the file descriptor of its lock, which holds until the process ends or closes it.
 
     Raises:
         PipelineError: if there are fewer devices than asked for, or no place for locks.
@@ -89,7 +90,7 @@ def _wait_for(folder: Path, num: int, devices: Mapping[str, str], jobs_per_gpu: 
                 ticket.unlink()
                 os.close(place)
                 return held
-            os.utime(ticket, (time.monotonic(), time.monotonic()))  # the same clock for all, and nobody can set it
+            os.utime(ticket, (time.monotonic(), time.monotonic()))  # all processes share this clock; nobody can set it
         if not waiting:
             log.info("waiting for %d free GPUs of %s", num, ", ".join(devices))
             waiting = True
@@ -97,7 +98,7 @@ def _wait_for(folder: Path, num: int, devices: Mapping[str, str], jobs_per_gpu: 
 
 
 def _take(folder: Path, num: int, devices: Mapping[str, str], jobs_per_gpu: int) -> list[tuple[str, int]]:
-    """Lock `num` devices or none; devices without a job before others."""
+    """Lock `num` devices, first those without a job; an empty list, and no lock, if too few are free."""
     held: dict[str, int] = {}
     for share in range(jobs_per_gpu):
         start, end = (WHOLE * bound // jobs_per_gpu for bound in (share, share + 1))
@@ -111,13 +112,13 @@ def _take(folder: Path, num: int, devices: Mapping[str, str], jobs_per_gpu: int)
                     os.close(file)
     if len(held) == num:
         return list(held.items())
-    for file in held.values():  # none is kept while waiting: two jobs could wait for one another
+    for file in held.values():  # no lock is kept while a job waits, because two jobs could wait for one another
         os.close(file)
     return []
 
 
 def _draw_ticket(folder: Path, devices: Mapping[str, str]) -> tuple[Path, int]:
-    """A place at the end of the queue, locked by who has drawn it."""
+    """Join the end of the queue: the file of the ticket, and the descriptor by which this process locks it."""
     last = max((int(ticket.stem) for ticket in _tickets(folder)), default=0)
     ticket = folder / f"{last + 1:09d}.ticket"
     place = _open(ticket)
@@ -128,7 +129,7 @@ def _draw_ticket(folder: Path, devices: Mapping[str, str]) -> tuple[Path, int]:
 
 
 def _awaited_by_others(folder: Path, own: Path) -> set[str]:
-    """Devices that jobs further up the queue wait for; tickets of jobs that have ended are removed."""
+    """Devices, by UUID, that jobs further up the queue wait for; tickets of jobs that have ended are removed."""
     awaited: set[str] = set()
     for ticket in _tickets(folder):
         if ticket.name >= own.name:
@@ -151,7 +152,7 @@ def _tickets(folder: Path) -> list[Path]:
 @contextmanager
 def _ledger(folder: Path) -> Iterator[None]:
     file = _open(folder / "ledger")
-    os.utime(file)  # young, for those who tidy up temporary files
+    os.utime(file)  # programs that tidy up temporary files leave a young file alone
     try:
         fcntl.lockf(file, fcntl.LOCK_EX)
         yield
@@ -164,7 +165,7 @@ def _open(path: Path) -> int:
 
 
 def _lock(file: int, length: int = 0, start: int = 0) -> bool:
-    """Lock a part of a file, if no other process has; of length 0, all of it."""
+    """Try to lock a part of a file, to its end if `length` is 0; False if another process has a lock on it."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
     except BlockingIOError:

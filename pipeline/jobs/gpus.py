@@ -6,9 +6,9 @@ their commands through
     python -m pipeline.jobs.gpus NUM COMMAND [ARGUMENT ...]
 
 which leases NUM devices, sets CUDA_VISIBLE_DEVICES and becomes the command. A lease is a lock of this process, and
-the command is the same process: so the lease ends exactly when the command does, however it ends. A
+the command is the same process, so the lease ends exactly when the command does, however it ends. A
 CUDA_VISIBLE_DEVICES that is set already, by a person or by a scheduler, says which devices there are to lease. Where
-CLIPGRAPH_JOBS_PER_GPU is set to 2, two jobs may share a device.
+CLIPGRAPH_JOBS_PER_GPU is set to 2, two jobs may share a device; any number up to 64 will do.
 """
 
 import ctypes
@@ -27,18 +27,21 @@ from pipeline.jobs.gpu_leases import lease
 
 JOBS_PER_GPU = "CLIPGRAPH_JOBS_PER_GPU"
 MOST_JOBS_PER_GPU = 64
-SECONDS_TO_LIST = 60  # a driver that hangs does so for ever; a healthy one that sleeps needs a few seconds
+SECONDS_TO_LIST = 60  # a driver that hangs never answers; a healthy one that sleeps needs a few seconds
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
-log = logging.getLogger("pipeline.jobs.gpus")  # `__name__` is another word when this is the program
+log = logging.getLogger("pipeline.jobs.gpus")  # `__name__` is `__main__` when this is the program
 
 
 def visible_devices() -> dict[str, str]:
     """The devices this process may use.
 
     Returns:
-        Names, as CUDA_VISIBLE_DEVICES spells them, with the UUID of each, which is the same for every job of this
-        machine; a name stands for itself where no `nvidia-smi` knows better.
+        Names, as CUDA_VISIBLE_DEVICES spells them, each with its UUID, which is the same for every job of this machine.
+        Where `nvidia-smi` knows no UUID, the name stands for it. Empty if there is no device.
+
+    Raises:
+        PipelineError: if `nvidia-smi` fails or does not answer.
     """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen == "":
@@ -57,7 +60,13 @@ def visible_devices() -> dict[str, str]:
 
 
 def listed_devices() -> dict[str, str]:
-    """What `nvidia-smi` lists: number and UUID of each GPU, or of its MIG devices, where it is divided, the UUIDs."""
+    """The UUIDs that `nvidia-smi` lists, by name.
+
+    The name of a GPU is its number. A GPU that is divided is left out, and its MIG devices are named by their UUIDs.
+
+    Raises:
+        PipelineError: if `nvidia-smi` fails or does not answer.
+    """
     if shutil.which("nvidia-smi") is None:
         return {}
     try:
@@ -75,28 +84,28 @@ def listed_devices() -> dict[str, str]:
             number = gpu[1]
             found[number] = gpu[2] or number
         elif mig := re.match(r"\s+MIG .*\(UUID: (MIG-[\w/-]+)\)", line):
-            found.pop(number, None)  # CUDA would take the first of its parts only
+            found.pop(number, None)  # by the number of a divided GPU, CUDA would take only the first of its parts
             found[mig[1]] = mig[1]
     return found
 
 
 def _identity(name: str, listed: Mapping[str, str]) -> str | None:
-    """What tells a device from all others; None if its name is none, or nothing that is listed here."""
+    """The UUID of a device, or its name if that is unknown; None if it is no name of a device, or not listed here."""
     if re.fullmatch(r"\d+", name):
         divided = any(key.startswith("MIG-") for key in listed)
         return listed.get(name, name if divided or not listed else None)
     if not re.fullmatch(r"(GPU|MIG)-[\w/-]+", name):
         return None
-    # a UUID may be cut short, as long as it is one device's only
+    # a UUID may be cut short, as long as only one device's begins like that
     fitting = [uuid for uuid in listed.values() if uuid.startswith(name)]
     return fitting[0] if len(fitting) == 1 else name
 
 
 def jobs_per_gpu() -> int:
-    """How many jobs may share a device.
+    """How many jobs may share a device, as CLIPGRAPH_JOBS_PER_GPU says; 1 if it is not set.
 
     Raises:
-        PipelineError: if CLIPGRAPH_JOBS_PER_GPU is no number, or none that makes sense.
+        PipelineError: if it is no whole number from 1 to 64.
     """
     told = os.environ.get(JOBS_PER_GPU, "1")
     if not (told.isascii() and told.isdecimal() and 1 <= int(told[:9]) <= MOST_JOBS_PER_GPU):
@@ -109,13 +118,14 @@ def check_machine(limit: int | None, asked: Mapping[str, int]) -> str | None:
 
     Args:
         limit: GPUs that its jobs may hold at once (`--resources gpu=`); None for any number.
-        asked: GPUs of each rule that asks for some.
+        asked: Number of GPUs that a rule asks for, by the rule's name.
 
     Returns:
-        A warning, if there is none at all.
+        A warning if this machine shows no GPU, otherwise None.
 
     Raises:
-        PipelineError: if one asks for more than there are, which Snakemake would lower without a word.
+        PipelineError: if the limit or a rule asks for more than there are, or a rule for more than the limit;
+            Snakemake would lower the number without a word.
     """
     num_devices, sharing = len(visible_devices()), jobs_per_gpu()
     if num_devices == 0:
@@ -129,7 +139,7 @@ def check_machine(limit: int | None, asked: Mapping[str, int]) -> str | None:
     for rule, num in asked.items():
         if num > num_devices:
             raise PipelineError(f"{rule} asks for gpu={num}, but this machine shows {num_devices}: ask for fewer")
-        if limit and num > limit:  # of none, the user knows
+        if limit and num > limit:  # a limit of 0 says that no GPU is wanted
             raise PipelineError(
                 f"{rule} asks for gpu={num}, but all jobs together may hold {limit}: say --resources gpu={num}"
             )
@@ -137,12 +147,19 @@ def check_machine(limit: int | None, asked: Mapping[str, int]) -> str | None:
 
 
 def end_with_launcher() -> None:
-    """As a process of torchrun: be killed when torchrun is, whose lease ends then."""
+    """Let the kernel kill this process when its parent torchrun ends, because the lease of the GPUs ends then."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main(arguments: list[str]) -> None:
-    """Lease devices and become the command."""
+    """Lease devices and become the command.
+
+    Args:
+        arguments: The number of devices, then the command and its arguments.
+
+    Raises:
+        PipelineError: if these are not the arguments, or the devices cannot be leased.
+    """
     messages.configure()
     if len(arguments) < 2 or not arguments[0].isdecimal():
         raise PipelineError("usage: python -m pipeline.jobs.gpus NUM COMMAND [ARGUMENT ...]")

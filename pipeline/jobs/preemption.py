@@ -1,9 +1,9 @@
 """Pre-emption: SIGTERM ends a job after what is in hand is saved, and the next call goes on from there.
 
-Schedulers send SIGTERM some seconds before SIGKILL: to a job whose time is up, or whose place another one takes. The
+Schedulers send SIGTERM some seconds before SIGKILL to a job whose time is up, or whose place another one takes. The
 command line catches it while a stage runs. While a store or a training has unsaved work, the signal is only noted, and
-acted on after the next commit. Where nothing is being saved, it ends the stage at once. A second SIGTERM, some seconds
-later, kills the process as it always does.
+acted on after the next commit. Where nothing is being saved, it ends the stage at once. A second SIGTERM, more than
+`SECONDS_OF_ONE` later, kills the process at once.
 """
 
 import os
@@ -12,23 +12,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A scheduler that signals all the processes of a job reaches the ranks of a training twice: the launcher passes it on.
+# Signals within this time count as one. A scheduler that signals all the processes of a job reaches the ranks of a
+# training twice, because the launcher passes the signal on.
 SECONDS_OF_ONE = 3.0
-EXIT_CODE = 128 + signal.SIGTERM  # as shells say it; to Snakemake and schedulers a job that failed and may run again
+EXIT_CODE = 128 + signal.SIGTERM  # as shells report it; Snakemake and schedulers see a failed job, which may run again
 
 
 class Preempted(BaseException):
-    """SIGTERM came, and what can be saved is. No Exception: whoever goes on after failures must not catch it."""
+    """SIGTERM came, and all that can be saved is saved.
+
+    It is no `Exception`, so that code which goes on after a failure does not catch it.
+    """
 
 
 class _Signal:
-    """What the handler of the signal and the code it interrupts know of each other."""
+    """The state that the handler of the signal shares with the code it interrupts."""
 
     def __init__(self) -> None:
         self.is_caught = False
         self.has_come = False
-        self.when = 0.0  # in seconds, monotonic
-        self.deferred = 0  # how many have something to save
+        self.when = 0.0  # time of the first signal in seconds, monotonic
+        self.deferred = 0  # number of `deferring_sigterm` contexts that are open
 
 
 _signal = _Signal()
@@ -36,7 +40,10 @@ _signal = _Signal()
 
 @contextmanager
 def catching_sigterm() -> Iterator[None]:
-    """Inside, the first SIGTERM raises Preempted, at once or where the code asks; for a process's main thread."""
+    """Inside this context, the first SIGTERM raises Preempted, at once or at `stop_if_requested` while it is deferred.
+
+    Only the main thread of a process may enter it.
+    """
     _signal.is_caught, _signal.has_come, _signal.deferred = True, False, 0
     before = signal.signal(signal.SIGTERM, _note)
     try:
@@ -47,19 +54,22 @@ def catching_sigterm() -> Iterator[None]:
 
 
 def reinstall_handler() -> None:
-    """Put our handler back where a library has put its own, if this is inside `catching_sigterm`."""
+    """Put our handler back after a library has installed its own. Outside `catching_sigterm` this does nothing."""
     if _signal.is_caught:
         signal.signal(signal.SIGTERM, _note)
 
 
 def ignore() -> None:
-    """When the work is done: Python takes a moment to end, and a job that was killed in it would have failed."""
+    """Ignore SIGTERM from now on, because the work is done.
+
+    Python takes a moment to end, and a signal in that moment would make a failed job of one that has succeeded.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager
 def deferring_sigterm() -> Iterator[None]:
-    """Inside, SIGTERM is only noted: ask `sigterm_received`, or call `stop_if_requested` after each commit."""
+    """Inside this context SIGTERM is only noted: ask `sigterm_received`, or call `stop_if_requested` after a commit."""
     _signal.deferred += 1
     try:
         yield
@@ -68,19 +78,19 @@ def deferring_sigterm() -> Iterator[None]:
 
 
 def sigterm_received() -> bool:
-    """Whether SIGTERM has come."""
+    """Whether SIGTERM has come since `catching_sigterm` was entered."""
     return _signal.has_come
 
 
 def stop_if_requested(saved: str, *, anyway: bool = False) -> None:
-    """End the process if SIGTERM has come.
+    """Raise Preempted, which ends the process, if SIGTERM has come.
 
     Args:
-        saved: How far it got, as in "after 12 of 40 videos".
-        anyway: It has come to another process of the same training.
+        saved: How far the work got, as in "after 12 of 40 videos".
+        anyway: Whether SIGTERM has come to another process of the same training.
 
     Raises:
-        Preempted: It has come.
+        Preempted: if SIGTERM has come to this process or another one.
     """
     if _signal.has_come or anyway:
         raise Preempted(f"stopped by SIGTERM {saved}; the next call goes on from there")

@@ -1,4 +1,4 @@
-"""Progress of long work, as a line in the job's log every few seconds: readable in a terminal and in a file alike."""
+"""Report the progress of long work: a line in the job's log every few seconds, for a terminal and a file alike."""
 
 import logging
 import time
@@ -16,9 +16,9 @@ def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
     """Yield `items`, reporting how many of `total` are done, the rate and the time left.
 
     Args:
-        items: What is worked through.
-        total: How many there are.
-        label: What they are, as in "decode_frames: 120 of 600 (20 %), 31.2/s, 15 s left".
+        items: The pieces of work.
+        total: Number of items.
+        label: Beginning of the line, as in "decode_frames: 120 of 600 (20 %), 31.2/s, 15 s left".
     """
     start = last = time.monotonic()
     done = 0

@@ -1,6 +1,6 @@
-"""The ranks of a training, a process and a GPU each, and what they tell each other.
+"""The ranks of a training, each a process with a GPU of its own, and what they tell each other.
 
-`pipeline.jobs.ranks` starts them; here they meet. A training in one process is one rank, which has nobody to ask.
+`pipeline.jobs.ranks` starts them, and here they connect. A training in one process is a single rank.
 """
 
 import os
@@ -20,13 +20,13 @@ LONGEST_WAIT = timedelta(days=7)
 class Ranks:
     """The ranks of this training, seen from one of them.
 
-    Flags and Python values travel between CPUs (gloo), so that a question does not wait for a GPU; `sum` travels
-    between the devices that its tensor lies on.
+    Flags and Python values travel between CPUs (gloo), so that a question does not wait for a GPU. Tensors to `sum`
+    travel between the devices that they lie on.
 
     Args:
-        number: Of this rank, from 0.
-        num: How many there are.
-        group: Their gloo group; None for one.
+        number: Number of this rank, from 0.
+        num: Number of ranks.
+        group: Their gloo group; None for a single rank.
     """
 
     def __init__(self, number: int = 0, num: int = 1, group: Any = None) -> None:
@@ -40,7 +40,7 @@ class Ranks:
         return self.number == 0
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Whether each flag is set on any of the ranks."""
+        """Whether each flag is set on any of the ranks; each rank gives as many flags."""
         if self.num == 1:
             return flags
         found = torch.tensor(flags, dtype=torch.uint8)
@@ -48,7 +48,7 @@ class Ranks:
         return tuple(map(bool, found))
 
     def gather(self, value: Any) -> list[Any]:
-        """The values of all ranks, in order, on each of them; tensors lie on the CPU."""
+        """The values of all ranks, in the order of the ranks, on each rank. Tensors in a value must lie on the CPU."""
         if self.num == 1:
             return [value]
         values: list[Any] = [None] * self.num
@@ -56,7 +56,7 @@ class Ranks:
         return values
 
     def from_first(self, value: Any) -> Any:
-        """The value that the first rank has."""
+        """The value of the first rank, on each rank."""
         if self.num == 1:
             return value
         values = [value]
@@ -64,7 +64,7 @@ class Ranks:
         return values[0]
 
     def sum(self, x: Tensor) -> Tensor:
-        """The sum of the tensors of all ranks; no gradient passes."""
+        """The sum of the ranks' tensors of one shape; no gradient passes. A single rank gets its own tensor back."""
         if self.num == 1:
             return x
         total = x.detach().clone()
@@ -73,13 +73,13 @@ class Ranks:
 
 
 def num_ranks() -> int:
-    """How many ranks this process is one of, as the launcher says."""
+    """Number of ranks of this training, as the launcher says in WORLD_SIZE; 1 without a launcher."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager
 def joined_ranks() -> Iterator[Ranks]:
-    """Meet the other ranks, if there are any; inside, this process computes on the GPU of its own rank."""
+    """Connect to the other ranks, if any. Inside this context, the process computes on the GPU of its own rank."""
     if num_ranks() == 1:
         yield Ranks()
         return

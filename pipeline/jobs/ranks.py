@@ -1,11 +1,11 @@
-"""Ranks: a training as several processes, a GPU each.
+"""Run a training as several processes, called ranks, each with a GPU of its own.
 
     python -m pipeline.jobs.ranks NUM -m pipeline STAGE [FLAG ...]
 
 runs `python -m pipeline STAGE ...` NUM times under PyTorch's launcher (torchrun), which hands SIGTERM on to the ranks
-and kills those that have not ended 30 seconds later. Its own exit code is always 1, with a traceback: here it is that
-of the first rank that failed, so that 143 means pre-emption and 2 the user's mistake, however many ranks there are. One
-rank needs no launcher.
+and kills those that have not ended 30 seconds later. If a rank fails, the launcher itself ends with a traceback and
+exit code 1; this program ends with the exit code of the first rank that failed, so that 143 means pre-emption and 2 the
+user's mistake, however many ranks there are. One rank is run without the launcher.
 """
 
 import logging
@@ -15,14 +15,20 @@ import sys
 from pipeline.errors import PipelineError
 from pipeline.jobs import messages
 
-log = logging.getLogger("pipeline.jobs.ranks")  # `__name__` is another word when this is the program
+log = logging.getLogger("pipeline.jobs.ranks")  # `__name__` is `__main__` when this is the program
 
 
 def main(arguments: list[str]) -> int:
     """Run the ranks.
 
+    Args:
+        arguments: The number of ranks, `-m pipeline`, the stage and its flags.
+
     Returns:
-        The exit code: of the first rank that failed; 128 and the number of a signal, after one.
+        The exit code: 0, that of the first rank that failed, or 128 and the number of the signal that ended it.
+
+    Raises:
+        PipelineError: if these are not the arguments.
     """
     messages.configure()
     if len(arguments) < 4 or not arguments[0].isdecimal() or arguments[1:3] != ["-m", "pipeline"]:
@@ -34,7 +40,7 @@ def main(arguments: list[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.disable(logging.ERROR)  # of the launcher: the ranks have said what was wrong
+    logging.disable(logging.ERROR)  # silences the launcher, because the ranks have said what was wrong
     launch = ["--standalone", "--nproc-per-node", str(num), *command]
     try:
         run.run(run.parse_args(launch))  # type: ignore[no-untyped-call]

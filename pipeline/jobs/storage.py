@@ -1,7 +1,7 @@
-"""Files that appear when they are whole, and what a disk may refuse, in one line.
+"""Write files that appear only when they are whole, and say in one line what a disk refused to write.
 
-A full disk, a quota, a folder that may not be written to: none is a bug, so each is told with the file, the room there
-is and what to do, without a traceback.
+A full disk, a quota or a folder that may not be written to is no bug. Its message names the file, the free space and
+what to do, and comes without a traceback.
 """
 
 import errno
@@ -18,7 +18,7 @@ from pipeline.errors import PipelineError
 
 log = logging.getLogger(__name__)
 
-FULL = {  # RLIMIT_FSIZE is a quota, too
+FULL = {  # EFBIG is among them, because RLIMIT_FSIZE is a quota, too
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",
     errno.EFBIG: "the file is larger than this file system or `ulimit -f` allows",
@@ -34,15 +34,15 @@ CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 @contextmanager
 def writing(path: Path, needed: int | None = None, kept: str = "") -> Iterator[None]:
-    """Inside, what a disk refuses is a mistake that the user can mend.
+    """Inside this context, an OSError because the disk is full or closed becomes a PipelineError.
 
     Args:
-        path: What is written.
+        path: The file or folder that is written.
         needed: Bytes that must fit, if known.
-        kept: What of earlier work stays, as in "12 of 40 videos stay committed".
+        kept: What stays of earlier work, as in "12 of 40 videos stay committed".
 
     Raises:
-        PipelineError: The disk is full, read-only or closed to this user.
+        PipelineError: if the disk is full, read-only or closed to this user; other errors pass as they are.
     """
     try:
         yield
@@ -57,14 +57,14 @@ def explain(error: OSError, path: Path | None = None, needed: int | None = None,
     """What a disk refused to write and what to do, in one line; None for other errors.
 
     Args:
-        error: What it raised.
-        path: What was being written, unless the error names it.
+        error: The error that was raised.
+        path: The file or folder that was being written; None if the error names it.
         needed: Bytes that must fit, if known.
-        kept: What of earlier work stays.
+        kept: What stays of earlier work.
     """
     number = error.errno or 0
     if path is None and number in (errno.EACCES, errno.EPERM):
-        return None  # it may have been read
+        return None  # the file may have been read and not written
     place = path if path is not None else Path(str(error.filename or "a file"))
     stays = f" ({kept})" if kept else ""
     if number in FULL:
@@ -87,14 +87,14 @@ def _size(num_bytes: int) -> str:
 
 @contextmanager
 def replaced(path: Path, needed: int | None = None) -> Iterator[Path]:
-    """Yield the hidden file to write instead of `path`; it becomes `path` when it is whole.
+    """Yield a hidden file to write instead of `path`; it is renamed to `path` when the context ends without an error.
 
     Args:
         path: The file.
         needed: Its bytes, if known.
 
     Raises:
-        PipelineError: The disk is full, read-only or closed to this user; what was at `path` stays.
+        PipelineError: if the disk is full, read-only or closed to this user; what was at `path` stays.
     """
     new = path.with_name(f".{path.name}.new")
     with writing(path, needed):
@@ -109,7 +109,7 @@ def replaced(path: Path, needed: int | None = None) -> Iterator[Path]:
 
 
 def write_all(file: int, content: bytes) -> None:
-    """Write to an open file without a buffer: what does not fit raises here, and not when the file is closed."""
+    """Write all of `content` to a file descriptor. No buffer is used, so a full disk raises here and not at closing."""
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(file, rest) :]
@@ -119,7 +119,7 @@ def require_writable(path: Path) -> None:
     """Make sure, before work begins, that a file or folder can be made at `path`.
 
     Raises:
-        PipelineError: Its folder cannot be made, is read-only, or is closed to this user.
+        PipelineError: if its folder cannot be made, is read-only, or is closed to this user.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,18 +130,19 @@ def require_writable(path: Path) -> None:
 
 @contextmanager
 def sole_writer(lock: Path, of: Path) -> Iterator[None]:
-    """Inside, no other process is in here for the same lock: a file that is locked while it is open.
+    """Inside this context, the process holds a lock that no other process holds: `flock` on a file.
 
-    Whoever comes second waits: jobs outlive a Snakemake that is killed, and what they finish need not be made again.
-    The lock ends with the process, however that ends. It holds between machines where the file system locks between
-    machines (NFS does, Lustre if mounted with `flock`); where none can be had, that is said, and work goes on.
+    A second process waits: jobs outlive a Snakemake that is killed, and what they finish need not be made again. The
+    lock ends with the process, however that ends. It holds between machines where the file system locks between
+    machines (NFS does, and Lustre if mounted with `flock`). Where the file system cannot lock, a warning says so and
+    the work goes on.
 
     Args:
-        lock: The file, removed at the end; its folder is made.
-        of: What is written, for the message.
+        lock: The file to lock. Its folder is made if need be, and the file is removed at the end.
+        of: The file or folder that is written, for the message.
 
     Raises:
-        PipelineError: The folder cannot be written to.
+        PipelineError: if the folder cannot be written to.
     """
     with writing(of):
         file = _locked(lock, of)
@@ -159,7 +160,7 @@ def _locked(lock: Path, of: Path) -> int:
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # whoever was here has just removed the folder
+        except FileNotFoundError:  # another process has just removed the folder
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,4 +180,4 @@ def _locked(lock: Path, of: Path) -> int:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), lock.stat()):
                 return file
-        os.close(file)  # it was locked by one that has finished and removed it since
+        os.close(file)  # another process has removed the file since it was opened here

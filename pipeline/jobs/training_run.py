@@ -1,14 +1,15 @@
-"""A run of a training: its folder, its lock, its checkpoint, and the outputs of one that has ended.
+"""A run of a training: its folder, its lock, its checkpoint, and its outputs once it has ended.
 
 A run has a folder that no rule declares, because Snakemake deletes declared outputs before it tries again. The folder
-is named by the key of the run: other settings, code or inputs make another one. It holds
+is named by a digest of settings, code and inputs, so a run with others has another folder. It holds
 
 - the lock, so that one process writes at a time,
 - the checkpoint, from which a training that was killed goes on to the same weights as if nothing had happened. The
   file begins with its digest and is renamed into place when it is on the disk, so that neither a kill nor a full disk
   leaves less than the last whole checkpoint,
-- the outputs of a run that ended while Snakemake was dead, which takes them for incomplete and deletes them. They are
-  put back instead of made again. They are links, which take no room while the outputs are there.
+- the outputs, once the run has ended. If Snakemake was dead by then, its next call takes the outputs in their places
+  for incomplete and deletes them; they are put back from here instead of made again. They are hard links, which take no
+  space while the outputs are there, or copies where the file system has no links.
 
 The folder may be deleted at any time.
 """
@@ -32,7 +33,7 @@ from pipeline.jobs.storage import replaced, sole_writer
 
 log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN = 600.0  # so much work is lost to a SIGKILL at most; a checkpoint takes about a second
+SECONDS_BETWEEN = 600.0  # a SIGKILL loses no more work than that; a checkpoint takes about a second
 DIGEST_BYTES = hashlib.sha256().digest_size
 LAST = "last.ckpt"
 FINISHED = "finished"
@@ -42,10 +43,10 @@ State = dict[str, Any]
 
 
 class TrainingRun:
-    """A run that this process works on.
+    """A run of a training that this process works on.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         ranks: All the processes that work on it.
         is_finished: Whether its outputs were made by an earlier call and are in their places again.
     """
@@ -58,21 +59,21 @@ class TrainingRun:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last checkpoint is so old that it is time for another one."""
+        """Whether more than `SECONDS_BETWEEN` have passed since the last checkpoint, or since the start."""
         return time.monotonic() - self._saved > SECONDS_BETWEEN
 
     def read_checkpoint(self) -> State | None:
-        """What an earlier call left: tensors and plain values on the CPU; None if there is nothing of use."""
+        """The checkpoint of an earlier call, tensors on the CPU and plain values; None if there is no whole one."""
         return read_checkpoint(self.folder / LAST)
 
     def write_checkpoint(self, state: State) -> None:
-        """Put a checkpoint in the place of the last one; the first rank writes, the others go on.
+        """Put a checkpoint in the place of the last one. The first rank writes it, and the others go on.
 
         Args:
             state: Tensors and plain values.
 
         Raises:
-            PipelineError: The disk is full or closed to this user; the last checkpoint stays.
+            PipelineError: if the disk is full or closed to this user; the last checkpoint stays.
         """
         if self.ranks.is_first:
             write_checkpoint(self.folder / LAST, state)
@@ -81,9 +82,9 @@ class TrainingRun:
 
 @contextmanager
 def training_run(checkpoints: Path, provenance: Mapping[str, Any], outputs: Sequence[Path]) -> Iterator[TrainingRun]:
-    """Work on a run, alone; the outputs that the first rank has written by the end are kept.
+    """Work on a run while no other process does; at the end, keep the outputs that the first rank has written.
 
-    A run that has ended before gets its outputs put back, and `is_finished`: then there is nothing to do.
+    If the run has ended before, its outputs are put back and `is_finished` is true: then there is nothing to do.
 
     Args:
         checkpoints: Folder that holds every run's folder.
@@ -91,7 +92,7 @@ def training_run(checkpoints: Path, provenance: Mapping[str, Any], outputs: Sequ
         outputs: The files that the run makes, with different names.
 
     Raises:
-        PipelineError: A folder cannot be written to.
+        PipelineError: if a folder cannot be written to.
     """
     folder = run_folder(checkpoints, provenance)
     with joined_ranks() as ranks, sole_writer(folder / "lock", outputs[0]) if ranks.is_first else nullcontext():
@@ -103,7 +104,7 @@ def training_run(checkpoints: Path, provenance: Mapping[str, Any], outputs: Sequ
 
 
 def run_folder(checkpoints: Path, provenance: Mapping[str, Any]) -> Path:
-    """The folder of one run.
+    """The folder of one run, whose name is a digest of its provenance.
 
     Args:
         checkpoints: Folder that holds every run's folder.
@@ -116,8 +117,12 @@ def run_folder(checkpoints: Path, provenance: Mapping[str, Any]) -> Path:
 def write_checkpoint(path: Path, state: State) -> None:
     """Put a checkpoint in the place of the last one.
 
+    Args:
+        path: The file.
+        state: Tensors and plain values.
+
     Raises:
-        PipelineError: The disk is full or closed to this user; the last checkpoint stays.
+        PipelineError: if the disk is full or closed to this user; the last checkpoint stays.
     """
     content = io.BytesIO()
     torch.save(state, content)
@@ -125,11 +130,11 @@ def write_checkpoint(path: Path, state: State) -> None:
         file.write(hashlib.sha256(content.getbuffer()).digest())
         file.write(content.getbuffer())
         file.flush()
-        os.fsync(file.fileno())  # a machine that goes down must not have renamed what is not there
+        os.fsync(file.fileno())  # the file must be on the disk before it is renamed, as the machine may go down
 
 
 def read_checkpoint(path: Path) -> State | None:
-    """What a checkpoint holds: tensors and plain values on the CPU; None if there is none or it is damaged."""
+    """Read a checkpoint: tensors on the CPU and plain values; None if there is none, or, with a warning, if damaged."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -138,23 +143,23 @@ def read_checkpoint(path: Path) -> State | None:
     if hashlib.sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES]:
         try:
             return dict(torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True))
-        except Exception as error:  # not written here: of what else than tensors it may hold, torch complains variously
+        except Exception as error:  # a foreign file: torch raises different errors for what is no tensor or plain value
             reason = (str(error).splitlines() or [type(error).__name__])[0]
     log.warning("%s cannot be used (%s): training starts afresh", path, reason)
     return None
 
 
 def _keep(kept: Path, outputs: Sequence[Path]) -> None:
-    """Keep the outputs of a run that has ended, in a folder of their own."""
+    """Link the outputs of a run that has ended into a folder, and write their digests beside them."""
     shutil.rmtree(kept, ignore_errors=True)
     for output in outputs:
         _link(output, kept / output.name)
-    with replaced(kept / DIGESTS) as new:  # the last: without it there is nothing
+    with replaced(kept / DIGESTS) as new:  # comes last, because outputs without digests are not put back
         new.write_text(json.dumps({output.name: _digest(output) for output in outputs}), encoding="utf-8")
 
 
 def _put_back(kept: Path, outputs: Sequence[Path]) -> bool:
-    """Put the outputs of a run that has ended in their places, if all of them are kept as they were written."""
+    """Put kept outputs back in their places if all of them have their digests; returns whether they had."""
     try:
         digests = json.loads((kept / DIGESTS).read_text(encoding="utf-8"))
         is_whole = digests == {output.name: _digest(kept / output.name) for output in outputs}
@@ -174,7 +179,7 @@ def _put_back(kept: Path, outputs: Sequence[Path]) -> bool:
 def _link(source: Path, target: Path) -> None:
     """Link a file to another place, or copy it where links are refused."""
     if target.exists() and source.samefile(target):
-        return  # renaming one link over another would do nothing, and leave both
+        return  # renaming a link to a file over another link to it does nothing, and leaves both
     with replaced(target) as new:
         new.unlink(missing_ok=True)
         try:

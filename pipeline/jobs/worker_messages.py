@@ -1,7 +1,8 @@
-"""What the parent and a decoding worker send each other: requests, and arrays without a copy.
+"""Messages between the parent and a decoding worker: requests and outcomes, with arrays that are not copied.
 
-Messages are pickles of protocol 5 whose arrays follow as they are in memory. A worker reads files of strangers, so its
-messages may name nothing but arrays and the few classes below: no message can make the parent call anything.
+A message is a pickle of protocol 5, followed by its arrays as they are in memory. A worker reads files of strangers, so
+its messages may name nothing but arrays and the few classes in `ADMITTED`: no message can make the parent call anything
+else.
 """
 
 import io
@@ -27,7 +28,7 @@ ADMITTED = {
 
 
 def send(channel: socket.socket, thing: Any) -> None:
-    """Send numbers, texts, containers, arrays, and what else is admitted."""
+    """Send numbers, texts, containers, arrays, or objects of the classes in `ADMITTED`."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(thing, protocol=5, buffer_callback=buffers.append)
     parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
@@ -37,11 +38,11 @@ def send(channel: socket.socket, thing: Any) -> None:
 
 
 def receive(channel: socket.socket) -> Any:
-    """Wait for what is sent; arrays can be written to.
+    """Wait for a message and return what it holds. Its arrays can be written to.
 
     Raises:
-        EOFError: the other end is closed.
-        pickle.UnpicklingError: the message names what is not admitted.
+        EOFError: if the other end is closed.
+        pickle.UnpicklingError: if the message names something that is not in `ADMITTED`.
     """
     (num_parts,) = COUNT.unpack(_read(channel, COUNT.size))
     sizes = [COUNT.unpack(_read(channel, COUNT.size))[0] for _ in range(num_parts)]

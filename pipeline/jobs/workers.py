@@ -1,10 +1,11 @@
 """Decode videos in worker processes: a decoder that crashes or hangs costs one video and not the job.
 
-A worker is a fresh Python that imports what decodes and nothing else (no torch). It gets one video at a time over a
-socket of its own, so that the video it dies on is known. In the parent a thread waits for each worker and keeps it busy
-while the parent computes.
+A worker is a fresh Python process that imports the code that decodes and nothing else (no torch). It gets one video at
+a time over a socket of its own, so that the video it dies on is known. In the parent a thread waits for each worker and
+keeps it busy while the parent computes.
 
-Workers leave Ctrl-C and SIGTERM to the parent, which may want to finish a video, and end when it does, even by SIGKILL.
+Workers ignore Ctrl-C and SIGTERM, because the parent may want to finish a video. They end when the parent ends, even by
+SIGKILL.
 """
 
 import gc
@@ -29,10 +30,11 @@ from typing import Any, Generic, TypeVar, cast
 from pipeline.errors import VideoError
 from pipeline.jobs.worker_messages import receive, send
 
-AHEAD = 1  # videos decoded and waiting, besides those that workers are at; more would only fill the memory
+AHEAD = 1  # videos that are decoded and wait, besides those that workers decode; more would only fill the memory
 BOOT = "import sys; sys.path[:] = sys.argv[2:]; from pipeline.jobs.workers import serve; serve(int(sys.argv[1]))"
 LEFT_TO_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Somebody else ended the worker, most likely the kernel for want of memory: the video is given a second chance.
+# Exit codes of a worker that was ended from outside, most likely by the kernel for want of memory. Its video is tried a
+# second time.
 ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 Request = TypeVar("Request")
@@ -41,12 +43,12 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Found]):
-    """What became of a request: one of the three.
+    """What became of a request. One of the three is set.
 
     Attributes:
         found: What was decoded.
-        reason: Why the video cannot be had.
-        bug: Traceback of what else was raised.
+        reason: Why the video cannot be decoded.
+        bug: Traceback of any other exception.
     """
 
     found: Found | None = None
@@ -54,7 +56,7 @@ class Outcome(Generic[Found]):
     bug: str | None = None
 
     def told(self) -> Found | VideoError:
-        """What was decoded, or why not; raises a bug."""
+        """What was decoded, or a VideoError that says why nothing was; raises RuntimeError for a bug."""
         if self.bug is not None:
             raise RuntimeError(f"in a decoding worker:\n{self.bug}")
         return VideoError(self.reason) if self.reason is not None else cast("Found", self.found)
@@ -67,14 +69,14 @@ def decode_ahead(
     """Decode videos in worker processes, a few ahead of the reader; leaving the context ends the workers.
 
     Args:
-        decode: What a worker does with a request: a function of a module that is quick to import. VideoError is the
+        decode: Function that a worker calls with a request, of a module that is quick to import. VideoError is the
             outcome of that video. Any other exception is a bug, and raised here with the worker's traceback.
-        requests: One a video.
+        requests: One request for each video.
         num_workers: Videos decoded at a time, at least 1. A worker is started when there is work for it.
         time_limit: Seconds that one video may take.
 
     Yields:
-        An iterator: for each request, in order, what was decoded or why it cannot be had.
+        An iterator that gives, for each request in order, what was decoded, or a VideoError that says why nothing was.
     """
     workers = [Worker(decode, time_limit) for _ in range(num_workers)]
     free: SimpleQueue[Worker[Request, Found]] = SimpleQueue()
@@ -112,22 +114,22 @@ def _in_order(
         outcome = pending.popleft().result()
         pending.extend(threads.submit(attend, request) for request in islice(todo, 1))
         yield outcome
-        del outcome  # it would stay in memory while the next one is waited for
+        del outcome  # otherwise it stays in memory until the next one is there
 
 
 class Worker(Generic[Request, Found]):
-    """One worker, seen from the parent: a process that is started for its first video, and anew when it died."""
+    """One worker, seen from the parent: a process that is started for its first video, and again after it died."""
 
     def __init__(self, function: Callable[[Request], Found], time_limit: float) -> None:
         self.function = function
         self.time_limit = time_limit
         self.process: subprocess.Popen[bytes] | None = None
         self.channel: socket.socket | None = None
-        self.lock = threading.Lock()  # so that no process is started once `end` was called
+        self.lock = threading.Lock()  # no process may be started after `end` was called
         self.ended = False
 
     def decode(self, request: Request) -> Outcome[Found]:
-        """What the process made of a request, or why it made nothing."""
+        """Let the process decode a request, and once more if it was ended from outside meanwhile."""
         outcome = self._try(request)
         if outcome in ENDED_FROM_OUTSIDE:
             outcome = self._try(request)
@@ -161,20 +163,20 @@ class Worker(Generic[Request, Found]):
                 self.process = _start_process(theirs)
         try:
             send(self.channel, (self.function.__module__, self.function.__name__))
-            receive(self.channel)  # when it has imported everything: the time limit is for decoding
+            receive(self.channel)  # comes when it has imported everything, because the time limit is for decoding alone
         except (EOFError, ConnectionError):
             cause = _cause(self._exit_code())
             raise RuntimeError(f"a decoding worker ended while it started ({cause}); see above") from None
 
     def _exit_code(self) -> int:
-        """Exit code of the process, which has closed its end."""
+        """Exit code of the process, which has closed its end of the socket."""
         assert self.process is not None
         code = self.process.wait()
         self.clear()
         return code
 
     def clear(self) -> None:
-        """End the process, whatever it is at."""
+        """Kill the process, whatever it is doing; the next request starts another one."""
         if self.process is not None and self.channel is not None:
             self.process.kill()
             self.process.wait()
@@ -182,7 +184,7 @@ class Worker(Generic[Request, Found]):
             self.process = self.channel = None
 
     def end(self) -> None:
-        """From another thread: end the process and let no other be started."""
+        """Kill the process, from another thread, and let no other one be started."""
         with self.lock:
             self.ended = True
             process = self.process
@@ -191,14 +193,14 @@ class Worker(Generic[Request, Found]):
 
 
 def _start_process(theirs: socket.socket) -> subprocess.Popen[bytes]:
-    # Not multiprocessing's spawn: it would import the stage's module, and what that imports, in each worker.
+    # This is not multiprocessing's spawn, which would import the stage's module, and what that imports, in each worker.
     handed_down = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_PARENT)  # until the worker ignores them
     try:
         return subprocess.Popen(
             [sys.executable, "-c", BOOT, str(theirs.fileno()), *sys.path],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # threads that numpy would start
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # numpy would start more
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, handed_down)
@@ -209,10 +211,10 @@ def _cause(exit_code: int) -> str:
 
 
 def serve(descriptor: int) -> None:
-    """In a worker: do what comes until the parent hangs up.
+    """Be a worker: answer requests until the parent closes its end of the socket.
 
     Args:
-        descriptor: The worker's end of the socket.
+        descriptor: File descriptor of the worker's end of the socket.
     """
     for number in LEFT_TO_PARENT:
         signal.signal(number, signal.SIG_IGN)
@@ -220,7 +222,7 @@ def serve(descriptor: int) -> None:
     threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
     module, name = receive(channel)
     function = getattr(importlib.import_module(module), name)
-    gc.freeze()  # what is imported is no garbage: the collection below takes no time over it
+    gc.freeze()  # modules are no garbage, so the collection below need not look at them
     send(channel, "ready")
     while True:
         try:
@@ -228,12 +230,12 @@ def serve(descriptor: int) -> None:
         except (EOFError, ConnectionError):
             return
         send(channel, _outcome(function, request))
-        gc.collect()  # PyAV's decoders are in cycles of references, and one of 8K frames has 150 MB
+        gc.collect()  # PyAV's decoders are in cycles of references, and one for 8K frames takes 150 MB
 
 
 def _end_with_parent(descriptor: int) -> None:
     hung_up = select.poll()
-    hung_up.register(descriptor, 0)  # nothing but the other end's closing
+    hung_up.register(descriptor, 0)  # waits only for the other end to close
     hung_up.poll()
     os._exit(1)
 

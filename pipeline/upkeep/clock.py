@@ -1,8 +1,8 @@
-"""Artifacts from the future: what a clock leaves behind that is moved back.
+"""Artifacts that are newer than now, as they are after the clock was moved back.
 
-Snakemake takes an output that is older than its input for the trace of clocks that differ: it fails the job ("Output X
-has older modification time (...) than input Y") and deletes the output. After the clock was moved back every job that
-reads an earlier artifact would end like that, until the time comes again.
+If an output is older than its input, Snakemake concludes that clocks differ: it fails the job ("Output X has older
+modification time (...) than input Y") and deletes the output. After the clock was moved back, every job that reads an
+artifact from before would end like that, until the clock has caught up.
 """
 
 import os
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from pipeline.upkeep.inventory import Inventory
 
-STEP_NS = 1_000  # between two times that were different; Snakemake reads times as floats, which tell microseconds apart
+STEP_NS = 1_000  # kept between times that differed; Snakemake reads times as floats, which tell microseconds apart
 
 
 def ahead_of_now(inventory: Inventory) -> dict[Path, int]:
     """Files of artifacts that are newer than now.
 
     Returns:
-        The time of each, in nanoseconds since 1970, by its path.
+        The modification time of each, in nanoseconds since 1970, by its path.
     """
     now = time.time_ns()
     times = {}
@@ -31,15 +31,15 @@ def ahead_of_now(inventory: Inventory) -> dict[Path, int]:
 
 
 def bring_back(times: dict[Path, int]) -> list[Path]:
-    """Let files be of now: the newest of this moment, the others before it by microseconds, in the order they had.
+    """Set the times of files to now: the newest to this moment, others microseconds earlier, in the order they had.
 
     An input that was newer than what was made of it stays newer: Snakemake still makes that again.
 
     Args:
-        times: By path, from `ahead_of_now`.
+        times: Modification times by path, from `ahead_of_now`.
 
     Returns:
-        The files whose times could not be changed: they are others', or on a disk that is read-only.
+        The files whose times could not be changed, because another user owns them or the disk is read-only.
     """
     now = time.time_ns()
     order = sorted(set(times.values()), reverse=True)
@@ -48,7 +48,7 @@ def bring_back(times: dict[Path, int]) -> list[Path]:
 
 
 def hours_ahead(times: Iterable[int]) -> float:
-    """How far the newest of some times is ahead of now."""
+    """Hours that the newest of some times (nanoseconds since 1970) is ahead of now."""
     return (max(times) - time.time_ns()) / 3.6e12
 
 

@@ -1,4 +1,4 @@
-"""Whether one artifact is whole: its schema and version, its chunks' checksums, the digest of its data."""
+"""Check whether one artifact is whole, of whatever kind: a Zarr store, JSON, weights, a table or a page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipeline.errors import DamagedError, OutdatedError, PipelineError
 from pipeline.schemas import SCHEMAS
 from pipeline.upkeep.inventory import Found
 
-# Of JSON artifacts: the stage that makes one, and the keys that it must hold.
+# For each kind of JSON artifact, the stage that makes it and the keys that its top level must have.
 JSON = {
     "made": ("make_shapes", ["videos"]),
     "truth": ("make_shapes", ["videos"]),
@@ -26,12 +26,12 @@ BLOCK_BYTES = 2**20
 
 
 def check_contents(found: Found) -> None:
-    """Check one artifact, a few rows at a time.
+    """Check one artifact; a store is read a few chunks at a time.
 
     Raises:
         DamagedError: if it is not as it was written; the message says what was found.
-        OutdatedError: if it is whole, perhaps, but of another version.
-        PermissionError: if it cannot be read.
+        OutdatedError: if it is of another version, whole or not.
+        PermissionError: if this user may not read it.
     """
     suffix = Path(found.target).suffix
     try:
@@ -57,7 +57,12 @@ def check_contents(found: Found) -> None:
 
 
 def check_text(path: Path) -> None:
-    """Check that a table or page is text and not empty: that is all one can tell of it."""
+    """Check that a table or page is not empty and is text, because nothing more can be told of it.
+
+    Raises:
+        DamagedError: if it is empty or holds zero bytes.
+        UnicodeDecodeError: if it is not UTF-8.
+    """
     if path.stat().st_size == 0:
         raise DamagedError("is empty")
     for _ in _lines(path):

@@ -1,4 +1,4 @@
-"""What is in a folder of results: artifacts, what unfinished work left behind, links and files that are not ours."""
+"""List what is in a folder of results: artifacts, what unfinished work left behind, links, and other files."""
 
 import os
 import re
@@ -15,13 +15,13 @@ MADE = re.compile(r"datasets/[^/]+/made/\d\d\d+/([^/]+\.(mp4|webm|avi)|\.journal
 
 @dataclass(frozen=True)
 class Found:
-    """An artifact.
+    """An artifact in the results.
 
     Attributes:
-        kind: A key of ARTIFACTS.
-        names: The names in its path.
-        place: What is deleted with it: the folder of a store, or the file. It is no link, and no folder above it is.
-        target: What Snakemake calls it.
+        kind: A key of ARTIFACTS, such as `frames`.
+        names: The names in its path, such as `{"dataset": "shapes", "shard": "003"}`.
+        place: Folder of the store, or the file. Neither it nor a folder between the results and it is a link.
+        target: Path of its file as Snakemake calls it, from `results/` on.
     """
 
     kind: str
@@ -36,16 +36,16 @@ class Found:
 
     @property
     def file(self) -> Path:
-        """The file that Snakemake looks at: of a store its root."""
+        """The file that Snakemake looks at: the root `zarr.json` of a store, or the file itself."""
         return self.place / "zarr.json" if self.is_store else self.place
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A hidden sibling of an artifact.
+    """A hidden sibling of an artifact, which a job or a removal left behind.
 
     Attributes:
-        place: The file or folder.
+        place: The hidden file or folder.
         of: The artifact that it was to become.
         is_progress: Whether it holds finished videos of an artifact that does not exist: the next job goes on from it.
     """
@@ -57,16 +57,16 @@ class Leftover:
 
 @dataclass
 class Inventory:
-    """All that is below a folder of results; links are named and never followed.
+    """All that is below a folder of results. Links are listed and never followed.
 
     Attributes:
         results: The folder, without links in its path.
         project: The folder it is in: relative paths in artifacts start there. `results` itself may be a link.
-        artifacts: By path.
-        leftovers: By path.
-        links: Where an artifact, or a folder, should be.
+        artifacts: The artifacts, in the order of their paths.
+        leftovers: The hidden siblings of artifacts, in the order of their paths.
+        links: All links, which may stand where an artifact or a folder should be.
         made: Generated videos, and the journal of the stage that makes them; they belong to the list beside them.
-        foreign: Files that are not ours.
+        foreign: Files that the workflow did not make.
         unreadable: Folders that cannot be listed, with the reason.
     """
 
@@ -80,7 +80,7 @@ class Inventory:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
     def videos_beside(self, found: Found) -> list[Path]:
-        """Generated videos beside a list of them, and their journal."""
+        """The generated videos beside a list of them, and their journal."""
         return [path for path in self.made if path.parent == found.place.parent]
 
 
@@ -102,7 +102,7 @@ def _walk(inventory: Inventory, folder: Path) -> None:
     try:
         with os.scandir(folder) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
-    except OSError as error:  # no right to, or a bad disk: it is told of, and the others are looked at
+    except OSError as error:  # no permission, or a bad disk: the folder is reported, and the others are listed
         inventory.unreadable[folder] = str(error)
         return
     for entry in entries:
@@ -129,7 +129,7 @@ def _artifact(path: Path, below: str, is_folder: bool) -> Found | None:
 
 
 def _origin(inventory: Inventory, path: Path) -> Found | None:
-    """The artifact that a hidden sibling was to become; of a generated video, the list it would stand in."""
+    """The artifact that a hidden sibling belongs to; for one of a generated video, the list beside it."""
     below = path.relative_to(inventory.results).as_posix()
     if MADE.fullmatch(below):
         path = path.with_name("list.json")
@@ -138,7 +138,7 @@ def _origin(inventory: Inventory, path: Path) -> Found | None:
 
 
 def size_of(place: Path) -> int:
-    """Bytes of a file, or of all that is in a folder; links count for themselves."""
+    """Bytes of a file, or of all files in a folder. A link counts with its own size, not that of its target."""
     if not place.is_dir():
         return place.lstat().st_size
     return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(place) for name in names)

@@ -1,7 +1,7 @@
-"""Whether an artifact still fits what it was made from, down to the videos and the weights.
+"""Check whether an artifact still fits what it was made from, down to the videos and the imported weights.
 
-An artifact records the digest of each of its inputs and its path below the results. So what is compared needs no
-configuration; whether settings or code have changed since is Snakemake's to say (`snakemake -n`).
+An artifact records the digest of each input and the input's path below the results, so the comparison needs no
+configuration. Whether settings or code have changed since, Snakemake says (`snakemake -n`).
 """
 
 import hashlib
@@ -23,11 +23,11 @@ OF_BEFORE = "does not say where its inputs are: an earlier version of the workfl
 
 
 class Changed(Exception):  # noqa: N818
-    """An input is another one than it was: what was made of it is stale.
+    """An input is not what it was, so the artifact made from it is stale.
 
     Args:
-        reason: In words.
-        input_file: Its file, if it is an artifact.
+        reason: What has changed, in words.
+        input_file: File of the input, if it is an artifact.
     """
 
     def __init__(self, reason: str, input_file: Path | None = None) -> None:
@@ -36,14 +36,14 @@ class Changed(Exception):  # noqa: N818
 
 
 class Gone(Exception):  # noqa: N818
-    """An input is not there any more: what was made of it is an orphan."""
+    """An input is not there any more, so the artifact made from it is orphaned."""
 
 
 class Lineage:
     """Compares artifacts with their inputs; every input's digest is computed once.
 
     Args:
-        inventory: What there is.
+        inventory: All artifacts, with the folders of the results and the project.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -53,43 +53,43 @@ class Lineage:
         self.digests: dict[Path, str | None] = {}
 
     def check(self, found: Found) -> list[Path]:
-        """The inputs that an artifact was made from, as they are now.
+        """Compare an artifact with what it was made from, and return the files of its recorded inputs.
 
         Raises:
-            Changed: if one is another one now, or if the artifact does not say where they are.
-            Gone: if one is not there.
+            Changed: if an input is not what it was, or if the artifact does not say where its inputs are.
+            Gone: if an input is not there any more.
         """
         if found.kind == "made":
             self._check_videos(found.place.parent, "", read(found)["videos"], "file")
         if found.kind == "videos":
             table = read(found)
             self._check_list(found, table["videos"])
-            brought = [video for video in table["videos"] if "sha256" not in video]  # their list answers for the others
+            brought = [video for video in table["videos"] if "sha256" not in video]  # their list checks the others
             self._check_videos(self.project / table["root"], table["root"], brought, "path")
         if found.kind == "weights":
             self._check_origin(found)
         return [self._input(name, recorded) for name, recorded in sorted(recorded_inputs(found).items())]
 
     def _input(self, name: str, recorded: Any) -> Path:
-        """The file of an input, which has the digest that was recorded."""
+        """Find the file of an input and check that it has the recorded digest; raises as `check`."""
         if isinstance(recorded, str):
             raise Changed(OF_BEFORE)
         digest, target = recorded["digest"], f"results/{recorded['path']}"
         if identify(target) is None:
             raise Gone(f"its input {name} ({recorded['path']}) is nothing that the workflow makes now")
         file = self.results / target.partition("/")[2]
-        if not file.is_file() or not file.resolve().is_relative_to(self.results):  # behind a link is no artifact
+        if not file.is_file() or not file.resolve().is_relative_to(self.results):  # a link leads to no artifact
             raise Gone(f"its input {name} ({target}) is not there any more")
         now = self.digest(file)
         if now != digest:
             reason = f"its input {name} ({target}) was {digest}, {now} now"
-            if file.name != "zarr.json":  # no checksum of its own would tell
+            if file.name != "zarr.json":  # only a store has checksums, which tell damage from a change
                 reason += f" (if nobody made it again it is damaged: snakemake --force {shlex.quote(target)})"
             raise Changed(reason, file)
         return file
 
     def digest(self, path: Path) -> str | None:
-        """Digest of an input; None for a store that is too damaged to tell."""
+        """Digest of an input; None if it cannot be read, or is a store that is too damaged to say it."""
         if path not in self.digests:
             try:
                 self.digests[path] = file_digest(path)
@@ -98,7 +98,14 @@ class Lineage:
         return self.digests[path]
 
     def _check_videos(self, root: Path, shown: str, videos: list[dict[str, Any]], key: str) -> None:
-        """Compare video files with a table: their sizes, and in the list of generated ones their digests."""
+        """Compare video files with what a table says of them: the size, and the SHA-256 if there is one.
+
+        Args:
+            root: Folder of the files.
+            shown: The folder as messages name it.
+            videos: Entries of the table.
+            key: Key of an entry that gives the path below the folder.
+        """
         for video in videos:
             path = root / video[key]
             if not path.is_file():
@@ -121,16 +128,16 @@ class Lineage:
         try:
             listed = {video["id"]: video["sha256"] for video in json.loads(made.read_text(encoding="utf-8"))["videos"]}
         except (ValueError, LookupError, TypeError):
-            return  # damaged, which is said of it itself
+            return  # the list is damaged, which is a finding of its own
         if listed != recorded:
             raise Changed(f"its input made ({target}) lists other videos now")
 
     def _check_origin(self, found: Found) -> None:
-        """Compare imported weights with the file that they came from, where one can tell which that is."""
+        """Compare imported weights with the file that they came from, if it can be told which that is."""
         with safe_open(found.place, framework="np") as file:
             imported = imported_file((file.metadata() or {}).get("origin", ""))
         if imported is None:
-            return  # random, or an open_clip tag
+            return  # drawn at random, or from an open_clip tag
         name, sha256 = imported
         named = {path for path in self._named_weights(found.names["encoder"]) if path.name == name}
         there = [path for path in sorted(named) if path.is_file()]
@@ -140,12 +147,12 @@ class Lineage:
             raise Changed(f"the file it was imported from ({there[0]}) holds other bytes than it did")
 
     def _named_weights(self, encoder: str) -> Iterator[Path]:
-        """Files that the settings of finished experiments, or the cache of weights by URL, give an encoder."""
+        """Files that an encoder's weights may come from: those that experiments' settings name, or cached downloads."""
         for path in self.settings:
             try:
                 weights = json.loads(path.read_text(encoding="utf-8"))["encoders"][encoder]["weights"]
             except (OSError, ValueError, LookupError, TypeError):
-                continue  # damaged, which is said of it itself, or of an experiment without this encoder
+                continue  # an experiment without this encoder; or damaged, which is a finding of its own
             if isinstance(weights, str):
                 yield self.project / weights
             else:
@@ -153,10 +160,11 @@ class Lineage:
 
 
 def recorded_inputs(found: Found) -> dict[str, Any]:
-    """What an artifact recorded of each input, by name: `digest` and `path`; nothing for kinds that record no inputs.
+    """What an artifact recorded of each input, by name: `digest` and `path`; empty for kinds that record no inputs.
 
     Raises:
-        Changed: if an earlier version made it, which recorded them otherwise.
+        Changed: if an earlier version of the workflow made it, which recorded none.
+        DamagedError: if it is a store that does not say how it was made.
     """
     if found.is_store:
         return dict(provenance(found.place)["inputs"])
@@ -175,7 +183,7 @@ def recorded_inputs(found: Found) -> dict[str, Any]:
 
 
 def read(found: Found) -> dict[str, Any]:
-    """Content of a JSON artifact."""
+    """Content of a JSON artifact, which is not checked here."""
     return dict(json.loads(found.place.read_text(encoding="utf-8")))
 
 

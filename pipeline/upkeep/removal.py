@@ -11,7 +11,7 @@ def expect_nobody_at_work(inventory: Inventory) -> None:
     """Refuse to delete while Snakemake works on the results.
 
     Raises:
-        PipelineError: if it does, or was killed.
+        PipelineError: if Snakemake's lock is there, because it works or was killed.
     """
     locks = inventory.project / ".snakemake" / "locks"
     if locks.is_dir() and any(locks.iterdir()):
@@ -24,17 +24,18 @@ def expect_nobody_at_work(inventory: Inventory) -> None:
 def remove(inventory: Inventory, place: Path) -> int:
     """Delete an artifact or a hidden sibling of one.
 
-    It is renamed first: what a kill leaves of it is no artifact, and the next call finds it.
+    An artifact is renamed first: what a kill leaves of it is then no artifact, and the next call finds it.
 
     Args:
-        inventory: What there is.
-        place: A file or folder of it.
+        inventory: The inventory that lists it.
+        place: The file or folder.
 
     Returns:
         How many bytes it took.
 
     Raises:
-        PipelineError: if it is no longer there, not below the results, or became a link.
+        PipelineError: if it is a link by now, is behind one, or is not below the results.
+        FileNotFoundError: if it is no longer there.
     """
     if place.is_symlink() or place.parent.resolve() != place.parent or not place.is_relative_to(inventory.results):
         raise PipelineError(f"{place} is a link, or behind one: it was left alone; remove it by hand")
@@ -55,7 +56,7 @@ def _delete(place: Path) -> None:
 
 
 def remove_empty_folders(inventory: Inventory, folder: Path) -> None:
-    """Delete a folder and those above it, up to the results, as long as nothing is in them."""
+    """Delete a folder and the folders above it, up to the results, as long as they are empty."""
     while folder != inventory.results and folder.is_relative_to(inventory.results) and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent

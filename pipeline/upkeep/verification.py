@@ -15,13 +15,13 @@ from pipeline.upkeep.lineage import Changed, Gone, Lineage
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not fine.
+    """An artifact, a hidden sibling of one, or a folder that is not fine.
 
     Attributes:
         state: `damaged`, `stale`, `orphaned`, `unfinished`, `left behind` or `unreadable`.
-        place: Of what.
-        target: What Snakemake is to make for it; of what is unreadable, where it is.
-        reason: What was found.
+        place: Path of the file or folder.
+        target: The target of Snakemake that makes it; for a folder that cannot be listed, its path.
+        reason: What was found, in words.
         remove: Whether `--mend` removes it: nothing can use it, and Snakemake would not notice by itself.
     """
 
@@ -32,7 +32,7 @@ class Finding:
     remove: bool
 
     def command(self) -> str:
-        """What mends it."""
+        """The shell command that mends it, or that shows who may read it."""
         if self.state == "left behind":
             return "python -m pipeline verify --mend"
         if self.state == "unreadable":
@@ -42,29 +42,29 @@ class Finding:
 
 
 def verify(inventory: Inventory) -> list[Finding]:
-    """Everything that is not fine, in the order of the paths.
+    """Check every artifact and list what is not fine, in the order of the paths.
 
-    Whether an artifact is stale cannot be told while an input of it is damaged: it may be made again as it was.
+    An artifact is not called stale because an input has changed that is damaged: the input may be made again as it was.
     """
     lineage = Lineage(inventory)
     findings: list[Finding] = []
     inputs: dict[str, list[Path]] = {}
-    changed: dict[Path, Path] = {}  # by artifact, the input that is another than it was
+    changed: dict[Path, Path] = {}  # by artifact, the input that is not what it was
     unfinished = {leftover.of.target for leftover in inventory.leftovers if leftover.is_progress}
     for found in track(inventory.artifacts, len(inventory.artifacts), "verify"):
         if found.target in unfinished:
-            continue  # what an interrupted job is to replace
+            continue  # an interrupted job will replace it
         try:
             check_contents(found)
             inputs[found.target] = lineage.check(found)
-        except OSError as error:  # no right to; or an input, a video say, is on a disk that fails
+        except OSError as error:  # no permission to read it; or an input, such as a video, is on a disk that fails
             findings.append(Finding("unreadable", found.place, found.target, str(error), remove=False))
         except DamagedError as error:
             findings.append(Finding("damaged", found.place, found.target, str(error), remove=True))
         except OutdatedError as error:
             findings.append(Finding("stale", found.place, found.target, str(error), remove=True))
         except (Changed, Gone) as error:
-            damaged = found.kind == "made"  # it is whole with its videos alone
+            damaged = found.kind == "made"  # a list of generated videos is whole only with its videos
             state = "damaged" if damaged else "stale" if isinstance(error, Changed) else "orphaned"
             if isinstance(error, Changed) and error.input_file is not None:
                 changed[found.place] = _place(error.input_file)
@@ -89,12 +89,18 @@ def verify(inventory: Inventory) -> list[Finding]:
 def inherited(
     artifacts: Sequence[Found], inputs: Mapping[str, list[Path]], findings: Iterable[Finding]
 ) -> list[Finding]:
-    """Artifacts that are fine themselves and stand on one that will change: a stale or an orphaned one."""
+    """Find artifacts that are fine themselves but are made, directly or not, from a stale or an orphaned one.
+
+    Args:
+        artifacts: All artifacts.
+        inputs: Files that an artifact was made from, by its target.
+        findings: What is not fine by itself.
+    """
     shaky = {finding.place: finding.state for finding in findings if finding.state in ("stale", "orphaned")}
     targets = {found.place: found.target for found in artifacts}
     told: list[Finding] = []
     before = -1
-    while len(told) != before:  # until nothing more stands on what was found
+    while len(told) != before:  # until no further artifact is found
         before = len(told)
         for found in artifacts:
             if found.place in shaky:
@@ -109,12 +115,12 @@ def inherited(
 
 
 def _place(path: Path) -> Path:
-    """What is deleted with an artifact, by its file."""
+    """The place of an artifact, given its file: a store's folder, or the file itself."""
     return path.parent if path.name == "zarr.json" else path
 
 
 def summary(inventory: Inventory, findings: Iterable[Finding]) -> str:
-    """One line."""
+    """Say in one line how many artifacts there are, and how many findings of each state."""
     states = Counter(finding.state for finding in findings)
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "all is well"
     notes = [

@@ -1,6 +1,6 @@
-"""All that an experiment of kind `captioning` stands on, from the sampling of frames to the search for captions.
+"""All settings that a `captioning` experiment stands on, from the sampling of frames to the search for captions.
 
-With it, the weights and the model, videos can be captioned without config.yaml.
+With these, the weights and the model, videos can be captioned without config.yaml.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ from pipeline.config.types import Name
 
 
 def _stays_below(path: str) -> str:
-    """Of a file below the results: the settings of an experiment may be a stranger's."""
+    """Check that a path stays below the results, because the settings of an experiment may be a stranger's."""
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts or not path.isprintable():
         raise ValueError("expected the path of a file below the results")
@@ -38,19 +38,19 @@ class CaptioningChain(Settings):
     """The entries of the configuration that an experiment names, directly or not, and the files made of them.
 
     Attributes:
-        kind: The experiment's.
-        name: The experiment's.
-        experiment: Its entry.
-        samplings: By name: of the nodes, of the objects and of the frames linked to knowledge.
-        encoders: By name, all that the graph, the objects and the knowledge need.
-        nodes: By name: of the graph, and the objects.
+        kind: Kind of the experiment.
+        name: Name of the experiment.
+        experiment: The experiment's entry.
+        samplings: Samplings by name: of the nodes, of the objects and of the frames that are linked to knowledge.
+        encoders: Encoders by name: all that the graph, the objects and the knowledge need.
+        nodes: Nodes by name: those of the graph, and the objects.
         graph: The action graph.
-        knowledge: The knowledge graph, if there is one.
-        captioner: Sizes, training and decoding.
-        vocabulary: Its words are in the model file; here is how they were chosen.
-        weights: For each encoder its file, relative to the results.
-        embedding: File of the knowledge graph's embedding, relative to the results, if there is one.
-        triplets: File of its triplets, likewise.
+        knowledge: The knowledge graph; None without one.
+        captioner: Sizes, training and decoding of the captioner.
+        vocabulary: How the words were chosen; the words themselves are in the model file.
+        weights: Path of each encoder's weights below the results, by the encoder's name.
+        embedding: Path of the knowledge graph's embedding below the results; None without one.
+        triplets: Path of the knowledge graph's triplets below the results; None without one.
     """
 
     kind: Literal["captioning"]
@@ -75,7 +75,7 @@ class CaptioningChain(Settings):
         return self
 
     def _references(self) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
-        """Each place that names an entry, with the name and the entries."""
+        """Each place that names an entry, the name there (None for no entry), and the entries that it must be among."""
         yield "graph.nodes", self.graph.nodes, self.nodes
         yield "graph.motion", self.graph.motion, self.encoders
         yield "experiment.objects", self.experiment.objects, self.nodes
@@ -94,7 +94,7 @@ def captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, s
     Args:
         config: The whole configuration, checked, in its JSON form.
         name: The experiment.
-        paths: Where `weights`, `embedding` and `triplets` are, with `{encoder}` or `{knowledge}` in the path, whose
+        paths: Path patterns of `weights`, `embedding` and `triplets`, with `{encoder}` or `{knowledge}` in them. Their
             first part is the folder of the results.
     """
     experiment = config["experiments"][name]

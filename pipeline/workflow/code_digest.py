@@ -1,10 +1,11 @@
-"""Digest of the code that computes a stage's values: what Snakemake cannot see by itself.
+"""Digest of the code that computes a stage's values, because Snakemake does not see a change of the package.
 
 A rule passes the digest as a parameter, so that editing a stage, a model or the training re-runs what it made. The
 digest of a module is that of its syntax tree, without docstrings, in which each import is replaced by the digest of
 what it resolves to. So comments, formatting, the order of imports and the place of a module cost no GPU hours, and a
-changed constant re-runs exactly the stages that use its module, however far away. Modules that only store, describe,
-lease or report are left out; schema versions and the settings themselves stand for those.
+changed constant re-runs exactly the stages that use its module, however far away. Modules that compute no values
+(`NOT_VALUES`: they store, check settings, run jobs, or look after results) are left out; schema versions and the
+settings themselves stand for those.
 """
 
 import ast
@@ -13,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-# Rooms and modules that compute no values of an artifact. What chooses values stands elsewhere: the numbers that a
-# network computes in are in models/precision, the shard of a video is in datasets/sharding.
+# Packages and modules that compute no values of an artifact. Code that decides values must stand elsewhere: the number
+# format of a network is chosen in models/precision, the shard of a video in datasets/sharding.
 NOT_VALUES = (
     "artifact",
     "commands",
@@ -27,18 +28,19 @@ NOT_VALUES = (
     "workflow",
     "__main__",
 )
-# They only choose among modules by the kind of the data set: the chosen one counts, they do not.
+# These only choose a module by the kind of the data set: the chosen module counts, and they do not.
 CHOOSERS = {"datasets.readers"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digest(stage: str, dataset: str | None = None) -> str:
-    """Digest of `pipeline.stages.<stage>` and every `pipeline` module it imports, directly or not.
+    """Digest (16 hex digits) of `pipeline.stages.<stage>` and all `pipeline` modules it imports, directly or not.
 
     Args:
         stage: Name of the stage.
-        dataset: Kind of the data set at work; readers of other kinds are then left out, so that adding a kind
-            re-runs nothing. What the reader at work imports counts, even if it is the reader of another kind.
+        dataset: Kind of the data set that the job works on; readers of other kinds are then left out, so that adding
+            a kind re-runs nothing. What the kind's own reader imports counts, even if it is the reader of another kind.
+            None if all kinds count.
     """
     return _Digests(dataset).of(f"pipeline.stages.{stage}")[:16]
 
@@ -47,7 +49,7 @@ class _Digests:
     """Digests of modules, each computed once.
 
     Args:
-        dataset: Kind of the data set at work, or None where all kinds count.
+        dataset: Kind of the data set that the job works on; None if all kinds count.
     """
 
     def __init__(self, dataset: str | None) -> None:
@@ -59,7 +61,7 @@ class _Digests:
         """Digest of a module with all that it imports.
 
         Raises:
-            RuntimeError: if modules import each other in a circle: no digest has a beginning then.
+            RuntimeError: if modules import each other in a circle, because no digest can be computed first then.
         """
         if name in self.known:
             return self.known[name]
@@ -77,7 +79,7 @@ class _Digests:
         return self.known[name]
 
     def _line(self, importer: str, module: str, symbol: str, alias: str) -> str:
-        """What stands for one import: nothing where the imported module computes no values."""
+        """The text that stands for one import; empty if the imported module computes no values."""
         if symbol and _is_module(f"{module}.{symbol}"):
             module, symbol = f"{module}.{symbol}", ""
         if not _is_module(module):
@@ -99,7 +101,7 @@ def _room_path(name: str) -> str:
 
 
 def _is_in(name: str, places: Iterable[str]) -> bool:
-    """Whether a module is one of these, or in a room that is."""
+    """Whether a module is one of some modules, or in one of some packages."""
     return any(f"{name}.".startswith(f"{place}.") for place in places)
 
 
@@ -116,7 +118,7 @@ class _WithoutImports(ast.NodeTransformer):
     """Takes docstrings and imports out of a module, at its top and inside functions.
 
     Attributes:
-        imports: Each as (module, symbol or "", name that it has here).
+        imports: Each import as (module, symbol or "", name that it has in this module).
     """
 
     def __init__(self, name: str, is_package: bool) -> None:

@@ -1,11 +1,12 @@
-"""Everything that one experiment stands on, whatever its kind."""
+"""The chain of an experiment, whatever its kind: all entries of the configuration that the experiment stands on."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.workflow.captioning_chain import CaptioningChain, captioning_chain
 
-# Another kind joins in these two lines: as a member of the union, told apart by `kind`, and with what makes its chain.
+# Another kind is added in these two lines: its chain, to a union that `kind` tells apart, and the function that makes
+# the chain.
 ExperimentChain = CaptioningChain
 CHAINS = {"captioning": captioning_chain}
 
@@ -16,7 +17,7 @@ def chain_of(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> 
     Args:
         config: The whole configuration, checked, in its JSON form.
         name: The experiment.
-        paths: Where artifacts are, by kind, with names in braces in the path, whose first part is the folder of the
+        paths: Path patterns of the artifacts by kind, with names in braces. Their first part is the folder of the
             results.
     """
     return CHAINS[config["experiments"][name]["kind"]](config, name, paths)

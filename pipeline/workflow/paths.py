@@ -1,6 +1,7 @@
-"""Where every artifact is: the workflow makes them there, `verify` and `gc` know them by it.
+"""The paths of all artifacts: the workflow makes them there, and `verify` and `gc` recognise them by their paths.
 
-Nothing else below `results/` is ours, but for the videos beside a `made` list and the hidden siblings of what is here.
+Below `results/` the workflow makes nothing else but the videos beside a `made` list, their journal, and hidden siblings
+of these files and folders.
 """
 
 import re
@@ -47,18 +48,19 @@ ARTIFACTS = {
     "report": "results/report/index.html",
 }
 
-NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"  # what the configuration admits
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"  # the names that the configuration admits
 CONSTRAINTS = {"shard": r"\d\d\d+", "split": "|".join(SPLITS), "trial": rf"{NAME}(?:/{SEEDS}/(?:0|[1-9]\d*))?"}
 
 
 def identify(path: str) -> tuple[str, dict[str, str]] | None:
-    """The kind of an artifact and the names in its path, such as `("vocabulary", {"vocabulary": "shapes"})`.
+    """Recognise an artifact by its path.
 
     Args:
-        path: Beginning with `results/`; of a store, that of its `zarr.json`.
+        path: The artifact's path from `results/` on; for a store the path of its `zarr.json`.
 
     Returns:
-        None if there is no artifact of that path.
+        The kind of the artifact and the names in its path, such as `("vocabulary", {"vocabulary": "shapes"})`; None if
+        no artifact has this path.
     """
     for kind, pattern in ARTIFACTS.items():
         found = _expression(pattern).fullmatch(path)
@@ -74,7 +76,7 @@ class Located:
     Attributes:
         kind: A key of ARTIFACTS.
         names: The names in the path, such as `{"dataset": "shapes", "shard": "003"}`, in the order of the path.
-        path: Where it is; of a store, its `zarr.json`.
+        path: Its path as it was given; for a store the path of its `zarr.json`.
         below: Its path below the results, such as `datasets/home/videos/000.json`.
     """
 
@@ -85,13 +87,13 @@ class Located:
 
 
 def locate(path: Path) -> Located | None:
-    """Tell an artifact by its path, wherever the results are and whatever their folder is called.
+    """Recognise an artifact by its path, wherever the results are and whatever their folder is called.
 
     Args:
-        path: The artifact, absolute or not; of a store its `zarr.json`.
+        path: The artifact's path, absolute or not; for a store the path of its `zarr.json`.
 
     Returns:
-        None if there is no artifact of that path.
+        The artifact; None if no artifact has such a path.
     """
     for start in range(len(path.parts)):
         below = "/".join(path.parts[start:])
@@ -101,14 +103,14 @@ def locate(path: Path) -> Located | None:
 
 
 def path_below_results(path: Path) -> str:
-    """How an artifact names one of its inputs.
+    """The path by which an artifact records one of its inputs.
 
     Args:
-        path: The input, absolute or not; of a store its folder or its `zarr.json`.
+        path: The input's path, absolute or not; for a store its folder or its `zarr.json`.
 
     Returns:
-        Of an artifact of the workflow its path below the results (of a store, that of its `zarr.json`); of any other
-        file or store its name alone.
+        For an artifact of the workflow its path below the results (for a store the path of its `zarr.json`); for any
+        other file or store its name alone.
     """
     located = locate(path / "zarr.json" if path.suffix == ".zarr" else path)
     if located is not None:

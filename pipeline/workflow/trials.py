@@ -23,8 +23,8 @@ def seed_of(trial: str, seeds: Sequence[int]) -> int:
     """The seed of a trial.
 
     Args:
-        trial: Its name.
-        seeds: Those of its experiment.
+        trial: Name of the trial.
+        seeds: The seeds of its experiment, in their order.
 
     Raises:
         ValueError: if the experiment has no such trial.
