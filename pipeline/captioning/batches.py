@@ -1,12 +1,15 @@
-"""Which videos and captions are trained on when, and the batches made of them.
+"""The order in which videos and captions are trained on, and the batches made of them.
 
-An epoch is planned as a whole from seed and epoch number, alike on every process: its steps, each cut into one piece a
-process and accumulation. A step therefore sees the same videos and captions however many processes share it, no video
-comes twice in an epoch to fill a batch up, and every piece knows how many tokens the whole step has. As one video's
-captions share a piece, its graph is encoded once for all of them.
+Every process plans the whole epoch from the seed and the number of the epoch, and so all have the same plan. An epoch
+consists of steps; each step is cut into one piece for every process and accumulation. It follows that
 
-Pairing a caption with the reverse of a random caption of the same video, so that the right-to-left decoder does not
-give the answer away, is BTKG's pseudo-reverse (doi 10.1007/s11042-023-17822-4).
+- a step has the same videos and captions however many processes share it,
+- no video comes twice in an epoch to fill a batch up,
+- every piece knows how many targets the whole step has,
+- the captions of a video are in one piece, so that its graph is encoded once for all of them.
+
+A caption is paired with the reverse of a random caption of the same video, so that the right-to-left decoder does not
+give the answer away. This is BTKG's pseudo-reverse (doi 10.1007/s11042-023-17822-4).
 
 Shapes: C captions, L left-to-right tokens, M right-to-left tokens.
 """
@@ -27,14 +30,15 @@ from pipeline.vocabulary import PAD, UNK, Vocabulary
 
 
 class CaptionBatch(NamedTuple):
-    """Some videos and captions of theirs.
+    """The graphs of some videos with captions of these videos.
 
     Attributes:
-        graphs: Made by `batch_graphs`.
-        left_to_right: Captions from `<bos>` to `<eos>`, padded, `[C, 1 + L]`.
-        right_to_left: The reversed caption that each is paired with, `[C, 1 + M]`.
+        graphs: A batch of action graphs, made by `batch_graphs`.
+        left_to_right: Tokens of the captions from `<bos>` to `<eos>`, padded, `[C, 1 + L]`.
+        right_to_left: Tokens of the reversed caption that each is paired with, padded, `[C, 1 + M]`.
         caption_graph: The graph of each caption, `[C]`.
-        num_tokens: Targets of the whole step (all processes and accumulations), left to right and right to left.
+        num_tokens: Number of targets of the whole step, over all processes and accumulations: left to right, and right
+            to left.
     """
 
     graphs: Any
@@ -44,13 +48,19 @@ class CaptionBatch(NamedTuple):
     num_tokens: tuple[int, int]
 
     def to(self, device: torch.device) -> "CaptionBatch":
-        """The batch on another device."""
+        """A copy of the batch on another device."""
         names = ("graphs", "left_to_right", "right_to_left", "caption_graph")
         return self._replace(**{name: getattr(self, name).to(device, non_blocking=True) for name in names})
 
 
 class Pair(NamedTuple):
-    """Numbers, among those of the video, of a caption and of the one whose reverse goes with it."""
+    """A caption of a video and the caption whose reverse goes with it.
+
+    Attributes:
+        video: Number of the video in `CaptionedVideos`.
+        caption: Number of the caption among those of the video.
+        reversed_caption: Number of the other caption among those of the video; it may be the same caption.
+    """
 
     video: int
     caption: int
@@ -58,25 +68,30 @@ class Pair(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What one process computes at once, and the number of targets of the whole step in either direction."""
+    """The part of a step that one process computes at once.
+
+    Attributes:
+        pairs: The captions of the piece; those of a video stand together.
+        num_tokens: Number of targets of the whole step: left to right, and right to left.
+    """
 
     pairs: list[Pair]
     num_tokens: tuple[int, int]
 
 
 def count_targets(tokens: Sequence[int]) -> int:
-    """Tokens of a caption that the loss scores: words and `<eos>`, not `<bos>`, `<unk>` or padding."""
+    """Number of tokens of a caption that the loss scores: words and `<eos>`, not `<bos>`, `<unk>` or padding."""
     return sum(token not in (PAD, UNK) for token in tokens[1:])
 
 
 @dataclass(frozen=True)
 class CaptionedVideos:
-    """Videos of a split that have both a graph and captions.
+    """Videos with their encoded captions: those of a split that have both a graph and captions.
 
     Attributes:
-        ids: The videos.
-        forward: Encoded captions of each.
-        backward: The same captions, encoded last word first.
+        ids: Ids of the videos.
+        forward: Tokens of the captions of each video, from `<bos>` to `<eos>`.
+        backward: Tokens of the same captions, last word first.
     """
 
     ids: list[str]
@@ -87,7 +102,7 @@ class CaptionedVideos:
     def of_split(
         cls, ids: Sequence[str], captions: Mapping[str, Sequence[str]], vocabulary: Vocabulary
     ) -> "CaptionedVideos":
-        """Encode the captions of some videos; videos without a word are left out."""
+        """Encode the captions of some videos; captions without a word are left out, as are videos without captions."""
         kept = {i: [text for text in captions.get(i, []) if len(vocabulary.encode(text)) > 2] for i in ids}
         used = [i for i in ids if kept[i]]
         return cls(
@@ -97,11 +112,11 @@ class CaptionedVideos:
         )
 
     def piece(self, pairs: list[Pair]) -> Piece:
-        """A step that is computed at once."""
+        """A piece that is a step of its own, so that its targets are those of the step."""
         return Piece(pairs, self.num_targets(pairs))
 
     def num_targets(self, pairs: Sequence[Pair]) -> tuple[int, int]:
-        """Targets of the loss, left to right and right to left."""
+        """Number of targets of the loss, left to right and right to left."""
         return (
             sum(count_targets(self.forward[p.video][p.caption]) for p in pairs),
             sum(count_targets(self.backward[p.video][p.reversed_caption]) for p in pairs),
@@ -110,16 +125,17 @@ class CaptionedVideos:
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """How epochs are drawn.
+    """Draws the steps and pieces of each epoch.
 
     Attributes:
         videos: The training videos.
-        batch_size: Videos of a step, over all processes and accumulations.
-        accumulate: Pieces that a process computes one after another in a step: less memory, the same gradient.
-        captions_per_video: Captions of a video that an epoch sees, or all if it has fewer.
-        reverse_pairing: Whether captions are paired anew each epoch or once for all.
-        seed: Of the run.
-        num_processes: How many share the work.
+        batch_size: Number of videos of a step, over all processes and accumulations; `steps_per_epoch` rounds it.
+        accumulate: Number of pieces that a process computes one after another in a step. More pieces need less memory
+            and give the same gradient.
+        captions_per_video: Number of captions of a video in an epoch; a video with fewer has all of them in it.
+        reverse_pairing: `epoch` pairs the captions anew in each epoch, `once` keeps one pairing for the whole run.
+        seed: Seed of the run.
+        num_processes: Number of processes that share the work.
     """
 
     videos: CaptionedVideos
@@ -132,11 +148,11 @@ class EpochPlan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of an epoch: as near to `batch_size` videos each as equal steps can be."""
+        """Number of steps of an epoch, so that equal steps come as near to `batch_size` videos as they can."""
         return max(1, round(len(self.videos.ids) / self.batch_size))
 
     def check(self) -> None:
-        """Raise PipelineError if a process would be without a video in some step."""
+        """Raise PipelineError if some piece of a step would have no video."""
         num_videos, pieces = len(self.videos.ids), self.accumulate * self.num_processes
         if num_videos // self.steps_per_epoch < pieces:
             raise PipelineError(
@@ -146,7 +162,7 @@ class EpochPlan:
             )
 
     def draw(self, epoch: int, process: int) -> list[Piece]:
-        """What one process does in one epoch, in order; `accumulate` pieces make a step."""
+        """The pieces of one process in an epoch (from 0), in order; `accumulate` of them in a row belong to a step."""
         rng = np.random.default_rng([self.seed, epoch])
         pairs = [self._pairs(video, epoch) for video in range(len(self.videos.ids))]
         pieces = []
@@ -169,7 +185,17 @@ class EpochPlan:
 def validation_pieces(
     videos: CaptionedVideos, batch_size: int, captions_per_video: int, process: int, num_processes: int
 ) -> list[Piece]:
-    """Every video once over all processes, its first captions each paired with the next one's reverse."""
+    """The validation pieces of one process; over all processes, each video occurs once.
+
+    A video has its first `captions_per_video` captions in them, each paired with the reverse of the next caption.
+
+    Args:
+        videos: The validation videos.
+        batch_size: Number of videos of a piece.
+        captions_per_video: Number of captions of a video; a video with fewer has all of them in its piece.
+        process: Number of the process, from 0.
+        num_processes: Number of processes that share the videos.
+    """
     mine = range(process, len(videos.ids), num_processes)
     pieces = []
     for start in range(0, len(mine), batch_size):
@@ -182,10 +208,10 @@ def validation_pieces(
 
 
 class PieceBatches:
-    """Batches by piece.
+    """Makes the batch of a piece: `batches[piece]`.
 
     Args:
-        videos: Where the captions are.
+        videos: The videos whose numbers the pieces give, with their captions.
         graphs: Graphs by video id.
     """
 
@@ -207,13 +233,13 @@ class PieceBatches:
 
 
 class BatchesAhead:
-    """Batches of some pieces, in order, each made by a thread while the one before is worked on.
+    """Iterates over the batches of some pieces; a thread makes the next batch while the caller works on this one.
 
     Graphs that do not fit in memory are read from disk, which takes about as long as a step on a GPU does.
 
     Args:
-        batches: Makes them.
-        pieces: Which.
+        batches: Makes the batch of a piece.
+        pieces: The pieces, in the order of their batches.
     """
 
     def __init__(self, batches: PieceBatches, pieces: Sequence[Piece]) -> None:
@@ -236,7 +262,7 @@ class BatchesAhead:
 
 
 def pad(captions: Sequence[Sequence[int]]) -> Tensor:
-    """Captions as rows, filled with `<pad>` on the right."""
+    """Tokens of captions as the rows of one int64 matrix; shorter rows are filled with `<pad>` on the right."""
     rows = np.full((len(captions), max(map(len, captions))), PAD, np.int64)
     for row, tokens in zip(rows, captions, strict=True):
         row[: len(tokens)] = tokens

@@ -1,11 +1,12 @@
-"""Beam search for captions, many videos at once, by any step decoder.
+"""Beam search for the captions of many videos at once, with any step decoder.
 
-Scores are sums of log-probabilities, plain as in AKG-sv and BTKG (doi 10.1007/s11042-023-17822-4), or divided by a
-power of the number of words (Wu et al., 2016, section 7, divide by a power of a shifted length).
+The score of a caption is the sum of its log-probabilities. It is used as it is, as in AKG-sv and BTKG (doi
+10.1007/s11042-023-17822-4), or divided by a power of the number of words (Wu et al., 2016, section 7, divide by a power
+of a shifted length).
 
-A sum only ever falls, and no caption is longer than the longest one allowed. So no continuation of a beam scores more
-than the beam's sum over the power of the greatest length, and a video is done when its finished captions reach that:
-what other videos of the batch still need cannot change it.
+A sum never rises when words are added, and a caption has at most `max_words` words. A continuation of a beam therefore
+scores at most the beam's sum divided by the power of `max_words`. Once the finished captions of a video reach this
+bound, further steps, which other videos of the batch may need, cannot change them.
 
 Shapes: G videos, W beams, K finished captions kept, R captions of all videos (R = G W), S tokens so far, L tokens at
 most, V words, X captions to choose from.
@@ -25,15 +26,15 @@ class Finished(NamedTuple):
     """The best finished captions of each video, the best first.
 
     Attributes:
-        tokens_GKL: `<bos>` and words, padded, `[G, K, L]`.
-        score_GK: Their scores; -inf where there are fewer than K captions.
+        tokens_GKL: `<bos>` and the words of each caption, padded, `[G, K, L]`.
+        score_GK: Scores of the captions, `[G, K]`; -inf where a video has fewer than K.
     """
 
     tokens_GKL: Tensor
     score_GK: Tensor
 
     def best(self) -> "Found":
-        """The best one of each video."""
+        """The best caption of each video."""
         return Found(self.tokens_GKL[:, 0], self.score_GK[:, 0])
 
 
@@ -45,12 +46,12 @@ class Found(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What was found for a batch of videos, by a captioner of any kind.
+    """What the search with a captioner of any kind has found for a batch of videos.
 
     Attributes:
         best: The best caption of each video.
-        samples_GWL: Captions that were drawn besides, as in `pipeline.captioning.nucleus.sample`; None if none were.
-        right_to_left: The best caption of the other direction, last word first; None for a captioner that has none.
+        samples_GWL: Captions that `pipeline.captioning.nucleus.sample` drew besides; None if none were asked for.
+        right_to_left: The best caption of the right-to-left decoder, last word first; None if there is no such decoder.
     """
 
     best: Found
@@ -61,17 +62,17 @@ class Search(NamedTuple):
 def search(
     decoder: StepDecoder[State], num_beams: int, rules: WordRules, length_penalty: float, num_kept: int
 ) -> Finished:
-    """Beam search with one decoder.
+    """Search for the best captions of each video with one decoder.
 
     Args:
-        decoder: Gives the next word's log-probabilities.
-        num_beams: W, at least 1.
-        rules: What captions must keep to.
+        decoder: The decoder that gives the next word's log-probabilities.
+        num_beams: Number of beams W, at least 1.
+        rules: The limits that captions must keep to.
         length_penalty: Scores are divided by the number of words to this power.
-        num_kept: K, at least 1.
+        num_kept: Number of finished captions K kept of each video, at least 1.
 
     Returns:
-        The best finished captions of each video; the best has at least one word.
+        The K best finished captions of each video; the best one has at least one word.
     """
     num_videos, device = decoder.num_videos, decoder.device
     first_row_G1 = torch.arange(num_videos, device=device)[:, None] * num_beams
@@ -103,17 +104,24 @@ def search(
 
 
 def is_settled(best: Finished, score_GW: Tensor, max_words: int, length_penalty: float) -> bool:
-    """Whether no continuation of any beam can be among the best: sums fall, and at best are shared by `max_words`."""
+    """Whether the K best captions of every video are final.
+
+    They are when even the worst of them scores at least as much as any continuation of a beam can: the sum of the best
+    beam, divided by `max_words` to the power of the length penalty.
+    """
     return bool((best.score_GK[:, -1] >= score_GW[:, 0] / max_words**length_penalty).all())
 
 
 def keep_better(best: Finished, tokens_GWS: Tensor, ended_GW: Tensor) -> Finished:
-    """The best of the best captions so far and of those that end now; of equals, those that were there before.
+    """Merge the captions that end now into the K best; of equal scores, the earlier caption stays.
 
     Args:
-        best: The best so far.
+        best: The best finished captions so far.
         tokens_GWS: Tokens of the beams.
-        ended_GW: Their scores if they end here.
+        ended_GW: Score of each beam if its caption ends here.
+
+    Returns:
+        The K best of both.
     """
     num_kept, num_tokens = best.tokens_GKL.shape[1:]
     score_GX = torch.cat([best.score_GK, ended_GW], 1)
@@ -124,5 +132,5 @@ def keep_better(best: Finished, tokens_GWS: Tensor, ended_GW: Tensor) -> Finishe
 
 
 def of_beams(tokens_GWS: Tensor, beam_GX: Tensor) -> Tensor:
-    """Tokens of some captions of each video, `[G, X, S]`, in the order given."""
+    """Select captions of each video by their numbers `beam_GX`; returns their tokens `[G, X, S]` in that order."""
     return tokens_GWS.gather(1, beam_GX[:, :, None].expand(-1, -1, tokens_GWS.shape[2]))

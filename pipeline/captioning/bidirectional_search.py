@@ -1,9 +1,8 @@
-"""How the bidirectional captioner is searched: backwards first, then forwards in the light of what was found.
+"""Search with the bidirectional captioner: right to left first, then left to right with the result in view.
 
-The right-to-left caption is searched first. The left-to-right search then attends to the hidden states of the best
-*finished* right-to-left caption of its video, masked as in training (the published code attends to whichever unfinished
-prefix happened to survive). `rerank: both` chooses among the finished left-to-right captions by the sum of what both
-decoders give them.
+The left-to-right search attends to the hidden states of the best *finished* right-to-left caption of its video, masked
+as in training (the published code attends to whichever unfinished prefix happened to survive). `rerank: both` chooses
+the finished left-to-right caption to which the two decoders together give the highest score.
 
 Shapes: G videos, W samples, K finished captions kept, R captions of all videos, L tokens at most, V words, D width.
 """
@@ -24,11 +23,11 @@ from pipeline.vocabulary import EOS, PAD
 
 
 class Said(NamedTuple):
-    """What a direction has said so far.
+    """State of a direction: the tokens that it has read so far.
 
     Attributes:
-        num_tokens: Tokens of each caption.
-        past: Their keys and values in each layer; none before the first token.
+        num_tokens: Number of tokens read of each caption.
+        past: Keys and values of these tokens, layer by layer; None before the first token.
     """
 
     num_tokens: int
@@ -36,14 +35,14 @@ class Said(NamedTuple):
 
 
 class Direction:
-    """One direction of a bidirectional captioner, as the step decoder of `pipeline.captioning.step_decoder`.
+    """One direction of a bidirectional captioner, as a `pipeline.captioning.step_decoder.StepDecoder`.
 
-    The captions of a video share one row of the contexts, so these are never copied nor reordered.
+    The captions of a video share one row of the contexts, so these are neither copied nor reordered.
 
     Args:
-        model: Gives embedding and generator; in evaluation mode.
+        model: The captioner, in evaluation mode, which gives embedding and generator.
         decoder: The decoder of the direction.
-        contexts: What it attends to, one row a video.
+        contexts: The contexts that the decoder attends to, layer by layer; each has one row for a video.
     """
 
     def __init__(self, model: Captioner, decoder: Decoder, contexts: list[list[Context]]) -> None:
@@ -54,35 +53,35 @@ class Direction:
         self.num_videos, self.device = len(mask), mask.device
 
     def begin(self, num_captions: int) -> Said:  # noqa: ARG002, its rows come with the first tokens
-        """Nothing is said yet."""
+        """The state in which no token has been read."""
         return Said(0, None)
 
     def step(self, tokens_R: Tensor, state: Said) -> tuple[Tensor, Said]:
-        """Log-probabilities of the next token, `[R, V]`, and what is said by then."""
+        """Read a token of each caption; returns log-probabilities of the next one `[R, V]`, and the new state."""
         x_R1D = self.model.embed(tokens_R[:, None], first=state.num_tokens)
         states_R1D, past = self.decoder(x_R1D, self.contexts, state.past)
         log_probs_R1V = self.model.generator(states_R1D).float().log_softmax(2)
         return log_probs_R1V[:, 0], Said(state.num_tokens + 1, past)
 
     def reorder(self, state: Said, rows_R: Tensor) -> Said:
-        """Captions that go on from other ones."""
+        """The state in which caption i goes on from caption `rows_R[i]`."""
         past = state.past and [keys_values.take(rows_R) for keys_values in state.past]
         return Said(state.num_tokens, past)
 
 
 @torch.inference_mode()
 def search_batch(model: Captioner, graphs: Any, settings: DecodingSettings, ids: Sequence[str]) -> Search:
-    """Search right to left, then left to right in the light of what was found; then draw captions if asked to.
+    """Search right to left, then left to right with the result in view; then draw samples if the settings ask for them.
 
     Args:
-        model: In evaluation mode.
-        graphs: Of `batch_graphs`, on the model's device.
-        settings: How captions are searched for.
-        ids: Of the videos.
+        model: The captioner, in evaluation mode.
+        graphs: A batch made by `batch_graphs`, on the model's device.
+        settings: How captions are searched for and drawn.
+        ids: Ids of the videos.
 
     Returns:
-        The best captions of the left-to-right decoder, samples of it if asked for, and the best captions of the
-        right-to-left decoder, last word first.
+        The best captions of the left-to-right decoder, samples of this decoder if asked for, and the best captions of
+        the right-to-left decoder, last word first.
     """
     rules = WordRules(settings.min_words, settings.max_words, settings.no_repeat_ngram)
     penalty, num_kept = settings.length_penalty, settings.beam if settings.rerank == "both" else 1
@@ -103,13 +102,14 @@ def search_batch(model: Captioner, graphs: Any, settings: DecodingSettings, ids:
 
 
 def rerank(model: Captioner, frames: list[Context], finished: Finished, length_penalty: float) -> Found:
-    """Choose the finished caption that both decoders together find likeliest.
+    """Choose the finished caption of each video to which both decoders together give the highest score.
 
     Args:
-        model: Gives embedding, generator and the right-to-left decoder.
-        frames: What that decoder attends to, one row a video.
+        model: The captioner, which gives embedding, generator and the right-to-left decoder.
+        frames: The frames that the right-to-left decoder attends to, one row for a video.
         finished: Captions of the left-to-right decoder with their scores.
-        length_penalty: Of those scores; the other direction's are divided alike.
+        length_penalty: Power of the number of words that those scores were divided by; right-to-left scores are divided
+            by the same.
 
     Returns:
         The chosen captions with their left-to-right scores.
@@ -121,14 +121,14 @@ def rerank(model: Captioner, frames: list[Context], finished: Finished, length_p
     length_R1 = (tokens_RL != PAD).sum(1, keepdim=True)
     target_RL = nn.functional.pad(tokens_RL[:, 1:], (0, 1), value=PAD).scatter(1, (length_R1 - 1).clamp(min=0), EOS)
     log_prob_RL = log_probs_RLV.gather(2, target_RL[:, :, None])[:, :, 0].masked_fill(target_RL == PAD, 0)
-    # A row without a caption is but <bos>; its score of -inf keeps it from being chosen.
+    # A row without a caption is never chosen, because its score is -inf.
     backward_R = log_prob_RL.sum(1) / (length_R1[:, 0] - 1).clamp(min=1) ** length_penalty
     chosen_G1 = (finished.score_GK + backward_R.view(-1, num_kept)).max(1, keepdim=True).indices
     return Found(of_beams(finished.tokens_GKL, chosen_G1)[:, 0], finished.score_GK.gather(1, chosen_G1)[:, 0])
 
 
 def reverse(tokens_RL: Tensor) -> Tensor:
-    """Captions with their words turned round: `<bos>` stays in front and the padding behind."""
+    """Reverse the words of captions; `<bos>` stays in front, and the padding behind."""
     length_R1 = (tokens_RL != PAD).sum(1, keepdim=True)
     place_L = torch.arange(tokens_RL.shape[1], device=tokens_RL.device)
     is_word_RL = (place_L > 0) & (place_L < length_R1)

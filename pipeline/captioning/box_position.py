@@ -1,6 +1,6 @@
-"""Where a node is, so that a network can use it: `node_position: learned` of the captioner.
+"""Embedding of the place of a node in the frame: `node_position: learned` of the captioner.
 
-Shapes: N boxes, O octaves, A angles, D features.
+Shapes: N boxes, O octaves, A = 4 O angles of a box, D features.
 """
 
 import torch
@@ -9,19 +9,19 @@ from torch.nn import functional as F
 
 from pipeline.models.attention import NORM_EPS
 
-OCTAVES = 6  # of waves over a frame; the shortest is an eighth of its side
+OCTAVES = 6  # number of wavelengths, each half the one before: from four sides of the frame to an eighth of a side
 
 
 class BoxPosition(nn.Module):
-    """Embedding of boxes, as large as normalised features.
+    """Embeds boxes as vectors that are as large as normalised features.
 
-    A network learns slowly from four plain numbers, and what an object does is told by small differences of its boxes:
-    they are first turned into waves (Tancik et al. 2020, "Fourier Features Let Networks Learn High Frequency Functions
-    in Low Dimensional Domains").
+    What an object does shows in small differences of its boxes, and a network learns slowly from four plain numbers.
+    These are therefore first turned into sines and cosines (Tancik et al. 2020, "Fourier Features Let Networks Learn
+    High Frequency Functions in Low Dimensional Domains").
 
     Args:
-        width: Channels inside.
-        out: Channels of the embedding.
+        width: Number of channels of the hidden layer.
+        out: Number of channels of the embedding.
     """
 
     def __init__(self, width: int, out: int) -> None:
@@ -31,7 +31,7 @@ class BoxPosition(nn.Module):
         )
 
     def forward(self, box_N4: Tensor) -> Tensor:
-        """Embed boxes, shares of the frame `[N, 4]`, as `[N, out]`."""
+        """Embed boxes `[N, 4]`, whose coordinates are shares of the frame's sides, as `[N, out]`."""
         turns_O = 2.0 ** torch.arange(OCTAVES, device=box_N4.device) / 4
         angle_NA = (2 * torch.pi * box_N4[:, :, None] * turns_O).flatten(1)
         embedded: Tensor = self.embed(torch.cat([angle_NA.sin(), angle_NA.cos()], dim=1))
@@ -39,5 +39,5 @@ class BoxPosition(nn.Module):
 
 
 def with_position(x_ND: Tensor, position_ND: Tensor) -> Tensor:
-    """Features, normalised so that they do not drown the position, plus the position; `[N, D]` both."""
+    """Add positions `[N, D]` to features `[N, D]`, normalised first so that they do not drown the positions."""
     return F.layer_norm(x_ND, x_ND.shape[1:]) + position_ND

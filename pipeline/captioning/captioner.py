@@ -1,17 +1,22 @@
 """The bidirectional captioner of AKG-sv (VCModel; its decoders follow BTKG, doi 10.1007/s11042-023-17822-4).
 
-A graph encoder and a visual transformer (UniVL's: Luo et al., 2020) make a memory of frame tokens, one for each
-direction. The right-to-left decoder says a caption backwards; the left-to-right decoder attends to the frames and to
-the right-to-left decoder's hidden states, so that it knows how the sentence may end. Both share the word embedding and
-the generator. Rows of knowledge and of objects, if there are any, are in the left-to-right memory alone.
+For each direction, a graph encoder and a visual transformer (UniVL's: Luo et al., 2020) make a memory of frame tokens.
+The right-to-left decoder generates a caption from its last word to its first. The left-to-right decoder attends to the
+frames and to the right-to-left decoder's hidden states, so that it knows how the sentence may end. Both decoders share
+the word embedding and the generator. Rows of knowledge and of objects, if there are any, are in the left-to-right
+memory alone.
 
-Where this differs from the published code: token positions run along the caption (there: along the batch), the
-embedding is scaled once (there: twice), frames have no fixed number, the right-to-left states are masked in decoding as
-in training, and each of a layer's attentions has weights of its own, as in the original transformer (there: one module
-does all three).
+This differs from the published code in five ways:
+
+- token positions run along the caption (there: along the batch),
+- the embedding is scaled once (there: twice),
+- the number of frames is not fixed,
+- the right-to-left states are masked in decoding as in training,
+- each attention of a decoder layer has weights of its own, as in the original transformer (there: one module does all
+  three).
 
 Shapes: G graphs, T frames of a graph, R rows of all graphs, S rows of a graph, K features of a row, C captions,
-L tokens, M right-to-left tokens or rows of a memory, D width, V words.
+L tokens, B rows of a context (graphs or captions), M right-to-left tokens or rows of a memory, D width, V words.
 """
 
 from typing import Any, NamedTuple
@@ -28,12 +33,13 @@ MAX_TOKENS = 512
 
 
 class Memory(NamedTuple):
-    """What the decoders of either direction see of each graph, and where it may be seen.
+    """The encoded graphs that the two decoders attend to, with their masks.
 
     Attributes:
-        right_to_left_GTD: Frame tokens.
+        right_to_left_GTD: Frame tokens for the right-to-left decoder.
         right_to_left_mask_GT: True where a graph has a frame.
-        left_to_right_GMD: Frame tokens and, if they are concatenated, rows of objects and of knowledge.
+        left_to_right_GMD: Frame tokens for the left-to-right decoder and, with `fusion: concatenate`, rows of objects
+            and of knowledge behind them.
         left_to_right_mask_GM: True where a graph has such a frame or row.
     """
 
@@ -44,18 +50,21 @@ class Memory(NamedTuple):
 
 
 class Context(NamedTuple):
-    """Keys, values and mask (`[rows, 1, 1, keys]`) of what a decoder layer attends to besides its own tokens."""
+    """Something that a decoder layer attends to besides its own tokens: its keys, values and mask `[B, 1, 1, M]`."""
 
     attended: KeysValues
     mask: Tensor
 
     def take(self, rows: Tensor) -> "Context":
-        """That of some rows, in the order given."""
+        """The context of some rows, in the order given."""
         return Context(self.attended.take(rows), self.mask.index_select(0, rows))
 
 
 class DecoderLayer(nn.Module):
-    """Causal self-attention, attention to each context in turn, feed-forward; each is dropout(norm(x + f(x)))."""
+    """Causal self-attention, then attention to each context in turn, then feed-forward.
+
+    Each of these computes dropout(norm(x + f(x))).
+    """
 
     def __init__(self, settings: CaptionerModelSettings, num_contexts: int) -> None:
         super().__init__()
@@ -71,15 +80,15 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_CLD: Tensor, contexts: list[Context], past: KeysValues | None) -> tuple[Tensor, KeysValues]:
-        """New tokens `[C, L, D]`, and the keys and values of all tokens so far."""
+        """New tokens `[C, L, D]`, and the self-attention's keys and values of all tokens so far."""
         present = self.self_attention.keys_values(x_CLD)
         if past is not None:
             present = past.append(present)
-        # Padding stands at the end of a caption, where no word looks under the causal mask.
+        # Padding needs no mask: it stands at the end of a caption, where the causal mask hides it from every word.
         found = self.self_attention(x_CLD, present, causal=past is None)
         x_CLD = self.dropout(self.norms[0](x_CLD + found))
         for attention, norm, (attended, mask) in zip(self.context_attentions, self.norms[1:-1], contexts, strict=True):
-            # Captions that share a context (the beams of a video) are asked for as one row of queries.
+            # Captions that share a context (the beams of a video) become one row of queries.
             queries = x_CLD.reshape(len(mask), -1, x_CLD.shape[2])
             x_CLD = self.dropout(norm(x_CLD + attention(queries, attended, mask).view_as(x_CLD)))
         return self.dropout(self.norms[-1](x_CLD + self.feed_forward(x_CLD))), present
@@ -93,12 +102,15 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(settings, num_contexts) for _ in range(settings.decoder_layers))
 
     def context(self, number: int, x_BMD: Tensor, mask_BM: Tensor) -> list[Context]:
-        """Project what is attended to, once for each layer.
+        """Project the keys and values of a context with the weights of each layer.
 
         Args:
-            number: Which of the contexts it is: 0 the memory, 1 the right-to-left states.
-            x_BMD: What is attended to, `[B, M, D]`.
-            mask_BM: True where it may be seen, `[B, M]`; at least once in every row.
+            number: Number of the context: 0 for the memory, 1 for the right-to-left states.
+            x_BMD: Rows to attend to, `[B, M, D]`.
+            mask_BM: True where a row may be seen, `[B, M]`; at least once for each B.
+
+        Returns:
+            The context as each layer sees it, layer after layer.
         """
         attentions: list[Attention] = [layer.context_attentions[number] for layer in self.layers]  # type: ignore
         return [Context(attention.keys_values(x_BMD), mask_BM[:, None, None]) for attention in attentions]
@@ -106,15 +118,16 @@ class Decoder(nn.Module):
     def forward(
         self, x_CLD: Tensor, contexts: list[list[Context]], past: list[KeysValues] | None = None
     ) -> tuple[Tensor, list[KeysValues]]:
-        """Hidden states of embedded tokens.
+        """Compute the hidden states of embedded tokens.
 
         Args:
-            x_CLD: Embedded tokens, `[C, L, D]`; with `past` the next one alone (L = 1).
-            contexts: For each context its layers, of C rows, or of fewer rows that equally many captions share.
-            past: What the call before returned, in decoding.
+            x_CLD: Embedded tokens, `[C, L, D]`; with `past` only the next one of each caption (L = 1).
+            contexts: What `context` returned, for each context. A context has C rows, or fewer if each of its rows
+                serves equally many captions that stand together.
+            past: Keys and values that the call for the token before returned; None for the first call, and in training.
 
         Returns:
-            `[C, L, D]`, and each layer's keys and values of all tokens so far.
+            Hidden states `[C, L, D]`, and each layer's keys and values of all tokens so far.
         """
         present = []
         for number, layer in enumerate(self.layers):
@@ -125,19 +138,19 @@ class Decoder(nn.Module):
 
 
 class Captioner(nn.Module):
-    """Action graphs to captions.
+    """The network that predicts the words of captions from action graphs.
 
     Args:
-        settings: Sizes.
-        num_words: V, special tokens included.
+        settings: Sizes and choices of the network.
+        num_words: Number of words V, special tokens included.
         node_dim: Width of the node features.
         motion_dim: Width of the motion features.
-        knowledge_dim: Width of the rows of knowledge; 0 for a captioner that reads none.
-        object_dim: Width of the rows of objects, their boxes included; 0 for a captioner that reads none.
+        knowledge_dim: Width of the rows of knowledge; 0 if the captioner reads none.
+        object_dim: Width of the rows of objects, their boxes included; 0 if the captioner reads none.
         max_nodes: Largest number of nodes that a frame can have, for `pool: padded`.
 
     Raises:
-        ValueError: if `pool: padded` is not told `max_nodes`.
+        ValueError: `max_nodes` is missing (less than 1) with `pool: padded`.
     """
 
     def __init__(
@@ -157,7 +170,7 @@ class Captioner(nn.Module):
         self.encoder_right_to_left = VisualEncoder(settings, heads[0], node_dim, motion_dim, max_nodes)
         self.encoder_left_to_right = VisualEncoder(settings, heads[1], node_dim, motion_dim, max_nodes)
         self.embedding = nn.Embedding(num_words, settings.width)
-        # Times sqrt(D) this has the size of the positions, which would drown otherwise.
+        # Multiplied by sqrt(D), words are then about as large as positions, which would drown otherwise.
         nn.init.normal_(self.embedding.weight, std=settings.width**-0.5)
         self.positions_LD: Tensor
         self.register_buffer("positions_LD", sinusoidal_positions(MAX_TOKENS, settings.width), persistent=False)
@@ -165,15 +178,18 @@ class Captioner(nn.Module):
         self.decoder_right_to_left = Decoder(settings, num_contexts=1)
         self.decoder_left_to_right = Decoder(settings, num_contexts=2)
         self.generator = nn.Linear(settings.width, num_words)
-        # Last, so that with equal seeds the rest starts from equal weights with and without these.
+        # These come last, so that with equal seeds the rest starts from equal weights with and without them.
         self.objects = RowEncoder(object_dim, settings, "mha", has_boxes=True) if object_dim else None
         self.knowledge = RowEncoder(knowledge_dim, settings, settings.knowledge_attention) if knowledge_dim else None
 
     def encode(self, graphs: Any) -> Memory:
-        """What the decoders see of a batch of graphs.
+        """Encode a batch of graphs for both decoders.
 
         Args:
-            graphs: Made by `batch_graphs`; with `objects` and `knowledge` if the captioner reads these.
+            graphs: A batch made by `batch_graphs`; with `objects` and `knowledge` if the captioner reads these.
+
+        Raises:
+            ValueError: A graph has more frames than the captioner has positions for.
         """
         frame_slot_F, mask_GT = frame_layout(graphs.motion_batch, graphs.num_graphs)
         backward_GTD = self.encoder_right_to_left(graphs, frame_slot_F, mask_GT)
@@ -193,7 +209,7 @@ class Captioner(nn.Module):
         return Memory(backward_GTD, mask_GT, forward_GMD, mask_GM)
 
     def embed(self, tokens_CL: Tensor, first: int = 0) -> Tensor:
-        """Embedded tokens `[C, L, D]`, of which the leftmost is number `first` of its caption."""
+        """Embed tokens as `[C, L, D]`; the leftmost one has the position `first` in its caption, counted from 0."""
         positions_LD = self.positions_LD[first : first + tokens_CL.shape[1]]
         embedded: Tensor = self.dropout(self.embedding(tokens_CL) * self.width**0.5 + positions_LD)
         return embedded
@@ -201,13 +217,16 @@ class Captioner(nn.Module):
     def forward(
         self, graphs: Any, left_to_right_CL: Tensor, right_to_left_CM: Tensor, seen_CM: Tensor, caption_graph_C: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Teacher forcing in both directions; the captions of a graph share its encoding.
+        """Predict the tokens of known captions in both directions (teacher forcing).
+
+        A graph is encoded once for all its captions.
 
         Args:
             graphs: As for `encode`.
             left_to_right_CL: Input tokens of the captions, `<bos>` first, `[C, L]`.
-            right_to_left_CM: Input tokens of a reversed caption of the same graph for each, `[C, M]`.
-            seen_CM: Which right-to-left states the left-to-right decoder may see: those of `<bos>` and the words.
+            right_to_left_CM: Input tokens of a reversed caption of the same graph, for each caption, `[C, M]`.
+            seen_CM: True for the right-to-left states that the left-to-right decoder may see: those of `<bos>` and of
+                the words, `[C, M]`.
             caption_graph_C: The graph of each caption, `[C]`.
 
         Returns:

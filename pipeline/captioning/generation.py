@@ -1,4 +1,4 @@
-"""Action graphs to captions, by a captioner of any kind."""
+"""Turn action graphs into captions with a captioner of any kind."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ class Caption(NamedTuple):
 
     Attributes:
         text: The caption.
-        score: Its log-probability (of a captioner with two directions, by the left-to-right decoder), divided by the
-            number of words to the power of the length penalty.
-        right_to_left: The best caption of the right-to-left decoder, turned round to be read; None for a captioner
-            without one.
-        samples: Further captions, drawn; none unless asked for.
+        score: Its log-probability, divided by the number of words to the power of the length penalty. With two
+            directions, the log-probability is that of the left-to-right decoder.
+        right_to_left: The best caption of the right-to-left decoder, turned into reading order; None if the captioner
+            has no such decoder.
+        samples: Captions drawn by nucleus sampling; empty if the settings ask for none.
     """
 
     text: str
@@ -35,17 +35,18 @@ def caption_graphs(
     settings: DecodingSettings,
     ids: Sequence[str] | None = None,
 ) -> list[Caption]:
-    """Caption action graphs.
+    """Generate a caption for each action graph.
 
     Args:
-        model: On any device; it is put into evaluation mode and left in the mode it was in.
-        vocabulary: The words it was trained with.
-        graphs: Action graphs, of any videos.
-        settings: How captions are searched for.
-        ids: Of the videos. What is drawn for a video follows from its id; without ids, from its place in `graphs`.
+        model: The captioner, on any device. It works in evaluation mode and gets its former mode back at the end.
+        vocabulary: The words that the model was trained with.
+        graphs: Action graphs of any videos.
+        settings: How captions are searched for and drawn.
+        ids: Ids of the videos. The samples of a video depend on its id or, if no ids are given, on its place in
+            `graphs`.
 
     Returns:
-        One caption a graph, in order.
+        One caption for each graph, in the order of `graphs`.
     """
     return list(iterate_captions(model, vocabulary, graphs, settings, ids))
 
@@ -57,7 +58,7 @@ def iterate_captions(
     settings: DecodingSettings,
     ids: Sequence[str] | None = None,
 ) -> Iterator[Caption]:
-    """As `caption_graphs`, batch by batch; of `graphs` only a batch at a time is asked for."""
+    """Yield the captions of `caption_graphs` one by one; each batch of `graphs` is read only when its turn comes."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()

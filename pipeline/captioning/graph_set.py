@@ -1,4 +1,4 @@
-"""Read the graphs of a data set by video, with what a captioner reads besides: pairs, knowledge, objects."""
+"""Read the graphs of a data set by video, with what a captioner reads besides: motion of pairs, knowledge, objects."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,14 +13,21 @@ from pipeline.errors import PipelineError
 from pipeline.models.action_graph import WITHIN_FRAME, ActionGraph, Rows, action_graph
 from pipeline.schemas import GRAPHS, KNOWLEDGE, NODES, PAIR_MOTION
 
-IN_MEMORY_BYTES = 640 * 2**20  # below 2 GB with all that training imports: 3,000 videos of full width
+IN_MEMORY_BYTES = 640 * 2**20  # about 3,000 videos of full width; with all that it imports, training stays below 2 GB
 
 
 class GraphSet:
-    """Graphs by video id.
+    """The graphs of a data set by video id: `graphs[video_id]` makes an `ActionGraph` at every access.
 
     The flat arrays are held in memory in their stored types (half precision), the smallest first, as far as they fit
-    together; the others are read video by video. Every access makes a new graph.
+    together; the others are read video by video. An id without a graph raises KeyError.
+
+    Args:
+        graphs: Artifacts of `graphs`, one for each shard.
+        pair_motion: Artifacts of `pair_motion`, if edges carry it.
+        knowledge: Artifacts of `knowledge`, if the captioner reads it.
+        objects: Artifacts of `nodes` that are objects, if the captioner reads them.
+        in_memory_bytes: Number of bytes that the arrays held in memory may take together.
 
     Attributes:
         ids: The videos that have a graph (and motion of pairs, if asked for), in the order of the artifacts.
@@ -101,19 +108,19 @@ def load_graphs(
     knowledge: Sequence[Path] = (),
     objects: Sequence[Path] = (),
 ) -> GraphSet:
-    """Open the graphs of a data set, and what else its captioner reads.
+    """Open the graphs of a data set, and the other stores that its captioner reads.
 
     Args:
-        paths: Stores (their folders or `zarr.json`) of `graphs`, one a shard.
-        pair_motion: Stores of `pair_motion` for edges that carry it; a video that failed there has no graph.
-        knowledge: Stores of `knowledge`; a video that failed there has no row.
-        objects: Stores of `nodes` that are objects; a video that failed there has no row.
+        paths: Stores (their folders or `zarr.json`) of `graphs`, one for each shard.
+        pair_motion: Stores of `pair_motion`, if edges carry it; a video that failed there has no graph.
+        knowledge: Stores of `knowledge`, if the captioner reads it; a video that failed there has no rows of it.
+        objects: Stores of `nodes` that are objects, if the captioner reads them; a video that failed there has none.
 
     Returns:
         The graphs by video id.
 
     Raises:
-        PipelineError: if a store cannot be read, a video stands in two of them, or a shard is missing.
+        PipelineError: A store cannot be read, a video is in two stores of a kind, or a shard is missing.
     """
     return GraphSet(
         [read(path, GRAPHS) for path in paths],

@@ -1,11 +1,11 @@
 """The captioner's loss: label smoothing in both directions (AKG-sv; Szegedy et al., 2016, section 7).
 
-Counted over real targets: padding teaches nothing, and a word outside the vocabulary is no target. The sum is divided
-by the number of targets of the whole step, over all processes and accumulations, so that neither changes the gradient
-and curves of training and validation compare. (The published code divides by padded positions, and logs after dividing
-by the accumulation.)
+The targets are words of the vocabulary and `<eos>`; padding and words outside the vocabulary are none. The sum over
+targets is divided by the number of targets of the whole step, over all processes and accumulations. How many processes
+and accumulations there are thus does not change the gradient, and curves of training and validation can be compared.
+(The published code divides by padded positions, and logs after dividing by the accumulation.)
 
-Shapes: C captions, L tokens, V words.
+Shapes: C captions, L left-to-right tokens, M right-to-left tokens, X targets, V words.
 """
 
 import math
@@ -33,12 +33,12 @@ def smoothed_loss_sum(logits_CLV: Tensor, targets_CL: Tensor, smoothing: float) 
     generated; padding, `<bos>` and `<unk>` get nothing.
 
     Args:
-        logits_CLV: Predictions.
-        targets_CL: The tokens that come; rows of `<pad>` and `<unk>` are left out.
-        smoothing: In [0, 1).
+        logits_CLV: Logits of the predictions.
+        targets_CL: The tokens to predict; places with `<pad>` or `<unk>` are left out.
+        smoothing: Probability that is taken from the word and shared among the others, in [0, 1).
 
     Returns:
-        A scalar; 0 for a prediction equal to the smoothed target.
+        A scalar; it is 0 for predictions equal to the smoothed targets.
     """
     is_target_CL = is_target(targets_CL)
     targets_X = targets_CL[is_target_CL]
@@ -53,12 +53,12 @@ def smoothed_loss_sum(logits_CLV: Tensor, targets_CL: Tensor, smoothing: float) 
 
 
 def is_target(tokens: Tensor) -> Tensor:
-    """Which tokens the loss scores: words and `<eos>`, not padding or `<unk>`."""
+    """True for the tokens that the loss scores: words and `<eos>`, not padding or `<unk>`."""
     return (tokens != PAD) & (tokens != UNK)
 
 
 def caption_losses(model: Captioner, batch: CaptionBatch, smoothing: float) -> LossSums:
-    """Run teacher forcing on a batch and sum the losses."""
+    """Predict the captions of a batch with teacher forcing, and sum the losses of each direction."""
     left_to_right, right_to_left = batch.left_to_right, batch.right_to_left
     forward_CLV, backward_CMV = model(
         batch.graphs,
@@ -74,7 +74,13 @@ def caption_losses(model: Captioner, batch: CaptionBatch, smoothing: float) -> L
 
 
 def weighted_mean(sums: LossSums, num_tokens: tuple[int, int], left_to_right_weight: float) -> Tensor:
-    """The loss: the mean over targets of each direction, weighted."""
+    """The piece's share of the loss: the two sums, each divided by the step's number of targets, weighted and added.
+
+    Args:
+        sums: Loss sums of the piece.
+        num_tokens: Number of targets of the whole step: left to right, and right to left.
+        left_to_right_weight: Weight of the left-to-right loss, in [0, 1]; the other direction has the rest.
+    """
     return torch.add(
         left_to_right_weight * sums.left_to_right / num_tokens[0],
         (1 - left_to_right_weight) * sums.right_to_left / num_tokens[1],

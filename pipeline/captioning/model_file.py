@@ -1,4 +1,4 @@
-"""A trained captioner as one file: weights in safetensors, with all that is needed to build the model again."""
+"""The file of a trained captioner: weights in safetensors, with all that is needed to build the model again."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.vocabulary import Vocabulary
 from pipeline.weights.loading import differences
 
-# The shape of the settings and the network of each kind of captioner; a file says "bidirectional captioner".
+# The class of the settings and that of the network, for each kind of captioner; a file says "bidirectional captioner".
 KINDS = {"bidirectional": (CaptionerModelSettings, Captioner)}
 DIMS = ("node_dim", "motion_dim", "knowledge_dim", "object_dim", "max_nodes")
 STORED = {"max_nodes": "places"}  # a size that the file calls by its older name
@@ -31,7 +31,7 @@ def describe_model(
     object_dim: int = 0,
     max_nodes: int = 0,
 ) -> dict[str, str]:
-    """What the file says about the model, as safetensors metadata; the numbers are those that `Captioner` takes."""
+    """Describe the model as metadata of its safetensors file; the sizes are the arguments of `Captioner`."""
     description = {
         "kind": f"{_kind_of(settings)} captioner",
         "model": settings.model_dump(mode="json"),
@@ -47,10 +47,13 @@ def describe_model(
 
 
 def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
-    """Build a trained captioner, in evaluation mode on the CPU.
+    """Build the trained captioner of a file.
+
+    Returns:
+        The captioner, in evaluation mode on the CPU, and its vocabulary.
 
     Raises:
-        PipelineError: if the file is missing, damaged or no captioner.
+        PipelineError: The file is missing, damaged or no captioner, or another version of the captioner wrote it.
     """
     any_kind = " or ".join(f"{kind} captioner" for kind in KINDS)
     again = f"run train_captioner again (snakemake {path})"
@@ -92,11 +95,11 @@ def _check_sizes(
     sizes: Mapping[str, Any],
     state: Mapping[str, Tensor],
 ) -> None:
-    """The file holds the weights of a model of the sizes that it claims: asked before any memory is filled.
+    """Check, before any memory is filled, that the file holds the weights of a model of the sizes that it claims.
 
     Raises:
-        TypeError: if a size is no number.
-        ValueError: if the weights are others.
+        TypeError: A size is no number.
+        ValueError: A size is negative or larger than the file can hold, or the weights are those of another model.
     """
     most = sum(tensor.numel() for tensor in state.values())
     for name, size in {**settings.model_dump(), **sizes}.items():

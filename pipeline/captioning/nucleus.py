@@ -1,11 +1,10 @@
 """Diverse captions by nucleus sampling (Holtzman et al., 2020).
 
-Each next word is drawn from the smallest set of likeliest words whose probability reaches `p`. What is drawn follows
-from the seed, the video's id and the number of the sample alone, so that neither the other videos of a batch nor the
-size of the batch can change it.
+Each next word is drawn from the nucleus, the smallest set of likeliest words whose probability reaches `p`. The random
+numbers follow from the seed, the video's id and the number of the sample alone, so that neither the other videos of a
+batch nor its size can change a sample.
 
-Shapes: G videos, W samples, R captions of all videos (R = G W), S tokens so far, L tokens at
-most, V words.
+Shapes: G videos, W samples, R captions of all videos (R = G W), S tokens so far, L tokens at most, V words.
 """
 
 import hashlib
@@ -25,13 +24,13 @@ def sample(decoder: StepDecoder[State], ids: Sequence[str], settings: NucleusSet
     """Draw captions with one decoder.
 
     Args:
-        decoder: Gives the next word's log-probabilities.
-        ids: Of the videos, `[G]`.
-        settings: The nucleus, and how many captions a video.
-        rules: What the captions must keep to.
+        decoder: The decoder that gives the next word's log-probabilities.
+        ids: Ids of the videos, G of them.
+        settings: The nucleus, and the number of captions W to draw for each video.
+        rules: The limits that captions must keep to.
 
     Returns:
-        `<bos>` and words, padded, `[G, W, L]`.
+        `<bos>` and the words of each caption, padded to the longest one, `[G, W, S]`.
     """
     device = decoder.device
     shape = (len(ids), settings.samples)
@@ -51,7 +50,7 @@ def sample(decoder: StepDecoder[State], ids: Sequence[str], settings: NucleusSet
 
 
 def draw_uniform(ids: Sequence[str], settings: NucleusSettings, num_tokens: int) -> Tensor:
-    """Numbers in [0, 1) for each video, sample and token: `[G, W, num_tokens]`, float64."""
+    """Draw a number in [0, 1) for each token of each sample of each video: `[G, W, num_tokens]`, float64."""
     drawn = []
     for video_id in ids:
         key = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], "little")
@@ -60,15 +59,18 @@ def draw_uniform(ids: Sequence[str], settings: NucleusSettings, num_tokens: int)
 
 
 def choose(log_probs_GWV: Tensor, uniform_GW: Tensor, p: float, temperature: float) -> Tensor:
-    """The word that a number in [0, 1) stands for, the likeliest first: `[G, W]`.
+    """Choose a word of the nucleus by a number in [0, 1); small numbers stand for likely words.
 
     Args:
-        log_probs_GWV: Log-probabilities, -inf for what must not be chosen.
-        uniform_GW: The numbers.
-        p: Probability that the nucleus reaches.
-        temperature: Divides the log-probabilities first.
+        log_probs_GWV: Log-probabilities of the words; -inf for those that must not be chosen.
+        uniform_GW: The number that chooses each word.
+        p: Probability that the nucleus must reach.
+        temperature: Number that the log-probabilities are divided by before the nucleus is found.
+
+    Returns:
+        The chosen words `[G, W]`.
     """
-    # In double precision, and summed in the same order however many rows there are.
+    # Double precision, and one order of summation however many rows there are, keep batches from changing the choice.
     probs_GWV = (log_probs_GWV.double() / temperature).softmax(2)
     sorted_GWV, word_GWV = probs_GWV.sort(dim=2, descending=True, stable=True)
     reached_GWV = sorted_GWV.cumsum(2)

@@ -1,14 +1,18 @@
-"""What the left-to-right decoder sees besides the frames: rows of knowledge and of objects.
+"""Encode rows of knowledge and of objects, which the left-to-right decoder sees besides the frames.
 
-The branches of AKG-sv (VCModel): normalisation, a linear layer, post-norm encoder layers. Knowledge has three kinds:
-self-attention among the rows, the same with positions along them, or feed-forward alone; objects always attend.
+The branches are AKG-sv's (VCModel): normalisation, a linear layer, post-norm encoder layers. The layers of the
+knowledge branch are of one of three kinds: self-attention among the rows, self-attention with positions along the rows,
+or feed-forward alone. Object rows always have self-attention, without positions.
 
-A video has any number of rows, none included, and nothing but the lengths says which are there: a row whose features
-are zero is a row like any other (the published code takes a leading zero for padding). `concatenate` puts the rows
-behind the frames as more to attend to, under a mask of their own. `sum` has the published meaning: row k is added to
-frame k, although nothing ties the two together, so that the mask of the frames is the mask of the rows. Rows are fitted
-to the frames of their video: of more rows than frames, evenly spread ones are taken; a frame without a row is left as
-it is (there: appended zero rows pass through the branch, and what its biases make of them is added).
+A video has any number of rows, possibly none. Only the number of rows says which are there: a row whose features are
+zero is a row like any other (the published code takes a leading zero for padding). Rows join the frames in one of two
+ways:
+
+- `concatenate` puts the rows behind the frames. The decoder attends to both, each under its own mask.
+- `sum` has the published meaning: row k is added to frame k, although the two have nothing to do with each other, and
+  the mask of the frames is the only one. If a video has more rows than frames, evenly spread rows are taken. A frame
+  without a row stays as it is (in the published code, appended zero rows pass through the branch, and what its biases
+  make of them is added).
 
 Shapes: G graphs, R rows of all graphs, S rows of a graph, K features of a row, D width, T frames of a graph.
 """
@@ -24,28 +28,28 @@ from pipeline.models.attention import NORM_EPS, EncoderLayer, sinusoidal_positio
 
 
 class Layout(NamedTuple):
-    """Where the flat rows of a batch stand when every graph has a line of its own.
+    """Places of the flat rows of a batch in an array `[G, S, ...]` that has a line for every graph.
 
     Attributes:
-        slot_R: Place of each row within its graph.
-        count_G: Rows of each graph.
+        slot_R: Place of each row within its graph, from 0.
+        count_G: Number of rows of each graph.
     """
 
     slot_R: Tensor
     count_G: Tensor
 
     def mask(self) -> Tensor:
-        """True where a graph has a row, `[G, S]`, S being the largest number of rows and never 0."""
+        """Mask `[G, S]`, True where a graph has a row; S is the largest number of rows of a graph, at least 1."""
         num_slots = max(1, int(self.count_G.max()))
         return torch.arange(num_slots, device=self.count_G.device) < self.count_G[:, None]
 
 
 def lay_out(batch_R: Tensor, num_graphs: int) -> Layout:
-    """Count the rows of each graph; the rows of a graph stand together.
+    """Number the rows of each graph; the rows of a graph stand together.
 
     Args:
         batch_R: The graph of each row, ascending.
-        num_graphs: G.
+        num_graphs: Number of graphs G.
     """
     count_G = torch.bincount(batch_R, minlength=num_graphs)
     first_G = count_G.cumsum(0) - count_G
@@ -53,19 +57,22 @@ def lay_out(batch_R: Tensor, num_graphs: int) -> Layout:
 
 
 def with_first(mask_GS: Tensor) -> Tensor:
-    """The mask with the first place of every graph shown, there or not, so that attention has something to sum."""
+    """The mask with True in the first place of every graph, because attention needs at least one key to look at."""
     return mask_GS | (torch.arange(mask_GS.shape[1], device=mask_GS.device) == 0)
 
 
 class RowEncoder(nn.Module):
-    """Rows of one kind to memory rows.
+    """Turns rows of one kind, knowledge or objects, into rows of the decoder's memory.
 
     Args:
-        row_dim: K.
-        settings: Width, heads and feed-forward are the decoders', the number of layers is `knowledge_layers`.
-        attention: What a layer is: `mha`, `mha_position` or `ffn`.
-        has_boxes: Whether the first four features are a box. With `node_position: learned` its embedding is then added
-            to the other features, as for the nodes of a graph; otherwise it is four more features, as published.
+        row_dim: Number of features of a row K.
+        settings: Sizes of the captioner. Width, heads and feed-forward are those of the decoders; the number of layers
+            is `knowledge_layers`.
+        attention: Kind of the layers: `mha` for self-attention, `mha_position` for self-attention with positions along
+            the rows, `ffn` for feed-forward alone.
+        has_boxes: Whether the first four features of a row are a box. With `node_position: learned` the embedding of
+            the box is added to the other features, as for the nodes of a graph; otherwise the box counts as four more
+            features, as published.
     """
 
     def __init__(
@@ -90,16 +97,16 @@ class RowEncoder(nn.Module):
         )
 
     def forward(self, rows_RK: Tensor, batch_R: Tensor, num_graphs: int) -> tuple[Tensor, Tensor]:
-        """Memory rows.
+        """Encode the rows of a batch.
 
         Args:
             rows_RK: Rows of all graphs.
-            batch_R: The graph of each, ascending.
-            num_graphs: G.
+            batch_R: The graph of each row, ascending.
+            num_graphs: Number of graphs G.
 
         Returns:
-            `[G, S, D]`, and True where a graph has a row `[G, S]`. S is at least 1: the weights take part in every
-            step, as several processes expect of each other, even if no video of a batch has a row.
+            Memory rows `[G, S, D]`, and a mask that is True where a graph has a row `[G, S]`. S is at least 1 even if
+            no video of the batch has a row: with several processes every weight must take part in every step.
         """
         layout = lay_out(batch_R, num_graphs)
         mask_GS = layout.mask()
@@ -117,27 +124,27 @@ class RowEncoder(nn.Module):
 
 
 def add_rows(frames_GTD: Tensor, rows_GSD: Tensor, mask_GS: Tensor) -> Tensor:
-    """Frames `[G, T, D]` with row k of each graph added to its frame k; S is at most T."""
+    """Add row k of each graph to its frame k; S is at most T. Returns new frames `[G, T, D]`."""
     added_GSD = torch.where(mask_GS[:, :, None], rows_GSD, 0).to(frames_GTD.dtype)
     return torch.cat([frames_GTD[:, : added_GSD.shape[1]] + added_GSD, frames_GTD[:, added_GSD.shape[1] :]], 1)
 
 
 def fit_rows(batch_R: Tensor, num_frames_G: Tensor) -> Tensor:
-    """Which rows are kept so that no graph has more rows than frames.
+    """Choose the rows to keep so that no graph has more rows than frames.
 
     Args:
         batch_R: The graph of each row, ascending.
-        num_frames_G: Frames of each graph.
+        num_frames_G: Number of frames of each graph.
 
     Returns:
-        Numbers of the rows, ascending: all those of a graph with few, and of one with more as many as it has frames,
-        evenly spread from the first to the last.
+        Indices of the kept rows among all R, ascending. A graph with no more rows than frames keeps all of them. Any
+        other graph keeps as many as it has frames, evenly spread from the first row to the last.
     """
     count_G = torch.bincount(batch_R, minlength=len(num_frames_G))
     first_G = count_G.cumsum(0) - count_G
     kept_G = torch.minimum(count_G, num_frames_G)
     graph_X = torch.repeat_interleave(kept_G)
     number_X = lay_out(graph_X, len(kept_G)).slot_R
-    # With as many as there are, this is the number itself.
+    # In a graph that keeps all its rows, this is `number_X` itself.
     spread_X = number_X * (count_G - 1)[graph_X] // (kept_G - 1).clamp(min=1)[graph_X]
     return first_G[graph_X] + spread_X

@@ -1,8 +1,11 @@
 """Training of the captioner: optimiser, schedule, loss, validation, curves.
 
-Optimiser and schedule are AKG-sv's: AdamW without decay of biases and norms, warm-up and then a linear fall to 0, the
-gradient's norm cut. The model kept is the one whose captions of the *validation* videos have the best CIDEr (Vedantam
-et al., 2015); the test split is never looked at (the published code tests every epoch).
+Optimiser and schedule are AKG-sv's: AdamW without weight decay of biases and norms, a warm-up and then a linear fall of
+the learning rate to 0, and a bound on the gradient's norm. The weights that are kept are those whose captions of the
+*validation* videos have the best CIDEr (Vedantam et al., 2015). The test split is never looked at (the published code
+tests every epoch).
+
+Shapes: P pieces of an epoch that a rank has computed, K numbers measured of a piece.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,12 +40,12 @@ CURVES = ("epoch", "step", "train_loss", "train_left_to_right", "train_right_to_
 
 
 class CaptionData:
-    """Batches of the training and validation split.
+    """Makes the batches of the training and the validation split.
 
     Args:
         graphs: Graphs by video id.
-        plan: The training videos and how epochs are drawn of them.
-        val: The validation videos.
+        plan: The training videos, and how the pieces of an epoch are drawn from them.
+        val: The validation videos and their captions.
     """
 
     def __init__(self, graphs: Any, plan: EpochPlan, val: CaptionedVideos) -> None:
@@ -52,33 +55,34 @@ class CaptionData:
 
     @property
     def val_batch_size(self) -> int:
-        """Videos that a rank validates at once: as many as it trains on at once."""
+        """Number of videos in a validation batch of a rank: as many as in one piece of training."""
         return -(-self.plan.batch_size // (self.plan.accumulate * self.plan.num_processes))
 
     def train_batches(self, epoch: int, rank: int, num_done: int = 0) -> BatchesAhead:
-        """The pieces of an epoch (from 0) that are a rank's, after the first `num_done`."""
+        """Batches of one rank in an epoch (counted from 0), without its first `num_done` pieces."""
         return BatchesAhead(PieceBatches(self.plan.videos, self.graphs), self.plan.draw(epoch, rank)[num_done:])
 
     def val_batches(self, rank: int) -> BatchesAhead:
-        """A rank's share of the validation videos, each once."""
+        """Batches of one rank's share of the validation videos; over all ranks, each video occurs once."""
         size, plan = self.val_batch_size, self.plan
         pieces = validation_pieces(self.val, size, plan.captions_per_video, rank, plan.num_processes)
         return BatchesAhead(PieceBatches(self.val, self.graphs), pieces)
 
 
 class CaptionerTraining:
-    """The training of one captioner, a task of `pipeline.training.loop`.
+    """The training of one captioner, a task for `pipeline.training.loop`.
 
-    Its score is the CIDEr of the validation captions; epochs without captions have none.
+    The score of an epoch is the CIDEr of the captions generated for the validation videos. Epochs in which none are
+    generated have no score.
 
     Args:
-        model: The captioner, moved to the device that it is trained on.
-        vocabulary: Its words.
-        data: Its batches.
-        references: Captions of the validation videos, as written.
-        settings: How it is trained.
-        seed: Of the run.
-        ranks: Who shares the work.
+        model: The captioner; it is moved to the device that it is trained on.
+        vocabulary: The captioner's words.
+        data: Batches of the training and the validation split.
+        references: Captions of each validation video, as their authors wrote them.
+        settings: How the captioner is trained.
+        seed: Seed of the run; dropout follows from it.
+        ranks: The processes that share the work.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class CaptionerTraining:
         )
 
     def batches(self, epoch: int, num_done: int) -> Iterator[CaptionBatch]:
-        """This rank's pieces; dropout is seeded by place, so that ranks and pieces differ."""
+        """This rank's pieces. Dropout is seeded by run, epoch, piece and rank, so that it differs between them."""
         rank = self.ranks.number
         for piece, batch in enumerate(self.data.train_batches(epoch, rank, num_done), num_done):
             place = [self.seed, epoch, piece, rank]
@@ -123,18 +127,18 @@ class CaptionerTraining:
             yield batch.to(self.device)
 
     def loss(self, batch: CaptionBatch) -> tuple[Tensor, Tensor]:
-        """The piece's share of the loss over the targets of the step, and its sums, as `_sums`."""
+        """The piece's share of the step's loss, and the piece's loss sums and target counts `[4]` (see `_sums`)."""
         with self._autocast():
             sums = caption_losses(self.module, batch, self.settings.label_smoothing)
             loss = weighted_mean(sums, batch.num_tokens, self.settings.left_to_right_weight)
         return loss, _sums(sums, batch)
 
     def after_step(self) -> None:
-        """Every parameter is free."""
+        """Do nothing: no parameter has bounds."""
 
     @torch.inference_mode()
     def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
-        """A row of the curves, as named by `CURVES`; `val_cider` is None where no captions were generated."""
+        """The epoch's row of the curves, named by `CURVES`, and its CIDEr; None if no captions were generated."""
         self.module.eval()
         total, left_to_right, right_to_left = self._mean_losses(numbers_PK)
         val_loss = self._validation_loss()
@@ -146,7 +150,7 @@ class CaptionerTraining:
         return dict(zip(CURVES, values, strict=True)), score
 
     def describe(self, record: Record) -> str:
-        """Losses and CIDEr of an epoch, in words."""
+        """A line of the log with the losses and the CIDEr of an epoch."""
         line = (
             f"epoch {record['epoch']} of {self.settings.epochs}: loss {record['train_loss']:.3f} "
             f"(left to right {record['train_left_to_right']:.3f}, right to left {record['train_right_to_left']:.3f}), "
@@ -156,11 +160,11 @@ class CaptionerTraining:
 
     def _autocast(self) -> torch.autocast:
         is_mixed = self.dtype != torch.float32
-        # Without the cache, a weight used twice gets its gradients added up in float32.
+        # With autocast's cache, the gradients of a weight used twice would be added up in bf16, not in float32.
         return torch.autocast(self.device.type, self.dtype, enabled=is_mixed, cache_enabled=False)
 
     def _validation_loss(self) -> float:
-        numbers = [torch.zeros(4, dtype=torch.float64, device=self.device)]  # of a rank without a video
+        numbers = [torch.zeros(4, dtype=torch.float64, device=self.device)]  # for a rank that has no validation video
         for batch in self.data.val_batches(self.ranks.number):
             moved = batch.to(self.device)
             with self._autocast():
@@ -168,7 +172,7 @@ class CaptionerTraining:
         return self._mean_losses(torch.stack(numbers))[0]
 
     def _mean_losses(self, numbers_PK: Tensor) -> tuple[float, float, float]:
-        """Loss, left to right and right to left, over the targets of all ranks."""
+        """Weighted loss, left-to-right loss and right-to-left loss, as means over the targets of all ranks."""
         forward, num_forward, backward, num_backward = self.ranks.sum(numbers_PK.sum(0)).tolist()
         left_to_right, right_to_left = forward / num_forward, backward / num_backward
         weight = self.settings.left_to_right_weight
@@ -184,13 +188,16 @@ class CaptionerTraining:
 
 
 def _sums(sums: LossSums, batch: CaptionBatch) -> Tensor:
-    """Loss sums and target counts of a batch, `[4]`, left to right first; they add up over pieces and ranks."""
+    """Loss sum and target count left to right, then right to left, `[4]`; they add up over pieces and ranks."""
     counts = [is_target(tokens[:, 1:]).sum() for tokens in (batch.left_to_right, batch.right_to_left)]
     return torch.stack([sums[0].detach(), counts[0], sums[1].detach(), counts[1]]).double()
 
 
 def search_settings(beam: int, max_words: int, batch_size: int) -> DecodingSettings:
-    """How validation captions are searched for: plain scores, so that settings of decoding never choose the weights."""
+    """Settings of the search for validation captions.
+
+    Scores are plain, so that the settings of decoding never choose the weights.
+    """
     return DecodingSettings(
         beam=beam,
         max_words=max_words,
@@ -204,7 +211,7 @@ def search_settings(beam: int, max_words: int, batch_size: int) -> DecodingSetti
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters with and without weight decay: matrices decay; biases and the vectors of norms do not."""
+    """Parameter groups with and without weight decay: matrices decay; biases and the vectors of norms do not."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -213,16 +220,16 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def learning_rate_scale(step: int, warmup: int, num_steps: int) -> float:
-    """Share of the learning rate in a step (from 0): up in `warmup` steps, then down to 0 after the last one."""
+    """Factor of the learning rate in a step (from 0): it rises for `warmup` steps, then falls to 0 at the end."""
     if step < warmup:
         return (step + 1) / warmup
     return max(0.0, (num_steps - step) / max(1, num_steps - warmup))
 
 
 def cider(references: Mapping[str, Sequence[str]], captions: Mapping[str, str]) -> float:
-    """CIDEr of captions, both sides split into words as for training.
+    """CIDEr of captions; captions and references are split into words as for training.
 
-    This chooses a model; reported scores go through the Penn Treebank tokenizer, in `score_captions`.
+    This score only chooses the weights. Reported scores go through the Penn Treebank tokenizer, in `score_captions`.
     """
     truth = {video_id: [" ".join(split_words(text)) for text in references[video_id]] for video_id in captions}
     score, _ = Cider().compute_score(truth, {video_id: [text] for video_id, text in captions.items()})

@@ -1,11 +1,13 @@
-"""Action graphs to frame tokens: graph encoder, mean over the nodes of a frame, transformer over the frames.
+"""Turn action graphs into frame tokens: graph encoder, mean over the nodes of a frame, transformer over the frames.
 
-The visual transformer is UniVL's (Luo et al., 2020), put behind the graph encoder as in AKG-sv (VCModel); frames have
-no fixed number. `node_position: learned` adds an embedding of a node's box to its features, both normalised: without it
-the mean over a frame's nodes can hardly tell left from right, and nothing tells where an object is. `pool: present`
-takes the mean over the nodes that a frame has. `pool: padded` is the published way: every frame is padded to the
-largest number of nodes that a frame can have, with nodes of zeros that have no edges, and the mean is taken over all of
-them. The added nodes come out of the graph encoder alike, so one of them is encoded for all.
+The visual transformer is UniVL's (Luo et al., 2020) and follows the graph encoder as in AKG-sv (VCModel); here the
+number of frames is not fixed. Two settings choose how nodes become frames:
+
+- `node_position: learned` adds an embedding of a node's box to its features, both normalised. Without it the mean over
+  a frame's nodes can hardly tell left from right, and nothing tells where an object is.
+- `pool: present` takes the mean over the nodes that a frame has. `pool: padded` is the published way: every frame is
+  padded to the largest number of nodes that a frame can have, with nodes of zeros that have no edges, and the mean is
+  taken over all of them. The graph encoder gives every added node the same vector, so only one is encoded.
 
 Shapes: G graphs, F frames of all graphs, N nodes of all graphs, T frames of a graph, D width.
 """
@@ -22,21 +24,21 @@ from pipeline.config import CaptionerModelSettings
 from pipeline.models.attention import NORM_EPS, EncoderLayer
 from pipeline.models.graph_encoder import GraphEncoder
 
-MAX_FRAMES = 512  # learned frame positions, as in UniVL
+MAX_FRAMES = 512  # the number of learned frame positions, as in UniVL
 
 
 class VisualEncoder(nn.Module):
-    """Graphs to frame tokens, for one direction.
+    """Turns action graphs into the frame tokens of one direction.
 
     Args:
-        settings: Sizes.
-        num_heads: Heads of the transformer.
+        settings: Sizes and choices of the captioner.
+        num_heads: Number of attention heads of the transformer.
         node_dim: Width of the node features.
         motion_dim: Width of the motion features.
         max_nodes: Largest number of nodes that a frame can have, for `pool: padded`.
 
     Raises:
-        ValueError: if `pool: padded` is not told `max_nodes`.
+        ValueError: `max_nodes` is missing (less than 1) with `pool: padded`.
     """
 
     def __init__(
@@ -70,15 +72,15 @@ class VisualEncoder(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, graphs: Any, frame_slot_F: Tensor, mask_GT: Tensor) -> Tensor:
-        """Frame tokens.
+        """Encode the frames of a batch.
 
         Args:
-            graphs: A batch of action graphs.
-            frame_slot_F: Place of each frame among those of its graph, `[F]`.
-            mask_GT: True where a graph has a frame, `[G, T]`.
+            graphs: A batch of action graphs, made by `batch_graphs`.
+            frame_slot_F: Place of each frame among those of its graph, `[F]`; from `frame_layout`.
+            mask_GT: True where a graph has a frame, `[G, T]`; from `frame_layout`.
 
         Returns:
-            `[G, T, D]`; rows without a frame mean nothing.
+            Frame tokens `[G, T, D]`; the values of places without a frame are meaningless.
         """
         if self.node_position is not None:
             graphs = copy.copy(graphs)
@@ -97,11 +99,18 @@ class VisualEncoder(nn.Module):
 
 
 def frame_layout(motion_batch_F: Tensor, num_graphs: int) -> tuple[Tensor, Tensor]:
-    """Where the frames of a batch stand in `[G, T]`, T being the largest number of frames.
+    """Find the place of each frame of a batch in `[G, T]`, where T is the largest number of frames of a graph.
+
+    Args:
+        motion_batch_F: The graph of each frame, ascending.
+        num_graphs: Number of graphs G.
 
     Returns:
-        The place of each frame within its graph `[F]`, and True where there is a frame `[G, T]`. A graph without any
-        frame shows one empty token, so that attention has something to sum.
+        The place of each frame within its graph `[F]`, and a mask that is True where there is a frame `[G, T]`. For a
+        graph without frames the mask shows one empty token, because attention needs at least one.
+
+    Raises:
+        ValueError: A graph has more than `MAX_FRAMES` frames.
     """
     layout = lay_out(motion_batch_F, num_graphs)
     mask_GT = with_first(layout.mask())
@@ -117,10 +126,11 @@ def frame_means(
 
     Args:
         nodes_ND: Encoded nodes.
-        node_frame_N: The frame of each.
-        num_frames: F.
-        padded_to: Nodes that each frame is padded to; those it lacks count as `empty_D`. 0 to count only its own nodes.
-        empty_D: An encoded node of zeros.
+        node_frame_N: Frame of each node, in [0, F).
+        num_frames: Number of frames F.
+        padded_to: Number of nodes that each frame is padded to; a missing node counts as `empty_D`. 0 if each frame
+            counts its own nodes alone.
+        empty_D: The encoded node of zeros that frames are padded with; None if they are not padded.
     """
     sum_FD = nodes_ND.new_zeros(num_frames, nodes_ND.shape[1]).index_add(0, node_frame_N, nodes_ND)
     count_F = torch.bincount(node_frame_N, minlength=num_frames)

@@ -1,7 +1,7 @@
-"""Which words a caption may go on with: no special tokens, not too short, no run of words twice.
+"""Rules for the next word of a caption: no special tokens, no end before the least length, no run of words twice.
 
-Repeated runs are refused as in Paulus et al. (2018, section 2.5). Where the rules leave a caption no word to go on
-with, it may end, however short it is: a run is never said twice for the sake of length.
+Repeated runs are refused as in Paulus et al. (2018, section 2.5). A caption that the rules leave no next word may end,
+however short it is: length is no reason to repeat a run.
 
 Shapes: G videos, W captions of each, S tokens so far (`<bos>` first), R runs, V words.
 """
@@ -15,12 +15,12 @@ from pipeline.vocabulary import EOS, NEVER_GENERATED, PAD
 
 
 class WordRules(NamedTuple):
-    """What captions must keep to.
+    """Limits on the words of a caption.
 
     Attributes:
-        min_words: Fewest words of a caption; it has one in any case.
-        max_words: A caption of so many words must end.
-        no_repeat_ngram: No run of so many words occurs twice; 0: it may.
+        min_words: Least number of words. A caption has at least one word even if this is 0.
+        max_words: Largest number of words: a caption of this length must end.
+        no_repeat_ngram: Length of the runs of words that must not occur twice; 0 allows all repetitions.
     """
 
     min_words: int
@@ -29,15 +29,15 @@ class WordRules(NamedTuple):
 
 
 def forbid(log_probs_GWV: Tensor, tokens_GWS: Tensor, rules: WordRules) -> Tensor:
-    """Take away the log-probability of what must not come next, in place.
+    """Set the log-probability of each forbidden next token to -inf, in place.
 
     Args:
-        log_probs_GWV: Of the next word.
-        tokens_GWS: The captions so far.
-        rules: What they must keep to.
+        log_probs_GWV: Log-probabilities of the next token.
+        tokens_GWS: Tokens of the captions so far.
+        rules: The limits that apply.
 
     Returns:
-        `log_probs_GWV`, -inf where a word or the end is forbidden.
+        `log_probs_GWV` itself, with -inf where a word or the end is forbidden.
     """
     num_words = tokens_GWS.shape[2] - 1
     is_short = num_words < max(1, rules.min_words)
@@ -57,9 +57,9 @@ def forbid(log_probs_GWV: Tensor, tokens_GWS: Tensor, rules: WordRules) -> Tenso
 
 
 def _forbid_repeats(log_probs_GWV: Tensor, words_GWS: Tensor, n: int) -> None:
-    """Forbid each word that ends a run of n words which has been said before."""
+    """Forbid, in place, each word that would complete a run of n words that the caption already has."""
     runs_GWRn = words_GWS.unfold(2, n, 1)
     latest_GW1n = words_GWS[:, :, None, words_GWS.shape[2] - (n - 1) :]
     is_again_GWR = (runs_GWRn[..., :-1] == latest_GW1n).all(3)
-    # A run that is not under way forbids <pad>, which is forbidden anyway.
+    # A run that does not start like the latest words stands for <pad> here, which is forbidden anyway.
     log_probs_GWV.scatter_(2, torch.where(is_again_GWR, runs_GWRn[..., -1], PAD), -torch.inf)

@@ -1,9 +1,11 @@
 """Average precision of a detector.
 
-The measure of the PASCAL VOC challenge since 2010 (Everingham et al. 2015, "The Pascal Visual Object Classes Challenge:
-A Retrospective", section 3): the whole area under the curve of precision over recall, the precision being the best at
-that recall or more. A detection is right if it overlaps a box of its class in its image by at least half of their
-union, and none surer has found that box.
+This is the measure of the PASCAL VOC challenge since 2010 (Everingham et al. 2015, "The Pascal Visual Object Classes
+Challenge: A Retrospective", section 3): the whole area under the curve of precision over recall, where the precision at
+a recall is the best at that recall or more. A detection is right if its intersection with a box of its class in its
+image is at least half of their union, and no surer detection has found that box.
+
+Shapes: N detections, M true boxes.
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_iou
 
-OVERLAP = 0.5  # of the union
+OVERLAP = 0.5  # least intersection over union of a right detection
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,9 @@ class Boxes:
     """Boxes of one image: true ones, or found ones with their scores.
 
     Attributes:
-        box_N4: x0, y0, x1, y1.
-        label_N: Classes.
-        score_N: How sure; of true ones nothing is read.
+        box_N4: Boxes as x0, y0, x1, y1 in pixels.
+        label_N: Class of each box.
+        score_N: Confidence of each detection; the scores of true boxes are not read.
     """
 
     box_N4: Tensor
@@ -38,11 +40,11 @@ def average_precision(found: Sequence[Boxes], true: Sequence[Boxes], label: int)
 
     Args:
         found: Detections of each image.
-        true: Boxes of each image.
+        true: True boxes of each image, in the same order.
         label: The class.
 
     Returns:
-        In [0, 1]; None if no image shows the class.
+        The average precision in [0, 1]; None if no image shows the class.
     """
     scores, right = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
     num_true = 0
@@ -60,10 +62,14 @@ def average_precision(found: Sequence[Boxes], true: Sequence[Boxes], label: int)
 
 
 def match(found_N4: Tensor, true_M4: Tensor) -> Tensor:
-    """Which detections of an image are right, the surest first: each looks at the box that it overlaps most.
+    """Decide which detections of an image are right; each can only find the true box that it overlaps most.
+
+    Args:
+        found_N4: Detections of one class, the surest first.
+        true_M4: True boxes of that class.
 
     Returns:
-        bool [N].
+        True for the detections that are right, bool [N].
     """
     right_N = torch.zeros(len(found_N4), dtype=torch.bool)
     if len(true_M4) == 0:
@@ -78,13 +84,13 @@ def match(found_N4: Tensor, true_M4: Tensor) -> Tensor:
 
 
 def area(right_N: NDArray[np.bool_], num_true: int) -> float:
-    """Area under precision over recall.
+    """Area under the curve of precision over recall.
 
     Args:
         right_N: Whether each detection is right, the surest first.
-        num_true: Boxes there are to find.
+        num_true: Number of true boxes to find.
     """
     hits_N = np.cumsum(right_N)
     precision_N = hits_N / np.arange(1, len(right_N) + 1)
-    best_N = np.maximum.accumulate(precision_N[::-1])[::-1]  # at this recall or more
+    best_N = np.maximum.accumulate(precision_N[::-1])[::-1]  # the best at this recall or more
     return float((best_N * right_N).sum() / num_true)

@@ -1,9 +1,9 @@
 """Frames of generated videos with the boxes in them, to train a detector on.
 
-The generator's truth has a box a frame, or none where the object is not visible; the frames artifact says which frame
-of the video each sampled one is.
+The generator's truth has a box of each object for every frame of the video, null where the object is not visible. The
+frames artifact has the number of each sampled frame in the video.
 
-Shapes: C channels, H height, W width, N objects of a frame.
+Shapes: F frames of a video, C channels, H height, W width, N objects of a frame.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ from pipeline.artifact import Artifact
 from pipeline.jobs.progress import track
 from pipeline.video.stored_frames import frames_of
 
-SMALLEST = 1.0  # pixels: less of an object is not to be learned
+SMALLEST = 1.0  # pixels: objects that are narrower or lower are not learned
 
-Truth = Mapping[str, Any]  # of one video, as make_shapes writes it
+Truth = Mapping[str, Any]  # the truth of one video, as make_shapes writes it
 
 
 @dataclass(frozen=True)
 class Example:
-    """A frame and what is in it.
+    """A frame and the visible objects in it.
 
     Attributes:
-        image_CHW: Bytes.
-        box_N4: x0, y0, x1, y1 in pixels.
-        label_N: Classes, from 1.
+        image_CHW: Pixels of the frame, bytes.
+        box_N4: Box of each object: x0, y0, x1, y1 in pixels, float32.
+        label_N: Class of each object, from 1.
     """
 
     image_CHW: Tensor
@@ -54,15 +54,18 @@ def draw_examples(
     num_frames: int,
     seed: int,
 ) -> list[Example]:
-    """Draw frames of videos, each at most once; all if there are no more.
+    """Draw sampled frames of some videos, each at most once.
 
     Args:
-        source: The frames artifact of each video.
-        truths: What is in each video.
-        ids: The videos to draw from.
-        classes: Names of the classes, from 1.
-        num_frames: How many.
-        seed: Of the draw.
+        source: The `frames` artifact of each video.
+        truths: The generator's truth of each video.
+        ids: Ids of the videos to draw from.
+        classes: Names of the classes; the first one has the label 1.
+        num_frames: Number of frames to draw; all are taken if there are no more.
+        seed: Seed of the draw.
+
+    Returns:
+        The frames, in the order of `ids` and then of time.
     """
     places = [
         (video_id, frame)
@@ -77,14 +80,16 @@ def draw_examples(
     examples = []
     for video_id, own in track(chosen.items(), len(chosen), "finetune_detector: videos read"):
         found = examples_of(source[video_id], video_id, truths[video_id], classes)
-        examples += [replace(found[frame], image_CHW=found[frame].image_CHW.clone()) for frame in own]  # not all frames
+        # Copies, because a view of one frame would keep all frames of the video in memory.
+        examples += [replace(found[frame], image_CHW=found[frame].image_CHW.clone()) for frame in own]
     return examples
 
 
 def examples_of(artifact: Artifact, video_id: str, truth: Truth, classes: Sequence[str]) -> list[Example]:
-    """The sampled frames of a video with the boxes of what is visible in them.
+    """The sampled frames of a video with the boxes of the objects that are visible in them.
 
-    A box that is null, or of less than a pixel across or down, is of an object that is not visible.
+    An object is left out of a frame where its box is null or measures less than a pixel across or down. Objects whose
+    shape is not among `classes` are left out of all frames.
     """
     video = artifact.video(video_id, ["pixels", "size", "number"])
     frames_FHWC = frames_of(video)
@@ -106,7 +111,20 @@ def examples_of(artifact: Artifact, video_id: str, truth: Truth, classes: Sequen
 
 
 def epoch_batches(examples: Sequence[Example], batch_size: int, seed: int, epoch: int) -> Iterator[list[Pick]]:
-    """Shuffle frames into batches of one size of frame each (no padding to compute on), half of them mirrored."""
+    """Shuffle frames into batches, and mirror each frame with a probability of one half.
+
+    The frames of a batch have one size, so that nothing is computed on padding. The last batch of each size may be
+    smaller.
+
+    Args:
+        examples: The frames to shuffle.
+        batch_size: Largest number of frames of a batch.
+        seed: Decides, together with `epoch`, the order and the mirroring.
+        epoch: Number of the epoch.
+
+    Yields:
+        The frames of each batch.
+    """
     generator = np.random.default_rng([seed, epoch])
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for index in generator.permutation(len(examples)).tolist():
@@ -119,7 +137,7 @@ def epoch_batches(examples: Sequence[Example], batch_size: int, seed: int, epoch
 
 
 def mirror(example: Example) -> Example:
-    """A frame with left and right exchanged."""
+    """The example with left and right exchanged, in the frame and in its boxes."""
     width = example.image_CHW.shape[-1]
     x0, y0, x1, y1 = example.box_N4.unbind(dim=1)
     return Example(example.image_CHW.flip(-1), torch.stack([width - x1, y0, width - x0, y1], dim=1), example.label_N)

@@ -1,4 +1,7 @@
-"""A detector learns boxes that are known."""
+"""Train a detector on the boxes that a generated data set knows, and measure it.
+
+Shapes: C channels, H height, W width, N boxes of an image, P pieces of an epoch, K parts of the loss.
+"""
 
 import itertools
 import logging
@@ -20,25 +23,25 @@ from pipeline.models.detection import find_in_videos
 from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.training.task import Recipe, Record
 
-CLIP_NORM = 10.0  # longest gradient
+CLIP_NORM = 10.0  # norm that longer gradients are cut to
 VIDEOS_AT_ONCE = 32  # at evaluation
-MOST_FOUND = 100  # detections of a frame and their scores, at evaluation, as torchvision's
-LEAST_SURE = 0.05
+MOST_FOUND = 100  # detections of a frame that are kept at evaluation: torchvision's default
+LEAST_SURE = 0.05  # the lowest score that they may have: torchvision's default
 log = logging.getLogger(__name__)
 
 STAGE = "finetune_detector"
-LOSSES = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")  # as torchvision names its parts
+LOSSES = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")  # torchvision's names
 
 
 class DetectorTraining:
-    """The training of a detector, a task of `pipeline.training.loop`; it has no score, so the last weights are kept.
+    """The training of a detector, a task for `pipeline.training.loop`; it has no score, so the last weights are kept.
 
     Args:
-        model: The detector, changed in place.
-        examples: To learn from.
-        tuning: How.
-        precision: "fp32", "bf16" or "auto", which is float32 on CPUs, where casting costs small networks more than
-            bf16 gains.
+        model: The detector, which is changed in place.
+        examples: The frames to learn from, with their boxes.
+        tuning: How the detector is trained.
+        precision: "fp32", "bf16" or "auto". On CPUs "auto" means float32, because casting costs small networks more
+            than bf16 gains.
     """
 
     def __init__(
@@ -55,15 +58,15 @@ class DetectorTraining:
         schedule = OneCycleLR(
             optimizer,
             tuning.lr,
-            total_steps=tuning.epochs * self.num_batches + 1,  # the last step is counted, too
+            total_steps=tuning.epochs * self.num_batches + 1,  # the schedule also steps after the last batch
             pct_start=tuning.warmup,
             cycle_momentum=False,
         )
-        # By the seed, torchvision draws anchors and proposals to learn from.
+        # torchvision draws the anchors and proposals to learn from; the seed makes this repeatable.
         self.recipe = Recipe(STAGE, optimizer, schedule, tuning.seed, tuning.epochs, clip_norm=CLIP_NORM)
 
     def batches(self, epoch: int, num_done: int) -> Iterator[list[Example]]:
-        """Frames of an epoch, half of them mirrored."""
+        """Batches of an epoch (from 0), without the first `num_done`; about half of the frames are mirrored."""
         plan = epoch_batches(self.examples, self.tuning.batch_size, self.tuning.seed, epoch + 1)
         left = itertools.islice(plan, num_done, None)
         label = f"{STAGE}: epoch {epoch + 1} of {self.tuning.epochs}, batches"
@@ -71,7 +74,7 @@ class DetectorTraining:
             yield [mirror(self.examples[p.index]) if p.mirrored else self.examples[p.index] for p in picks]
 
     def loss(self, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
-        """The sum of the parts of a detector's loss, and these."""
+        """The sum of the parts of the detector's loss, and the parts `[K]` in the order of `LOSSES`."""
         images = [example.image_CHW.to(self.device).float() / 255 for example in batch]
         targets = [{"boxes": one.box_N4.to(self.device), "labels": one.label_N.to(self.device)} for one in batch]
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
@@ -80,13 +83,13 @@ class DetectorTraining:
         return sum(parts, torch.zeros((), device=self.device)), torch.stack(parts)
 
     def after_step(self) -> None:
-        """Every parameter is free."""
+        """Do nothing: no parameter has bounds."""
 
     def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
-        """Mean losses of an epoch.
+        """Mean losses of an epoch; there is no score.
 
         Raises:
-            PipelineError: They are no numbers.
+            PipelineError: The loss is not finite.
         """
         columns_KP = numbers_PK.T.contiguous()
         means = {name: round(float(column_P.mean()), 6) for name, column_P in zip(LOSSES, columns_KP, strict=True)}
@@ -97,7 +100,7 @@ class DetectorTraining:
         return {"epoch": epoch + 1, "loss": round(loss, 6), **means}, None
 
     def describe(self, record: Record) -> str:
-        """Losses of an epoch, in words."""
+        """A line of the log with the losses of an epoch."""
         told = ", ".join(f"{name.removeprefix('loss_')} {record[name]:.3f}" for name in LOSSES)
         return f"epoch {record['epoch']} of {self.tuning.epochs}, loss {record['loss']:.3f} ({told})"
 
@@ -110,10 +113,19 @@ def evaluate(
     classes: Sequence[str],
     settings: DetectorSettings,
 ) -> dict[str, Any]:
-    """Average precision on all the sampled frames of videos.
+    """Measure the average precision of a detector on all sampled frames of some videos.
+
+    Args:
+        model: The detector; it is left in eval mode on the CPU.
+        source: The `frames` artifact of each video.
+        truths: The generator's truth of each video.
+        ids: Ids of the videos.
+        classes: Names of the classes; the first one has the label 1.
+        settings: The size of images and the precision.
 
     Returns:
-        `num_frames`, `overlap`, `average_precision` by class, and their mean; null where no frame shows the class.
+        `num_frames`; `overlap`, the least overlap of a right detection; `average_precision` by class, null for a class
+        that no frame shows; and `mean_average_precision` of the other classes, null if there is none.
     """
     device = compute_device()
     model.eval().to(device)

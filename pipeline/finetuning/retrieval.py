@@ -3,8 +3,8 @@
 Luo et al. 2021, "CLIP4Clip: An Empirical Study of CLIP for End to End Video Clip Retrieval": section 3.3 (mean pooling,
 the parameter-free head), 3.4 (symmetric cross-entropy) and 4.2 (rates and scores).
 
-Shapes: B videos of a batch, T frames of a batch, F frames of a video, Q captions, C channels, H height, W width, S side
-of the tower's input, D embedding.
+Shapes: B videos of a batch or of a split, T frames of a batch, F frames of a video, Q captions, C channels, H height, W
+width, D embedding.
 """
 
 import math
@@ -26,14 +26,14 @@ BYTES_IN_MEMORY = 10**9
 
 
 class VideoFrames:
-    """Frames of the videos of one split, in memory if all of them fit in 1 GB, read from the artifacts if not."""
+    """Frames of the videos of one split: held in memory if all fit in 1 GB, otherwise read at every access."""
 
     def __init__(self, artifacts: Sequence[Artifact], ids: Sequence[str]) -> None:
         """Open the frames.
 
         Args:
-            artifacts: FRAMES of all shards.
-            ids: The videos to give, each in one of the artifacts.
+            artifacts: The `frames` artifacts of all shards.
+            ids: Ids of the videos of the split, each in one of the artifacts.
         """
         wanted = set(ids)
         self.source = {video_id: artifact for artifact in artifacts for video_id in artifact.ids}
@@ -44,7 +44,7 @@ class VideoFrames:
         self.cached = {video_id: self._read(video_id) for video_id in ids} if num_bytes <= BYTES_IN_MEMORY else {}
 
     def __getitem__(self, video_id: str) -> Tensor:
-        """Bytes [F, H, W, C] of a video."""
+        """Frames of a video, bytes [F, H, W, C]."""
         return self.cached[video_id] if video_id in self.cached else self._read(video_id)
 
     def _read(self, video_id: str) -> Tensor:
@@ -52,25 +52,25 @@ class VideoFrames:
 
 
 def whole_frames(frames_FHWC: Tensor, size: int) -> Tensor:
-    """The central square of each frame, bytes [F, C, size, size]: what the tower sees at evaluation."""
+    """Cut the central square of each frame, which the tower sees at evaluation: bytes [F, C, size, size]."""
     return square_of_shorter_side(frames_FHWC.permute(0, 3, 1, 2), size)
 
 
 def random_crops(
     frames_FHWC: Tensor, size: int, scale: tuple[float, float], max_frames: int, generator: np.random.Generator
 ) -> Tensor:
-    """Draw frames of a video, and of each a square somewhere: what the tower sees in training.
+    """Draw frames of a video and cut a square out of each at random, which the tower sees in training.
 
     Args:
-        frames_FHWC: Bytes.
-        size: Side of the tower's input.
-        scale: Least and largest area of a crop, as a share of the frame's central square. (1, 1) is that square
+        frames_FHWC: Frames of the video, bytes.
+        size: Side of the tower's input in pixels.
+        scale: Least and largest area of a crop, as a share of the frame's central square. (1, 1) takes that square
             itself, as in CLIP4Clip.
-        max_frames: Frames drawn without repetition, in order; all if there are no more.
-        generator: Of random numbers.
+        max_frames: Number of frames to draw, without repetition and in order; all are taken if there are no more.
+        generator: Generator of the random numbers.
 
     Returns:
-        Bytes [min(F, max_frames), C, size, size].
+        Crops, bytes [min(F, max_frames), C, size, size].
     """
     num_frames, height, width, _ = frames_FHWC.shape
     chosen = np.sort(generator.permutation(num_frames)[:max_frames])
@@ -88,7 +88,13 @@ def random_crops(
 
 @dataclass(frozen=True)
 class Item:
-    """A video of a batch: which one, which of its captions, and the seed of its crops."""
+    """A video of a batch with one of its captions.
+
+    Attributes:
+        video_id: The video.
+        caption: Number of the caption among those of the video.
+        seed: Seed of the video's crops.
+    """
 
     video_id: str
     caption: int
@@ -98,14 +104,17 @@ class Item:
 def epoch_batches(num_captions: dict[str, int], batch_size: int, seed: int, epoch: int) -> Iterator[list[Item]]:
     """Shuffle the videos of an epoch into full batches and draw one caption of each.
 
-    A video is in one batch only, once. What does not fill a batch waits for another epoch, as in CLIP4Clip; fewer
-    videos than `batch_size` make one batch.
+    A video occurs at most once. Videos that do not fill a batch are left out of the epoch, as in CLIP4Clip; if there
+    are fewer videos than `batch_size`, they make one batch.
 
     Args:
-        num_captions: Captions of each video.
-        batch_size: Videos.
-        seed: With `epoch` decides order, captions and crops.
-        epoch: From 0.
+        num_captions: Number of captions of each video.
+        batch_size: Number of videos of a batch.
+        seed: Decides, together with `epoch`, the order, the captions and the crops.
+        epoch: Number of the epoch, from 0.
+
+    Yields:
+        The videos and captions of each batch.
     """
     generator = np.random.default_rng([seed, epoch])
     ids = list(num_captions)
@@ -119,27 +128,27 @@ def epoch_batches(num_captions: dict[str, int], batch_size: int, seed: int, epoc
 
 
 def pool_frames(frames_TD: Tensor, video_T: Tensor, num_videos: int) -> Tensor:
-    """Mean pooling: frame embeddings of length 1 averaged over each video's own frames, then of length 1 again.
+    """Mean pooling: normalise the frame embeddings, average those of each video, and normalise the means.
 
     Args:
-        frames_TD: Embeddings of the frames of all videos.
+        frames_TD: Embeddings of the frames of all videos, of any length.
         video_T: The video of each frame, in [0, num_videos).
-        num_videos: B.
+        num_videos: Number of videos B.
 
     Returns:
-        [B, D], rows of length 1 (zeros for a video without frames).
+        Embeddings of the videos [B, D], rows of length 1 (zeros for a video without frames).
     """
     sums_BD = frames_TD.new_zeros(num_videos, frames_TD.shape[1])
-    # The mean's divisor is a positive number for each video, so the second normalisation makes it needless.
+    # Sums are enough: the mean divides them by a positive number, which the normalisation that follows takes out again.
     return F.normalize(sums_BD.index_add(0, video_T, F.normalize(frames_TD, dim=-1)), dim=-1)
 
 
 def symmetric_loss(similarity_BB: Tensor, own: slice = slice(None)) -> Tensor:
-    """Mean of the cross-entropies text to video and video to text; item i belongs to item i (section 3.4).
+    """Mean of the cross-entropies text to video and video to text; caption i belongs to video i (section 3.4).
 
     Args:
-        similarity_BB: Of each caption with each video of a batch.
-        own: Items to count. The losses of slices that make up a batch add up to that of the batch.
+        similarity_BB: Similarity of each caption (rows) with each video (columns) of a batch.
+        own: The items to count. If slices cover the batch without overlap, their losses add up to that of the batch.
     """
     target = torch.arange(len(similarity_BB), device=similarity_BB.device)[own]
     to_video, to_text = (
@@ -152,12 +161,16 @@ def symmetric_loss(similarity_BB: Tensor, own: slice = slice(None)) -> Tensor:
 def retrieval_scores(similarity_QB: Tensor, video_Q: Tensor) -> dict[str, dict[str, float]]:
     """Recall at 1, 5 and 10 (in [0, 1]) and median rank (from 1) in both directions.
 
-    A caption's rank is that of its video among the videos. A video's rank is that of its best caption among the
-    captions of other videos. Equal similarities count against: a collapsed encoder must not score.
+    A caption's rank is that of its video among all videos. A video's rank is that of its best caption among the
+    captions of other videos. A wrong answer with the same similarity ranks before the right one, so that an encoder
+    that embeds everything alike gets the worst ranks.
 
     Args:
-        similarity_QB: Of each caption with each video.
-        video_Q: The video of each caption; every video has one or more.
+        similarity_QB: Similarity of each caption with each video.
+        video_Q: The video of each caption; every video has at least one caption.
+
+    Returns:
+        `R@1`, `R@5`, `R@10` and `median_rank` of `text_to_video` and of `video_to_text`.
     """
     own_QB = F.one_hot(video_Q, similarity_QB.shape[1]).bool()
     own_Q = similarity_QB[own_QB]
@@ -173,12 +186,12 @@ def _rank_scores(rank: Tensor) -> dict[str, float]:
 
 
 def sum_of_recalls(scores: dict[str, dict[str, float]]) -> float:
-    """The six recalls together: what the best epoch is chosen by."""
+    """The sum of the six recalls, by which the best epoch is chosen."""
     return sum(value for direction in scores.values() for name, value in direction.items() if name.startswith("R@"))
 
 
 def rate_factor(step: int, num_steps: int, warmup: float) -> float:
-    """Linear warm-up over the share `warmup` of the steps, then a cosine to 0; `step` from 0."""
+    """Factor of the learning rate in a step (from 0): a linear warm-up over the share `warmup`, then a cosine to 0."""
     warm = round(warmup * num_steps)
     if step < warm:
         return (step + 1) / warm
@@ -186,13 +199,13 @@ def rate_factor(step: int, num_steps: int, warmup: float) -> float:
 
 
 def make_optimizer(module: nn.Module, lr: float, tower_lr_scale: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW with CLIP4Clip's second moment; towers at a lower rate, no decay of vectors and scalars.
+    """AdamW with CLIP4Clip's decay of the second moment (0.98).
 
     Args:
         module: The towers and `logit_scale`.
-        lr: Of what is no tower, that is of `logit_scale`.
-        tower_lr_scale: Factor for the towers.
-        weight_decay: Of matrices.
+        lr: Learning rate of `logit_scale`, the only parameter outside the towers.
+        tower_lr_scale: Factor of the learning rate for the towers.
+        weight_decay: Weight decay of the towers' matrices; vectors and scalars have none.
     """
     towers = [parameter for name, parameter in module.named_parameters() if name != "logit_scale"]
     groups = [
@@ -204,5 +217,5 @@ def make_optimizer(module: nn.Module, lr: float, tower_lr_scale: float, weight_d
 
 
 def video_of_frames(counts: Sequence[int]) -> NDArray[np.int64]:
-    """The video of each frame, for videos of so many frames: [2, 1] gives [0, 0, 1]."""
+    """The video of each frame (or caption), if video i has `counts[i]` of them: [2, 1] gives [0, 0, 1]."""
     return np.repeat(np.arange(len(counts)), counts)

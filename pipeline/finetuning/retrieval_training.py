@@ -1,9 +1,10 @@
-"""CLIP4Clip learns which caption is of which video.
+"""Fine-tune CLIP4Clip to find the caption that belongs to a video, and the video that belongs to a caption.
 
-Each rank embeds its share of a batch, and the features of all are gathered, so that the loss is that of the whole batch
-however many ranks share it.
+Each rank embeds its share of a batch, and the features of all ranks are gathered. The loss is therefore that of the
+whole batch, however many ranks share it.
 
-Shapes: B videos of a batch, T frames of a rank's share, F frames of a video, L tokens, D embedding, P steps.
+Shapes: B videos of a batch or of the validation split, O videos of a rank's share, T frames of that share, F frames of
+a video, Q captions, L tokens, C channels, S side of the tower's input, D embedding, P steps, K = 1 number of a step.
 """
 
 import itertools
@@ -41,32 +42,37 @@ from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.training.gathering import gather_rows
 from pipeline.training.task import Recipe, Record
 
-FRAMES_AT_ONCE = 256  # at evaluation
+FRAMES_AT_ONCE = 256  # frames of a video, and captions, that a tower takes at once at evaluation
 
 Input = TypeVar("Input")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Videos of a split and their captions as ids of the vocabulary in use."""
+    """Videos of a split and the tokens of their captions, numbered as `index_tokens` does.
+
+    Attributes:
+        frames: Frames of the videos.
+        tokens: Tokens of the captions of each video, `[captions, L]`.
+    """
 
     frames: VideoFrames
-    tokens: dict[str, Tensor]  # of each video: [captions, L]
+    tokens: dict[str, Tensor]
 
     @property
     def ids(self) -> list[str]:
-        """The videos, in order."""
+        """Ids of the videos, in order."""
         return list(self.tokens)
 
 
 @dataclass(frozen=True)
 class Share:
-    """A batch, of which a rank embeds a part.
+    """A batch, and the part of it that this rank embeds.
 
     Attributes:
         items: The videos and captions of the whole batch.
-        own: Those that this rank embeds.
-        images: Crops of these, bytes `[F, C, S, S]` each.
+        own: Places of the items that this rank embeds.
+        images: Crops of the frames of these items, bytes `[F, C, S, S]` for each item.
     """
 
     items: list[Item]
@@ -77,12 +83,12 @@ class Share:
 def index_tokens(texts: dict[str, dict[str, list[str]]], max_words: int) -> tuple[dict[str, dict[str, Tensor]], Tensor]:
     """Tokenise the captions of the splits and renumber the tokens in use from 0.
 
-    Training the embeddings of 49,408 tokens where captions use a few hundred would cost more than all else. The order
-    is kept, so that the end of a text remains its highest id.
+    CLIP has 49,408 tokens, of which captions may use a few hundred; training the embeddings of all would cost more than
+    all else. The order of the tokens is kept, so that the end of a text still has its highest id.
 
     Args:
-        texts: By split and video.
-        max_words: Tokens of a caption with its start and end.
+        texts: Captions by split and video.
+        max_words: Number of tokens of a caption, its start and end included; longer captions are cut.
 
     Returns:
         Tokens [captions, max_words] by split and video; and CLIP's ids of the tokens in use, ascending.
@@ -105,19 +111,19 @@ def check_shares(num_videos: int, batch_size: int, num_ranks: int) -> None:
 
 
 class RetrievalTraining:
-    """The fine-tuning of two towers, a task of `pipeline.training.loop`.
+    """The fine-tuning of the two towers, a task for `pipeline.training.loop`.
 
-    Its score is the sum of the recalls on the validation split. While it lasts, the towers have the embeddings of the
-    tokens in use only; `whole_towers` gives them all of theirs back.
+    The score of an epoch is the sum of the recalls on the validation split. During the training the text tower has only
+    the embeddings of the tokens in use; `whole_towers` puts them back among all the others.
 
     Args:
-        module: The towers, changed in place.
-        used: CLIP's ids of the tokens in use; the embeddings of others stay as they are.
-        train_split: To learn from.
-        val_split: To choose the epoch by.
-        settings: Training and precision.
-        pool: Cuts the crops.
-        ranks: Who shares the work.
+        module: The towers, which are changed in place.
+        used: CLIP's ids of the tokens in use; the embeddings of other tokens stay as they are.
+        train_split: The videos and captions to learn from.
+        val_split: The videos and captions to choose the best epoch by; it may be empty.
+        settings: Training and precision; `finetune` must not be None.
+        pool: Threads that cut the crops.
+        ranks: The processes that share the work.
     """
 
     def __init__(
@@ -145,20 +151,20 @@ class RetrievalTraining:
         self.recipe = Recipe("finetune_clip4clip", optimizer, schedule, tuning.seed, tuning.epochs)
 
     def batches(self, epoch: int, num_done: int) -> Iterator[Share]:
-        """The batches of an epoch, with the crops of this rank's share."""
+        """Batches of an epoch (from 0), without the first `num_done`, with the crops of this rank's share."""
         num_captions = {video_id: len(tokens) for video_id, tokens in self.train_split.tokens.items()}
         plan = epoch_batches(num_captions, self.tuning.batch_size, self.tuning.seed, epoch)
         shares = ((items, own_part(len(items), self.ranks)) for items in itertools.islice(plan, num_done, None))
         return cut_ahead(shares, self.train_split, self.module.image_size, self.tuning, self.pool)
 
     def loss(self, batch: Share) -> tuple[Tensor, Tensor]:
-        """This rank's share of the symmetric loss of the whole batch, twice: to learn from and to tell."""
+        """This rank's share of the symmetric loss of the whole batch: a scalar to learn from, and `[1]` to record."""
         tokens_BL = torch.stack([self.train_split.tokens[item.video_id][item.caption] for item in batch.items])
         tokens_BL = tokens_BL[:, : int(tokens_BL.argmax(dim=1).max()) + 1]
         video_T = torch.from_numpy(video_of_frames([len(part) for part in batch.images])).to(self.device)
         with self._autocast():
             frames_TD = self.module.encode_image(normalise(torch.cat(batch.images).to(self.device)))
-            text_OD = self.module.encode_text(tokens_BL[batch.own].to(self.device))  # O videos of this rank
+            text_OD = self.module.encode_text(tokens_BL[batch.own].to(self.device))  # of this rank's captions alone
         videos_OD = pool_frames(frames_TD.float(), video_T, len(batch.images))
         text_BD = gather_rows(text_OD.float(), batch.own, len(batch.items), self.ranks)
         videos_BD = gather_rows(videos_OD, batch.own, len(batch.items), self.ranks)
@@ -167,12 +173,15 @@ class RetrievalTraining:
         return loss, loss[None]
 
     def after_step(self) -> None:
-        """Keep the scale of similarities below CLIP's limit."""
+        """Bound the scale of the similarities by CLIP's limit of 100."""
         with torch.no_grad():
             self.module.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
 
     def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
-        """Mean loss of the steps, and retrieval scores if there are validation videos."""
+        """Mean loss of the steps, retrieval scores under `val`, and the sum of recalls as the epoch's score.
+
+        Without validation videos there are no retrieval scores, and the score is None.
+        """
         loss = float(self.ranks.sum(numbers_PK)[:, 0].mean())
         record: Record = {"epoch": epoch + 1, "loss": round(loss, 6)}
         if not self.val_split.ids:
@@ -181,7 +190,7 @@ class RetrievalTraining:
         return record, sum_of_recalls(record["val"])
 
     def describe(self, record: Record) -> str:
-        """Loss and recalls at 1 and 10 of an epoch, in words."""
+        """A line of the log with the loss of an epoch and, if there are any, recalls at 1 and 10 and median ranks."""
         line = f"epoch {record['epoch']} of {self.tuning.epochs}, loss {record['loss']:.3f}"
         for direction, scores in record.get("val", {}).items():
             line += f", {direction} R@1 {scores['R@1']:.3f} R@10 {scores['R@10']:.3f} rank {scores['median_rank']:g}"
@@ -201,7 +210,10 @@ class RetrievalTraining:
 
     @torch.inference_mode()
     def _evaluate(self) -> dict[str, dict[str, float]]:
-        """Retrieval scores of the validation split: whole frames, all captions; each rank embeds its share."""
+        """Retrieval scores of the validation split: the central square of every frame, and all captions.
+
+        Each rank embeds its share.
+        """
         self.module.eval()
         split = self.val_split
         texts = torch.split(torch.cat(list(split.tokens.values())), FRAMES_AT_ONCE)
@@ -212,7 +224,7 @@ class RetrievalTraining:
         return retrieval_scores(similarity_QB.cpu(), video_Q)
 
     def _on_all_ranks(self, embed: Callable[[Input], Tensor], inputs: Sequence[Input]) -> list[Tensor]:
-        """What `embed` makes of each input, the work shared by the ranks."""
+        """The results of `embed` for all inputs, in order, on this rank's device; each rank computes its share."""
         own = [embed(one).cpu() for one in inputs[self.ranks.number :: self.ranks.num]]
         shares = self.ranks.gather(own)
         return [shares[place % len(shares)][place // len(shares)].to(self.device) for place in range(len(inputs))]
@@ -233,13 +245,13 @@ class RetrievalTraining:
 
 
 def own_part(num_items: int, ranks: Ranks) -> slice:
-    """The items of a batch that a rank embeds: as equal shares as can be, in order."""
+    """Places of the items of a batch that this rank embeds; ranks have shares as equal as can be, in order."""
     bounds = [number * num_items // ranks.num for number in (ranks.number, ranks.number + 1)]
     return slice(*bounds)
 
 
 def training_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type to train in; `auto` is float32 on CPUs, where casting costs small towers more than bf16 gains."""
+    """The type to train in; `auto` is float32 on CPUs, because casting costs small towers more than bf16 gains."""
     return torch.float32 if precision == "auto" and device.type == "cpu" else compute_dtype(precision, device)
 
 
@@ -250,10 +262,18 @@ def cut_ahead(
     tuning: FinetuneSettings,
     pool: ThreadPoolExecutor,
 ) -> Iterator[Share]:
-    """Yield each batch with the crops of this rank's share, cutting the next one meanwhile."""
+    """Yield each batch with the crops of this rank's share; threads cut those of the next batch meanwhile.
+
+    Args:
+        shares: Items of each batch, and the places of those that this rank embeds.
+        split: The videos to cut from.
+        size: Side of the tower's input in pixels.
+        tuning: Sizes of the crops, and the number of frames drawn from a video.
+        pool: Threads that cut.
+    """
 
     def cut(item: Item) -> Tensor:
-        generator = np.random.default_rng(item.seed)  # its own, whatever thread cuts it
+        generator = np.random.default_rng(item.seed)  # one for each item: the order of threads is irrelevant
         return random_crops(split.frames[item.video_id], size, tuning.crop_scale, tuning.frames, generator)
 
     def cut_out(items: list[Item], own: slice, crops: list[Future[Tensor]]) -> Share:

@@ -1,10 +1,10 @@
 """Action graphs as PyTorch Geometric data, straight from artifacts.
 
-The spatio-temporal graph of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
-section 3): nodes are regions of sampled frames. Within a frame every node is tied to every node, itself included, and
-all of these edges carry the frame's I3D feature, or each that of the box around its two nodes; from a frame to the next
-an edge carries a similarity. The edges are kept factorised: one motion vector a frame (or a pair) and one number an
-edge, never a vector an edge.
+The graph is the spatio-temporal one of "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et
+al., 2023, section 3). Its nodes are regions of sampled frames. Edges connect every node of a frame to every node of the
+same frame, itself included; a node whose features are all zero has none. These edges carry the I3D feature of the
+frame, or that of the box around their two nodes. Edges from a frame to the next carry a similarity. The edges are kept
+factorised: one motion vector for a frame (or a pair of nodes) and one number for an edge, never a vector for an edge.
 
 Shapes: N nodes, E edges, A edges within frames, F frames, P pairs of nodes, R rows of knowledge, O objects, D node
 features, M motion features, K knowledge features.
@@ -26,24 +26,25 @@ Rows = Mapping[str, NDArray[Any]]
 
 
 class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
-    """The graph of one video; a `batch_graphs` of such graphs has the same fields and methods.
+    """The graph of one video; a batch that `batch_graphs` makes of graphs has the same attributes and methods.
 
-    Graphs and frames without nodes are legal. The attributes from `pair_motion` on are there only if the set of graphs
-    was opened with them; `"knowledge" in graph` tells.
+    Graphs and frames without nodes are legal. The attributes from `pair_motion` on exist only if the set of graphs was
+    opened with them; `"knowledge" in graph` tests this.
 
     Attributes:
         x: Node features `[N, D]`.
-        node_frame: Frame of each node, a row of `motion`, `[N]`.
+        node_frame: Frame of each node, as a row number of `motion`, `[N]`.
         node_box: Boxes `[N, 4]` (left, top, right, bottom) as shares of the whole frame.
         edge_index: Source and target of each edge, `[2, E]`.
-        edge_kind: 0 within a frame, 1 to the next frame, `[E]`.
-        edge_frame: Frame of the target, a row of `motion`, `[E]`.
-        edge_weight: Temporal weight; 1 within a frame, `[E]`.
-        motion: Motion features, one row a frame, `[F, M]`.
-        pair_motion: Motion features of the boxes around two nodes, `[P, M]`.
-        edge_pair: Row of `pair_motion` of each edge within a frame, `[E]`. For other edges it says nothing: 0, and in
-            a batch the first pair of the graph, if it has any.
-        knowledge: What the video is told of the knowledge graph, `[R, K]`; a video may have no row.
+        edge_kind: 0 for an edge within a frame, 1 for an edge to the next frame, `[E]`.
+        edge_frame: Frame of the target, as a row number of `motion`, `[E]`.
+        edge_weight: Temporal weight of an edge to the next frame, 1 for an edge within a frame, `[E]`.
+        motion: Motion features, one row for each frame, `[F, M]`.
+        pair_motion: Motion features of the boxes around pairs of nodes, `[P, M]`.
+        edge_pair: Row of `pair_motion` for each edge within a frame, `[E]`. The entry of any other edge is meaningless:
+            it is 0 or, in a batch, the first pair of the graph, if it has any.
+        knowledge: Features of the entities and relations of the knowledge graph that the video is linked to, `[R, K]`;
+            a video may have none.
         objects: Boxes, then features, of the objects in the video, `[O, 4 + D]`; a video may have none.
     """
 
@@ -61,7 +62,7 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
     objects: Tensor
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """What a batch adds to the numbers of the next graph: frames by this graph's frames, nodes by its nodes."""
+        """Shift of an index attribute for the next graph of a batch: this graph's number of frames, pairs or nodes."""
         if key in {"node_frame", "edge_frame"}:
             return self.motion.size(0)
         if key == "edge_pair":
@@ -69,11 +70,11 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
         return super().__inc__(key, value, *args, **kwargs)
 
     def expand(self) -> Tensor:
-        """The dense edge features that PyTorch Geometric's convolutions take.
+        """Expand the factorised edges to the dense features that PyTorch Geometric's convolutions take.
 
         Returns:
-            `[E, M]`: for an edge within a frame the motion of its pair, or of the frame where there is no motion of
-            pairs; for an edge between frames its weight in channel 0 and zeros in the others.
+            Edge features `[E, M]`. An edge within a frame has the motion of its pair or, without motion of pairs, that
+            of the frame. An edge between frames has its weight in channel 0 and zeros in the others.
         """
         within = self.edge_kind == WITHIN_FRAME
         rows_AM = (
@@ -86,14 +87,14 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
 
 
 def batch_graphs(graphs: Sequence[ActionGraph]) -> Batch:
-    """Several graphs as one.
+    """Join several graphs into one.
 
     Args:
-        graphs: All with the same attributes.
+        graphs: The graphs, all with the same attributes.
 
     Returns:
-        The batch; `motion_batch [F]`, `knowledge_batch [R]` and `objects_batch [O]` say whose row is whose, as `batch
-        [N]` does of the nodes.
+        The batch. `batch [N]` gives the graph of each node; `motion_batch [F]`, `knowledge_batch [R]` and
+        `objects_batch [O]` give that of each row of `motion`, `knowledge` and `objects`.
     """
     return Batch.from_data_list(list(graphs), follow_batch=["motion", "knowledge", "objects"])
 
@@ -101,17 +102,17 @@ def batch_graphs(graphs: Sequence[ActionGraph]) -> Batch:
 def action_graph(
     rows: Rows, pairs: Rows | None = None, knowledge: NDArray[Any] | None = None, objects: NDArray[Any] | None = None
 ) -> ActionGraph:
-    """The graph of one video.
+    """Make the graph of one video from its rows of the artifacts.
 
     Args:
         rows: The video's rows of every array of a `graphs` artifact.
-        pairs: Its `motion` `[P, M]` and `edge_pair` `[A]` of a `pair_motion` artifact, if edges carry the motion of
-            pairs.
+        pairs: Its rows `motion` `[P, M]` and `edge_pair` `[A]` of a `pair_motion` artifact, if edges carry the motion
+            of pairs.
         knowledge: Its rows of knowledge `[R, K]`, if the captioner reads any.
         objects: Boxes and features of its objects `[O, 4 + D]`, if the captioner reads any.
 
     Returns:
-        The graph: features in float32, indices in int64.
+        The graph, with features in float32 and indices in int64.
     """
     node_frame = _tensor(rows["node_frame"], np.int64)
     edge_index = torch.stack([_tensor(rows["source"], np.int64), _tensor(rows["target"], np.int64)])

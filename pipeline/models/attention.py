@@ -1,7 +1,7 @@
 """Multi-head attention, feed-forward sub-layers, encoder layers and sinusoidal positions (Vaswani et al., 2017).
 
-Keys and values are projected apart from the queries, so that what many queries share (the memory of a video under all
-its captions, or under all beams; the past of a growing caption) is projected once.
+Keys and values are projected apart from the queries, so that keys and values which many queries share are projected
+once. All captions or beams of a video share the memory of the video, and all tokens of a growing caption its past.
 
 Shapes: B rows, L queries, M keys, H heads, D width, K width of a head.
 """
@@ -23,11 +23,11 @@ class KeysValues(NamedTuple):
     values_BHMK: Tensor
 
     def take(self, rows: Tensor) -> "KeysValues":
-        """Those of some rows, in the order given."""
+        """The keys and values of some rows, in the order given."""
         return KeysValues(self.keys_BHMK.index_select(0, rows), self.values_BHMK.index_select(0, rows))
 
     def append(self, new: "KeysValues") -> "KeysValues":
-        """With those of later keys behind them."""
+        """The keys and values with those of later tokens behind them."""
         return KeysValues(
             torch.cat([self.keys_BHMK, new.keys_BHMK], 2), torch.cat([self.values_BHMK, new.values_BHMK], 2)
         )
@@ -45,22 +45,22 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def keys_values(self, x_BMD: Tensor) -> KeysValues:
-        """Project what is attended to."""
+        """Project the tokens to attend to, `[B, M, D]`, to keys and values."""
         key_value = self.key_value(x_BMD).unflatten(2, (2, self.num_heads, -1))
         keys_BHMK, values_BHMK = key_value.permute(2, 0, 3, 1, 4).unbind(0)
         return KeysValues(keys_BHMK, values_BHMK)
 
     def forward(self, x_BLD: Tensor, attended: KeysValues, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-        """Attend.
+        """Attend from each query to the keys.
 
         Args:
             x_BLD: Queries, `[B, L, D]`.
-            attended: From `keys_values`.
+            attended: Keys and values that `keys_values` returned.
             mask: True where a key may be seen, broadcastable to `[B, H, L, M]`.
-            causal: Query i sees the keys up to i alone.
+            causal: Whether query i sees only the keys up to number i.
 
         Returns:
-            `[B, L, D]`
+            The attended values, projected, `[B, L, D]`.
         """
         query_BHLK = self.query(x_BLD).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
         dropout = self.dropout if self.training else 0.0
@@ -74,9 +74,9 @@ class EncoderLayer(nn.Module):
 
     Args:
         width: Channels of a token.
-        num_heads: Heads of the self-attention; None for a layer that is feed-forward alone.
-        inner: Channels inside the feed-forward.
-        dropout: Share of values.
+        num_heads: Number of heads of the self-attention; None for a layer that is feed-forward alone.
+        inner: Number of channels of the hidden layer in the feed-forward.
+        dropout: Share of values that dropout sets to zero.
     """
 
     def __init__(self, width: int, num_heads: int | None, inner: int, dropout: float) -> None:
@@ -90,7 +90,7 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BMD: Tensor, mask_B11M: Tensor) -> Tensor:
-        """New tokens `[B, M, D]`; those that the mask hides are seen by none."""
+        """New tokens `[B, M, D]`; no token attends to those where the mask is False."""
         if self.attention is not None:
             attended = self.attention(x_BMD, self.attention.keys_values(x_BMD), mask_B11M)
             x_BMD = self.attention_norm(x_BMD + self.dropout(attended))
@@ -99,7 +99,7 @@ class EncoderLayer(nn.Module):
 
 
 def feed_forward(width: int, inner: int, dropout: float, activation: type[nn.Module]) -> nn.Sequential:
-    """Two linear layers with an activation and dropout between them, applied to each position."""
+    """A module of two linear layers with an activation and dropout between them, applied to each position."""
     return nn.Sequential(nn.Linear(width, inner), activation(), nn.Dropout(dropout), nn.Linear(inner, width))
 
 

@@ -4,7 +4,7 @@ CLIP4Clip (Luo et al. 2021, "CLIP4Clip: An Empirical Study of CLIP for End to En
 nothing to CLIP (Radford et al. 2021) for its mean-pooling head, so its checkpoints are CLIP's state dict below `clip.`.
 Loading is strict: every parameter must be there with its shape, and what may be there besides is listed by name.
 
-Shapes: B batch, L tokens, D embedding, C channels, H height, W width, M tokens of text width.
+Shapes: B images or captions, L tokens, M width of the text tower, D embedding, C channels, H height, W width.
 """
 
 import functools
@@ -45,7 +45,7 @@ class Clip4Clip(CLIP):  # type: ignore[misc]
     """CLIP whose text tower also takes fewer tokens than its context length.
 
     Attributes:
-        arch: open_clip name or the mapping of sizes it was built from.
+        arch: open_clip name, or mapping of sizes, that the towers were built from.
         activation: "quick_gelu" (OpenAI, CLIP4Clip) or "gelu".
     """
 
@@ -62,13 +62,13 @@ class Clip4Clip(CLIP):  # type: ignore[misc]
         return int(size if isinstance(size, int) else size[0])
 
     def encode_image(self, images_BCHW: Tensor) -> Tensor:
-        """Embed images: class token after the last layer norm, projected (Radford et al. 2021, section 2.4).
+        """Embed images: the class token after the last layer norm, projected (Radford et al. 2021, section 2.4).
 
         Args:
-            images_BCHW: float, normalised by `normalise`, H = W = `image_size`.
+            images_BCHW: images in float, from `normalise`, with H = W = `image_size`.
 
         Returns:
-            [B, D], not L2-normalised.
+            Embeddings [B, D], not L2-normalised.
         """
         features_BD: Tensor = self.visual(images_BCHW)
         return features_BD
@@ -80,7 +80,7 @@ class Clip4Clip(CLIP):  # type: ignore[misc]
             tokens_BL: ids from `tokenize`, L at most the context length.
 
         Returns:
-            [B, D], not L2-normalised.
+            Embeddings [B, D], not L2-normalised.
         """
         num_rows, num_tokens = tokens_BL.shape
         x_BLM = self.token_embedding(tokens_BL) + self.positional_embedding[:num_tokens]
@@ -102,7 +102,7 @@ def tower_sizes(arch: str | Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(arch, str):
         vision, text = dict(arch["vision"]), dict(arch["text"])
-        # A ResNet's only attention is that of its last pooling, over 32 times the width of its stem.
+        # A ResNet has attention only in its last pooling, whose width is 32 times that of its stem.
         width = vision["width"] * (1 if isinstance(vision["layers"], int) else 32)
         vision["head_width"] = width // vision.pop("heads")
         return {"embed_dim": arch["embed_dim"], "vision_cfg": vision, "text_cfg": text}
@@ -126,11 +126,11 @@ def load_clip4clip(path: Path | str, arch: Arch, level: int = logging.DEBUG) -> 
     Args:
         path: the file.
         arch: what the file must be: open_clip name or mapping of sizes.
-        level: Level of the message that says what was matched, a table.
+        level: logging level of the table of what was matched.
 
     Returns:
-        The module in eval mode. Its activation is the one that the file names, or else QuickGELU, as in OpenAI's
-        release and in CLIP4Clip whatever open_clip means by the name.
+        The module in eval mode. Its activation is the one that the file names. If it names none, it is QuickGELU, as in
+        OpenAI's release and in CLIP4Clip, even if open_clip's architecture of that name has another one.
 
     Raises:
         PipelineError: the file cannot be read, or holds another architecture.
@@ -146,11 +146,11 @@ def load_pretrained(weights: str, arch: Arch, seed: int, level: int = logging.DE
     Args:
         weights: a file, an open_clip tag such as "openai", or "random".
         arch: open_clip name or mapping of sizes.
-        seed: for "random".
-        level: Level of the message that says what was matched, a table.
+        seed: seed of the parameters, for "random".
+        level: logging level of the table of what was matched.
 
     Returns:
-        Module in eval mode, and its origin (see `pipeline.weights.origin`).
+        The module in eval mode, and the origin of its weights (see `pipeline.weights.origin`).
 
     Raises:
         PipelineError: no such file or tag, no network, or another architecture.
@@ -168,12 +168,12 @@ def load_pretrained(weights: str, arch: Arch, seed: int, level: int = logging.DE
 
 
 def save_clip4clip(module: Clip4Clip, path: Path, origin: str) -> None:
-    """Write `weights.safetensors`, renamed into place when complete; see `clip_metadata` for what it says of itself."""
+    """Write `weights.safetensors` with the metadata of `clip_metadata`; it is renamed into place when complete."""
     save_weights(module.state_dict(), path, clip_metadata(module, origin))
 
 
 def clip_metadata(module: Clip4Clip, origin: str) -> dict[str, str]:
-    """Return what a saved file says about itself; `load_clip4clip` needs `activation` from it."""
+    """Return the metadata of a saved file; `load_clip4clip` reads `activation` from it."""
     arch = json.dumps(module.arch, sort_keys=True)
     return {"kind": "clip4clip", "arch": arch, "activation": module.activation, "origin": origin}
 
@@ -203,7 +203,7 @@ def clip_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tenso
 
 
 def describe(state: Mapping[str, Tensor]) -> str:
-    """Name the architecture that a CLIP state dict has, read off the shapes of its parameters."""
+    """Name the architecture of a CLIP state dict, read off the shapes of its parameters, or say that it is none."""
     try:
         image = _describe_resnet(state) if "visual.attnpool.c_proj.weight" in state else _describe_vit(state)
         vocabulary, text_width = state["token_embedding.weight"].shape
@@ -223,7 +223,7 @@ def _describe_vit(state: Mapping[str, Tensor]) -> str:
 
 
 def _describe_resnet(state: Mapping[str, Tensor]) -> str:
-    width = 2 * state["visual.conv1.weight"].shape[0]  # the stem's first convolution has half of it
+    width = 2 * state["visual.conv1.weight"].shape[0]  # the stem's first convolution has half the width
     side = math.isqrt(state["visual.attnpool.positional_embedding"].shape[0] - 1) * 32
     blocks = {tuple(key.split(".")[1:3]) for key in state if key.startswith("visual.layer")}
     layers = [sum(block[0] == f"layer{stage}" for block in blocks) for stage in (1, 2, 3, 4)]
@@ -288,7 +288,11 @@ def _load_tag(tag: str, arch: Arch, level: int) -> Clip4Clip:
 
 
 def _fill(arch: Arch, activation: str, state: Mapping[str, Tensor], path: Path, level: int) -> Clip4Clip:
-    """Build the towers without memory and give them the file's tensors, or say how the two differ."""
+    """Build the towers on the meta device and give them the file's tensors.
+
+    Raises:
+        PipelineError: the file holds another architecture; the message says how the two differ.
+    """
     own, left_out = clip_state(state, path)
     with torch.device("meta"):
         module = Clip4Clip(arch, activation)

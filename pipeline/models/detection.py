@@ -1,10 +1,12 @@
 """Find objects in images and describe them by the detector's own features.
 
-Features are RoIAlign (He et al. 2017, "Mask R-CNN", section 3) of the backbone's maps over the whole box, one bin, its
-samples about a cell apart. The map is that of the box's size (Lin et al. 2017, "Feature Pyramid Networks for Object
-Detection", equation 1), among those that a two-stage detector pools from; of other detectors, among the first maps
-that are equally deep. Coordinates are those of the image as the detector's own transform resized it, at the stride of
-the map: padding on the right and below shifts nothing.
+The features of a box are RoIAlign (He et al. 2017, "Mask R-CNN", section 3) of one of the backbone's maps, with one bin
+over the whole box and samples about a cell of the map apart. The size of the box chooses the map (Lin et al. 2017,
+"Feature Pyramid Networks for Object Detection", equation 1). A two-stage detector offers the maps that it pools from;
+any other detector offers its maps up to the first one with another number of channels.
+
+Boxes are measured in the image as the detector's own transform resized it, and divided by the stride of the map.
+Padding on the right and below therefore shifts nothing.
 
 Shapes: B images, F frames of a video, C channels, H height, W width, N boxes of an image, R boxes of all images, D
 features.
@@ -21,19 +23,19 @@ from torch import Tensor, nn
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 FRAMES_AT_ONCE = 32  # at most
-PIXELS_AT_ONCE = 4_000_000  # as resized: frames of 800 x 1,066 pixels four at a time
+PIXELS_AT_ONCE = 4_000_000  # after resizing: four frames of 800 x 1,066 pixels
 CANONICAL = (224, 4)  # pixels of a box, and log2 of the stride of its map (Lin et al. 2017)
 
 
 @dataclass(frozen=True)
 class Objects:
-    """What was found in one image, the surest first.
+    """The objects that were found in one image, the surest first.
 
     Attributes:
-        box_N4: x0, y0, x1, y1 in pixels of the image.
-        label_N: Classes.
-        score_N: How sure, in [0, 1].
-        x_ND: Backbone features.
+        box_N4: Boxes as x0, y0, x1, y1 in pixels of the image.
+        label_N: Class of each object.
+        score_N: Confidence of the detector, in [0, 1].
+        x_ND: Backbone features of each object.
     """
 
     box_N4: Tensor
@@ -49,14 +51,14 @@ def find_in_videos(
 
     Args:
         model: A detector in eval mode.
-        videos: Of each video its frames, bytes [F, C, H, W].
-        size: Shorter side to which the detector brings them.
-        max_objects: The most that are kept of a frame, the surest.
-        score: None less sure is kept.
-        dtype: Of the matrix products.
+        videos: The frames of each video, bytes [F, C, H, W].
+        size: Length in pixels to which the detector brings the shorter side.
+        max_objects: Largest number of objects kept of a frame, the surest.
+        score: Lowest score of an object that is kept.
+        dtype: Type that matrix products are computed in.
 
     Returns:
-        Of each video and frame the objects.
+        The objects of each frame, by video and frame.
     """
     found: list[list[Objects]] = [[] for _ in videos]
     for height, width in dict.fromkeys((frames.shape[-2], frames.shape[-1]) for frames in videos):
@@ -79,17 +81,17 @@ def find_objects(
     """Find objects in images of one size.
 
     Args:
-        model: A detector in eval mode.
-        images_BCHW: Bytes.
-        max_objects: The most that are kept of an image, the surest.
-        score: None less sure is kept.
-        dtype: Of the matrix products.
+        model: A detector in eval mode; its score threshold is changed.
+        images_BCHW: Images, bytes.
+        max_objects: Largest number of objects kept of an image, the surest.
+        score: Lowest score of an object that is kept.
+        dtype: Type that matrix products are computed in.
 
     Returns:
         The objects of each image, on the CPU; equally sure ones are sorted by their boxes.
     """
     device = next(model.parameters()).device
-    # The detector's own threshold would cut off, or let through, others; it is exclusive.
+    # The detector's own threshold may be a higher one, and excludes scores equal to it: it is set just below `score`.
     getattr(model, "roi_heads", model).score_thresh = score - 1e-6
     seen: dict[str, Any] = {}
     hooks = [
@@ -118,9 +120,17 @@ def find_objects(
 def choose(
     box_N4: Tensor, label_N: Tensor, score_N: Tensor, max_objects: int, score: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The surest objects, first the surest; of equally sure ones first the leftmost, then the topmost, and so on.
+    """Choose the surest objects of an image; boxes without an area are left out.
 
-    Boxes without an area are none.
+    Args:
+        box_N4: Boxes as x0, y0, x1, y1.
+        label_N: Class of each box.
+        score_N: Score of each box.
+        max_objects: Largest number of objects to keep.
+        score: Lowest score of an object that is kept.
+
+    Returns:
+        Boxes, classes and scores of the objects, the surest first; equally sure ones are sorted by x0, y0, x1, y1.
     """
     keep_N = (score_N >= score) & (box_N4[:, 2:] > box_N4[:, :2]).all(dim=1)
     box_N4, label_N, score_N = box_N4[keep_N], label_N[keep_N], score_N[keep_N]
@@ -132,19 +142,19 @@ def choose(
 def box_features(
     model: nn.Module, maps: Mapping[str, Tensor], boxes: Sequence[Tensor], padded: tuple[int, int] | torch.Size
 ) -> Tensor:
-    """Backbone features of boxes.
+    """Pool the backbone features of boxes.
 
     Args:
         model: The detector.
         maps: Maps [B, D, h, w] of its backbone, by name.
-        boxes: Of each image, its boxes [N, 4] in pixels of the image that went into the backbone.
-        padded: Height and width of the batch that went in.
+        boxes: Boxes [N, 4] of each image, in pixels of the resized image that went into the backbone.
+        padded: Height and width of the padded batch that went into the backbone.
 
     Returns:
-        [R, D], image after image.
+        Features [R, D] of all boxes, image after image.
     """
     names, (canonical_size, canonical_level) = pooled_maps(model, maps)
-    # Strides are powers of two; maps of other sizes were rounded up.
+    # Strides are powers of two; the size of a map may have been rounded up.
     levels = [round(math.log2(padded[0] / maps[name].shape[-2])) for name in names]
     roi_R5 = torch.cat(
         [torch.cat([box_N4.new_full((len(box_N4), 1), image), box_N4], dim=1) for image, box_N4 in enumerate(boxes)]
@@ -161,14 +171,19 @@ def box_features(
 
 
 def pooled_maps(model: nn.Module, maps: Mapping[str, Tensor]) -> tuple[list[str], tuple[int, int]]:
-    """The maps that features are taken from, finest first, and the size of a box for a level of the pyramid."""
+    """Choose the maps that features are pooled from.
+
+    Returns:
+        Names of the maps, the finest first; and the size of a box in pixels with the level, log2 of the stride, of the
+        map that a box of this size is pooled from.
+    """
     pool = getattr(getattr(model, "roi_heads", None), "box_roi_pool", None)
     if isinstance(pool, MultiScaleRoIAlign):
         return list(pool.featmap_names), (pool.canonical_scale, pool.canonical_level)
     depth = next(iter(maps.values())).shape[1]
     names: list[str] = []
     for name, found in maps.items():
-        if found.shape[1] != depth:  # SSD's maps differ: the finest is taken
+        if found.shape[1] != depth:  # SSD's maps all differ, so that only the finest is taken
             break
         names.append(name)
     return names, CANONICAL

@@ -1,9 +1,9 @@
 """Detectors: any detection model of torchvision by its name, and a small Faster R-CNN for small frames.
 
 The names of parameters are torchvision's, so that its published files load unchanged. Loading is strict: a file of
-another architecture is refused with what differs; the number of classes is read off the file. The small one,
-`fasterrcnn_resnet18_fpn`, is put together from torchvision's parts after Ren et al. 2015 ("Faster R-CNN") and Lin et
-al. 2017 ("Feature Pyramid Networks for Object Detection").
+another architecture is refused with a message that says what differs. The number of classes is read off the file. The
+small detector, `fasterrcnn_resnet18_fpn`, is put together from torchvision's parts after Ren et al. 2015 ("Faster
+R-CNN") and Lin et al. 2017 ("Feature Pyramid Networks for Object Detection").
 """
 
 import json
@@ -29,8 +29,8 @@ from pipeline.weights.saving import save_weights
 SMALL = "fasterrcnn_resnet18_fpn"
 FIXED_SIZES = {"ssd300_vgg16": 300, "ssdlite320_mobilenet_v3_large": 320}  # pixels; all others take any size
 LONGEST = 1333 / 800  # longest side to shorter side, as in torchvision's training
-COCO_CLASSES = 91  # of torchvision's published weights, with the background
-# Published with frozen batch norm that adds nothing to the variance (torchvision's `overwrite_eps`).
+COCO_CLASSES = 91  # COCO's, with the background, as most of torchvision's published weights have
+# These were published with a frozen batch norm that adds nothing to the variance (torchvision's `overwrite_eps`).
 EPS_0 = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
 
 EXAMPLE = "torchvision's fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth"
@@ -39,15 +39,16 @@ log = logging.getLogger(__name__)
 
 
 def build_detector(arch: str, num_classes: int, size: int) -> nn.Module:
-    """A detector with the parameters that its constructor draws from torch's generator.
+    """Build a detector with the parameters that its constructor draws from torch's generator.
 
     Args:
         arch: Name of a torchvision detection model, or `fasterrcnn_resnet18_fpn`.
-        num_classes: Classes with the background, which is class 0.
-        size: Shorter side in pixels to which images are brought.
+        num_classes: Number of classes with the background, which is class 0.
+        size: Length in pixels to which the shorter side of an image is brought.
 
     Returns:
-        The model in eval mode: images float [3, H, W] in [0, 1] of any size to boxes, labels and scores.
+        The model in eval mode. It takes images of any size, float [3, H, W] in [0, 1], and gives boxes, labels and
+        scores.
 
     Raises:
         PipelineError: torchvision has no such detection model, or it takes another size.
@@ -73,7 +74,10 @@ def _construct(arch: str, num_classes: int, size: int) -> nn.Module:
 
 
 def _small_detector(num_classes: int, size: int) -> nn.Module:
-    """Faster R-CNN on strides 8 and 16 of a ResNet-18, with anchors for objects of a fifth of the frame and more."""
+    """Faster R-CNN on strides 8 and 16 of a ResNet-18, for objects of at least about a fifth of the shorter side.
+
+    The anchors measure a quarter, three eighths and a half of the shorter side.
+    """
     width, roi, hidden = 64, 7, 256
     backbone = BackboneWithFPN(
         resnet18(weights=None), {"layer2": "0", "layer3": "1"}, [128, 256], width, norm_layer=nn.BatchNorm2d
@@ -102,10 +106,10 @@ def _small_detector(num_classes: int, size: int) -> nn.Module:
 
 @torch.no_grad()
 def _pin_scales(model: nn.Module) -> None:
-    """Let every RoI pooling know the strides of its maps.
+    """Tell every RoI pooling the strides of its maps.
 
-    torchvision guesses them from the first batch, and rounds wrongly where a small image was padded much (65 pixels to
-    96): boxes would then depend on what was looked at first.
+    Otherwise torchvision guesses them from the first batch, and rounds wrongly if a small image was padded much (65
+    pixels to 96), so that boxes would depend on the first images.
     """
     pools = [module for module in model.modules() if isinstance(module, MultiScaleRoIAlign)]
     if pools:
@@ -117,7 +121,7 @@ def _pin_scales(model: nn.Module) -> None:
 
 
 def random_detector(arch: str, num_classes: int, size: int, seed: int) -> nn.Module:
-    """`build_detector` with parameters drawn from a seed; the generators of the process stay as they are."""
+    """Build a detector with parameters drawn from a seed; torch's generators stay as they are."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build_detector(arch, num_classes, size)
@@ -126,14 +130,14 @@ def random_detector(arch: str, num_classes: int, size: int, seed: int) -> nn.Mod
 def load_pretrained(
     weights: str, arch: str, size: int, seed: int, level: int = logging.DEBUG
 ) -> tuple[nn.Module, list[str], str]:
-    """A detector with the weights that a config names.
+    """Load a detector with the weights that a config names.
 
     Args:
-        weights: A file, or "random".
-        arch: Its architecture.
-        size: Shorter side in pixels to which images are brought.
-        seed: For "random".
-        level: Level of the message that says what was matched, a table.
+        weights: Path of a file, or "random".
+        arch: Architecture of the detector.
+        size: Length in pixels to which the shorter side of an image is brought.
+        seed: Seed of the parameters, for "random".
+        level: Logging level of the table of what was matched.
 
     Returns:
         The model in eval mode; the names of its classes, the background first; and the origin of the weights (see
@@ -155,15 +159,15 @@ def load_detector(path: Path, arch: str, size: int, level: int = logging.DEBUG) 
 
     Args:
         path: The file.
-        arch: What the file must be.
-        size: Shorter side in pixels to which images are brought.
-        level: Level of the message that says what was matched, a table.
+        arch: Architecture that the file must hold.
+        size: Length in pixels to which the shorter side of an image is brought.
+        level: Logging level of the table of what was matched.
 
     Returns:
         The model in eval mode, and the names of its classes, the background first.
 
     Raises:
-        PipelineError: The file cannot be read, or holds another architecture; says what differs.
+        PipelineError: The file cannot be read, or holds another architecture; the message says what differs.
     """
     state, metadata = read_state(path, EXAMPLE)
     if metadata.get("arch", arch) != arch:
@@ -180,24 +184,25 @@ def load_detector(path: Path, arch: str, size: int, level: int = logging.DEBUG) 
     )
     if "batch_norm_eps" in metadata:
         _set_eps(model, float(metadata["batch_norm_eps"]))
-    elif arch in EPS_0 and not any(key.endswith(BATCH_COUNT) for key in state):  # frozen batch norm counts no batches
+    elif arch in EPS_0 and not any(key.endswith(BATCH_COUNT) for key in state):  # a frozen batch norm counts no batches
         _set_eps(model, 0.0)
     categories = json.loads(metadata["categories"]) if "categories" in metadata else class_names(arch, num_classes)
     return model, categories
 
 
 def starting_detector(weights: str, arch: str, size: int, num_classes: int, seed: int) -> tuple[nn.Module, str]:
-    """A detector to train for classes of one's own.
+    """Make a detector to train for classes of one's own.
 
     Args:
-        weights: A file, whose weights are taken but for those that depend on the number of classes; or "random".
-        arch: Its architecture.
-        size: Shorter side in pixels to which images are brought.
-        num_classes: Classes with the background.
-        seed: For the weights that are drawn.
+        weights: Path of a file, of which all weights are taken that do not depend on the number of classes; or
+            "random".
+        arch: Architecture of the detector.
+        size: Length in pixels to which the shorter side of an image is brought.
+        num_classes: Number of classes with the background.
+        seed: Seed of the weights that are drawn.
 
     Returns:
-        The model in eval mode, and the origin of its weights, as of `load_pretrained`.
+        The model in eval mode, and the origin of its weights (see `pipeline.weights.origin`).
 
     Raises:
         PipelineError: There is no such file, or it holds another architecture.
@@ -215,19 +220,19 @@ def starting_detector(weights: str, arch: str, size: int, num_classes: int, seed
 
 
 def save_detector(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write `weights.safetensors`, renamed into place when complete; `metadata` is of `detector_metadata`."""
+    """Write `weights.safetensors` with metadata from `detector_metadata`; it is renamed into place when complete."""
     save_weights(model.state_dict(), path, metadata)
 
 
 def detector_metadata(model: nn.Module, arch: str, size: int, categories: Sequence[str], origin: str) -> dict[str, str]:
-    """What a saved file says of itself.
+    """Metadata of the file that a detector is saved in.
 
     Args:
         model: The detector.
-        arch: Its architecture.
-        size: Shorter side in pixels to which images were brought.
+        arch: Architecture of the detector.
+        size: Length in pixels to which the shorter side of an image was brought.
         categories: Names of its classes, the background first.
-        origin: Where the weights came from.
+        origin: Origin of the weights (see `pipeline.weights.origin`).
     """
     metadata = {"kind": "detector", "arch": arch, "size": str(size), "origin": origin}
     metadata["categories"] = json.dumps(list(categories))
@@ -238,18 +243,19 @@ def detector_metadata(model: nn.Module, arch: str, size: int, categories: Sequen
 
 
 def class_names(arch: str, num_classes: int) -> list[str]:
-    """Names of the classes that torchvision's published weights have, or numbers where there are others."""
+    """Names of the classes of torchvision's published weights, if the number fits; otherwise numbers as names."""
     published = [] if arch == SMALL else list(get_model_weights(arch).DEFAULT.meta["categories"])
     return published if len(published) == num_classes else ["background", *map(str, range(1, num_classes))]
 
 
 def class_tensors(arch: str, size: int) -> dict[str, tuple[int, int, int]]:
-    """The parameters whose size depends on the number of classes.
+    """Find the parameters whose size depends on the number of classes.
 
     Returns:
-        By name: the dimension, its length for two classes, and how much longer it is for every further class.
+        For each of these parameters, by name: the dimension that grows, its length for two classes, and how much longer
+        it is for every further class.
     """
-    with torch.device("meta"):  # shapes alone
+    with torch.device("meta"):  # without memory: only shapes are needed
         two, three = (_construct(arch, num_classes, size).state_dict() for num_classes in (2, 3))
     found = {}
     for key, value in two.items():
@@ -261,7 +267,11 @@ def class_tensors(arch: str, size: int) -> dict[str, tuple[int, int, int]]:
 
 
 def _count_classes(path: Path, arch: str, size: int, state: Mapping[str, Tensor]) -> int:
-    """Number of classes that a state dict has, read off the first parameter that depends on it."""
+    """Number of classes of a state dict, background included, read off the first parameter that depends on it.
+
+    Raises:
+        PipelineError: The state dict lacks this parameter, or the parameter fits no number of classes.
+    """
     key, (dim, length, step) = next(iter(class_tensors(arch, size).items()))
     if key not in state or state[key].dim() <= dim:
         raise PipelineError(

@@ -1,18 +1,20 @@
 """Graph encoder of the captioner: a linear layer and three graph convolutions over an action graph.
 
-The convolution of choice is the graph transformer of "Masked Label Prediction: Unified Message Passing Model for
-Semi-Supervised Classification" (Shi et al., 2021, equations 3 to 5) in the form and with the parameter names of
-PyTorch Geometric's `TransformerConv(width, width // num_heads, heads=num_heads, edge_dim=motion_dim, beta=True,
-aggr="mean")`, stacked as in "Action Knowledge for Video Captioning with Graph Neural Networks" (Hendria et al., 2023,
-section 3.3). State dicts load either way. `gat` and `gatv2` put PyTorch Geometric's attention of "Graph Attention
-Networks" (Velickovic et al., 2018) and "How Attentive are Graph Attention Networks?" (Brody et al., 2022) in its place.
+The default convolution, `transformer`, is the graph transformer of "Masked Label Prediction: Unified Message Passing
+Model for Semi-Supervised Classification" (Shi et al., 2021, equations 3 to 5). It has the form and the parameter names
+of PyTorch Geometric's `TransformerConv(width, width // num_heads, heads=num_heads, edge_dim=motion_dim, beta=True,
+aggr="mean")`, so that either one loads the state dict of the other. The layers are stacked as in "Action Knowledge for
+Video Captioning with Graph Neural Networks" (Hendria et al., 2023, section 3.3). `gat` and `gatv2` put PyTorch
+Geometric's convolutions of "Graph Attention Networks" (Velickovic et al., 2018) and "How Attentive are Graph Attention
+Networks?" (Brody et al., 2022) in its place.
 
-For the transformer the edge features are never expanded. Within a frame they are the same for all edges, so the motion
-is projected once a frame, or once a pair of nodes if pairs have motion of their own; between frames they are a number
-times one column of the projection.
+For the transformer the edge features are never expanded. All edges within a frame carry the same motion, so it is
+projected once for a frame, or once for a pair of nodes if pairs have motion of their own. The projected feature of an
+edge between frames is the edge's weight times the first column of the projection.
 
 Shapes: N nodes, E edges, F frames, P pairs, K places for nodes in a frame, S = 2 K places for sources (own frame, frame
-before), H heads, C channels of a head, W = H C width, M motion features.
+before), X nodes or places (F K), Y rows of motion (F or P), H heads, C channels of a head, W = H C width, M motion
+features.
 """
 
 import math
@@ -26,20 +28,22 @@ from torch_geometric.nn import GATConv, GATv2Conv
 
 from pipeline.models.action_graph import TO_NEXT_FRAME, WITHIN_FRAME, ActionGraph
 
-MAX_PLACES_AN_EDGE = 8  # an edge worked on by itself costs about as much as eight places of a block (measured)
+MAX_PLACES_AN_EDGE = 8  # a single edge costs about as much as eight places of a block (measured)
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Edges as one block of attention a frame: the nodes of a frame attend to their frame and to the frame before.
+    """The edges of a graph as one block of attention for each frame.
+
+    The nodes of a frame, as targets, attend to the nodes of their own frame and of the frame before, as sources.
 
     Attributes:
-        place: Place of each node: its frame times K plus its number within the frame, `[N]`.
-        edge: Whether there is an edge from the source at S to the target at K, `[F, K, S]`.
-        weight: Its temporal weight; 0 within a frame, `[F, K, S]`.
-        scale: One over the number of edges into a target; 0 where there are none, `[F, K, 1]`.
-        pair: Row of `pair_motion` of each edge from the target's own frame, P where there is none, `[F, K, K]`; None
-            if edges within a frame carry the motion of the frame.
+        place: Place of each node, which is its frame times K plus its number within the frame, `[N]`.
+        edge: Whether there is an edge from source S to target K, `[F, K, S]`.
+        weight: Temporal weight of the edge; 0 for edges within a frame and where there is no edge, `[F, K, S]`.
+        scale: One over the number of edges into a target; 0 for a target without edges, `[F, K, 1]`.
+        pair: Row of `pair_motion` of the edge from each source in the target's own frame; P where there is no edge,
+            `[F, K, K]`. None if edges within a frame carry the motion of the frame.
     """
 
     place: Tensor
@@ -56,9 +60,13 @@ def to_blocks(graph: ActionGraph) -> Blocks | None:
         graph: A graph or a batch of graphs.
 
     Returns:
-        The blocks, or None if the edges do not fit: an edge within a frame that leaves its frame or carries another
-        frame's motion, an edge between frames that does not come from the frame before, two edges with the same
-        source, target and kind, or so few edges that nearly all places would be empty.
+        The blocks; or None if the edges do not fit into blocks, because
+
+        - there are no nodes or no edges,
+        - an edge within a frame leaves its frame or carries another frame's motion,
+        - an edge between frames does not come from the frame before,
+        - two edges have the same source, target and kind,
+        - or there are so few edges that more than seven eighths of the places would be empty.
     """
     num_nodes, num_edges, num_frames = graph.x.size(0), graph.edge_index.size(1), graph.motion.size(0)
     if num_nodes == 0 or num_edges == 0:
@@ -100,9 +108,9 @@ class FactorisedTransformerConv(nn.Module):
     """PyTorch Geometric's `TransformerConv` (concatenated heads, `beta=True`, `aggr="mean"`) on factorised edges.
 
     Args:
-        width: Channels of a node, in and out.
-        num_heads: Heads of attention; they divide the width.
-        motion_dim: Channels of a frame's motion.
+        width: Number of channels of a node, in and out.
+        num_heads: Number of attention heads, which divides the width.
+        motion_dim: Number of motion features of a frame or a pair.
     """
 
     def __init__(self, width: int, num_heads: int, motion_dim: int) -> None:
@@ -119,15 +127,15 @@ class FactorisedTransformerConv(nn.Module):
         """Pass messages once.
 
         Args:
-            x_XW: Nodes: `[F K, W]` in the places of the blocks, or `[N, W]` if there are none.
+            x_XW: Nodes, `[F K, W]` in the places of the blocks, or `[N, W]` without blocks.
             graph: The graph or batch of graphs.
-            blocks: Its edges as blocks; None to work edge by edge, which any edges allow.
+            blocks: The edges of the graph as blocks; None to work edge by edge, which is possible with any edges.
 
         Returns:
             New nodes, of the shape of `x_XW`.
         """
         has_pairs = "pair_motion" in graph
-        motion_YW = self.lin_edge(graph.pair_motion if has_pairs else graph.motion)  # a row a pair, or a frame
+        motion_YW = self.lin_edge(graph.pair_motion if has_pairs else graph.motion)  # rows for pairs, or for frames
         first_W = self.lin_edge.weight[:, 0]
         query_XW, key_XW, value_XW = self.lin_query(x_XW), self.lin_key(x_XW), self.lin_value(x_XW)
         if blocks is None:
@@ -136,7 +144,7 @@ class FactorisedTransformerConv(nn.Module):
         else:
             message_XW = self._by_blocks(query_XW, key_XW, value_XW, motion_YW, first_W, blocks)
         skip_XW: Tensor = self.lin_skip(x_XW)
-        # The gate sees [message, skip, message - skip]; its weights are split rather than its input put together.
+        # The gate's input is [message, skip, message - skip]; splitting its weights avoids putting that together.
         of_message_1W, of_skip_1W, of_difference_1W = self.lin_beta.weight.chunk(3, dim=1)
         gate_X1 = F.linear(message_XW, of_message_1W + of_difference_1W)
         gate_X1 = torch.sigmoid(gate_X1 + F.linear(skip_XW, of_skip_1W - of_difference_1W))
@@ -158,7 +166,7 @@ class FactorisedTransformerConv(nn.Module):
             of_pair_FHKK = torch.einsum("fhkc,fkjhc->fhkj", query_FHKC, pair_FKKHC)
             score_FHKS = score_FHKS + F.pad(of_pair_FHKK, (0, num_places))
         score_FHKS = score_FHKS / math.sqrt(query_FHKC.size(3))
-        # Not -inf: a target without edges has only such scores; its scale of 0 then makes its message 0.
+        # -inf would give NaN for a target without edges; with this number, its scale of 0 makes its message 0.
         score_FHKS = score_FHKS.masked_fill(~blocks.edge.unsqueeze(1), torch.finfo(score_FHKS.dtype).min)
         alpha_FHKS = score_FHKS.softmax(dim=3)
         between_FHK1 = (alpha_FHKS * weight_F1KS).sum(3, keepdim=True)
@@ -173,9 +181,10 @@ class FactorisedTransformerConv(nn.Module):
         return x_XW.view(num_frames, size, self.num_heads, -1).transpose(1, 2)
 
     def _with_frame_before(self, x_XW: Tensor, motion_FW: Tensor | None, blocks: Blocks) -> Tensor:
-        """Sources of each frame: its own nodes, with its motion if it has one, and the plain ones of the frame before.
+        """Sources of each frame `[F, H, S, C]`: its own nodes, plus its motion if given, and those of the frame before.
 
-        The first frame of a graph comes after the last one of another, or of itself: no edge leads there.
+        The frame before the first frame of a graph is the last one of another graph, or of the same one; no edge comes
+        from there.
         """
         x_FHKC = self._blocked(x_XW, blocks)
         own_FHKC = x_FHKC if motion_FW is None else x_FHKC + motion_FW.view(len(motion_FW), self.num_heads, 1, -1)
@@ -213,20 +222,22 @@ GraphConvolution = Literal["transformer", "gat", "gatv2"]
 class GraphEncoder(nn.Module):
     """A linear layer, then three times `x = relu(x + conv(x))`.
 
-    `gat` and `gatv2` take a vector an edge: E M numbers of edge features and E W of each layer's messages, where the
-    transformer makes do with F M and, in blocks, with F K S scores a head. That is 13 MB for a graph of 20 frames of 9
-    nodes with 1,024 channels of motion, and about as much again for each layer in training; on a CPU it takes six to
-    eight times as long (measured at a width of 512).
+    `gat` and `gatv2` need a vector for each edge, the transformer does not:
+
+    - `gat`, `gatv2`: E M numbers of edge features, and E W numbers of messages in each layer. For 20 frames of 9 nodes
+      with 1,024 motion features that is 13 MB, and in training about as much again for each layer.
+    - `transformer`: F M numbers of motion and, in blocks, F K S scores for each head. On a CPU it takes a sixth to an
+      eighth of the time (measured at a width of 512; see docs/decisions/001-factorised-graphs.md).
 
     Args:
-        node_dim: Features of a node.
-        width: Channels of a node inside and after.
-        num_heads: Heads of attention; they divide the width.
-        motion_dim: Features of a frame's motion.
-        convolution: `transformer`, `gat` or `gatv2`.
+        node_dim: Number of features of a node.
+        width: Number of channels of a node in the encoder and in its output.
+        num_heads: Number of attention heads, which divides the width.
+        motion_dim: Number of motion features of a frame or a pair.
+        convolution: Kind of the convolutions: `transformer`, `gat` or `gatv2`.
 
     Raises:
-        ValueError: if the heads do not divide the width.
+        ValueError: The number of heads does not divide the width.
     """
 
     def __init__(
@@ -245,7 +256,7 @@ class GraphEncoder(nn.Module):
         """Encode the nodes.
 
         Args:
-            graph: A graph, or a batch made with `Batch.from_data_list`.
+            graph: A graph, or a batch of graphs made by `batch_graphs`.
 
         Returns:
             Encoded nodes `[N, width]`, in the order of `graph.x`.
@@ -261,7 +272,7 @@ class GraphEncoder(nn.Module):
         return x_XW if blocks is None else x_XW.index_select(0, blocks.place)
 
     def empty_node(self) -> Tensor:
-        """What becomes of a node of zeros without edges, `[width]`: the same in every graph."""
+        """Encode a node of zeros without edges, which gives the same `[width]` in every graph."""
         zeros, none = self.lp.weight.new_zeros, self.lp.weight.new_zeros(0, dtype=torch.long)
         graph = ActionGraph(
             x=zeros(1, self.node_dim),
@@ -284,7 +295,10 @@ class GraphEncoder(nn.Module):
 
 
 def new_convolution(convolution: GraphConvolution, width: int, num_heads: int, motion_dim: int) -> nn.Module:
-    """One layer; its heads are concatenated to the width. The edges have every node tied to itself already."""
+    """Make one convolution, whose heads are concatenated to the width.
+
+    PyTorch Geometric adds no self-loops, because an action graph already has those that it needs.
+    """
     if convolution == "transformer":
         return FactorisedTransformerConv(width, num_heads, motion_dim)
     of: type[nn.Module] = {"gat": GATConv, "gatv2": GATv2Conv}[convolution]

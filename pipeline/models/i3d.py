@@ -4,7 +4,7 @@ The network is the RGB stream of J. Carreira and A. Zisserman, "Quo Vadis, Actio
 Kinetics Dataset", CVPR 2017, with the parameter names of pytorch-i3d, so that its published weights
 (`rgb_imagenet.pt`) load unchanged.
 
-Shape suffixes: B window, C channel, T time, H height, W width, K class.
+Shapes: B windows, C channels, T frames or time steps, H height, W width, K classes.
 """
 
 import copy
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Triple = tuple[int, int, int]
 
-# Output channels of an Inception block: 1x1x1; 1x1x1 then 3x3x3; 1x1x1 then 3x3x3; pool then 1x1x1.
+# Output channels of an Inception block's convolutions: 1x1x1; 1x1x1 then 3x3x3; 1x1x1 then 3x3x3; 1x1x1 after the pool.
 BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
     "Mixed_3c": (128, 128, 192, 32, 96, 64),
@@ -42,9 +42,9 @@ BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after an axis of `size` so that the output has ceil(size / stride) steps (TensorFlow's SAME).
+    """Number of zeros before and after an axis for TensorFlow's SAME padding: ceil(size / stride) steps come out.
 
-    The odd one goes behind, which is why the padding has to be computed from the input's size.
+    An odd number has one more behind than before. Whether it is odd depends on the input's size.
     """
     steps = -(-size // stride)
     total = max((steps - 1) * stride + kernel - size, 0)
@@ -52,7 +52,11 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def _pad_same(x_BCTHW: Tensor, kernel: Triple, stride: Triple) -> tuple[Tensor, Triple]:
-    """The input, padded only where both sides differ, and the symmetric padding left for the operation itself."""
+    """Pad the input if some axis needs more zeros behind than before; otherwise leave the padding to the operation.
+
+    Returns:
+        The input, padded or as it was, and the symmetric padding that the operation still has to do.
+    """
     sides = [same_padding(size, k, s) for size, k, s in zip(x_BCTHW.shape[2:], kernel, stride, strict=True)]
     if all(before == after for before, after in sides):
         return x_BCTHW, (sides[0][0], sides[1][0], sides[2][0])
@@ -78,14 +82,14 @@ class Unit3d(nn.Module):
         return x_BCTHW.relu_() if self.activate else x_BCTHW
 
     def fold(self) -> None:
-        """Multiplies the batch normalisation's evaluation-mode scale into the convolution and drops it."""
+        """Fold the batch normalisation, as it is in evaluation mode, into the convolution, and drop it."""
         if self.bn is not None:
             self.conv3d = fuse_conv_bn_eval(self.conv3d, self.bn)
             self.bn = None
 
 
 class MaxPoolSame(nn.Module):
-    """Max pooling with SAME padding. What it reads is never negative, so that padding zeros or -inf are the same."""
+    """Max pooling with SAME padding; as its input is never negative, padding with zeros or with -inf is the same."""
 
     def __init__(self, kernel: Triple, stride: Triple) -> None:
         super().__init__()
@@ -98,7 +102,7 @@ class MaxPoolSame(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """Four branches on one input, joined over channels."""
+    """Four branches that read the same input; their outputs are concatenated along the channels."""
 
     def __init__(self, in_channels: int, channels: Sequence[int]) -> None:
         super().__init__()
@@ -148,13 +152,13 @@ class InceptionI3d(nn.Module):
         self.logits = Unit3d(FEATURE_DIM, num_classes, 1, logits=True)
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
-        """Class scores before the softmax, [B, num_classes, T'], of windows as `extract_features` takes them."""
+        """Class scores before the softmax [B, K, T']; takes the windows that `extract_features` takes."""
         features_BCT11 = self.dropout(self.extract_features(x_BCTHW)).to(self.logits.conv3d.weight.dtype)
         logits_BKT11: Tensor = self.logits(features_BCT11)
         return logits_BKT11.flatten(2)
 
     def extract_features(self, x_BCTHW: Tensor) -> Tensor:
-        """The pooled output of Mixed_5c, never negative.
+        """Compute the pooled output of Mixed_5c, which is never negative.
 
         At 224 x 224 pixels the average pool is the published (2, 7, 7) one with stride 1; at other sizes it spans the
         whole picture and, as published, two time steps. Sixteen frames give one step.
@@ -163,7 +167,7 @@ class InceptionI3d(nn.Module):
             x_BCTHW: windows of at least 9 frames, in [-1, 1].
 
         Returns:
-            [B, 1024, T', 1, 1] with T' = ceil(T / 8) - 1, pooled in float32 when the network is in bfloat16.
+            Features [B, 1024, T', 1, 1] with T' = ceil(T / 8) - 1, pooled in float32 if the network is in bfloat16.
 
         Raises:
             ValueError: fewer than 9 frames.
@@ -171,7 +175,7 @@ class InceptionI3d(nn.Module):
         if x_BCTHW.shape[2] < MIN_FRAMES:
             raise ValueError(f"I3D needs at least {MIN_FRAMES} frames, got a window of {x_BCTHW.shape[2]}")
         for name, layer in self.named_children():
-            if name == "dropout":  # the classifier's part begins
+            if name == "dropout":  # here the classifier begins
                 break
             x_BCTHW = layer(x_BCTHW)
         precise = torch.promote_types(x_BCTHW.dtype, torch.float32)
@@ -192,7 +196,7 @@ def load_i3d(path: Path, level: int = logging.DEBUG) -> InceptionI3d:
 
     Args:
         path: A state dict of an RGB network with any number of classes.
-        level: Level of the message that says what was matched, a table.
+        level: Logging level of the table of what was matched.
 
     Returns:
         The network in eval mode.
@@ -216,7 +220,7 @@ def load_i3d(path: Path, level: int = logging.DEBUG) -> InceptionI3d:
 
 
 def randomise(model: InceptionI3d, seed: int) -> None:
-    """Kaiming-normal convolutions (He et al., ICCV 2015) from `seed`, in place; `calibrate` has to follow."""
+    """Draw Kaiming-normal convolutions (He et al., ICCV 2015) from `seed`, in place; `calibrate` has to follow."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Conv3d):
@@ -228,21 +232,21 @@ def randomise(model: InceptionI3d, seed: int) -> None:
 
 
 def normalise(windows_BTHWC: Tensor) -> Tensor:
-    """Bytes [B, T, H, W, 3] to the network's input: [-1, 1], [B, 3, T, H, W], in memory still colour last."""
+    """Turn bytes [B, T, H, W, 3] into the network's input [B, 3, T, H, W] in [-1, 1]; in memory, colour stays last."""
     return windows_BTHWC.permute(0, 4, 1, 2, 3) / 127.5 - 1
 
 
 def calibrate(model: InceptionI3d, windows_BCTHW: Tensor, batch_size: int) -> None:
-    """Sets BatchNorm's running statistics to those of the given windows, in place, and puts the model in eval mode.
+    """Set BatchNorm's running statistics to those of the given windows, in place, and put the model in eval mode.
 
-    Randomly initialised layers under the statistics of PyTorch's default (mean 0, variance 1) shrink their input
-    layer by layer until the features are about 1e-6; after this every channel has mean 0 and variance 1 on real
-    windows. The statistics are the average over batches, as `momentum=None` of `torch.nn.BatchNorm3d` computes it.
+    With PyTorch's default statistics (mean 0, variance 1), randomly initialised layers shrink their input layer by
+    layer until the features are about 1e-6. After `calibrate` every channel has mean 0 and variance 1 on real windows.
+    The statistics are the average over batches, as `momentum=None` of `torch.nn.BatchNorm3d` computes it.
 
     Args:
-        model: changed in place.
+        model: the network, which is changed in place.
         windows_BCTHW: windows of real videos, in [-1, 1].
-        batch_size: windows in one forward pass.
+        batch_size: number of windows in one forward pass.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm3d)]
     momenta = [norm.momentum for norm in norms]

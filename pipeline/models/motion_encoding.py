@@ -1,4 +1,4 @@
-"""Compute I3D features of windows, those of several videos together.
+"""Compute I3D features of windows, in batches that videos share.
 
 Batches run across videos and are always full, so that features depend neither on the other videos of a shard nor on
 where a run was interrupted.
@@ -25,7 +25,7 @@ Encode = Callable[[Windows], NDArray[np.float32]]
 
 
 class WindowSeries(Protocol):
-    """Windows u1 [T, H, W, C] of one video: an array, or an object that makes each window when it is asked for."""
+    """The windows of one video, u1 [T, H, W, C] each: an array, or an object that makes a window when it is read."""
 
     def __len__(self) -> int: ...
 
@@ -36,7 +36,7 @@ def make_encoder(model: InceptionI3d, precision: str) -> Encode:
     """Make a function from windows u1 [B, T, H, W, 3] to their features float32 [B, 1024].
 
     Args:
-        model: The network with its weights; it is copied, and left as it is.
+        model: The network with its weights; a copy of it is used, and it stays as it is.
         precision: "fp32", "bf16" or "auto".
     """
     device = compute_device()
@@ -55,11 +55,12 @@ def make_encoder(model: InceptionI3d, precision: str) -> Encode:
 def noting(
     decoded: Iterable[WindowFrames | VideoError], suspect: deque[str | None]
 ) -> Iterator[WindowFrames | VideoError]:
-    """Hand on what was decoded, and set aside why each video is suspect.
+    """Yield the decoded videos unchanged, and note for each why its frames are suspect.
 
     Args:
-        decoded: For each video its windows, or why there are none.
-        suspect: Gets a reason, or None, for each video. `encode_across` yields the videos later, in the same order.
+        decoded: For each video, its windows, or the error that left it without any.
+        suspect: Queue that gets a reason, or None, for each video. `encode_across` yields the videos later, in the same
+            order.
     """
     for outcome in decoded:
         suspect.append(None if isinstance(outcome, VideoError) else outcome.suspect)
@@ -71,16 +72,16 @@ def encode_across(
 ) -> Iterator[NDArray[np.float32] | VideoError]:
     """Encode the windows of many videos in batches that run across videos.
 
-    Every batch is full, the last one by repeating its last window: features then do not depend on where a run was
+    Every batch is full; the last one repeats its last window. Features then do not depend on where a run was
     interrupted.
 
     Args:
-        decoded: For each video its windows, or why there are none.
-        encode: From windows [batch_size, ...] to features [batch_size, 1024].
-        batch_size: Windows in a batch.
+        decoded: For each video, its windows, or the error that left it without any.
+        encode: Function from windows [batch_size, ...] to features [batch_size, 1024].
+        batch_size: Number of windows in a batch.
 
     Yields:
-        For each video, in order, the features of its windows, or why there are none.
+        For each video, in order, the features of its windows, or that error.
     """
     videos: deque[int | VideoError] = deque()  # not yet yielded: number of windows, or the error
     windows: list[NDArray[np.uint8]] = []
@@ -102,7 +103,7 @@ def encode_across(
 def _complete(
     videos: deque[int | VideoError], features: list[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32] | VideoError]:
-    """Take the videos whose windows are all encoded off the queues."""
+    """Yield, and take off the queues, the first videos as long as all their windows are encoded."""
     while videos:
         video = videos[0]
         if isinstance(video, VideoError):

@@ -1,4 +1,4 @@
-"""Choose what a network computes on, and in which numbers."""
+"""Choose the device that a network computes on, and the type of the numbers that it computes with."""
 
 import logging
 
@@ -8,28 +8,28 @@ log = logging.getLogger(__name__)
 
 
 def compute_device() -> torch.device:
-    """The device a stage computes on: the first visible GPU, or else the CPU."""
+    """The device that a stage computes on: the current CUDA device if a GPU is visible, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type a network computes in.
+    """The type of the numbers that a network computes with.
 
     Args:
         precision: "fp32", "bf16", or "auto": bf16 on a GPU for which PyTorch supports it, and on a CPU that has
             instructions for it (AVX-512 BF16); float32 on any other device.
-        device: Where the network computes.
+        device: Device that the network computes on.
     """
     return _choice(precision, device)[0]
 
 
 def announced_dtype(precision: str, device: torch.device, network: str) -> torch.dtype:
-    """`compute_dtype`, and a line in the job's log that says what was chosen and why.
+    """The type of `compute_dtype`; also logs what was chosen and why.
 
     Args:
         precision: "fp32", "bf16" or "auto".
-        device: Where the network computes.
-        network: Its name in the line.
+        device: Device that the network computes on.
+        network: Name of the network in the message.
     """
     dtype, reason = _choice(precision, device)
     log.info("%s computes on %s in %s: %s", network, device.type, str(dtype).removeprefix("torch."), reason)
@@ -37,7 +37,7 @@ def announced_dtype(precision: str, device: torch.device, network: str) -> torch
 
 
 def _choice(precision: str, device: torch.device) -> tuple[torch.dtype, str]:
-    """The type, and the reason for it."""
+    """The type, and the reason for its choice."""
     if precision == "fp32":
         return torch.float32, "`precision: fp32`"
     if precision == "bf16":

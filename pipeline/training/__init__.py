@@ -1,1 +1,1 @@
-"""One resumable training, whatever learns: `loop.train` takes a task through its epochs."""
+"""The resumable training that all networks share: `loop.train` takes a task through its epochs."""

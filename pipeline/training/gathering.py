@@ -1,4 +1,4 @@
-"""Features of all ranks of a training, for losses that compare each item of a batch with every other one.
+"""Gather the features of all ranks of a training, for losses that compare every item of a batch with every other.
 
 Shapes: O items of a rank, B items of all ranks, D numbers of an item.
 """
@@ -12,16 +12,16 @@ from pipeline.jobs.rank_group import Ranks
 
 
 def gather_rows(x_OD: Tensor, own: slice, num_items: int, ranks: Ranks) -> Tensor:
-    """Put the rows of all ranks into one matrix, `[B, D]`, alike on each of them.
+    """Put the rows of all ranks into one matrix `[B, D]`, which every rank gets.
 
-    Gradients pass: what the losses of all ranks have to say about a row is summed up on the rank that it is from. Ranks
-    may have different numbers of rows.
+    Gradients pass through: the rank that a row comes from receives the sum of the gradients that all ranks have for the
+    row. Ranks may have different numbers of rows.
 
     Args:
         x_OD: Rows of this rank.
-        own: Where they are in the matrix; the slices of the ranks make up all of it.
-        num_items: B.
-        ranks: Who has the others.
+        own: Place of these rows in the matrix; the slices of all ranks together cover it.
+        num_items: Number of rows of the matrix B.
+        ranks: The ranks that exchange their rows.
     """
     if ranks.num == 1:
         return x_OD

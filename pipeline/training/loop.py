@@ -1,11 +1,13 @@
-"""The training loop: epochs of steps that can be interrupted between any two of them.
+"""The training loop: epochs of steps that can be interrupted between any two steps.
 
-A task says what is particular to a training: its batches, its loss, what an epoch's end measures. The loop does what
-all have in common. Each rank computes its pieces of a step; gradients are summed over pieces and ranks
-(DistributedDataParallel, Li et al. 2020). The state is saved every ten minutes, before the measurements that end an
-epoch, and when SIGTERM has come to any of the ranks, which ask one another after each step, so that all stop after the
-same one. A later call goes on from there to the same bytes: batches follow from seed, epoch and place, and the state
-holds torch's random generators and what each rank has measured in the epoch.
+A task defines what is particular to a training: its batches, its loss, the measurements at the end of an epoch. The
+loop does what all trainings have in common. Each rank computes its pieces of a step; gradients are summed over pieces
+and ranks (DistributedDataParallel, Li et al. 2020).
+
+The state is saved every ten minutes, before the measurements that end an epoch, and when SIGTERM has come to any of the
+ranks. The ranks ask one another after each step, so that all stop after the same one. A later call goes on from the
+saved state and ends with the same bytes: batches follow from seed, epoch and place, and the state holds torch's random
+generators and what each rank has measured in the epoch.
 
 Shapes: P pieces of an epoch that a rank has computed, K numbers that a task measures of a piece.
 """
@@ -32,12 +34,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that has ended.
+    """The result of a training that has ended.
 
     Attributes:
-        records: What is told of each epoch.
-        kept_epoch: The epoch, from 1, whose weights the module has now: that with the best score, of equal ones the
-            first; the last one where none has a score.
+        records: The record of each epoch, in order.
+        kept_epoch: Number, from 1, of the epoch whose weights the module has now. It is the epoch with the best score,
+            the first one of equals, or the last epoch if none has a score.
     """
 
     records: list[Record]
@@ -46,6 +48,10 @@ class Trained:
 
 def train(task: Task, run: TrainingRun) -> Trained:
     """Train, or go on where an earlier call was interrupted, and leave the best weights in the task's module.
+
+    Args:
+        task: The training: its module, batches, loss and measurements.
+        run: The run, whose folder holds the checkpoint and the TensorBoard logs.
 
     Raises:
         PipelineError: A checkpoint cannot be written.
@@ -58,19 +64,19 @@ def train(task: Task, run: TrainingRun) -> Trained:
 
 
 class _Loop:
-    """A training between two steps.
+    """The state of a training between two steps, and the steps.
 
     Args:
-        task: What is trained.
-        run: Where its checkpoint is.
-        device: What it is trained on.
+        task: The training: its module, batches, loss and measurements.
+        run: The run, whose folder holds the checkpoint and the TensorBoard logs.
+        device: Device that the module is trained on.
 
     Attributes:
-        records: Of the epochs that have ended.
-        scores: Of these.
-        kept: The epoch with the best score, from 1; 0 for none yet.
-        best: Its weights.
-        numbers: Of the pieces of the epoch that has not ended, `[K]` each.
+        records: Records of the epochs that have ended.
+        scores: Score of each of these epochs; None for an epoch without one.
+        kept: Number, from 1, of the epoch with the best score; 0 if none has a score yet.
+        best: Weights of that epoch, on the CPU; None if there is none yet.
+        numbers: Numbers `[K]` that the task has measured of each piece computed in the current epoch.
     """
 
     def __init__(self, task: Task, run: TrainingRun, device: torch.device) -> None:
@@ -91,18 +97,18 @@ class _Loop:
         self._started = 0.0
 
     def close(self) -> None:
-        """Write what the curves still hold back."""
+        """Close the TensorBoard log, which writes what it still buffers."""
         if self.log is not None:
             self.log.close()
 
     def go(self) -> Trained:
-        """Train until the last epoch, or until scores have not become better for long."""
+        """Train until the last epoch, or until `patience` scores in a row were no better than the best."""
         self._continue()
         while len(self.records) < self.recipe.epochs and not self._has_stopped():
             with preemption.deferring_sigterm():
                 self._train_epoch()
-                self._save_if_due(now=True)  # what is measured now can be measured again
-            # One rank may end at once. Several must not: the others would wait for one that has gone.
+                self._save_if_due(now=True)  # a kill during the measurement then costs the measurement alone
+            # A single rank may end at once. One of several must not, because the others would wait for it.
             with preemption.deferring_sigterm() if self.ranks.num > 1 else nullcontext():
                 self._end_epoch()
         if self.best is not None:
@@ -110,21 +116,21 @@ class _Loop:
         return Trained(self.records, self.kept or len(self.records))
 
     def _train_epoch(self) -> None:
-        """Do the steps of an epoch that are left."""
+        """Do the steps of the epoch that are left."""
         self._started = time.monotonic()
         self.task.module.train()
         for batch in self.task.batches(len(self.records), len(self.numbers)):
             ends_step = (len(self.numbers) + 1) % self.recipe.accumulate == 0
             with nullcontext() if ends_step else self._own_gradient():
                 loss, numbers_K = self.loss(batch)
-                (loss * self.ranks.num).backward()  # the gradients of the ranks are averaged, and must be summed
+                (loss * self.ranks.num).backward()  # ranks average their gradients, which must be summed
             self.numbers.append(numbers_K.detach())
             if ends_step:
                 self._step()
                 self._save_if_due()
 
     def _own_gradient(self) -> AbstractContextManager[None]:
-        """Inside, gradients are added to those of this rank alone."""
+        """A context in which ranks do not exchange gradients: each adds to its own."""
         return self.loss.no_sync() if isinstance(self.loss, DistributedDataParallel) else nullcontext()
 
     def _step(self) -> None:
@@ -138,7 +144,7 @@ class _Loop:
         self.task.after_step()
 
     def _end_epoch(self) -> None:
-        """Measure the epoch, tell of it, and keep its weights if they are the best."""
+        """Measure the epoch, log its record, and keep its weights if their score is the best."""
         found = self.task.end_epoch(len(self.records), torch.stack(self.numbers))
         record, score = self.ranks.from_first(found)
         self.numbers = []
@@ -158,13 +164,13 @@ class _Loop:
         return self.recipe.patience is not None and len(since) >= self.recipe.patience
 
     def _save_if_due(self, *, now: bool = False) -> None:
-        """Save if it is time or if SIGTERM has come to any rank, which then ends all of them.
+        """Save the state if it is time or SIGTERM has come to any rank; SIGTERM then ends all ranks.
 
         Args:
-            now: It is time.
+            now: Whether to save even if the last checkpoint is recent.
 
         Raises:
-            Preempted: SIGTERM has come.
+            Preempted: SIGTERM has come to a rank; the state is saved.
         """
         told_to_stop, is_time = self.ranks.any(preemption.sigterm_received(), now or self.run.is_due)
         place = (len(self.records), len(self.numbers))
@@ -191,7 +197,7 @@ class _Loop:
         }
 
     def _continue(self) -> None:
-        """Take up what an earlier call left, if it left anything."""
+        """Restore the state that an earlier call saved, if there is one."""
         saved = self.run.read_checkpoint()
         if saved is None:
             return
@@ -208,7 +214,7 @@ class _Loop:
 
 
 class _Loss(nn.Module):
-    """A task's loss as a module, whose call DistributedDataParallel prepares the exchange of gradients in."""
+    """A task's loss as a module, because DistributedDataParallel wraps the call of a module."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -220,10 +226,19 @@ class _Loss(nn.Module):
 
 
 def _own_numbers(saved: Sequence[Tensor], rank: int, num_ranks: int) -> Tensor:
-    """What a rank has measured, `[P, K]`, of what as many ranks or others have.
+    """The numbers of the current epoch that a rank goes on with.
 
-    Each of as many takes its own up again, so that sums are added up in the order of an undisturbed run. Of more or
-    fewer, the first takes the sum, which is right for whatever is summed over ranks.
+    If the number of ranks is the same as before, each rank takes its own numbers, so that sums are added up in the
+    order of an undisturbed run. If it is another, the first rank takes the sum over the earlier ranks and the others
+    take zeros. This is right for all that is summed over ranks.
+
+    Args:
+        saved: Numbers `[P, K]` of each rank of the earlier call.
+        rank: Number of this rank, from 0.
+        num_ranks: Number of ranks now.
+
+    Returns:
+        Numbers `[P, K]`.
     """
     if len(saved) == num_ranks:
         return saved[rank]
@@ -232,19 +247,19 @@ def _own_numbers(saved: Sequence[Tensor], rank: int, num_ranks: int) -> Tensor:
 
 
 def _generator_states(device: torch.device) -> list[Tensor]:
-    """States of torch's random generators: of the CPU, and of the GPU in use."""
+    """States of torch's random generators: that of the CPU, then that of the GPU if one is in use."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 def _restore_generators(states: Sequence[Tensor], device: torch.device) -> None:
-    """Go on drawing where the generators stood."""
+    """Put torch's random generators back into saved states."""
     torch.set_rng_state(states[0])
     if len(states) > 1 and device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
 
 
 def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of a record, with the names on the way to each joined by slashes."""
+    """Yield each number of a record with its name; the names of nested dictionaries are joined by slashes."""
     for name, value in record.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{above}{name}/")

@@ -1,4 +1,4 @@
-"""What is particular to one training, told to `pipeline.training.loop`.
+"""Interface of a training to `pipeline.training.loop`: all that is particular to it.
 
 Shapes: P pieces of an epoch that a rank has computed, K numbers that a task measures of a piece.
 """
@@ -11,22 +11,23 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-Record = dict[str, Any]  # what is told of an epoch: numbers, None, and dictionaries of these, by name
+Record = dict[str, Any]  # the report of an epoch, by name: numbers, None, and dictionaries of these
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How something is trained.
+    """How a module is trained.
 
     Attributes:
-        stage: Its name in messages.
-        optimizer: Of the parameters.
-        schedule: Of the learning rate, stepped after each step of the optimizer.
-        seed: Of what torch draws, in dropout for example.
-        epochs: How many there are at most.
-        accumulate: Pieces that a rank computes one after another in a step.
-        clip_norm: Longest gradient; None for any.
-        patience: Scores in a row without a better one after which the training stops early; None for never.
+        stage: Name of the training in messages.
+        optimizer: Optimizer of the parameters.
+        schedule: Schedule of the learning rate; it is stepped after each step of the optimizer.
+        seed: Seed of torch's random generators, which dropout draws from, for example.
+        epochs: Largest number of epochs.
+        accumulate: Number of pieces that a rank computes one after another in a step.
+        clip_norm: Norm that longer gradients are cut to; None to leave gradients as they are.
+        patience: The training stops after this many scores in a row that are no better than the best; None to train
+            for all epochs.
     """
 
     stage: str
@@ -40,35 +41,40 @@ class Recipe:
 
 
 class Task(Protocol):
-    """What is particular to one training.
+    """A training, as the loop sees it.
 
     Attributes:
-        recipe: How it is trained.
+        recipe: How the module is trained.
     """
 
     recipe: Recipe
 
     @property
     def module(self) -> nn.Module:
-        """What learns, on the device that it learns on."""
+        """The module that is trained, on the device that it is trained on."""
 
     def batches(self, epoch: int, num_done: int) -> Iterable[Any]:
-        """This rank's pieces of an epoch (from 0) after the first `num_done`; as many on every rank."""
+        """This rank's pieces of an epoch (from 0), without the first `num_done`; every rank has equally many."""
 
     def loss(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """This rank's share of the loss, and numbers `[K]` about the piece.
+        """This rank's share of the loss, and K numbers `[K]` to record of the piece.
 
         The loss of a step is the sum of the shares over its pieces and ranks.
         """
 
     def after_step(self) -> None:
-        """Mend the parameters after a step, where they have bounds."""
+        """Bring parameters that have bounds back into them after a step."""
 
     def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
-        """What is told of an epoch (from 0) and the score that the best weights are chosen by, if it has one.
+        """Measure an epoch; every rank calls this, and what the first rank returns counts.
 
-        What the first rank returns counts.
+        Args:
+            epoch: Number of the epoch, from 0.
+            numbers_PK: Numbers that `loss` returned for the pieces of this rank.
+
+        Returns:
+            The record of the epoch, and the score that the best weights are chosen by; None for an epoch without one.
         """
 
     def describe(self, record: Record) -> str:
-        """An epoch in a line of the log."""
+        """Describe the record of an epoch in one line for the log."""
