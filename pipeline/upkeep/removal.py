@@ -31,14 +31,15 @@ def remove(inventory: Inventory, place: Path) -> int:
         place: The file or folder.
 
     Returns:
-        How many bytes it took.
+        How many bytes it took; 0 if it is no longer there.
 
     Raises:
         PipelineError: if it is a link by now, is behind one, or is not below the results.
-        FileNotFoundError: if it is no longer there.
     """
     if place.is_symlink() or place.parent.resolve() != place.parent or not place.is_relative_to(inventory.results):
         raise PipelineError(f"{place} is a link, or behind one: it was left alone; remove it by hand")
+    if not place.exists():
+        return 0  # somebody else has removed it since it was listed
     num_bytes = size_of(place)
     if not HIDDEN.fullmatch(place.name):
         hidden = place.with_name(f".{place.name}.removed")
