@@ -303,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=200, help="generated ones (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="runs each way (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made (default: the system's)")
-    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)  # of the processes that are measured
+    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)  # for the processes that are measured
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.make:

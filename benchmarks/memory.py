@@ -94,7 +94,7 @@ def make(folder: Path, num_videos: int) -> None:
     videos = random_videos(min(BLOCKS, num_videos))
     schemas = {"nodes": NODES, "motion": MOTION, "spatial": SPATIAL_GRAPHS, "temporal": TEMPORAL_GRAPHS}
     for name, schema in schemas.items():
-        # The digest of this stage's code stands for that of all four, of which some have two.
+        # The digest of this stage's code stands for those of the four artifacts, some of which two stages can make.
         with create(folder / f"{name}.zarr", schema, ids=ids, stage="convert_graphs", settings={}, inputs={}) as writer:
             for video_id, video in zip(ids, itertools.cycle(videos)):
                 writer.append(video_id, **video[name])
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=10_000, help="how many (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made (default: the system's)")
     for name in ("--make", "--load"):
-        parser.add_argument(name, type=Path, help=argparse.SUPPRESS)  # of the processes that are measured
+        parser.add_argument(name, type=Path, help=argparse.SUPPRESS)  # for the processes that are measured
     parser.add_argument("--in-memory", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.make:

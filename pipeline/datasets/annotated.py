@@ -84,7 +84,7 @@ class FoundClips:
 
     @classmethod
     def of_all(cls, captions: dict[str, list[str]], splits: dict[str, list[str]]) -> "FoundClips":
-        """Make it for a data set whose annotations name only videos that are there."""
+        """Make one for a data set whose annotations name only videos that are there."""
         return cls(captions, splits, [], {split: len(members) for split, members in splits.items()}, [])
 
 

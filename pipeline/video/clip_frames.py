@@ -23,7 +23,7 @@ END_TOLERANCE = 0.5
 
 @dataclass(frozen=True)
 class ClipFrames:
-    """The frames of a clip.
+    """Numbers and times of the frames of a clip.
 
     Attributes:
         first: Number of the clip's first frame in the file.
@@ -46,7 +46,7 @@ class ClipFrames:
 def clip_frames(video: Video, interval: Interval | None) -> ClipFrames:
     """Find the frames of a clip.
 
-    After this, only faults count that are met while the frames of an interval are decoded, not those of its whole file.
+    For an interval, only faults count from here on that are met while its frames are decoded, not those in the rest.
 
     Args:
         video: Video that `open_video` opened.

@@ -105,7 +105,7 @@ class Video:
                 return
         self._read(numbers, size_hw, keep, stand_ins)
         if all_read and self.faults.reason() is None:
-            # decord may have complained of later frames, as it ran ahead by chance: chance must not choose the reader.
+            # decord runs ahead by chance and may have complained of later frames: chance must not choose the reader.
             read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
 
     def _read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:

@@ -71,7 +71,7 @@ class Faults:
                     self.num_expected = len(stream.index_entries)
 
     def count(self, num_packets: int, pts: list[int], format_name: str) -> None:
-        """Note how many frames the file holds, corrected by the times at which they are shown."""
+        """Note how many frames the file holds; empty places of an AVI file are then no longer expected ones."""
         self.num_packets = num_packets
         if format_name == "avi" and num_packets < self.num_expected and len(pts) > 1:
             # AVI counts places of equal length; a frame on show for longer is followed by empty ones.

@@ -47,7 +47,7 @@ def _plain(seconds: float) -> str:
 
 
 def beginning(start_time: int | None) -> float:
-    """Time at which players begin a file, in seconds of its own clock: streams cut from broadcasts begin at any hour.
+    """Time at which players begin a file, in seconds of its own clock; a cut of a broadcast may begin at any hour.
 
     Args:
         start_time: Start time of the container in microseconds, as FFmpeg tells it; None where it tells none.

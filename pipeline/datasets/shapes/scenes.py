@@ -146,7 +146,7 @@ def _draw_two(
     path = draw_path(action, time_T, room, SCALE_OF_TWO * radius, rng)
     other_size, other_radius = _draw_size(frame, rng)
     other_radius *= SCALE_OF_TWO
-    if relation == "past":  # in the middle of the way
+    if relation == "past":  # the other object stands in the middle of the way
         x, y = path.centres.mean(axis=0)
         other_radius = min(other_radius, x, y, frame.right - x, frame.bottom - y)
         other_room = Room(x - other_radius, y - other_radius, x + other_radius, y + other_radius)
