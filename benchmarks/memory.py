@@ -1,10 +1,11 @@
-"""Memory of convert_graphs and of training's loader on a data set of full width, and how fast the loader is.
+"""Measure the memory of convert_graphs and of training's loader on a data set of full width, and the loader's speed.
 
-Run: `python -m benchmarks.memory`. Random artifacts of 10,000 videos (20 frames, 9 nodes of 512, motion of 1024: 2.1 GB
-of graphs in one shard) are written to a temporary folder, which grows to 7 GB and is removed at the end. Then
-convert_graphs, and an epoch of training's batches in random order, run in a process each. Their peak is `ru_maxrss`:
-all that was in memory at once, libraries and mapped files included; the system's cache of files that are read is not in
-it. The last line is for comparison: the same with all graphs in memory.
+Run: `python -m benchmarks.memory`. It writes random artifacts of 10,000 videos to a temporary folder, which grows to
+7 GB and is removed at the end. A video has 20 frames with 9 nodes each; a node has 512 features and a frame 1024 of
+motion, which makes 2.1 GB of graphs in one shard. Then convert_graphs, and an epoch of training's batches in random
+order, run in a process each. Their peak is `ru_maxrss`: all that was in memory at once, with libraries and mapped files
+but without the system's cache of files. The last line of the table is for comparison: the loader with all graphs in
+memory.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # The parent stays small and leaves all work to its children: Linux counts the memory of the process that starts another
-# towards the peak of the started one. So what is large is imported where it is used.
+# towards the peak of the started one. So large modules are imported only in the functions that use them.
 
 FRAMES, NODES_A_FRAME, NODE_DIM, MOTION_DIM = 20, 9, 512, 1024
 BLOCKS = 64  # different videos; more take long to draw, and none comes twice in a compressed chunk
@@ -29,7 +30,7 @@ LIMIT = 2e9  # bytes
 
 
 class Run(NamedTuple):
-    """What a process took: bytes at its peak, and seconds; and what it printed."""
+    """What a process took (bytes of memory at its peak, and seconds), and what it printed."""
 
     peak: int
     seconds: float
@@ -37,7 +38,7 @@ class Run(NamedTuple):
 
 
 def measure(command: Sequence[str | Path]) -> Run:
-    """Run a command and measure it; its errors go to ours, and a command that fails ends us."""
+    """Run a command and measure it; its stderr is this program's, which ends if the command fails."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output, subprocess.Popen(command, stdout=output) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -52,7 +53,7 @@ def measure(command: Sequence[str | Path]) -> Run:
 
 
 def random_videos(num_videos: int) -> list[dict[str, dict[str, Any]]]:
-    """The rows of some videos, by artifact."""
+    """Draw the rows of some videos: for each, those of the artifacts that convert_graphs reads."""
     import numpy as np
 
     from pipeline.stages.build_spatial_graphs import spatial_edges
@@ -85,7 +86,7 @@ def random_videos(num_videos: int) -> list[dict[str, dict[str, Any]]]:
 
 
 def make(folder: Path, num_videos: int) -> None:
-    """Write what convert_graphs reads."""
+    """Write the artifacts that convert_graphs reads."""
     from pipeline.artifact import create
     from pipeline.schemas import MOTION, NODES, SPATIAL_GRAPHS, TEMPORAL_GRAPHS
 
@@ -93,7 +94,7 @@ def make(folder: Path, num_videos: int) -> None:
     videos = random_videos(min(BLOCKS, num_videos))
     schemas = {"nodes": NODES, "motion": MOTION, "spatial": SPATIAL_GRAPHS, "temporal": TEMPORAL_GRAPHS}
     for name, schema in schemas.items():
-        # The digest of this stage's code stands for that of all four, of which some have two.
+        # The digest of this stage's code stands for those of the four artifacts, some of which two stages can make.
         with create(folder / f"{name}.zarr", schema, ids=ids, stage="convert_graphs", settings={}, inputs={}) as writer:
             for video_id, video in zip(ids, itertools.cycle(videos)):
                 writer.append(video_id, **video[name])
@@ -103,11 +104,11 @@ def load(store: Path, in_memory_bytes: int | None = None) -> dict[str, float]:
     """Make the batches of one epoch, as training does.
 
     Args:
-        store: Graphs.
-        in_memory_bytes: What of them may be in memory, if not as much as usual.
+        store: Store of the graphs.
+        in_memory_bytes: Bytes of graphs that may be held in memory; None for as many as in training.
 
     Returns:
-        `videos`, `seconds` (of the batches alone) and `bytes` (of the tensors of the largest batch).
+        Number of `videos`, `seconds` (of the batches alone) and `bytes` (of the tensors of the largest batch).
     """
     import torch
 
@@ -133,7 +134,7 @@ def load(store: Path, in_memory_bytes: int | None = None) -> dict[str, float]:
 
 
 def report(folder: Path, num_videos: int) -> bool:
-    """Make the artifacts, measure what is done with them, print it; says whether all was below the limit."""
+    """Make the artifacts, measure, print the table; return whether convert_graphs and the loader are below `LIMIT`."""
     own = [sys.executable, "-m", "benchmarks.memory"]
     made = measure([*own, "--make", folder, "--videos", str(num_videos)])
     print(f"{num_videos} videos of random artifacts made in {made.seconds:.0f} s", flush=True)
@@ -165,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=10_000, help="how many (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made (default: the system's)")
     for name in ("--make", "--load"):
-        parser.add_argument(name, type=Path, help=argparse.SUPPRESS)  # of the processes that are measured
+        parser.add_argument(name, type=Path, help=argparse.SUPPRESS)  # for the processes that are measured
     parser.add_argument("--in-memory", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.make:

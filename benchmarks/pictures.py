@@ -1,9 +1,11 @@
-"""Draw the two pictures of the README out of the results of the demo: `make pictures`.
+"""Draw the two pictures of the README from the results of the demo: `make pictures`.
 
     python -m benchmarks.pictures --results results --out docs/pictures
 
 `graph.png` shows an action graph as the captioner reads it, with the caption that was generated from it. `report.png`
-is the top of the report page in Chromium. Both are palette images below `MAX_BYTES`.
+is the top of the report page in Chromium. Both are palette images of at most `MAX_BYTES`.
+
+Shapes: N nodes, E edges.
 """
 
 import argparse
@@ -49,7 +51,7 @@ PAGE_WIDTH, PAGE_HEIGHT = 1280, 1420  # pixels
 
 INK, WITHIN, BETWEEN = "#24292f", "#8bd3ff", "#d9480f"
 PLANE = np.array([[0.62, 0.2], [0.0, 1.0]])  # a frame's width and height, drawn askew so that edges stay apart
-NEXT = (1.0, 0.0)  # from a frame to the next
+NEXT = (1.0, 0.0)  # step from a frame to the next
 
 
 class Scene(NamedTuple):
@@ -59,7 +61,7 @@ class Scene(NamedTuple):
         pictures: The first sampled frames, each `[H, W, 3]` in u1.
         graph: The video's rows of a `graphs` artifact.
         caption: The caption that was generated.
-        reference: One that a person, or here the generator, wrote.
+        reference: A caption that a person wrote, or here the generator.
     """
 
     pictures: list[NDArray[np.uint8]]
@@ -189,7 +191,7 @@ def save(picture: Image.Image, path: Path) -> None:
     """Write a picture with as many colours as `MAX_BYTES` allows, at most 256.
 
     Raises:
-        PipelineError: if it is larger with 16 colours still.
+        PipelineError: if it is still larger with 16 colours.
     """
     for num_colours in (256, 128, 64, 32, 16):
         content = io.BytesIO()

@@ -1,11 +1,11 @@
-"""What a captioner learned, read off the truth of the generated videos.
+"""Measure what a captioner has learned, by the truth about the generated videos.
 
     python -m benchmarks.score_truth --experiment grid
 
-prints the share of test captions that name colour, shape and action of the first object rightly, with BLEU-4 and CIDEr;
-the same apart for pairs of colour and shape that training showed and those it did not; and the same once more for
-captions that the trained model generates from the graphs of *other* videos. If captions come from the videos, the last
-row falls to chance; if they come from the language alone, it stays where it is.
+prints the share of test captions that name colour, shape and action of the first object rightly, with BLEU-4 and CIDEr.
+Further rows give the same apart for the pairs of colour and shape that training showed and for those it did not, and
+for captions that the trained model generates from the graphs of *other* videos. If captions come from the videos, the
+last row falls to chance; if they come from the language alone, it stays where it is.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def score_experiment(experiment: str, config: Mapping[str, Any], results: Path) 
     """Score an experiment's test captions against the truth, then those of swapped graphs; return the table.
 
     Raises:
-        PipelineError: The experiment is unknown, not on generated videos, or has not been run.
+        PipelineError: if the experiment is unknown, is not on generated videos, or has not been run.
     """
     if experiment not in config["experiments"]:
         raise PipelineError(f"--experiment {experiment}: the configuration has {', '.join(config['experiments'])}")
@@ -97,7 +97,7 @@ def score_experiment(experiment: str, config: Mapping[str, Any], results: Path) 
 
 
 def open_graphs(entry: Mapping[str, Any], motion_of: str, home: Path, shards: Sequence[str]) -> GraphSet:
-    """The graphs of an experiment's data set, with the pairs, knowledge and objects that its captioner reads."""
+    """Open the graphs of an experiment's data set, with the pairs, knowledge and objects that its captioner reads."""
 
     def stores(kind: str, name: str | None) -> list[Path]:
         return [] if name is None else [home / kind / name / f"{shard}.zarr" for shard in shards]
@@ -114,7 +114,7 @@ def read_truth(paths: Sequence[Path]) -> tuple[Truth, Vocabulary, set[tuple[str,
     """Read the generator's truth: colour, shape and action of each video's first object.
 
     Returns:
-        Video to its truth, the wordings, and the pairs of colour and shape that occur in the test split alone.
+        Truth of each video, the wordings, and the pairs of colour and shape that occur in the test split alone.
     """
     truth: dict[str, dict[str, str]] = {}
     content: dict[str, Any] = {}
@@ -126,7 +126,7 @@ def read_truth(paths: Sequence[Path]) -> tuple[Truth, Vocabulary, set[tuple[str,
 
 
 def derange(ids: Sequence[str]) -> list[str]:
-    """Another video for each: one cycle through all of them, drawn from a fixed seed and blind to their content."""
+    """Give each video another one: a single cycle through all of them, drawn from a fixed seed, blind to content."""
     if len(ids) < 2:
         raise PipelineError(f"swapping graphs needs at least 2 captioned videos, got {len(ids)}")
     order = random.Random(SWAP_SEED).sample(list(ids), len(ids))
@@ -135,7 +135,7 @@ def derange(ids: Sequence[str]) -> list[str]:
 
 
 def caption_swapped(ids: Sequence[str], graphs: GraphSet, model: Path, settings: DecodingSettings) -> dict[str, str]:
-    """Caption each video with the trained model from the graph of another."""
+    """Caption each video with the trained model, but from the graph of another video."""
     captioner, vocabulary = load_captioner(model)
     others = GraphList(graphs, derange(ids))
     found = iterate_captions(captioner.to(compute_device()), vocabulary, others, settings)
@@ -154,7 +154,7 @@ def accuracy(captions: Mapping[str, str], truth: Truth, words: Vocabulary) -> di
 def score_captions(
     captions: Mapping[str, str], truth: Truth, references: Mapping[str, list[str]], words: Vocabulary
 ) -> tuple[int, list[float]]:
-    """Number of captions; accuracy of colour, shape and action, BLEU-4 and CIDEr."""
+    """Count the captions, and score them: accuracy of colour, shape and action, BLEU-4 and CIDEr."""
     tokenised = tokenise_pairs({video_id: references[video_id] for video_id in captions}, captions)
     metrics, _ = overlap(*tokenised)
     return len(captions), [*accuracy(captions, truth, words).values(), metrics["Bleu_4"], metrics["CIDEr"]]
@@ -169,7 +169,7 @@ def format_rows(rows: Sequence[tuple[str, int, Sequence[float]]]) -> str:
 
 
 def by_action(captions: Mapping[str, str], truth: Truth, words: Vocabulary) -> str:
-    """Accuracy of each action, and what it is taken for most often when it is missed."""
+    """Count how often each action is named rightly, and say what it is mostly taken for when it is not."""
     lines = ["action by action"]
     width = max(len(action) for action in words["actions"])
     for action in words["actions"]:
@@ -182,7 +182,7 @@ def by_action(captions: Mapping[str, str], truth: Truth, words: Vocabulary) -> s
 
 
 def chance(captions: Mapping[str, str], truth: Truth, words: Vocabulary) -> str:
-    """Chance level of action: of a fair guess, and of these same captions dealt out to videos blindly."""
+    """Say how often chance names the action: by a fair guess, and by these same captions dealt out blindly."""
     number = len(words["actions"])
     true = Counter(truth[i]["action"] for i in captions)
     said = Counter(read_caption(caption, words)["action"] for caption in captions.values())

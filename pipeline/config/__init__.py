@@ -1,7 +1,7 @@
-"""The shape of config.yaml: one frozen model a kind of thing, no defaults, unknown keys refused.
+"""Models of config.yaml's sections and entries: they are frozen, have no defaults, and refuse unknown keys.
 
-A stage gets the model it needs as JSON on its command line; it never reads config.yaml itself. The models stand in a
-module for each part of the line, and are imported from here.
+A stage is given the settings it needs as JSON on its command line; it never reads config.yaml itself. Each module of
+this package holds the models of one part of the workflow; other code imports them from here.
 """
 
 import json
@@ -111,14 +111,14 @@ __all__ = [
 
 
 class PredictionSettings(Settings):
-    """Captions for videos that need none of their own."""
+    """An entry of `predictions`: the experiment that captions a data set, which needs no captions of its own."""
 
     experiment: str
     dataset: str
 
 
 class ReportSettings(Settings):
-    """The report page."""
+    """Which experiments the report page compares, and how much it shows."""
 
     experiments: Annotated[list[str], Field(min_length=1)]
     videos: Annotated[int, Field(ge=0)]
@@ -127,7 +127,7 @@ class ReportSettings(Settings):
 
 
 class Config(Settings):
-    """The whole of config.yaml: every section maps names to settings."""
+    """The whole of config.yaml: every section but `report` maps names to settings."""
 
     datasets: dict[Name, DatasetSettings]
     samplings: dict[Name, SamplingSettings]
@@ -143,16 +143,16 @@ class Config(Settings):
 
 
 def validate(raw: Mapping[str, Any]) -> Config:
-    """Check a configuration as Snakemake or YAML gives it.
+    """Check a configuration as Snakemake or a YAML loader gives it, and make the model of it.
 
     Raises:
-        PipelineError: with every mistake, its place and what to write instead.
+        PipelineError: naming every mistake, its place, and what to write instead.
     """
     require_plain(raw)
     written, (raw, mistakes) = raw, resolve_likes(raw)
     config: Config | None = None
     try:
-        # The JSON form: strict mode in Python would refuse a str for a Path and a list for a tuple.
+        # Validated as JSON, because strict mode refuses a str for a Path and a list for a tuple in Python objects.
         config = Config.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         keys, kinds = _field_names(), kinds_of_sections()
@@ -164,14 +164,14 @@ def validate(raw: Mapping[str, Any]) -> Config:
 
 
 def parse_settings(model: Any, text: str) -> Any:
-    """Settings from the JSON text a rule passes.
+    """Make settings of the JSON text that a rule passes to a stage.
 
     Args:
         model: A settings model, or a union of some.
-        text: JSON.
+        text: The settings as JSON.
 
     Raises:
-        PipelineError: if they do not fit the model.
+        PipelineError: if the text does not fit the model.
     """
     try:
         return TypeAdapter(model).validate_json(text)
@@ -181,7 +181,7 @@ def parse_settings(model: Any, text: str) -> Any:
 
 
 def kinds_of_sections() -> dict[str, list[str]]:
-    """For each section whose entries have a kind: the kinds that there are."""
+    """The known kinds of each section whose entries have a `kind`."""
     kinds = {}
     for section, field in Config.model_fields.items():
         models = [model for model in _members(field.annotation) if "kind" in model.model_fields]
@@ -191,7 +191,7 @@ def kinds_of_sections() -> dict[str, list[str]]:
 
 
 def _members(annotation: Any) -> list[type[Settings]]:
-    """The models that a type is made of: an alternative, the values of a dictionary, or itself."""
+    """The settings models within a type: the type itself, the members of a union, or the values of a dictionary."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
     return [model for part in get_args(annotation) for model in _members(part)]

@@ -8,7 +8,7 @@ from pipeline.config.types import Count, Positive, Precision, Settings, Share
 
 
 class VocabularySettings(Settings):
-    """Words of the training captions."""
+    """Which words of the training captions a captioner knows, and how many words of a caption it is trained on."""
 
     dataset: str
     min_count: Count
@@ -16,7 +16,7 @@ class VocabularySettings(Settings):
 
 
 class CaptionerModelSettings(Settings):
-    """Sizes of the bidirectional captioner."""
+    """Architecture of the bidirectional captioner: the sizes of its layers, and which variant of a part it has."""
 
     node_position: Literal["none", "learned"]
     pool: Literal["present", "padded"]
@@ -73,7 +73,7 @@ class TrainingSettings(Settings):
 
 
 class NucleusSettings(Settings):
-    """Diverse captions drawn from the most likely words (Holtzman et al., 2020)."""
+    """Nucleus sampling, which draws diverse captions from the most likely words (Holtzman et al., 2020)."""
 
     p: Annotated[float, Field(gt=0, le=1)]
     temperature: Positive
@@ -82,7 +82,7 @@ class NucleusSettings(Settings):
 
 
 class DecodingSettings(Settings):
-    """How captions are searched for."""
+    """How a trained captioner searches for captions."""
 
     beam: Count
     max_words: Count
@@ -109,5 +109,5 @@ class BidirectionalSettings(Settings):
     decoding: DecodingSettings
 
 
-# Another kind joins here: Annotated[BidirectionalSettings | LstmSettings, Field(discriminator="kind")].
+# A further kind makes this a union: Annotated[BidirectionalSettings | LstmSettings, Field(discriminator="kind")].
 CaptionerSettings = BidirectionalSettings

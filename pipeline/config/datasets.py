@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.config.mistakes import suggest
 from pipeline.config.types import Count, Positive, Settings, Share
 
-# What the generator of `shapes` can draw and name; `pipeline.datasets.shapes.captions` has the words for each.
+# The generator of `shapes` can draw and name these; `pipeline.datasets.shapes.captions` has the words for each.
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "white", "black", "cyan")
 SHAPES = ("circle", "square", "triangle", "star", "cross", "diamond", "ring", "crescent")
 ACTIONS = (
@@ -31,7 +31,7 @@ ACTIONS = (
 
 
 class Clips(Settings):
-    """Clips a split."""
+    """Number of generated clips in each split."""
 
     train: Count
     val: Count
@@ -80,7 +80,10 @@ class ShapesSettings(Settings):
 
 
 class Splits(Settings):
-    """Shares of the captioned videos whose annotations name no split; an id's hash decides."""
+    """Share of each split among the captioned videos, where the captions file names no splits.
+
+    The hash of a video's id decides which split it is in; for a clip of a file, the hash of the file's path does.
+    """
 
     train: Share
     val: Share
@@ -94,7 +97,7 @@ class Splits(Settings):
 
 
 class SplitLists(Settings):
-    """A file a split."""
+    """One file for each split; `test` may have none."""
 
     train: Path
     val: Path
@@ -102,7 +105,7 @@ class SplitLists(Settings):
 
 
 class FolderSettings(Settings):
-    """One's own videos: a folder, a list of files or a table of clips; with or without captions."""
+    """The user's own videos, from a folder, a list of files or a table of clips, with or without captions."""
 
     kind: Literal["folder"]
     shards: Count
@@ -123,7 +126,7 @@ class MsvdSettings(Settings):
 
 
 class MsrvttSettings(Settings):
-    """MSR-VTT: 10,000 clips, 20 captions each."""
+    """MSR-VTT: 10,000 clips with 20 captions each."""
 
     kind: Literal["msrvtt"]
     shards: Count
@@ -133,7 +136,7 @@ class MsrvttSettings(Settings):
 
 
 class VatexSettings(Settings):
-    """VATEX: a JSON file a split, ten English captions a clip."""
+    """VATEX: clips with ten English captions each, in one JSON file for each split."""
 
     kind: Literal["vatex"]
     shards: Count
@@ -142,7 +145,7 @@ class VatexSettings(Settings):
 
 
 class CocoCaptionsSettings(Settings):
-    """Captions in the JSON form of COCO, a file a split."""
+    """Any videos with captions in the JSON form of COCO, in one file for each split."""
 
     kind: Literal["coco_captions"]
     shards: Count
@@ -157,7 +160,7 @@ DatasetSettings = Annotated[
 
 
 class SamplingSettings(Settings):
-    """Which frames are looked at, and at what size."""
+    """Which frames of a clip are sampled, at what size they are stored, and what is done about a bad video."""
 
     fps: Positive
     max_frames: Count

@@ -1,4 +1,4 @@
-"""Settings of what turns pixels into features: motion, appearance, objects."""
+"""Settings of the encoders, which turn pixels into features of motion, appearance and objects."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,7 +8,7 @@ from pipeline.config.types import Count, Positive, Precision, Settings, Share, W
 
 
 class I3dSettings(Settings):
-    """Motion: Inception I3D over windows of frames."""
+    """Inception I3D, which makes motion features of windows of frames."""
 
     kind: Literal["i3d"]
     weights: Weights
@@ -44,7 +44,7 @@ class VisionArch(Settings):
 
 
 class TextArch(Settings):
-    """Sizes of a text transformer."""
+    """Sizes of a text tower, which is a transformer."""
 
     context_length: Count
     vocab_size: Count
@@ -54,7 +54,7 @@ class TextArch(Settings):
 
 
 class ClipArch(Settings):
-    """Sizes of a CLIP model of one's own."""
+    """Sizes of a CLIP model that is none of open_clip's."""
 
     embed_dim: Count
     vision: VisionArch
@@ -62,7 +62,7 @@ class ClipArch(Settings):
 
 
 class FinetuneSettings(Settings):
-    """CLIP4Clip retrieval on the training split of a data set."""
+    """How CLIP4Clip is fine-tuned for retrieval on the training split of a data set."""
 
     dataset: str
     sampling: str
@@ -79,7 +79,7 @@ class FinetuneSettings(Settings):
 
 
 class Clip4ClipSettings(Settings):
-    """Appearance: a CLIP4Clip image tower, fine-tuned here or brought along."""
+    """CLIP4Clip, whose image tower makes appearance features; it is fine-tuned by the workflow or imported."""
 
     kind: Literal["clip4clip"]
     weights: Weights
@@ -90,7 +90,7 @@ class Clip4ClipSettings(Settings):
 
 
 class DetectorFinetuneSettings(Settings):
-    """Detection learnt on the boxes of a generated data set's training split."""
+    """How a detector is fine-tuned on the boxes of a generated data set's training split."""
 
     dataset: str
     sampling: str
@@ -104,7 +104,7 @@ class DetectorFinetuneSettings(Settings):
 
 
 class DetectorSettings(Settings):
-    """A torchvision detection model."""
+    """A torchvision detection model, which finds objects in frames."""
 
     kind: Literal["detector"]
     weights: Weights

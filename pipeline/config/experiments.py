@@ -21,5 +21,5 @@ class CaptioningSettings(Settings):
     seeds: Seeds
 
 
-# Another kind joins here: Annotated[CaptioningSettings | RecognitionSettings, Field(discriminator="kind")].
+# A further kind makes this a union: Annotated[CaptioningSettings | RecognitionSettings, Field(discriminator="kind")].
 ExperimentSettings = CaptioningSettings

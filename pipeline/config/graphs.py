@@ -9,7 +9,7 @@ from pipeline.config.types import Count, Positive, Settings, Share
 
 
 class GridNodesSettings(Settings):
-    """Nodes: overlapping cells of a grid over the central square of a frame."""
+    """Nodes that are the overlapping cells of a grid over the central square of a frame."""
 
     kind: Literal["grid"]
     sampling: str
@@ -24,7 +24,7 @@ class GridNodesSettings(Settings):
 
 
 class ObjectNodesSettings(Settings):
-    """Nodes: the objects that a detector finds in a frame."""
+    """Nodes that are the objects which a detector finds in a frame."""
 
     kind: Literal["object"]
     sampling: str
@@ -51,13 +51,13 @@ NodesSettings = Annotated[GridNodesSettings | ObjectNodesSettings, Field(discrim
 
 
 class SimilaritySettings(Settings):
-    """Which nodes of the next frame a node is tied to."""
+    """Which nodes of the next frame edges connect a node to: the `top_k` most similar ones, or all if it is None."""
 
     top_k: Count | None
 
 
 class GraphSettings(Settings):
-    """An action graph: nodes, the motion on their edges, and the edges to the next frame."""
+    """An action graph: its nodes, the motion features of its edges, and its edges to the next frame."""
 
     nodes: str
     motion: str
@@ -66,7 +66,7 @@ class GraphSettings(Settings):
 
 
 class TripletSettings(Settings):
-    """Where (subject, verb, object) comes from."""
+    """How (subject, verb, object) triplets are extracted from captions, and which of them are kept."""
 
     source: Literal["spacy", "openie"]
     spacy_model: str
@@ -82,7 +82,7 @@ class TripletSettings(Settings):
 
 
 class EmbeddingSettings(Settings):
-    """A knowledge graph embedding."""
+    """How the entities and relations of a knowledge graph are embedded: the model and its training."""
 
     model: Literal["transe", "distmult", "complex", "rotate"]
     width: Count
@@ -100,7 +100,7 @@ class EmbeddingSettings(Settings):
 
 
 class LinkingSettings(Settings):
-    """What a video is told of the knowledge graph."""
+    """Which entities and relations of the knowledge graph a video is given, and as which features."""
 
     entities: Count
     relations: Annotated[int, Field(ge=0)]

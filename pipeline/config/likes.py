@@ -1,11 +1,11 @@
-"""Entries of config.yaml that say only what differs: `coarse: {like: grid, cells: 2}`."""
+"""Write out entries of config.yaml that say only what differs from another: `coarse: {like: grid, cells: 2}`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config.mistakes import suggest
 
-MAX_CHAIN = 50  # entries that are like one another, one after the other
+MAX_CHAIN = 50  # most entries that may each be like the next
 
 
 def resolve_likes(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -18,7 +18,8 @@ def resolve_likes(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         raw: The configuration as read; it is left as it is.
 
     Returns:
-        The configuration without `like`, and what is wrong with it: names that are not there, and circles.
+        The configuration without `like`; and the mistakes found in it: names that are not there, circles, and chains
+        that are too long.
     """
     mistakes: list[str] = []
     resolved: dict[str, Any] = {}
@@ -34,11 +35,11 @@ def resolve_likes(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def without_inherited(raw: Mapping[str, Any], mistakes: list[str]) -> list[str]:
-    """Mistakes without those that an entry only repeats from the one it is like.
+    """Leave out the mistakes that an entry only inherits from the one it is like.
 
     Args:
         raw: The configuration as read.
-        mistakes: Each starts with its place: "`section.entry.key...".
+        mistakes: Messages that start with their place: "`section.entry.key...".
     """
     found = set(mistakes)
     own = []

@@ -1,12 +1,12 @@
-"""What is wrong with a configuration, in words: the place as it stands in the YAML, and what to write instead."""
+"""Say what is wrong with a configuration: the place as it stands in the YAML, and what to write instead."""
 
 import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Where a section names an entry of another: (section, or the entries of it that are of a kind; path within an entry;
-# section named; kind that the named entry must be of).
+# Places where an entry of one section names an entry of another: (section, perhaps only its entries of one kind; path
+# within the entry; section of the named entry; kind that the named entry must be of, or None for any).
 REFERENCES = (
     ("encoders", ("calibrate_on",), "datasets", None),
     ("encoders of kind clip4clip", ("finetune", "dataset"), "datasets", None),
@@ -35,20 +35,20 @@ REFERENCES = (
 def describe(
     raw: Mapping[str, Any], error: Mapping[str, Any], keys: list[str], kinds: Mapping[str, Sequence[str]]
 ) -> str:
-    """One mistake that pydantic found, with its path as it stands in the YAML.
+    """Describe a mistake that pydantic found, with its path as it stands in the YAML.
 
     Args:
         raw: The configuration.
-        error: Pydantic's.
-        keys: Every key that there is, for a suggestion.
-        kinds: The kinds of each section whose entries have one.
+        error: One of `ValidationError.errors()`.
+        keys: All known keys, of which one may be suggested.
+        kinds: The known kinds of each section whose entries have a `kind`.
     """
     location = error["loc"]
     if location[0] in kinds and len(location) > 2:
         if location[2:] == ("kind",):
             return _wrong_kind(raw, location, kinds)
         if location[2] in kinds[location[0]]:
-            location = location[:2] + location[3:]  # without the kind that chose the model
+            location = location[:2] + location[3:]  # the YAML has no level for the kind that chose the model
     if error["type"] in ("union_tag_not_found", "union_tag_invalid") and location[0] in kinds:
         return _wrong_kind(raw, location, kinds)
     path, value = _path_in(raw, location, error["type"] == "missing")
@@ -64,7 +64,7 @@ def describe(
 
 
 def _wrong_kind(raw: Mapping[str, Any], location: tuple[int | str, ...], kinds: Mapping[str, Sequence[str]]) -> str:
-    """That an entry says no kind, or one that there is not; with those that there are."""
+    """Say that an entry has no kind or an unknown one, and name the known ones."""
     section, name = str(location[0]), location[1]
     entry = raw[section][name]
     problem = f"there is no such kind (is {json.dumps(entry['kind'])})" if "kind" in entry else "missing"
@@ -72,7 +72,7 @@ def _wrong_kind(raw: Mapping[str, Any], location: tuple[int | str, ...], kinds: 
 
 
 def _path_in(raw: Any, location: tuple[int | str, ...], is_missing: bool) -> tuple[str, Any]:
-    """The dotted path of an error, without what only pydantic knows (the member of a union), and the value there."""
+    """The dotted path of an error, without parts that only pydantic knows (a union's member), and the value there."""
     parts: list[str] = []
     value = raw
     for part in location:
@@ -86,7 +86,7 @@ def _path_in(raw: Any, location: tuple[int | str, ...], is_missing: bool) -> tup
 
 
 def suggest(word: str, known: list[str]) -> str:
-    """The end of a message about an unknown word: the known one that it resembles, or all if they are few."""
+    """End a message about an unknown word: name the known word that it resembles, or all of them if they are few."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if near:
         return f": did you mean `{near[0]}`?"
@@ -94,7 +94,7 @@ def suggest(word: str, known: list[str]) -> str:
 
 
 def broken_references(raw: Mapping[str, Any]) -> list[str]:
-    """Names of entries that do not exist in the section they refer to, or are of another kind than needed."""
+    """Report names that refer to no entry of their section, or to an entry of another kind than is needed."""
     mistakes = []
     for section, path, target, kind in REFERENCES:
         section, _, kind_of_entry = section.partition(" of kind ")

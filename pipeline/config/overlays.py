@@ -1,4 +1,4 @@
-"""The configuration that config.yaml and its overlays are together, for commands that Snakemake does not start."""
+"""Read config.yaml with overlays laid over it, for commands that Snakemake does not start."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from pipeline.errors import PipelineError
 
 
 def read_config(files: Sequence[Path]) -> Config:
-    """Read a configuration as Snakemake does, by its own function: mappings join, anything else replaces.
+    """Read a configuration as Snakemake does, by its own function: mappings are joined, other values replaced.
 
     Args:
-        files: The configuration, and the overlays on it in their order.
+        files: The configuration, then the overlays in the order in which they are laid over it.
 
     Raises:
-        PipelineError: if a file cannot be read, or together they are not valid.
+        PipelineError: if a file cannot be read, or the merged configuration is not valid.
     """
     merged: dict[str, Any] = {}
     for file in files:

@@ -1,7 +1,7 @@
-"""Configurations are plain data: no objects, no circles, no expansions of aliases, no programs in a template.
+"""Check that configurations are plain data: no objects, no circles, no huge aliases, no programs in a template.
 
-Snakemake reads YAML with a loader that knows dates and names of Python, and runs the Python of a file that says
-`__use_yte__: true`. Aliases let a kilobyte of YAML stand for gigabytes.
+Snakemake reads YAML with PyYAML's `FullLoader`, which makes dates and names of Python too, and it runs the Python of a
+file that says `__use_yte__: true`. Aliases let a kilobyte of YAML stand for gigabytes.
 """
 
 import math
@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.errors import PipelineError, breaks_lines
 
-MAX_VALUES = 100_000  # the largest configuration here has two thousand
+MAX_VALUES = 100_000  # any overlay of configs/ makes fewer than a thousand
 MAX_DEPTH = 30
 MAX_TEXT = 4096  # characters; a path is no longer
 MAX_INT = 2**63 - 1
@@ -74,10 +74,10 @@ def require_no_template(*files: str | Path) -> None:
     """Check that configuration files ask for no program to be run, before Snakemake reads them.
 
     Args:
-        files: Those that exist are looked at; Snakemake says what is missing.
+        files: Configuration files; one that does not exist is passed over, because Snakemake reports it.
 
     Raises:
-        PipelineError: if one says `__use_yte__`, or is no plain YAML.
+        PipelineError: if a file says `__use_yte__`, or is no plain YAML.
     """
     for file in files:
         if Path(file).is_file():

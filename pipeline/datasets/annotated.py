@@ -1,7 +1,7 @@
-"""What data sets have in common whose annotations name clips by an id, not by a file.
+"""Code that data sets share whose annotations name clips by an id, not by a file.
 
-A clip's id is the name of its file without folder and extension. The annotations tell of clips whose files may be
-missing (published videos vanish): those are listed, and nothing stops.
+A clip's id is the name of its file without folder and extension, unless the annotations map it to another. Annotations
+may name clips whose files are missing, because published videos vanish: those clips are listed, and no error is raised.
 """
 
 import json
@@ -17,19 +17,19 @@ from pipeline.datasets.listing import Video, is_file, list_videos
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import SPLITS
 
-NUM_SHOWN = 3  # ids of one kind spelt out in a message
-MAX_ID_BYTES = 255  # of a file's name, on every file system in use
+NUM_SHOWN = 3  # ids that a message spells out; it counts the others
+MAX_ID_BYTES = 255  # longest name of a file on the file systems in use
 
 
 @dataclass
 class Annotations:
-    """What the annotations say, whether a clip's file is there or not.
+    """The captions and splits of all annotated clips, whether a clip's file is there or not.
 
     Attributes:
-        captions: Texts by clip, in the order of the file.
+        captions: Captions of each clip, in the order of the file.
         split_of: Split of each clip that has one.
-        notes: What the user should know.
-        num_empty: Captions without a character, which were left out.
+        notes: Messages that the user should read.
+        num_empty: Number of captions that were left out because they are empty.
     """
 
     captions: dict[str, list[str]] = field(default_factory=dict)
@@ -38,10 +38,10 @@ class Annotations:
     num_empty: int = 0
 
     def add(self, clip: str, caption: object, place: str) -> None:
-        """Take a caption of a clip.
+        """Add a caption of a clip; an empty one is only counted.
 
         Raises:
-            PipelineError: if it is no text; `place` says where it stands.
+            PipelineError: if it is no text, or holds half a character; the message names its `place`.
         """
         if not isinstance(caption, str):
             raise PipelineError(f"{place}: the caption of {clip} must be a text, not {reprlib.repr(caption)}")
@@ -57,7 +57,7 @@ class Annotations:
         """Put a clip in a split.
 
         Raises:
-            PipelineError: if it is in another already: it would be tested on what it was trained on.
+            PipelineError: if it is in another split already: a captioner would be tested on what it was trained on.
         """
         first = self.split_of.setdefault(clip, split)
         if first != split:
@@ -66,14 +66,14 @@ class Annotations:
 
 @dataclass(frozen=True)
 class FoundClips:
-    """The annotations of the clips whose files are there.
+    """The annotations of the clips whose files are there, and which annotated clips have no file.
 
     Attributes:
-        captions: Texts by clip.
-        splits: Sorted clips of each split, those with captions.
-        missing: Sorted clips that have captions and no file.
-        annotated: Clips of each split, with or without a file.
-        notes: What the user should know.
+        captions: Captions of each clip that has a file.
+        splits: Sorted ids of the clips of each split that have captions and a file.
+        missing: Sorted ids of the clips that have captions and no file.
+        annotated: Number of clips with captions in each split, with or without a file.
+        notes: Messages that the user should read.
     """
 
     captions: dict[str, list[str]]
@@ -84,20 +84,20 @@ class FoundClips:
 
     @classmethod
     def of_all(cls, captions: dict[str, list[str]], splits: dict[str, list[str]]) -> "FoundClips":
-        """Of a data set that tells only of videos that are there."""
+        """Make one for a data set whose annotations name only videos that are there."""
         return cls(captions, splits, [], {split: len(members) for split, members in splits.items()}, [])
 
 
 def find_clips(annotations: Annotations, ids: Collection[str], hint: str = "") -> FoundClips:
-    """Part the annotated clips into those that are there and those that are missing.
+    """Part the annotated clips into those whose files are there and those whose files are missing.
 
     Args:
-        annotations: Of the data set.
+        annotations: Annotations of the data set.
         ids: The ids of all the videos that are there.
-        hint: What to do where no id fits.
+        hint: End of the message where no annotated clip has a file.
 
     Raises:
-        PipelineError: if there are no captions, or none of a video that is there.
+        PipelineError: if there are no captions, or none of them is of a video that is there.
     """
     captions, present = annotations.captions, set(ids)
     if not captions:
@@ -132,21 +132,21 @@ def _notes(annotations: Annotations) -> Iterator[str]:
 
 
 def shown(ids: Collection[str]) -> str:
-    """Some ids for a message: the first few, and how many more there are."""
+    """Name the first ids for a message, and say how many more there are."""
     more = f" and {len(ids) - NUM_SHOWN} more" if len(ids) > NUM_SHOWN else ""
     return (", ".join(list(ids)[:NUM_SHOWN]) or "none") + more
 
 
 def list_clips(source: Path, preferred: Sequence[str] = (), names: Mapping[str, str] | None = None) -> list[Video]:
-    """Videos of a folder or list file at any depth, with the file's name without extension as id.
+    """List the videos of a folder (at any depth) or list file by id, which is the file's name without extension.
 
     Args:
-        source: A folder, or a list file: a path a line.
-        preferred: Extensions of which the earliest counts where files differ in nothing else.
-        names: Ids of the clips that the annotations call otherwise than their files.
+        source: A folder, or a list file with one path a line.
+        preferred: Extensions, the best first. Of two files with one id, the one with the better extension is taken.
+        names: Ids of clips that the annotations call otherwise, by the file's name without extension.
 
     Raises:
-        PipelineError: as `list_videos`, or if two files have one id.
+        PipelineError: as `list_videos`, or if two files have one id and neither extension is better.
     """
     found: dict[str, Video] = {}
     for video in list_videos(source):
@@ -169,10 +169,10 @@ def _rank(path: str, preferred: Sequence[str]) -> int:
 
 
 def clip_id(value: object, place: str) -> str:
-    """An id as annotations write it, in Unicode's composed form, as those of the files.
+    """Check an id that annotations give, and return it in Unicode's composed form, which the files' ids have too.
 
     Raises:
-        PipelineError: if it is no name of a file within a folder: empty, with a slash or a control character, `..`,
+        PipelineError: if it cannot be a file's name: it is empty or `..`, holds a slash or a control character, or is
             longer than file systems allow.
     """
     if not isinstance(value, str) or not value.strip():
@@ -193,7 +193,7 @@ def clip_id(value: object, place: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: escapes of JSON may leave half of a character."""
+    """Whether a text can be written as UTF-8, which half a character from an escape in JSON cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -202,14 +202,14 @@ def is_unicode(text: str) -> bool:
 
 
 def split_at(position: int, sizes: Mapping[str, int]) -> str:
-    """Split of the clip at a position, from 0, where the splits follow one another; the last one takes the rest."""
+    """Split of the clip at a position (from 0) where train, val and test follow one another; test takes the rest."""
     if position < sizes["train"]:
         return "train"
     return "val" if position < sizes["train"] + sizes["val"] else "test"
 
 
 def published_sizes(annotations: Annotations, sizes: Mapping[str, int]) -> None:
-    """Note where the splits are not of the published sizes."""
+    """Add a note to the annotations if the splits do not have the published sizes."""
     counted = {split: sum(of == split for of in annotations.split_of.values()) for split in SPLITS}
     if counted != dict(sizes):
         found, published = ("/".join(str(of[split]) for split in SPLITS) for of in (counted, sizes))
@@ -217,14 +217,14 @@ def published_sizes(annotations: Annotations, sizes: Mapping[str, int]) -> None:
 
 
 def require_file(path: Path, key: str) -> Path:
-    """The path, if a file is there.
+    """Return the path if there is a file at it.
 
     Args:
-        path: From the configuration.
-        key: The setting that holds it.
+        path: Path from the configuration.
+        key: Setting that holds the path, for the message.
 
     Raises:
-        PipelineError: if there is none.
+        PipelineError: if there is no file.
     """
     if not is_file(path):
         raise PipelineError(f"`{key}: {path}`: there is no such file (relative paths start where Snakemake is called)")
@@ -232,7 +232,7 @@ def require_file(path: Path, key: str) -> Path:
 
 
 def read_lines(path: Path, key: str) -> Iterator[tuple[int, str]]:
-    """Lines of a text file with their numbers from 1, one after another and without those that are blank.
+    """Read the lines of a text file one by one, with their numbers from 1 and without blank ones.
 
     Raises:
         PipelineError: if the file is missing or not UTF-8.
@@ -247,15 +247,15 @@ def read_lines(path: Path, key: str) -> Iterator[tuple[int, str]]:
 
 
 def read_split_lists(paths: Mapping[str, Path | None], annotations: Annotations, names: Mapping[str, str]) -> None:
-    """Put clips in splits by files that hold an id a line.
+    """Put clips in splits, by files that hold one id a line.
 
     Args:
-        paths: File of each split.
-        annotations: What is added to.
-        names: Ids of the clips that a list may call otherwise.
+        paths: File of each split; None for a split without one.
+        annotations: Annotations that the splits are added to.
+        names: Ids of clips, by another name that a list may call them by.
 
     Raises:
-        PipelineError: naming file and line.
+        PipelineError: naming file and line, for a line that is no id or a clip that is in two splits.
     """
     for split, path in paths.items():
         for number, line in read_lines(path, f"splits.{split}") if path is not None else ():
@@ -265,7 +265,7 @@ def read_split_lists(paths: Mapping[str, Path | None], annotations: Annotations,
 
 
 def load_json(path: Path, key: str) -> Any:
-    """Content of a JSON file, read as a whole: the largest published one has some 60 MB.
+    """Read a JSON file as a whole; the largest published one has some 60 MB.
 
     Raises:
         PipelineError: if it is missing, not UTF-8 or no JSON.
@@ -279,16 +279,16 @@ def load_json(path: Path, key: str) -> Any:
 
 
 def records(content: Any, key: str | None, wanted: Sequence[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSON list with their places, checked for the keys they must have.
+    """Give the objects of a JSON list with their places, after checking that each has the keys it needs.
 
     Args:
-        content: What the file holds.
-        key: Under which the list stands; None if it is the whole.
-        wanted: Keys of each object.
-        path: The file.
+        content: Content of the file.
+        key: Key under which the list stands; None if the list is the whole content.
+        wanted: Keys that each object must have.
+        path: The file, for places and messages.
 
     Raises:
-        PipelineError: naming the object and the key that it lacks.
+        PipelineError: if there is no list, or an object lacks keys; the message names both.
     """
     if key is not None and not (isinstance(content, dict) and key in content):
         found = ", ".join(f"`{name}`" for name in list(content)[:5]) if isinstance(content, dict) else "no object"

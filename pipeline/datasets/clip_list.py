@@ -1,8 +1,8 @@
-"""Lists of clips: tables of files and of intervals of files (`videos: clips.csv` of the data set `folder`).
+"""Read tables of clips, which are files and intervals of files (`videos: clips.csv` of the data set `folder`).
 
-A row has a `video` (a path, relative to the list's folder or absolute) and may have an `id` and `start` and `stop` in
-seconds from where players begin the file; `stop` is excluded, and an empty field is no field. Without an `id` a whole
-file is called by its path, and an interval by path and seconds: `talk.mp4@12.5-20`.
+A row has a `video` (a path, relative to the table's folder or absolute). It may have an `id`, and `start` and `stop` in
+seconds from where players begin the file; `stop` is excluded, and an empty field counts as none. Without an `id`, the
+id of a whole file is its path, and that of an interval is path and seconds: `talk.mp4@12.5-20`.
 """
 
 import re
@@ -23,16 +23,16 @@ EXAMPLE = '{"video": "talk.mp4", "start": 12.5, "stop": 20}'
 
 
 def is_clip_list(source: Path) -> bool:
-    """Whether a list file is a table of clips, by its suffix; others name a path a line."""
+    """Whether a list file is a table of clips, as its suffix tells; other list files hold one path a line."""
     return source.suffix.lower() in (*DELIMITERS, *JSON_LINES)
 
 
 def read_clip_list(source: Path) -> list[Video]:
-    """The clips of a table, by id; reads no file but the table.
+    """Read the clips of a table, sorted by id; no file but the table is opened.
 
     Raises:
-        PipelineError: naming file and line, if a file is missing, an interval is none, one id is there twice, or one
-            whole file is.
+        PipelineError: naming file and line, if a video is missing, an interval is not valid, or an id or a whole file
+            is there twice; or if there is no clip.
     """
     if source.suffix.lower() in JSON_LINES:
         rows = json_lines(source, EXAMPLE)

@@ -1,7 +1,7 @@
-"""The data set `coco_captions`: any videos with captions in the JSON form of COCO (Chen et al., 2015), a file a split.
+"""The data set `coco_captions`: any videos with captions in the JSON form of COCO (Chen et al., 2015).
 
-`images` lists the clips (`id`, perhaps `file_name`), `annotations` their captions (`image_id`, `caption`). A clip is
-called by its file's name without extension, where there is one, else by its id.
+There is one file for each split. `images` lists the clips (`id`, perhaps `file_name`), `annotations` their captions
+(`image_id`, `caption`). A clip's id is its `file_name` without extension or, where there is none, its `id`.
 """
 
 import os
@@ -15,19 +15,19 @@ from pipeline.errors import PipelineError
 
 
 def list_videos(source: Path) -> list[Video]:
-    """Videos by id, the file's name.
+    """List the videos by id, which is the file's name without extension.
 
     Raises:
-        PipelineError: if the folder cannot be read, or two files are one clip.
+        PipelineError: if the folder cannot be read, or two files have one id.
     """
     return list_clips(source)
 
 
 def read_annotations(settings: CocoCaptionsSettings) -> Annotations:
-    """Captions, and splits by the file a clip stands in.
+    """Read the captions and splits; a clip's split is that of the file it stands in.
 
     Raises:
-        PipelineError: naming file and item of what cannot be read.
+        PipelineError: naming the file and the item that cannot be read.
     """
     annotations = Annotations()
     for split, path in settings.captions.model_dump().items():
@@ -52,7 +52,7 @@ def _read_split(annotations: Annotations, split: str, path: Path) -> None:
 
 
 def _number(value: object, place: str) -> str:
-    """The number, or the text, that `images` and `annotations` know a clip by."""
+    """Give the number or text by which `images` and `annotations` name a clip, as text."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise PipelineError(f"{place}: the id of an image must be a number or a text, not {reprlib.repr(value)}")
     return str(value)

@@ -1,4 +1,4 @@
-"""The data set `folder`: its videos or clips, and its captions and splits in JSON Lines or CSV."""
+"""The data set `folder`: the user's own videos or clips, with captions and splits in JSON Lines or CSV."""
 
 import difflib
 import hashlib
@@ -19,7 +19,7 @@ from pipeline.datasets.text_tables import csv_rows, json_lines
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import SPLITS
 
-NUM_SHOWN = 5  # mistakes of one kind spelt out in a message
+NUM_SHOWN = 5  # mistakes of one kind that a message spells out
 MAX_PATH = 4096  # characters; no file system takes more
 
 
@@ -34,13 +34,13 @@ class Annotation:
 
 
 def list_videos(source: Path) -> list[Video]:
-    """The clips, by id: the files of a folder or of a list, or what a table of clips names.
+    """List the clips, sorted by id: the files of a folder or of a list, or what a table of clips names.
 
     Args:
-        source: A folder; a list file (a path a line); or a table of clips (`.csv`, `.tsv`, `.jsonl`).
+        source: A folder; a list file (one path a line); or a table of clips (`.csv`, `.tsv`, `.jsonl`, `.ndjson`).
 
     Raises:
-        PipelineError: if there is no clip, or one of them is not as it must be.
+        PipelineError: if there is no clip, or a file, an interval or an id is not valid.
     """
     if is_clip_list(source) and is_file(source):
         return read_clip_list(source)
@@ -50,21 +50,21 @@ def list_videos(source: Path) -> list[Video]:
 def read_captions(
     settings: FolderSettings, ids: Collection[str], cut_from: Mapping[str, Path] = MappingProxyType({})
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Captions of the videos, and the videos of each split.
+    """Read the captions of the videos, and which videos are in which split.
 
-    A line names a video by its id, or by its path with or without extension, the file's name or its stem where only
-    one video fits. Two annotators may write the same caption: both count. Where the file names no split at all, the
-    hash of a video's id draws one by the shares of `splits`, so that a video keeps its split when others come. Clips of
-    one file are drawn together, by its path: a test on scenes of the training videos would tell little. Videos without
-    captions are in no split.
+    A line names a video by its id or, where only one video fits, by its path or the file's name, with or without
+    extension. Two annotators may write the same caption: both count. Where the file names no split at all, the hash of
+    a video's id decides by the shares of `splits`, so that a video keeps its split when others are added. Clips of one
+    file go to the same split, by the hash of its path, because a test on scenes of training videos would tell little.
+    Videos without captions are in no split.
 
     Args:
-        settings: Where the captions file is: JSON Lines (`.jsonl`) or CSV (`.csv`).
+        settings: Settings of the data set. Its captions file is JSON Lines (`.jsonl`, `.ndjson`) or CSV (`.csv`).
         ids: The ids of all the videos.
-        cut_from: The file of every clip that is an interval.
+        cut_from: The file of every clip that is an interval, by the clip's id.
 
     Returns:
-        Captions by video, in the file's order; sorted ids by split.
+        Captions of each video, in the file's order; and the sorted ids of each split.
 
     Raises:
         PipelineError: naming file and line, for what cannot be read, an unknown video or split, or a video whose
@@ -88,7 +88,7 @@ def read_captions(
 
 
 def hashed_split(video_id: str, shares: Splits) -> str:
-    """Split of a video by the hash of its id: as good as drawn, and the same whatever other videos there are."""
+    """Split that the hash of a video's id decides: as good as drawn, and the same whatever other videos there are."""
     digest = hashlib.sha256(f"split of {video_id}".encode()).digest()  # not the hash that chooses the shard
     drawn = int.from_bytes(digest[:8], "big") / 2**64
     if drawn < shares.train:
@@ -97,7 +97,7 @@ def hashed_split(video_id: str, shares: Splits) -> str:
 
 
 def read_annotations(path: Path) -> list[Annotation]:
-    """Lines of a captions file: objects (JSON Lines) or rows (CSV) with `video`, `caption` and perhaps `split`.
+    """Read the lines of a captions file: objects (JSON Lines) or rows (CSV) of `video`, `caption`, perhaps `split`.
 
     Raises:
         PipelineError: if the file is missing or of another kind, or a line is malformed.
@@ -137,7 +137,7 @@ def _annotation(record: Mapping[str, object], place: str) -> Annotation:
 def _resolve(
     annotations: list[Annotation], ids: Collection[str], files: Mapping[str, str], path: Path
 ) -> dict[str, str]:
-    """The id behind every name that the captions file uses for a video."""
+    """Find the id of the video behind every name that the captions file uses."""
     by_name: dict[str, list[str]] = {}
     for video_id in ids:
         file = files.get(video_id, video_id)
@@ -172,10 +172,10 @@ def _unknown(name: str, place: str, by_name: Mapping[str, list[str]]) -> str:
 
 
 def _splits_of(annotations: list[Annotation], resolved: Mapping[str, str]) -> dict[str, str]:
-    """Splits that the captions file names, by video: of all its videos, or of none.
+    """Split of each video, where the captions file names splits; nothing where it names none.
 
-    A video in two splits would be tested on what it was trained on; a split named for some alone leaves open what the
-    others are for.
+    A video in two splits is refused, because it would be tested on what it was trained on. So is a file that names a
+    split for some videos only, because it leaves open what the others are for.
     """
     named: dict[str, Annotation] = {}
     for annotation in annotations:

@@ -1,8 +1,8 @@
-"""The data set `folder`: one's own videos, with or without captions and splits.
+"""List the videos that the user brings: the files below a folder, or those that a list file names.
 
-Videos are the files below a folder, or those that a list file names. A video's id is its path relative to the folder,
-extension included and with `/` between its parts: two files of one stem never collide, and no id changes when other
-videos come. Listing is light (names and sizes alone), because the workflow does it whenever it is parsed.
+A video's id is its path relative to the folder, extension included and with `/` between its parts: two files of one
+stem never collide, and no id changes when other videos are added. (`annotated.list_clips` gives the ids of published
+annotations instead.) Listing reads only names and sizes, because the workflow does it whenever it is parsed.
 """
 
 import os
@@ -15,14 +15,14 @@ from pathlib import Path
 from pipeline.errors import PipelineError, breaks_lines
 from pipeline.video.interval import Interval
 
-# What FFmpeg reads and cameras, phones and archives write. Other files in the folder are none of our business.
+# FFmpeg reads these, and cameras, phones and archives write them. Other files in the folder are ignored.
 EXTENSIONS = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
     | {".vob", ".webm", ".wmv"}
 )
 
 
-MAX_LINKS = 10_000
+MAX_LINKS = 10_000  # to folders, followed in one listing
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,12 @@ class Video:
     """A file of the data set, or an interval of one.
 
     Attributes:
-        id: Path relative to the folder, in Unicode's composed form (a Mac spells accents in two characters); of an
-            interval, what a table of clips calls it.
-        path: The file's path as the file system spells it; absolute only where a list file names files elsewhere.
-        size: Bytes of the file.
-        interval: Which part of the file is meant; None for all of it.
+        id: Path relative to the folder, in Unicode's composed form (a Mac spells accents in two characters), unless a
+            table of clips or published annotations give it another id.
+        path: The file's path as the file system spells it, relative to the folder; absolute only where a list file
+            names a file elsewhere.
+        size: Size of the file in bytes.
+        interval: The part of the file that is meant; None for all of it.
     """
 
     id: str
@@ -49,20 +50,21 @@ def root_of(source: Path) -> Path:
 
 
 def list_videos(source: Path) -> list[Video]:
-    """All the videos, by id; reads no file but the list.
+    """List all the videos, sorted by id; no file but the list is opened.
 
     Args:
-        source: A folder, or a list file: a path a line, relative to the list's folder or absolute.
+        source: A folder, or a list file: one path a line, relative to the list's folder or absolute.
 
     Raises:
-        PipelineError: if the folder or a listed file is missing, or there is no video.
+        PipelineError: if the folder or a listed file is missing, a name is not valid, an id is there twice, or there is
+            no video.
     """
     if is_file(source):
         videos = _listed(source)
     elif is_folder(source):
         try:
             videos = [_video(path, entry.stat().st_size) for path, entry in _walk(source, "", frozenset(), [])]
-        except (OSError, RecursionError) as error:  # a folder that is closed to us, or far too deep
+        except (OSError, RecursionError) as error:  # a folder that may not be read, or is nested far too deep
             raise PipelineError(f"`videos: {source}`: cannot be listed ({error})") from error
     else:
         raise PipelineError(
@@ -82,18 +84,19 @@ def _video(path: str, size: int) -> Video:
         path.encode()
     except UnicodeEncodeError as error:
         raise PipelineError(f"{path!a}: the file's name is not UTF-8: rename it") from error
-    if breaks_lines(path):  # names stand in lines of logs and tables
+    if breaks_lines(path):  # logs and tables hold one name a line
         raise PipelineError(f"{path!a}: the file's name holds a control character: rename it")
     return Video(unicodedata.normalize("NFC", path), path, size)
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[str], links: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Video files below a folder with their relative paths. Links are followed, hidden names skipped.
+    """Find the video files below a folder, with their relative paths. Links are followed, hidden names skipped.
 
-    Folders linked to one another have as many paths as they have orders: `links`, those followed so far, are bounded.
+    Folders that link to one another have as many paths as there are orders of them, so the number of links that are
+    followed is bounded; `links` collects them.
     """
     here = os.path.realpath(folder)
-    if here in above:  # a link to a folder that we are in
+    if here in above:  # a link to a folder that this one lies in
         return
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -110,7 +113,7 @@ def _walk(folder: Path, prefix: str, above: frozenset[str], links: list[str]) ->
 
 
 def _listed(source: Path) -> list[Video]:
-    """Videos of a list file: a path a line, relative to its folder or absolute. Empty lines and `#` are skipped."""
+    """Read a list file: one path a line, relative to its folder or absolute. Empty lines and `#` lines are skipped."""
     videos = []
     for number, line in enumerate(read_text(source).splitlines(), start=1):
         text = line.strip()
@@ -121,15 +124,15 @@ def _listed(source: Path) -> list[Video]:
 
 
 def listed_video(source: Path, text: str, place: str) -> Video:
-    """The file that a list names.
+    """Find a file that a list names.
 
     Args:
         source: The list.
         text: A path, relative to the list's folder or absolute.
-        place: Where it stands, for messages.
+        place: Where the path stands, for messages.
 
     Raises:
-        PipelineError: if there is no such file.
+        PipelineError: if there is no such file, or its name is not valid.
     """
     root, path = source.parent.absolute(), Path(text)
     if not is_file(root / path):
@@ -139,7 +142,7 @@ def listed_video(source: Path, text: str, place: str) -> Video:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file system takes is none."""
+    """Whether there is such a file; False too for a name that the file system does not take."""
     try:
         return path.is_file()
     except OSError:
@@ -147,7 +150,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; a name that no file system takes is none."""
+    """Whether there is such a folder; False too for a name that the file system does not take."""
     try:
         return path.is_dir()
     except OSError:
@@ -155,7 +158,7 @@ def is_folder(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """Text of a list or captions file.
+    """Read the text of a list or captions file.
 
     Raises:
         PipelineError: if it is not UTF-8.

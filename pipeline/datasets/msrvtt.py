@@ -1,7 +1,7 @@
 """The data set `msrvtt` (Xu et al., CVPR 2016): 10,000 clips, 20 captions each, in splits of 6513, 497 and 2990.
 
-Annotations are videodatainfo_2017.json or MSRVTT_data.json (`videos` and `sentences`), or nested objects of id ->
-{sentence: caption}; with some 20 MB they are read as a whole.
+The annotations are videodatainfo_2017.json or MSRVTT_data.json (`videos` and `sentences`), or nested objects of id ->
+{sentence: caption}. They have some 20 MB and are read as a whole.
 """
 
 import re
@@ -18,22 +18,23 @@ SPLIT_NAMES = {"train": "train", "validate": "val", "val": "val", "test": "test"
 
 
 def list_videos(source: Path) -> list[Video]:
-    """Videos by id, the file's name; of an .mp4 and a .webm of one name the .mp4 counts.
+    """List the videos by id, the file's name without extension; an .mp4 is taken before a .webm of the same name.
 
     Raises:
-        PipelineError: if the folder cannot be read, or two files are one clip.
+        PipelineError: if the folder cannot be read, or two other files have one id.
     """
     return list_clips(source, preferred=(".mp4", ".webm"))
 
 
 def read_annotations(settings: MsrvttSettings) -> Annotations:
-    """Captions and splits.
+    """Read the captions and splits.
 
-    `splits: position` counts the number N of an id videoN: video0 to video6512 are for training, the next 497 for
-    validation. Other ids count by their place in the files. `splits: file` takes what the files say of each video.
+    `splits: position` goes by the number N of an id videoN: video0 to video6512 are for training, the next 497 for
+    validation. If any id has another form, all ids go by their place in the files. `splits: file` takes the split that
+    the files name for each video.
 
     Raises:
-        PipelineError: naming file and item of what cannot be read.
+        PipelineError: naming the file and the item that cannot be read.
     """
     annotations = Annotations()
     clips: dict[str, None] = {}
@@ -58,7 +59,7 @@ def read_annotations(settings: MsrvttSettings) -> Annotations:
 
 
 def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations: Annotations) -> list[str]:
-    """Read `videos` and `sentences`; the ids in the order of `videos`."""
+    """Read `videos` and `sentences` into the annotations; return the ids in the order of `videos`."""
     by_file = settings.splits == "file"
     clips: dict[str, None] = {}
     for place, video in records(content, "videos", ["video_id", "split"] if by_file else ["video_id"], path):
@@ -78,7 +79,7 @@ def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations
 
 
 def _read_nested(content: dict[str, Any], path: Path, annotations: Annotations) -> list[str]:
-    """Read id -> {sentence: caption}; the ids in the order of the file."""
+    """Read id -> {sentence: caption} into the annotations; return the ids in the order of the file."""
     clips = []
     for name, sentences in content.items():
         if not isinstance(sentences, dict):

@@ -1,9 +1,9 @@
-"""The data set `msvd` (Chen and Dolan, ACL 2011): 1,970 clips, some 41 English captions each.
+"""The data set `msvd` (Chen and Dolan, ACL 2011): 1,970 clips with some 41 English captions each.
 
-A clip is called VideoID_Start_End, as its file is, or vidN where a mapping file says so. Captions are read from the
-Microsoft Research Video Description Corpus (CSV), from AllVideoDescriptions.txt, both line by line, or from id ->
-captions as JSON or as a pickle (raw-captions_mapped.pkl, whose captions are lists of words). Splits of 1200, 100 and
-670 clips are those of Venugopalan et al. (ICCV 2015).
+A clip's id is VideoID_Start_End, as its file is called, or vidN where a mapping file says so. Captions are read line by
+line from the Microsoft Research Video Description Corpus (CSV) or from AllVideoDescriptions.txt, or as a whole from id
+-> captions in JSON or in a pickle (raw-captions_mapped.pkl, whose captions are lists of words). The splits of 1200, 100
+and 670 clips are those of Venugopalan et al. (ICCV 2015).
 """
 
 import csv
@@ -29,30 +29,32 @@ from pipeline.errors import PipelineError
 
 SIZES = {"train": 1200, "val": 100, "test": 670}
 COLUMNS = ("VideoID", "Start", "End", "Language", "Description")
-# What stands for no description: pandas, which the reference reads the corpus with, takes these for null.
+# These stand for no description: pandas, with which the reference code reads the corpus, takes them for null.
 NULLS = frozenset({"", "NULL", "null", "NaN", "nan", "NA", "N/A", "n/a"})
-NUM_WORDS = 20_000_000  # of a pickle, thirty times the published; one list may stand in it at many places
+NUM_WORDS = 20_000_000  # most in a pickle, thirty times the published; it may hold one list many times
 NUM_LINES = 20  # a quoted description over more lines is a quote that is never closed
 
 
 def list_videos(source: Path, mapping: Path | None) -> list[Video]:
-    """Videos by id: vidN of the mapping, else the file's name. A file that is called vidN itself is that clip, too.
+    """List the videos by id: the mapping's vidN for a file's name without extension, or else that name itself.
+
+    A file that is called vidN itself is that clip, too.
 
     Raises:
-        PipelineError: if the folder or the mapping cannot be read, or two files are one clip.
+        PipelineError: if the folder or the mapping cannot be read, or two files have one id.
     """
     return list_clips(source, names=read_mapping(mapping))
 
 
 def read_annotations(settings: MsvdSettings) -> Annotations:
-    """Captions and splits.
+    """Read the captions and splits.
 
-    `splits: position` counts the number N of an id vidN: vid1 to vid1200 are for training, the next 100 for validation.
-    Other ids count by their place in the mapping; without a mapping, by their place among all captioned clips in the
-    order of their code points, which is the order that the published mapping has.
+    `splits: position` goes by the number N of an id vidN: vid1 to vid1200 are for training, the next 100 for
+    validation. If any id has another form, all ids go by their place in the mapping; without a mapping, by their place
+    among all captioned clips in the order of their code points, which is the order that the published mapping has.
 
     Raises:
-        PipelineError: naming file and line of what cannot be read.
+        PipelineError: naming the file and the line that cannot be read.
     """
     names = read_mapping(settings.mapping)
     annotations = Annotations()
@@ -79,13 +81,13 @@ def _positions(annotations: Annotations, names: Mapping[str, str]) -> dict[str, 
 
 
 def read_mapping(path: Path | None) -> dict[str, str]:
-    """Id of each clip name, in the order of the file; nothing without a file.
+    """Read the id of each clip name, in the order of the file; without a file there are none.
 
     Args:
-        path: Lines of a clip name, a space and an id.
+        path: File whose lines hold a clip name, a space and an id.
 
     Raises:
-        PipelineError: naming file and line, also where a name or an id comes twice.
+        PipelineError: naming file and line, for another kind of line, or a name or an id that comes twice.
     """
     names: dict[str, str] = {}
     ids: set[str] = set()
@@ -103,7 +105,7 @@ def read_mapping(path: Path | None) -> dict[str, str]:
 
 
 def _captions(path: Path) -> Iterator[tuple[str, object, str]]:
-    """Clip, caption and place of every caption of a file."""
+    """Read clip, caption and place (for messages) of every caption of a file."""
     match path.suffix.lower():
         case ".csv":
             yield from _csv_rows(path)
@@ -149,7 +151,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, object, str]]:
 
 
 def _whole(text: str, place: str) -> str:
-    """A number of seconds as clip names spell it; spreadsheets write 5.0 for 5."""
+    """Write a number of seconds as clip names spell it; spreadsheets write 5.0 for 5."""
     match = re.fullmatch(r"(\d+)(\.0*)?", text.strip())
     if match is None:
         raise PipelineError(f"{place}: expected whole seconds, found {text!r}")
@@ -157,7 +159,7 @@ def _whole(text: str, place: str) -> str:
 
 
 def _text_lines(path: Path) -> Iterator[tuple[str, object, str]]:
-    """Lines of a clip name and a caption, after a head of other lines."""
+    """Read lines of a clip name and a caption, which follow a head of other lines."""
     in_head = True
     for number, line in read_lines(path, "captions"):
         match = re.match(r"(.+?_\d+_\d+)\s+(.*)", line)

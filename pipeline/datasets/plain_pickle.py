@@ -1,9 +1,9 @@
-"""Pickle files of plain data, read without running what others may have put in them.
+"""Read pickle files of plain data without running what others may have put in them.
 
 A pickle is a program: it may call anything that Python can import. MSVD's captions are published as one
-(raw-captions_mapped.pkl), and need nothing but builtin containers, texts and numbers. So every instruction is looked at
-before the first is run, and none is admitted that imports, calls or sets attributes. Texts of Python 2 are taken as
-UTF-8.
+(raw-captions_mapped.pkl), and need nothing but builtin containers, texts and numbers. So every instruction is checked
+before the first is run, and none is admitted that imports, calls or sets attributes. Texts that Python 2 wrote are
+decoded as UTF-8.
 """
 
 import io
@@ -26,7 +26,7 @@ EXPECTED = "expected lists, dicts, texts and numbers alone: export it as JSON if
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Imports nothing, whatever the file says."""
+    """An unpickler that imports nothing, whatever the file says."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         """Refuse every global.
@@ -38,13 +38,13 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(path: Path) -> Any:
-    """What a pickle of lists, tuples, sets, dicts, texts, numbers, booleans and None holds.
+    """Read a pickle of lists, tuples, sets, dicts, texts, numbers, booleans and None.
 
     Args:
         path: The file, of any protocol.
 
     Raises:
-        PipelineError: if it is larger than `MAX_BYTES`, damaged, or holds anything else: names what it wanted.
+        PipelineError: if it is larger than `MAX_BYTES`, damaged, or holds anything else, which the message names.
     """
     if path.stat().st_size > MAX_BYTES:
         raise PipelineError(f"{path}: {path.stat().st_size:,} bytes of pickle, expected at most {MAX_BYTES:,}")
@@ -62,9 +62,10 @@ def read_plain_pickle(path: Path) -> Any:
 
 
 def _refused(content: bytes) -> str | None:
-    """What the first instruction that is not admitted wants; None if all are.
+    """Say what the first instruction that is not admitted wants; None if all are admitted.
 
-    A memo is an array in memory: a place far beyond the number of instructions would fill it from a file of ten bytes.
+    The memo of an unpickler is an array: by storing at a place far beyond the number of its instructions, a file of ten
+    bytes could fill the memory. So no such place is admitted either.
     """
     texts: list[str] = []  # the last two are what STACK_GLOBAL takes
     for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):

@@ -1,6 +1,7 @@
-"""Which module reads the data sets of a kind.
+"""Choose the module that reads a data set, by the kind of the data set.
 
-A digest of code counts the reader that is chosen and not this module: a new kind of data set re-runs nothing.
+The digest of a stage's code (`pipeline.workflow.code_digest`) counts the reader that is chosen and not this module, so
+that a new kind of data set re-runs nothing.
 """
 
 import hashlib
@@ -27,15 +28,15 @@ from pipeline.errors import PipelineError
 
 
 def list_videos(kind: str, source: Path, mapping: Path | None) -> list[Video]:
-    """The videos that the user brings, by id. Names and sizes alone are looked at.
+    """List the videos that the user brings, sorted by id. No video is opened: names and sizes are enough.
 
     Args:
-        kind: Of the data set.
-        source: Its folder or list file.
-        mapping: Where ids of clips are (`msvd`).
+        kind: Kind of the data set.
+        source: Folder or list file of its videos.
+        mapping: File that maps names of clips to ids (`msvd`); None where there is none.
 
     Raises:
-        PipelineError: if they cannot be listed.
+        PipelineError: if the videos cannot be listed, or the user brings none to this kind.
     """
     match kind:
         case "folder":
@@ -52,10 +53,10 @@ def list_videos(kind: str, source: Path, mapping: Path | None) -> list[Video]:
 
 
 def read_made(made: Path) -> list[dict[str, Any]]:
-    """The videos of one shard that a stage has generated (`shapes`), by id.
+    """Read the list of one shard's videos that a stage has generated (`shapes`), sorted by id.
 
     Args:
-        made: Their list.
+        made: The list's file.
 
     Raises:
         PipelineError: if the list or a video of it is missing.
@@ -66,11 +67,11 @@ def read_made(made: Path) -> list[dict[str, Any]]:
 
 
 def listing_digests(videos: Sequence[Video], shards: int) -> list[str]:
-    """For every shard, the digest of the names, sizes and intervals of its videos: what re-runs `index_videos`.
+    """Digest of the names, sizes and intervals of each shard's videos; when it changes, `index_videos` re-runs.
 
     Args:
-        videos: All of them, by id.
-        shards: How many there are.
+        videos: All the videos of the data set, sorted by id.
+        shards: Number of shards.
     """
     lines: list[list[str]] = [[] for _ in range(shards)]
     for video in videos:
@@ -85,16 +86,16 @@ def read_captions(
     made: Sequence[Path] = (),
     cut_from: Mapping[str, Path] = MappingProxyType({}),
 ) -> FoundClips:
-    """Captions and splits of a data set.
+    """Read the captions and splits of a data set.
 
     Args:
-        settings: Its settings.
+        settings: Settings of the data set.
         ids: Ids of all the videos that are there.
-        made: Lists of generated videos of all shards; nothing where the user brings the videos.
-        cut_from: The file of every clip that is an interval.
+        made: Lists of the generated videos, one for each shard; empty where the user brings the videos.
+        cut_from: The file of every clip that is an interval, by the clip's id.
 
     Raises:
-        PipelineError: if they cannot be read or do not fit the videos.
+        PipelineError: if captions or splits cannot be read or do not fit the videos.
     """
     match settings:
         case ShapesSettings():
@@ -115,15 +116,15 @@ def read_captions(
 
 
 def annotation_files(dataset: dict[str, Any]) -> list[str]:
-    """Files of captions, ids and splits that the settings of a data set name.
+    """Paths of the files with captions, ids and splits that the settings of a data set name, sorted.
 
     Args:
-        dataset: Its settings, as JSON gives them.
+        dataset: Settings of the data set, as JSON gives them.
     """
     if dataset["kind"] == "shapes":
         return []
     named: list[Any] = [dataset["captions"], dataset.get("mapping")]
-    named += [] if dataset["kind"] == "folder" else [dataset.get("splits")]  # a folder's are shares
+    named += [] if dataset["kind"] == "folder" else [dataset.get("splits")]  # the splits of a folder are shares
     found: list[Any] = []
     for value in named:
         found += value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Which shard a video belongs to: a hash of its id, so that adding videos touches only the shards they fall in."""
+"""Choose a video's shard by a hash of its id, so that adding videos touches only the shards they fall in."""
 
 import hashlib
 

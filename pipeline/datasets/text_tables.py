@@ -1,4 +1,4 @@
-"""Rows of the tables that users write: CSV and TSV with a header, and JSON Lines."""
+"""Read the rows of tables that users write: CSV and TSV with a header, and JSON Lines."""
 
 import csv
 import json
@@ -15,14 +15,14 @@ Row = tuple[int, Mapping[str, object]]  # number of its line from 1, and its fie
 
 
 def json_lines(path: Path, example: str) -> Iterator[Row]:
-    """The objects of a file of JSON Lines; empty lines are skipped.
+    """Read the objects of a file of JSON Lines; empty lines are skipped.
 
     Args:
         path: The file.
         example: What a line should be like, for messages.
 
     Raises:
-        PipelineError: naming file and line, for what is no object.
+        PipelineError: naming file and line, for a line that is no JSON object.
     """
     for number, line in enumerate(read_text(path).split("\n"), start=1):  # a text may hold other line separators
         if not line.strip():
@@ -37,7 +37,7 @@ def json_lines(path: Path, example: str) -> Iterator[Row]:
 
 
 def csv_rows(path: Path, needed: Collection[str], optional: Collection[str], expected: str) -> Iterator[Row]:
-    """The rows of a CSV or TSV file, by its suffix; empty lines are skipped, columns come in any order.
+    """Read the rows of a CSV or TSV file, told by its suffix; empty lines are skipped, columns come in any order.
 
     Args:
         path: The file.
@@ -46,7 +46,7 @@ def csv_rows(path: Path, needed: Collection[str], optional: Collection[str], exp
         expected: What the header should be, for messages.
 
     Raises:
-        PipelineError: naming file and line, for another header, another number of fields, or what is no CSV.
+        PipelineError: naming file and line, for another header, another number of fields, or a line that is no CSV.
     """
     delimiter = DELIMITERS[path.suffix.lower()]
     reader = csv.reader(read_text(path).splitlines(keepends=True), delimiter=delimiter, strict=True)

@@ -1,7 +1,7 @@
-"""The data set `vatex` (Wang et al., ICCV 2019): a JSON list a split, ten English captions a clip.
+"""The data set `vatex` (Wang et al., ICCV 2019): clips with ten English captions each, in a JSON list for each split.
 
-The clip's file is called as its `videoID` (YouTube's id and the six-digit seconds of start and end). The largest file
-has some 60 MB and is read as a whole.
+A clip's id, and the name of its file, is its `videoID` (YouTube's id and the six-digit seconds of start and end). The
+largest list has some 60 MB and is read as a whole.
 """
 
 from pathlib import Path
@@ -13,19 +13,19 @@ from pipeline.errors import PipelineError
 
 
 def list_videos(source: Path) -> list[Video]:
-    """Videos by id, the file's name.
+    """List the videos by id, which is the file's name without extension.
 
     Raises:
-        PipelineError: if the folder cannot be read, or two files are one clip.
+        PipelineError: if the folder cannot be read, or two files have one id.
     """
     return list_clips(source)
 
 
 def read_annotations(settings: VatexSettings) -> Annotations:
-    """English captions, and splits by the file a clip stands in.
+    """Read the English captions, and the splits; a clip's split is that of the list it stands in.
 
     Raises:
-        PipelineError: naming file and item of what cannot be read.
+        PipelineError: naming the file and the item that cannot be read.
     """
     annotations = Annotations()
     for split, path in settings.captions.model_dump().items():

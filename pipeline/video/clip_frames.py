@@ -1,10 +1,10 @@
-"""Which frames of a file a clip has: all of them, or those of an interval, as if the file had been cut there.
+"""Find the frames of a file that a clip has: all of them, or those of an interval, as if the file were cut there.
 
 A frame belongs to an interval if it begins to be shown within it, `stop` excluded. Frames of a clip are numbered from
 0 and timed from the interval's start, so that everything that is made of a clip equals what would be made of a file
 that holds these frames alone (docs/decisions/030-a-clip-is-a-file-or-an-interval.md).
 
-Shape suffixes: F frames of the clip.
+Shapes: F frames of the clip (in `clip_frames`, of its file at first).
 """
 
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from pipeline.errors import VideoError
 from pipeline.video.decoding import Video, frame_times
 from pipeline.video.interval import TIME_TOLERANCE, Interval, beginning
 
-# Seconds. Annotators' tools take the end of a file from its sound, or round it: that far beyond the last frame is no
-# reason for suspicion.
+# Seconds by which an interval may end after the last frame without suspicion: annotators' tools take the end of a file
+# from its sound, or round it.
 END_TOLERANCE = 0.5
 
 
 @dataclass(frozen=True)
 class ClipFrames:
-    """The frames of a clip.
+    """Numbers and times of the frames of a clip.
 
     Attributes:
-        first: Number in the file of the clip's first frame.
-        times_F: Presentation time of each frame in seconds, ascending: from the interval's start, or, of a whole file,
-            as the file has it.
-        begin: When sampling starts, on the same clock.
-        shortfall: What the interval lacks because the file is too short; None if nothing.
+        first: Number of the clip's first frame in the file.
+        times_F: Presentation time of each frame in seconds, ascending; counted from the interval's start or, for a
+            whole file, as the file has it.
+        begin: Time in seconds at which sampling starts, on the same clock.
+        shortfall: Message that the interval goes beyond the end of the file; None if it does not.
     """
 
     first: int
@@ -39,15 +39,17 @@ class ClipFrames:
     shortfall: str | None
 
     def suspect(self, video: Video) -> str | None:
-        """Why not to trust the frames that were read, in words."""
+        """The reason not to trust the frames that were read; None if there is none."""
         return "; ".join(filter(None, (self.shortfall, video.faults.reason()))) or None
 
 
 def clip_frames(video: Video, interval: Interval | None) -> ClipFrames:
-    """Find the frames of a clip. From here on, faults of the file count only where an interval's frames are decoded.
+    """Find the frames of a clip.
+
+    For an interval, only faults count from here on that are met while its frames are decoded, not those in the rest.
 
     Args:
-        video: From `open_video`.
+        video: Video that `open_video` opened.
         interval: The clip's part of the file; None for all of it.
 
     Raises:

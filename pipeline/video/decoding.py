@@ -1,15 +1,15 @@
-"""Opening videos and reading single frames of them, with PyAV (FFmpeg) and, where it gives the same frames, decord.
+"""Open videos and read single frames of them, with PyAV (FFmpeg) and, where it gives the same frames, decord.
 
-A file is read twice: its packets without decoding, which tells when every frame is shown and where decoding can start;
-then, from the nearest key frame, what is asked for. Sound files whose frames would all fit into little memory are left
-to decord (`decord_reading` says why no others are). PyAV reads the rest and holds no more than one decoded
-frame, however long the video is.
+A file is read twice: first its packets, without decoding, which tell when every frame is shown and where decoding can
+start; then the frames that are asked for, from the nearest key frame on. Sound files whose frames would all fit into
+little memory are left to decord (`decord_reading` says why no others are). PyAV reads the rest and holds no more than
+one decoded frame, however long the video is.
 
 The packets of some files do not tell which frames there are (MPEG program streams, AVI with B-frames: packets without
 times; fields or hidden frames in packets of their own). Those are decoded from the start, each time.
 Either way frames are numbered from 0 in the order of presentation.
 
-Shape suffixes: F frames, H height, W width, C colour (red, green, blue).
+Shapes: F frames, H height, W width, C colour (red, green, blue).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,25 +30,25 @@ from pipeline.errors import VideoError
 from pipeline.video.decord_reading import read_with_decord, suits
 from pipeline.video.faults import Faults
 
-MAX_PIXELS = 8192 * 4320  # of a frame: what cinemas call 8K. A few bytes can claim 65535 x 65535
+MAX_PIXELS = 8192 * 4320  # of a frame: 8K of cinemas. A file of a few bytes can claim 65535 x 65535
 LIMITS = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck"}
-NUM_PROBED = 3  # frames at the start that the packets must have foretold
-WORTH_A_SEEK = 4  # frames; fewer are decoded faster than a decoder starts anew
+NUM_PROBED = 3  # first frames, whose times the packets must have told
+WORTH_A_SEEK = 4  # frames to skip; fewer are decoded faster than a decoder starts anew
 
 
-Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame; None: the one of the row before
+Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame, or None for that of the row before
 
 
 class Video:
-    """An open video; made by `open_video`. `len()` is the number of its frames.
+    """An open video, made by `open_video`. `len()` is the number of its frames.
 
     Leaving its context closes the file.
 
     Attributes:
         size_hw: Height and width of a frame, turned as the file says it was filmed.
         times_F: Presentation time of every frame in seconds.
-        key_F: For every frame the key frame to decode from.
-        faults: What of the file looks damaged, as far as it was read.
+        key_F: Number of the key frame from which each frame is decoded.
+        faults: Collects what looks damaged in the file, as far as it was read.
     """
 
     times_F: NDArray[np.float64]
@@ -59,8 +59,8 @@ class Video:
         self.faults = Faults()
         self.container, self.stream = _open(path, self.faults)
         self.reformatter = VideoReformatter()
-        self.first: tuple[int, int] | None = None  # place and time of the first packet
-        self.was_sound = True  # before `judge_from_here`
+        self.first: tuple[int, int] | None = None  # byte position and decoding time of the first packet
+        self.was_sound = True  # whether no fault was found before `judge_from_here`
         try:
             self._look()
         except VideoError:
@@ -77,12 +77,12 @@ class Video:
         self.container.close()
 
     def judge_from_here(self) -> None:
-        """Forget the faults found so far: of an interval's frames, only what is decoded for them can be at fault."""
+        """Forget the faults found so far, so that an interval is judged only by what is decoded for its frames."""
         self.was_sound = self.faults.reason() is None
         self.faults = Faults()
 
     def _look(self) -> None:
-        """Find out which frames there are."""
+        """Find out which frames there are, and whether they must be decoded in order to be counted."""
         self.pts_F, key_pts = self._index_packets()
         probed = self._probe()
         self.in_order: bool = len(self.pts_F) == 0 or probed != self.pts_F[: len(probed)].tolist()
@@ -96,7 +96,7 @@ class Video:
             self.key_F = np.concatenate([[0], keys])[np.searchsorted(keys, np.arange(len(self)), side="right")]
 
     def read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
-        """Hand over frames; the numbers ascend, each once. decord reads what it can be trusted with."""
+        """Hand frames to `keep`; the numbers ascend, each once. decord reads the files that it can be trusted with."""
         all_read = complained = False
         if self._is_plain() and suits(self.container.format.name, len(self), size_hw):
             scaled_hw = None if size_hw == self.size_hw else size_hw
@@ -105,7 +105,7 @@ class Video:
                 return
         self._read(numbers, size_hw, keep, stand_ins)
         if all_read and self.faults.reason() is None:
-            # It complained of what lies behind these frames, or not, as it ran ahead: that must not choose the reader.
+            # decord runs ahead by chance and may have complained of later frames: chance must not choose the reader.
             read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
 
     def _read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
@@ -115,12 +115,15 @@ class Video:
             keep(row, None if frame is None else self._upright_rgb(frame, size_hw))
 
     def _is_plain(self) -> bool:
-        """Whether decord gives the right frames: it does not after a seek to a key frame that others lead up to."""
+        """Whether decord gives the right frames of this file.
+
+        It does not after a seek to a key frame that is followed in the file by frames shown before it.
+        """
         sound = self.was_sound and self.faults.reason() is None
         return sound and not self.in_order and self.has_closed_groups and not self.is_interlaced
 
     def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
-        """The frames of these numbers; None for one that the decoder does not give."""
+        """Decode the frames of these numbers; None stands for one that the decoder does not give."""
         run = self._run(0)
         for number in numbers:
             key = int(self.key_F[number])
@@ -138,7 +141,7 @@ class Video:
         return Run(self._decoded(key_pts), key, None if self.in_order else self.pts_F, self.faults)
 
     def _index_packets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Times of all frames and of the key frames, in the stream's unit; none if the packets do not tell them."""
+        """Read the times of all frames (none if the packets do not tell) and of key frames, in the stream's unit."""
         pts: list[int] = []
         keys: list[int] = []
         num_packets, told, cut = 0, True, False
@@ -169,7 +172,7 @@ class Video:
         return pts_F, np.unique(np.array(keys, dtype=np.int64))
 
     def _probe(self) -> list[int | None]:
-        """Times of the first frames that the decoder gives; finds their size."""
+        """Decode the first frames for their times; note their size, and whether they are interlaced."""
         probed: list[int | None] = []
         for frame in self._decoded(None):
             if not probed:
@@ -190,7 +193,7 @@ class Video:
             yield frame.time
 
     def _decoded(self, key_pts: int | None) -> Iterator[VideoFrame]:
-        """Frames in the order of presentation, from a key frame on or from the start."""
+        """Decode frames in the order of presentation, from a key frame on or from the start."""
         for packet in self._packets_from(key_pts):
             for frame in self.faults.decode(packet):
                 if key_pts is None or (frame.pts is not None and frame.pts >= key_pts):
@@ -230,7 +233,7 @@ class Video:
         return True
 
     def _upright_rgb(self, frame: VideoFrame, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-        """Colours of a frame, turned as the file says it was filmed, and scaled."""
+        """Convert a frame to RGB, turned as the file says it was filmed, and scaled."""
         quarter_turns = _quarter_turns(frame)
         height, width = size_hw if quarter_turns % 2 == 0 else size_hw[::-1]
         scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
@@ -244,13 +247,13 @@ class Video:
 
 
 class Run:
-    """Frames decoded one after another from a key frame on.
+    """A run of frames that are decoded one after another, from a key frame on.
 
     Args:
-        decoded: The frames.
+        decoded: The frames, in the order of presentation.
         key: Number of the first one.
-        pts_F: Times of all the video's frames; None where they are known only by being counted.
-        faults: Where frames are noted that the decoder does not give.
+        pts_F: Times of all the video's frames, in the stream's unit; None where frames are numbered by counting.
+        faults: Collects the number of frames that the decoder does not give.
     """
 
     def __init__(
@@ -263,7 +266,7 @@ class Run:
         self.came: VideoFrame | None = None
 
     def frame(self, number: int) -> VideoFrame | None:
-        """The frame of this number, or None; numbers that are asked for do not descend."""
+        """Decode up to the frame of this number; None if it does not come. Numbers must not descend between calls."""
         while self.last < number:
             before = self.last
             self.came = next(self.decoded, None)
@@ -283,14 +286,14 @@ class Run:
 
 
 def open_video(path: Path) -> Video:
-    """Open a video; one decoding thread.
+    """Open a video, to be decoded by one thread.
 
     Args:
         path: A file in any container and codec that FFmpeg reads.
 
     Raises:
-        VideoError: if there is no such file, or no video frame in it. Says why and leaves the name to the caller: the
-            reason becomes part of an artifact, where no machine's paths belong.
+        VideoError: if there is no such file, or no video frame in it. The message does not name the file, because it
+            becomes part of an artifact, where no machine's paths belong.
     """
     if not path.is_file():
         raise VideoError("there is no such file")
@@ -314,20 +317,21 @@ def read_frames(
     fit: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
     stand_ins: bool = False,
 ) -> NDArray[np.uint8]:
-    """Decode single frames, in any order. One at a time is in memory, besides what is returned.
+    """Decode single frames, in any order. Besides the result, PyAV holds one frame at a time in memory.
 
     Args:
-        video: From `open_video`.
+        video: Video that `open_video` opened.
         numbers: F frame numbers from 0, F >= 1.
         size_hw: Height and width that frames are scaled to (bicubic); None for the video's own.
-        fit: What is done to each frame, RGB `[H, W, 3]`; the results have one shape.
-        stand_ins: In place of a frame that is lost give the one shown before it, as players do.
+        fit: Function that is applied to each frame, RGB `[H, W, 3]`; its results have one shape.
+        stand_ins: Whether the frame shown before it takes the place of a frame that is lost, as in players.
 
     Returns:
-        RGB, `[F, H, W, 3]`.
+        RGB, u1 `[F, H, W, 3]`, of the size that `fit` gives.
 
     Raises:
-        VideoError: if one of them cannot be decoded (the file is damaged or cut off).
+        VideoError: if a frame cannot be decoded (the file is damaged or cut off).
+        IndexError: if there are no numbers, or one that the video does not have.
     """
     wanted, rows_F = np.unique(np.asarray(numbers, dtype=np.int64), return_inverse=True)
     if len(wanted) == 0 or not 0 <= wanted[0] <= wanted[-1] < len(video):

@@ -1,11 +1,11 @@
-"""Reading frames with decord (https://github.com/dmlc/decord; `decord2` on PyPI), of files that suit it.
+"""Read frames with decord (https://github.com/dmlc/decord; `decord2` on PyPI), of files that suit it.
 
-decord is told which frames there are (`video.decoding` finds that out) and is trusted no further: it is left out
-where its count or times are others, and whatever FFmpeg prints while it reads is reported, so that the file is looked
-at again. It decodes ahead as far as the file goes (its issues 157 and 208; 3.6 GB on 200 frames of 4K), so that it is
-given only files whose frames would all fit into memory.
+`video.decoding` finds out which frames a file has. decord reads none of them where its count or its times differ, and
+whatever FFmpeg prints while decord reads is reported, so that the frames are read again by PyAV. decord decodes ahead
+as far as the file goes (its issues 157 and 208; 3.6 GB on 200 frames of 4K), so it is given only files whose frames
+would all fit into memory.
 
-Shape suffixes: F frames, H height, W width, C colour.
+Shapes: F frames, H height, W width, C colour.
 """
 
 import os
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 MAX_BYTES = 2**27  # of all frames of a file in RGB, as they are given out: 450 frames of 320 x 240 have 104 million
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}  # those with an index; in others decord gets lost
 TIME_TOLERANCE = 1e-3  # seconds
-CHATTER = (b"[in @ ", b"[swscaler @ ")  # what converts the colours remarks on some codecs, whatever is in the file
+CHATTER = (b"[in @ ", b"[swscaler @ ")  # remarks on some codecs by what converts colours, whatever the file
 
 Frame = NDArray[np.uint8]
 
@@ -34,14 +34,14 @@ class Complaints:
     """Whether anything was printed on stderr.
 
     Attributes:
-        heard: Known when listening is over.
+        heard: Whether anything was, `CHATTER` aside; it is set when listening is over.
     """
 
     heard: bool = False
 
 
 def suits(container: str, num_frames: int, size_hw: tuple[int, int]) -> bool:
-    """Whether to let decord read frames of this size out of a container (its name in FFmpeg) of so many frames."""
+    """Whether decord should read a file of this container (by FFmpeg's name), number of frames and frame size."""
     height, width = size_hw
     return container in CONTAINERS and num_frames * height * width * 3 <= MAX_BYTES
 
@@ -53,17 +53,17 @@ def read_with_decord(
     times_F: NDArray[np.float64],
     keep: Callable[[int, Frame], None],
 ) -> tuple[bool, bool]:
-    """Decode frames.
+    """Decode frames with decord and hand them to `keep`.
 
     Args:
         path: The file.
         numbers: Frame numbers, ascending.
         size_hw: Height and width that frames are scaled to; None for the video's own.
-        times_F: Times that its frames are known to have, in seconds.
-        keep: Takes the place in `numbers` and the frame, RGB `[H, W, C]`.
+        times_F: Presentation times that the file's frames are known to have, in seconds.
+        keep: Takes the place in `numbers` and the frame, RGB u1 `[H, W, C]`.
 
     Returns:
-        Whether all frames were read: False if decord cannot, or sees other frames in the file; and whether decord or
+        Whether all frames were read (False if decord cannot, or sees other frames in the file); and whether decord or
         FFmpeg complained.
     """
     decord = _load()
@@ -84,7 +84,7 @@ def read_with_decord(
 
 
 def _load() -> ModuleType:
-    """Import decord, without the CUDA libraries that it would load and never use here: 600 MB a process."""
+    """Import decord without the CUDA libraries, which it would load (600 MB a process) and never use here."""
     if "decord" not in sys.modules:
         hidden = "nvidia" not in sys.modules
         if hidden:
@@ -100,7 +100,7 @@ def _load() -> ModuleType:
 
 
 def _has_times(reader: Any, times_F: NDArray[np.float64]) -> bool:
-    """Whether decord sees the same frames; it may count time from another point."""
+    """Whether decord sees frames at the same times, counted perhaps from another point."""
     if len(reader) != len(times_F):
         return False
     seen_F = np.asarray(reader.get_frame_timestamp(range(len(reader)))[:, 0], dtype=np.float64)
@@ -122,7 +122,7 @@ def _without_padding(frame_HWC: Frame) -> Frame:
 
 @contextmanager
 def _listening() -> Iterator[Complaints]:
-    """Take what this process prints on stderr meanwhile; FFmpeg's C code prints there."""
+    """Catch what this process prints on stderr within the context; FFmpeg's C code prints there."""
     complaints = Complaints()
     sys.stderr.flush()
     stderr = os.dup(2)

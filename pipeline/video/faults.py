@@ -1,4 +1,4 @@
-"""What of a video file looks damaged while it is read: FFmpeg's errors, patched frames, frames that are not there.
+"""Collect what looks damaged in a video file while it is read: FFmpeg's errors, patched frames, missing frames.
 
 A flipped bit seldom stops a decoder: it patches the frame with parts of others, says so in its log, and goes on. Only
 what was decoded can be judged, and not every flipped bit is seen: some give another valid picture.
@@ -17,12 +17,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 MAX_MESSAGE = 120  # characters
-# Decoding from the middle, a frame may be told to forget one that was never there.
+# A decoder that starts in the middle of a file may be told to forget a frame that it never had.
 HARMLESS = re.compile(r"mmco: unref short failure")
-# Warnings that tell of damage; others tell of habits of whoever wrote the file. Errors always count.
+# Warnings that tell of damage; others tell how the file was written. Errors always count.
 DAMAGE = re.compile(r"corrupt|prematurely|truncated|invalid timestamps|wrong sample count|EBML number", re.IGNORECASE)
 
-# Each message counts: by default one that equals the last one, perhaps of another video, is dropped.
+# Each message counts: by default PyAV drops one that equals the last one, which may be of another video.
 av.logging.set_skip_repeated(False)
 
 
@@ -34,7 +34,7 @@ class Faults:
         num_patched: Frames that the decoder gave and marked as damaged.
         num_lost: Frames between decoded ones that the decoder did not give.
         num_expected: Frames that the file says it holds; 0 if it does not say.
-        num_packets: Frames that it holds.
+        num_packets: Frames that the file holds, counted by its packets.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Faults:
         self.num_packets = 0
 
     def reason(self) -> str | None:
-        """Why not to trust the video's frames, the same each time; None if nothing was seen."""
+        """The reason not to trust the video's frames, the same words each time; None if nothing was seen."""
         found = []
         if self.num_expected != self.num_packets and self.num_expected > 0:
             found.append(f"its header counts {self.num_expected} frames, the file holds {self.num_packets}")
@@ -58,7 +58,7 @@ class Faults:
         return "; ".join(found) or None
 
     def because(self) -> str:
-        """The first error, to be put after what it led to."""
+        """The first error in brackets, to end a message about what it led to; empty if there was none."""
         return "" if self.message is None else f" ({self.message})"
 
     def expect(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
@@ -71,7 +71,7 @@ class Faults:
                     self.num_expected = len(stream.index_entries)
 
     def count(self, num_packets: int, pts: list[int], format_name: str) -> None:
-        """Note how many it holds, and when they are shown."""
+        """Note how many frames the file holds; empty places of an AVI file are then no longer expected ones."""
         self.num_packets = num_packets
         if format_name == "avi" and num_packets < self.num_expected and len(pts) > 1:
             # AVI counts places of equal length; a frame on show for longer is followed by empty ones.
@@ -80,7 +80,7 @@ class Faults:
                 self.num_expected = num_packets
 
     def packets(self, container: InputContainer, stream: VideoStream) -> "Iterator[av.Packet[av.VideoStream]]":
-        """The packets of the stream, as far as they can be read."""
+        """Give the packets of the stream, as far as they can be read; the error that ends them is noted."""
         packets = container.demux(stream)
         while True:
             try:
@@ -90,14 +90,14 @@ class Faults:
                 self._note(f"{container.format.name}: {error.strerror}")
                 return
             except IndexError:
-                # PyAV, which reads beyond its list of streams at the end of a file in which another one began late.
+                # PyAV raises this at the end of a file in which another stream began late: it reads beyond its list.
                 return
             if packet is None:
                 return
             yield packet
 
     def decode(self, packet: "av.Packet[VideoStream]") -> list[VideoFrame]:
-        """The frames that a packet completes."""
+        """Decode the frames that a packet completes; an error is noted and gives none."""
         try:
             with self.listening():
                 frames = packet.decode()
@@ -109,7 +109,7 @@ class Faults:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note what FFmpeg says meanwhile."""
+        """Note what FFmpeg logs of damage within the context."""
         av.logging.set_level(av.logging.WARNING)
         heard = av.logging.Capture()
         try:

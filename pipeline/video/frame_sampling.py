@@ -1,10 +1,10 @@
-"""Which frames of a clip are sampled, and reading them: what a worker of `decode_frames` does.
+"""Choose the frames of a clip that are sampled, and read them: the work of a worker of `decode_frames`.
 
 One frame is taken every 1 / fps seconds of presentation time and at most `max_frames` are kept, evenly spread, as in
 CLIP4Clip (Luo et al. 2021, section 3; "uniform" sampling), whose code counts whole frames a second instead and drifts
-on 29.97. Apart from the stage, because a worker starts quickly where it imports little.
+at 29.97. This module is apart from the stage, because a worker that imports little starts quickly.
 
-Shape suffixes: F frames of the clip, S sampled frames, H height, W width, C colour.
+Shapes: F frames of the clip, S sampled frames, H height, W width, C colour.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class SampledFrames:
     """The sampled frames of one clip.
 
     Attributes:
-        arrays: As in the schema `frames`.
-        suspect: Why they may be wrong, if something was seen.
+        arrays: The clip's rows of each array of the schema `frames`.
+        suspect: Reason why the frames may be wrong; None if nothing was seen.
     """
 
     arrays: Arrays
@@ -39,14 +39,14 @@ class SampledFrames:
 
 @dataclass(frozen=True)
 class FramesRequest:
-    """The frames to sample of one clip.
+    """Which frames of one clip to sample, and how large.
 
     Attributes:
         path: The file.
-        num_bytes: Its size when it was indexed.
-        fps: Frames to take of a second.
-        max_frames: Bound on how many.
-        short_side: Pixels that the short side of a frame has at most.
+        num_bytes: Size of the file in bytes when it was indexed.
+        fps: Frames to take from each second.
+        max_frames: Most frames to take.
+        short_side: Most pixels that the short side of a frame may have.
         interval: The clip's part of the file; None for all of it.
     """
 
@@ -59,7 +59,7 @@ class FramesRequest:
 
 
 def read_sampled_frames(request: FramesRequest) -> SampledFrames:
-    """The sampled frames of one clip.
+    """Read the sampled frames of one clip.
 
     Raises:
         VideoError: if the file is missing, is another one than was indexed, cannot be decoded, or has no frame in the
@@ -98,17 +98,17 @@ def sample_frames(
 ) -> NDArray[np.int64]:
     """Numbers of the frames on show at t0, t0 + 1 / fps, t0 + 2 / fps, ... up to the last frame's time.
 
-    Each frame at most once, however high `fps` is. Where there are more than `max_frames`, as many are chosen at equal
-    distances (rounded down), the first and the last among them; of `max_frames` 1, the first.
+    Each frame is taken at most once, however high `fps` is. Where there are more than `max_frames`, that many are
+    chosen at equal distances (rounded down), the first and the last among them; if `max_frames` is 1, the first.
 
     Args:
         times_F: Presentation times in seconds, ascending, F >= 1.
-        fps: Frames to take of a second; any positive number.
-        max_frames: Bound on how many.
+        fps: Frames to take from each second; any positive number.
+        max_frames: Most frames to take.
         begin: t0, at most the first frame's time, which is the default; the first frame counts as shown from t0 on.
 
     Returns:
-        [S] ascending.
+        Frame numbers, [S], ascending.
 
     Raises:
         VideoError: if the times do not ascend.
@@ -126,9 +126,9 @@ def sample_frames(
 
 
 def fit_short_side(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Height and width of a frame whose short side is at most `short_side` pixels.
+    """Scale height and width of a frame down, so that its short side has at most `short_side` pixels.
 
-    Never enlarged. The long side keeps the aspect, rounded to the nearest even number.
+    A frame is never enlarged. The long side keeps the aspect ratio, rounded to the nearest even number.
     """
     short, long = sorted((height, width))
     if short <= short_side:
@@ -138,6 +138,6 @@ def fit_short_side(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 
 def mean_rate(times_F: NDArray[np.float64]) -> float:
-    """Frames a second from the first to the last; 0 where there is one only."""
+    """Mean number of frames a second, from the first frame to the last; 0 where there is only one."""
     duration = float(times_F[-1] - times_F[0])
     return (len(times_F) - 1) / duration if duration > 0 else 0.0

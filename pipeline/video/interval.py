@@ -19,7 +19,7 @@ class Interval:
         stop: The first instant that does not, after `start`; None for the end of the file.
 
     Raises:
-        ValueError: if these are no such numbers; says what is wrong in words.
+        ValueError: if `start` or `stop` is not such a number; the message says what is wrong.
     """
 
     start: float = 0.0
@@ -33,11 +33,11 @@ class Interval:
             raise ValueError(f"`start` is {self.start:g} and `stop` {self.stop:g}: `stop` must come after `start`")
 
     def __str__(self) -> str:
-        """As in ids of clips: "12.5-20", or "12.5-" up to the end; every digit that was given, no exponent."""
+        """Write it as in ids of clips: "12.5-20", or "12.5-" up to the end, with every given digit and no exponent."""
         return f"{_plain(self.start)}-{'' if self.stop is None else _plain(self.stop)}"
 
     def as_json(self) -> dict[str, float]:
-        """`start`, and `stop` if there is one."""
+        """The interval as an object of JSON: `start`, and `stop` if there is one."""
         return {"start": self.start} | ({} if self.stop is None else {"stop": self.stop})
 
 
@@ -47,9 +47,9 @@ def _plain(seconds: float) -> str:
 
 
 def beginning(start_time: int | None) -> float:
-    """Where players begin a file, in seconds of its own clock: streams cut from broadcasts may begin at any hour.
+    """Time at which players begin a file, in seconds of its own clock; a cut of a broadcast may begin at any hour.
 
     Args:
-        start_time: Of the container, in microseconds, as FFmpeg tells it.
+        start_time: Start time of the container in microseconds, as FFmpeg tells it; None where it tells none.
     """
     return max(start_time or 0, 0) / MICROSECONDS

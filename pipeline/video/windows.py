@@ -1,12 +1,12 @@
-"""Windows of consecutive frames, as a motion network sees them: which frames, decoded, scaled and cropped.
+"""Choose, decode, scale and crop windows of consecutive frames for a motion network.
 
 Windows are aligned to multiples of their length, as AKG-sv and its ancestor do (Hendria et al., "Action Knowledge for
 Video Captioning with Graph Neural Networks", JKSUCIS 2023). Frames are scaled as torchvision's `Resize` scales a
-picture for I3D: by Pillow, bilinear with antialiasing. (FFmpeg could scale
-while it converts, but in YUV, which is not what published weights were trained on.) Nothing here imports torch, so that
-decoding workers start at once and stay small.
+picture for I3D: by Pillow, bilinear with antialiasing. (FFmpeg could scale while it converts, but in YUV, which is not
+what published weights were trained on.) Nothing here imports torch, so that decoding workers start at once and stay
+small.
 
-Shape suffixes: W window, T frame of a window, H height, W width, C colour (red, green, blue).
+Shapes: W windows (in `_WT`), T frames of a window, H height, W width, C colour (red, green, blue).
 """
 
 from collections.abc import Iterator
@@ -30,15 +30,15 @@ Windows = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class WindowRequest:
-    """Windows to decode of one clip.
+    """Which windows of one clip to decode, and at what size.
 
     Attributes:
         path: The file.
-        num_frames: Frames the clip had when its frames were sampled; None if nobody looked.
+        num_frames: Frames that the clip had when its frames were sampled; None if they were not counted.
         starts: First frame of each window; None for the one window around the clip's middle.
         length: Frames of a window.
-        size: Side in pixels of the square that is cut out of each frame; or height and width that it is scaled to,
-            all of it.
+        size: Side in pixels of the square that is cut out of each frame; or the height and width that the whole frame
+            is scaled to.
         interval: The clip's part of the file; None for all of it. Windows see no frame outside.
     """
 
@@ -52,12 +52,12 @@ class WindowRequest:
 
 @dataclass(frozen=True)
 class WindowFrames:
-    """The frames of the windows of a video, each once. `len()` and iteration are over the windows, u1 [T, H, W, 3].
+    """The frames of a video's windows, each held once. `len()` and iteration are over the windows, u1 [T, H, W, 3].
 
     Attributes:
         frames: u1 [number of frames, H, W, 3].
         rows_WT: For each frame of each window, its row of `frames`.
-        suspect: Why they may be wrong, if something was seen.
+        suspect: Reason why the frames may be wrong; None if nothing was seen.
     """
 
     frames: Windows
@@ -83,7 +83,7 @@ def window_starts(numbers: NDArray[Any], num_frames: int, length: int) -> NDArra
         length: Frames of a window.
 
     Returns:
-        [F], int32.
+        First frame of each window, [F], int32.
     """
     aligned = np.asarray(numbers, dtype=np.int64) // length * length
     return np.clip(aligned, 0, max(num_frames - length, 0)).astype(np.int32)
@@ -95,7 +95,7 @@ def window_frames(start: int, num_frames: int, length: int) -> NDArray[np.int64]
 
 
 def square_within_margin(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Scale the shorter side to 256/224 of `size` and cut out the central square, [size, size, 3]."""
+    """Scale a frame's shorter side to 256/224 of `size` and cut out the central square, [size, size, 3]."""
     height, width = frame_HWC.shape[:2]
     short, scaled = min(height, width), round(RESIZE_SCALE * size)
     new_width, new_height = scaled * width // short, scaled * height // short
@@ -105,7 +105,7 @@ def square_within_margin(frame_HWC: NDArray[np.uint8], size: int) -> NDArray[np.
 
 
 def scale(frame_HWC: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scale a whole frame, [*size_hw, 3]; one of that size stays as it is."""
+    """Scale a whole frame to [*size_hw, 3]; a frame of that size stays as it is."""
     if frame_HWC.shape[:2] == size_hw:
         return frame_HWC
     return np.asarray(Image.fromarray(frame_HWC).resize(size_hw[::-1], Image.Resampling.BILINEAR))
@@ -115,10 +115,10 @@ def read_windows(request: WindowRequest) -> Windows:
     """Decode the windows of a video; frames that windows share are decoded once.
 
     Returns:
-        u1 [W, length, H, W, 3], in the order of `request.starts`.
+        u1 [number of windows, length, H, W, 3], in the order of `request.starts`.
 
     Raises:
-        VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
+        VideoError: if the file cannot be decoded, or is not the one whose frames were sampled.
     """
     found = read_window_frames(request)
     return found.frames[found.rows_WT]
@@ -131,7 +131,7 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
         The frames in their order in the video, the windows in the order of `request.starts`.
 
     Raises:
-        VideoError: the file cannot be decoded, or is not the one whose frames were sampled.
+        VideoError: if the file cannot be decoded, or is not the one whose frames were sampled.
     """
     with open_video(request.path) as video:
         return _read_window_frames(video, request)

@@ -1,7 +1,7 @@
-"""Weights that a config names by URL: fetched once, checked, kept in `weights/` of the working folder.
+"""Fetch weights that a config names by URL: once, checked, and kept in `weights/` of the working folder.
 
-The folder is where the jobs run, so that every machine of a cluster sees it, and a file can be put there by hand. A
-file stands below the digest it must have: two of the same name do not meet, and a changed digest is another file.
+The jobs run in that folder, so every machine of a cluster sees it, and a file can be put there by hand. A file's path
+holds the digest it must have: two files of one name never collide, and a changed digest is another file.
 """
 
 import logging
@@ -20,33 +20,33 @@ from pipeline.jobs.progress import SECONDS_BETWEEN_LINES
 log = logging.getLogger(__name__)
 
 CACHE = Path("weights")
-TIMEOUT = 30  # seconds without a byte
+TIMEOUT = 30  # seconds to wait for a byte
 CHUNK_BYTES = 2**20
 MAX_NAME = 100  # characters; file systems take 255 bytes
 
 
 def locate_weights(weights: Weights) -> str:
-    """What a config's `weights:` names on this machine.
+    """Find what a config's `weights:` names on this machine; a URL is downloaded.
 
     Args:
-        weights: a URL with its digest; or `random`, a file or a tag, which stay as they are.
+        weights: A URL with its digest; or `random`, a file or a tag, which stay as they are.
 
     Returns:
-        The path of the file, which has the digest; or the word.
+        The path of the downloaded file, which has the digest; or the word as it was.
 
     Raises:
-        PipelineError: the URL cannot be fetched, or holds another file.
+        PipelineError: if the URL cannot be fetched, or its file has another digest.
     """
     return weights if isinstance(weights, str) else str(fetch(weights))
 
 
 def fetch(source: WeightsUrl) -> Path:
-    """Path of the file at a URL, downloaded if it is not in the cache with its digest.
+    """Download the file at a URL, unless it is in the cache with its digest, and return its path.
 
     A download becomes the file only when it is complete and its digest is right.
 
     Raises:
-        PipelineError: there is no network, no such file, or one with another digest.
+        PipelineError: if there is no network, no such file, or one with another digest.
     """
     path = cached_path(source)
 
@@ -63,7 +63,7 @@ def fetch(source: WeightsUrl) -> Path:
     pooch.get_logger().setLevel("WARNING")
     try:
         pooch.retrieve(source.url, f"sha256:{source.sha256}", path.name, path.parent, downloader=download)
-    except OSError as error:  # a full disk; and whatever requests raises, without network or with an error of a server
+    except OSError as error:  # a full disk, or what requests raises without a network or for an error of a server
         response = getattr(error, "response", None)
         if response is not None:
             response.close()  # pooch leaves the connection open
@@ -75,14 +75,14 @@ def fetch(source: WeightsUrl) -> Path:
 
 
 def cached_path(source: WeightsUrl) -> Path:
-    """Where the file of a URL is kept: `weights/<start of its digest>/<its name>`."""
+    """Path at which the file of a URL is kept: `weights/<start of its digest>/<its name>`."""
     name = PurePosixPath(unquote(urlsplit(source.url).path)).name
     name = re.sub(r"[^A-Za-z0-9._-]", "_", name).strip(".")[-MAX_NAME:]
     return CACHE / source.sha256[:16] / (name or "weights")
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause, in one line: requests wraps `Connection refused` three times."""
+    """The innermost cause of an error, in one line; requests wraps `Connection refused` three times."""
     while error.__context__ is not None:
         error = error.__context__
     first_line = (str(error).splitlines() or [""])[0]
@@ -94,7 +94,7 @@ def _damaged(path: Path) -> str:
 
 
 class _Progress:
-    """Says how far it is every few seconds, through the interface that pooch wants of a progress bar."""
+    """Logs how far a download is every few seconds, by the interface that pooch wants of a progress bar."""
 
     def __init__(self) -> None:
         self.total = 0

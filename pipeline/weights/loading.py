@@ -1,6 +1,7 @@
-"""Read a file of weights and compare it with a network, tensor by tensor: nothing is filled up, nothing passed over.
+"""Read a file of weights and compare it with a network, tensor by tensor: none is made up, and none is passed over.
 
-Pickles are read without running what they hold (`weights_only`). What differs is said in words; what fits, in a table.
+Pickles are read without running what they hold (`weights_only`). Messages say what differs, and give a table of what
+fits.
 """
 
 import logging
@@ -24,11 +25,11 @@ def read_state(path: Path, example: str) -> tuple[dict[str, Tensor], dict[str, s
     """Read a flat state dict of tensors and the metadata of a safetensors file (nothing for a pickle).
 
     Args:
-        path: a safetensors file, by its suffix or its first bytes, or what `torch.save` wrote.
-        example: a file of the kind, for messages.
+        path: A safetensors file, told by its suffix or its first bytes, or a file that `torch.save` wrote.
+        example: Name of a file of the kind, for messages.
 
     Raises:
-        PipelineError: the file is not there, damaged, a TorchScript archive, or holds other things than tensors.
+        PipelineError: if the file is not there, damaged, a TorchScript archive, or holds other things than tensors.
     """
     if not path.is_file():
         raise PipelineError(f"weights: there is no file {path}; name for example {example}, or write random")
@@ -65,34 +66,34 @@ def load_strictly(
     level: int,
     left_out: Mapping[str, str] | None = None,
 ) -> None:
-    """Give a network the tensors of a file, in the network's own types, or refuse the file; and put it in eval mode.
+    """Give a network the tensors of a file, in the network's own types, and put it in eval mode; or refuse the file.
 
     Args:
         model: The network; one on the meta device has no memory of its own and takes over the tensors of the file.
         state: The tensors of the file, under the network's names. Counts of batches may be missing: they become 0.
-        refusal: What to say of a file that does not fit, before what differs: the file, and what was expected.
-        advice: What to say after it.
-        matched: What to say of a file that fits, before the table of what was matched.
-        depth: Components of a tensor's name that make a module of the table.
-        level: Level of the message that gives the table.
+        refusal: Start of the error about a file that does not fit: the file, and what was expected.
+        advice: End of that error, after what differs.
+        matched: Start of the message about a file that fits, before the table of what was matched.
+        depth: Number of components of a tensor's name that make a module of the table.
+        level: Logging level of the message with the table.
         left_out: Names of other tensors of the file, and why they are not used.
 
     Raises:
-        PipelineError: If a tensor is missing, unknown or of another shape; names some of each.
+        PipelineError: if a tensor is missing, unknown or of another shape; the message names some of each.
     """
     expected = model.state_dict()
     found = differences(state, expected)
     if found:
         raise PipelineError(f"{refusal}: {'; '.join(found)}{advice}")
     log.log(level, "%s\n%s", matched, match_table(state, expected, depth, left_out or {}))
-    # A plain dict: one that `torch.save` wrote knows versions, and torch asks newer ones for their counts of batches.
+    # A plain dict has no version. One that `torch.save` wrote has, and torch asks newer ones for counts of batches.
     own = {key: value.to(expected[key].dtype) for key, value in state.items()}
     model.load_state_dict(own, strict=True, assign=any(tensor.is_meta for tensor in expected.values()))
     model.eval()
 
 
 def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What keeps a state dict from loading, in words; nothing if it fits. Counts of batches may be missing."""
+    """Say what keeps a state dict from loading; the list is empty if it fits. Counts of batches may be missing."""
     shapes = [
         f"{key} is {list(state[key].shape)}, not {list(tensor.shape)}"
         for key, tensor in expected.items()
@@ -104,7 +105,7 @@ def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
 
 
 def some(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
+    """Name the first of a list, and say how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -112,16 +113,17 @@ def some(names: Sequence[str]) -> str:
 def match_table(
     state: Mapping[str, Tensor], expected: Mapping[str, Tensor], depth: int, left_out: Mapping[str, str]
 ) -> str:
-    """What of a file went into a network, module by module, and what did not.
+    """Make a table of what went from a file into a network, module by module, and of what did not.
 
     Args:
-        state: the tensors of the file, under the network's names, as they are in the file.
-        expected: the tensors of the network.
-        depth: components of a name that make a module.
-        left_out: names of other tensors of the file, and why they are not used.
+        state: The tensors of the file, under the network's names, in the types of the file.
+        expected: The tensors of the network.
+        depth: Number of components of a tensor's name that make a module.
+        left_out: Names of other tensors of the file, and why they are not used.
 
     Returns:
-        Lines: module, tensors, numbers; sums; what is missing, left out or of another type.
+        Lines of text: each module with its count of tensors and of numbers; the sums; what is missing, left out or of
+        another type.
     """
     tensors: Counter[str] = Counter()
     numbers: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Where weights come from, in the words that stand as `origin` in the metadata of their file.
+"""Say where weights come from, in the words that stand as `origin` in the metadata of their file.
 
 random                              drawn from a seed, or drawn and calibrated: never trained
 file NAME sha256 DIGEST             imported from a file
@@ -30,7 +30,7 @@ def after_training(how: str, dataset: str, start: str) -> str:
 
     Args:
         how: `trained` or `fine-tuned`.
-        dataset: What on.
+        dataset: Name of the data set that they were trained on.
         start: The origin of the weights that the training began with.
     """
     return f"{how} on {dataset} from {start}"
@@ -42,6 +42,6 @@ def is_untrained(origin: str) -> bool:
 
 
 def imported_file(origin: str) -> tuple[str, str] | None:
-    """Name and SHA-256 of the file that weights come from, directly or by a training; None if they come from none."""
+    """Name and SHA-256 of the file that weights come from, directly or by a training; None if from no file."""
     found = IMPORTED.search(origin)
     return (found["name"], found["sha256"]) if found else None

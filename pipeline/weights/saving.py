@@ -1,7 +1,7 @@
 """Write weights as safetensors so that equal weights give equal files.
 
-The library writes its metadata in an order that differs from call to call; Snakemake compares files, and would run
-everything below again for it.
+The library writes its metadata in an order that differs from call to call; Snakemake compares files, and would re-run
+everything that depends on them.
 """
 
 import json
@@ -17,14 +17,14 @@ LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a state dict, renamed into place when complete.
+    """Write a state dict to a file, which is renamed into place when it is complete.
 
     Args:
         state: Tensors by name, on any device, of any strides.
         path: The file.
-        metadata: What the file says of itself; read again with `safetensors.safe_open`.
+        metadata: Texts that the file says of itself; `safetensors.safe_open` reads them.
     """
-    # In memory first: when a disk is full, the library's own writer raises what tells no reason.
+    # In memory first: when a disk is full, the library's own writer raises an error that tells no reason.
     content = save({key: value.detach().cpu().contiguous() for key, value in state.items()}, dict(metadata))
     start, header = _sort_metadata(content)
     with replaced(path, len(content)) as new, new.open("wb") as file:
@@ -33,7 +33,7 @@ def save_weights(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str,
 
 
 def _sort_metadata(content: bytes) -> tuple[int, bytes]:
-    """Where the tensors begin, and what stands before them with its metadata in alphabetical order, equally long."""
+    """Find where the tensors begin; return that and the bytes before them, equally long, with sorted metadata."""
     start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
     header = json.loads(content[LENGTH_BYTES:start])
     header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}

@@ -1,9 +1,9 @@
-"""The grammar of the generated captions, and its reader.
+"""The grammar of the generated captions, and a reader of such captions.
 
 A caption is `frame + noun phrase + verb phrase (+ relation + noun phrase)`. Every slot has a usual wording and a rarer
 synonym, so the captions of one video differ as those of several people do while sharing most of their n-grams. The
 reader goes the other way: it finds colour, shape and action of the first-named object in any caption of the grammar,
-which is how a scorer tells whether a generated caption is right. Made for this project. No numpy at import.
+which is how a scorer tells whether a generated caption is right. Made for this project. numpy is not imported here.
 """
 
 import itertools
@@ -97,7 +97,8 @@ RELATION_PHRASES: dict[str, tuple[str, ...]] = {
     "past": ("past", "in front of"),
 }
 
-# {name} is "red circle"; a participle follows "is" and "there is", a present form the others.
+# Sentence, whether its verb is a participle, and its share. {name} is "red circle"; a participle follows "is" and
+# "there is", a present form the others.
 FRAMES: tuple[tuple[str, bool, float], ...] = (
     ("{a} {name} {action}", False, 0.35),
     ("{a} {name} is {action}", True, 0.35),
@@ -110,17 +111,17 @@ USUAL = 0.7  # share of the usual wording in a slot that has a synonym
 def captions_of(
     colour: str, shape: str, action: str, relation: str | None = None, other: tuple[str, str] | None = None
 ) -> dict[str, float]:
-    """Every caption that the grammar has for one content, with its probability.
+    """Every caption that the grammar has for one content, with the caption's probability.
 
     Args:
         colour: Colour of the acting object, named first.
         shape: Its shape.
         action: What it does.
-        relation: Where it is, relative to the other object; None where there is none.
+        relation: Where it is, relative to the other object; None where there is no other.
         other: Colour and shape of the other object.
 
     Returns:
-        Caption to probability; the probabilities sum to 1. Lower case, no punctuation.
+        Probability of each caption; they sum to 1. Captions are in lower case and have no punctuation.
     """
     captions: dict[str, float] = {}
     places = list(_places(relation, other)) if relation is not None and other is not None else [("", 1.0)]
@@ -137,7 +138,7 @@ def draw_captions(captions: Mapping[str, float], count: int, rng: "np.random.Gen
     """Draw `count` different captions by their probabilities.
 
     Raises:
-        ValueError: The grammar has fewer than `count` captions for this content.
+        ValueError: if the grammar has fewer than `count` captions for this content.
     """
     return [
         str(caption) for caption in rng.choice(list(captions), size=count, replace=False, p=list(captions.values()))
@@ -147,7 +148,7 @@ def draw_captions(captions: Mapping[str, float], count: int, rng: "np.random.Gen
 def vocabulary(
     colours: Sequence[str], shapes: Sequence[str], actions: Sequence[str]
 ) -> dict[str, dict[str, list[str]]]:
-    """Every wording of every content: what a scorer needs to read captions without this module."""
+    """List every wording of the given contents, from which a scorer reads captions without knowing the grammar."""
     return {
         "colours": {colour: list(COLOUR_WORDS[colour]) for colour in colours},
         "shapes": {shape: list(SHAPE_WORDS[shape]) for shape in shapes},
@@ -177,7 +178,7 @@ def read_caption(caption: str, words: Vocabulary = EVERYTHING) -> Reading:
 
 
 def _first(spoken: str, wordings: Mapping[str, Sequence[str]]) -> str | None:
-    """Name of the wording that starts first in the text; of two that start together, the longer."""
+    """Name of the wording that starts first in the text (of two that start together, the longer); None if none does."""
     places = ((spoken.find(f" {phrase} "), -len(phrase), name) for name, own in wordings.items() for phrase in own)
     found = [place for place in places if place[0] >= 0]
     return min(found)[2] if found else None

@@ -1,9 +1,9 @@
-"""The pixels of the generated videos: textured, noisy background and anti-aliased shapes.
+"""Draw the pixels of the generated videos: a textured, noisy background and anti-aliased shapes.
 
-Shapes are signed distances (negative inside, in units of the radius) in a square from -1 to 1, y down; coverage of a
-pixel is the distance in pixels, clipped to half a pixel either way. Made for this project.
+An object's shape is a signed distance (negative inside, in units of the radius) over a square from -1 to 1, y down. The
+share of a pixel that it covers is 0.5 minus that distance in pixels, clipped to [0, 1]. Made for this project.
 
-Shape suffixes: T frames, H height, W width, C = 3 colours, P side of a patch around an object.
+Shapes: T frames, H height, W width, C = 3 colours, P side of the patch around an object in pixels.
 """
 
 import math
@@ -67,7 +67,7 @@ def distance(shape: str, u: Floats, v: Floats) -> Floats:
 
 
 def _star(u: Floats, v: Floats) -> Floats:
-    """Five points: the plane is folded onto one tenth of the turn, where the outline is a straight line."""
+    """Signed distance of a five-pointed star: folded onto one tenth of the turn, its outline is a straight line."""
     tenth = math.pi / 5
     angle = np.abs((np.arctan2(u, -v) + tenth) % (2 * tenth) - tenth)
     rho = np.hypot(u, v)
@@ -92,7 +92,7 @@ EXTENTS: dict[str, tuple[float, float, float, float]] = {
 
 
 def boxes_of(body: Body, width: int, height: int) -> list[list[float] | None]:
-    """The object's box in every frame: x1, y1, x2, y2 in [0, 1] of the frame; None where it is not visible."""
+    """Box of an object in every frame: x1, y1, x2, y2 in [0, 1] of the frame; None where it is not visible."""
     left, top, right, bottom = EXTENTS[body.shape]
     path = body.path
     x_T, y_T, radius_T = path.centres[:, 0], path.centres[:, 1], path.radii
@@ -107,7 +107,10 @@ def boxes_of(body: Body, width: int, height: int) -> list[list[float] | None]:
 
 
 def make_noise_tile(noise: float, side: int, rng: np.random.Generator) -> NDArray[np.int16]:
-    """Pixel noise that frames cut their own from, [side, side, 3]: drawing it afresh would take most of the time."""
+    """Draw a tile of pixel noise, [side, side, 3], of which every frame cuts its own part.
+
+    Drawing noise anew for every frame would take most of the time.
+    """
     return np.rint(rng.normal(0, noise, (side, side, 3))).astype(np.int16)
 
 
@@ -115,9 +118,9 @@ def render(scene: Scene, noise_tile: NDArray[np.int16], rng: np.random.Generator
     """Draw a clip.
 
     Args:
-        scene: What is where.
+        scene: Objects, their paths, and the size and length of the clip.
         noise_tile: From `make_noise_tile`, larger than the frame in both directions.
-        rng: Source of background, noise and shades.
+        rng: Source of the background, the places in the noise tile, and the shades of the colours.
 
     Returns:
         RGB frames, [T, H, W, 3].
@@ -136,7 +139,7 @@ def render(scene: Scene, noise_tile: NDArray[np.int16], rng: np.random.Generator
 
 
 def _background(width: int, height: int, rng: np.random.Generator) -> Floats:
-    """A tinted grey with four slow plane waves of any direction, [H, W, 3]."""
+    """Draw a tinted grey with four slow plane waves of any direction, [H, W, 3]."""
     grey = rng.uniform(*BACKGROUND) + rng.uniform(-10, 10, 3)
     x_W, y_H = np.arange(width) / min(width, height), np.arange(height) / min(width, height)
     waves_HW = np.zeros((height, width))

@@ -1,4 +1,4 @@
-"""The data set `shapes` as `make_shapes` left it: one list a shard, beside the videos it names."""
+"""Read the data set `shapes` as `make_shapes` wrote it: one list for each shard, beside the videos it names."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ from pipeline.errors import PipelineError
 
 
 def read_list(made: Path) -> list[dict[str, Any]]:
-    """Videos of one shard: `id`, `file`, `size`, `sha256`, `split` and `captions` of each, by id.
+    """Read `id`, `file`, `size`, `sha256`, `split` and `captions` of the videos of one shard, sorted by id.
 
     Raises:
-        PipelineError: if the list or a video of it is missing; says which stage to run.
+        PipelineError: if the list or a video of it is missing; the message says which stage to run.
     """
     videos: list[dict[str, Any]] = sorted(read_json(made, ["videos"], "make_shapes")["videos"], key=lambda v: v["id"])
     missing = [video["file"] for video in videos if not (made.parent / video["file"]).is_file()]
@@ -25,10 +25,10 @@ def read_list(made: Path) -> list[dict[str, Any]]:
 
 
 def read_captions(made: Sequence[Path]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Captions by video and sorted ids by split, of all the shards.
+    """Read the captions of each video and the sorted ids of each split, over all shards.
 
     Args:
-        made: Their lists.
+        made: The lists of all shards.
     """
     captions: dict[str, list[str]] = {}
     splits: dict[str, list[str]] = {"train": [], "val": [], "test": []}

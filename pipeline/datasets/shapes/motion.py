@@ -1,10 +1,10 @@
-"""How the objects of the generated videos move, grow and blink.
+"""Draw how the objects of the generated videos move, grow and blink.
 
-What happens is told by time alone: an object that moves left passes the same places as one that moves right, and one
-that grows the same sizes as one that shrinks. Actions are slow enough for eight frames spread over a clip. Made for
-this project.
+What an object does shows over time alone: one that moves left passes the same places as one that moves
+right, and one that grows has the same sizes as one that shrinks. Actions are slow enough to show in eight frames spread
+over a clip. Units are pixels, y down; time runs from 0 (first frame) to 1 (last). Made for this project.
 
-Units: pixels, y down; time runs from 0 (first frame) to 1 (last). Shape suffixes: T frames, 2 = x, y.
+Shapes: T frames, 2 = x, y.
 """
 
 from collections.abc import Sequence
@@ -33,23 +33,29 @@ class Room:
 
     @property
     def width(self) -> float:
-        """In pixels."""
+        """Width in pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
-        """In pixels."""
+        """Height in pixels."""
         return self.bottom - self.top
 
     def shrunk(self, margin: float) -> "Room":
-        """Where the centre of an object of radius `margin` may be; at least one point."""
+        """The part of the room where the centre of an object of radius `margin` may be; it is at least one point."""
         across, down = min(margin, self.width / 2), min(margin, self.height / 2)
         return Room(self.left + across, self.top + down, self.right - across, self.bottom - down)
 
 
 @dataclass(frozen=True)
 class Path:
-    """Where an object is: centres [T, 2], radii [T] (half the side of the square it is drawn in), visible [T]."""
+    """Where an object is in every frame.
+
+    Attributes:
+        centres: Centre of the object, in pixels, [T, 2].
+        radii: Half the side of the square that the object is drawn in, in pixels, [T].
+        visible: Whether the object is drawn, [T].
+    """
 
     centres: Floats
     radii: Floats
@@ -57,13 +63,13 @@ class Path:
 
 
 def draw_path(action: str, time_T: Floats, room: Room, radius: float, rng: np.random.Generator) -> Path:
-    """Draw one performance of an action: starts, lanes, speeds and phases differ, the object stays in the room.
+    """Draw one performance of an action. Starts, lanes, speeds and phases differ; the object stays in the room.
 
     Args:
-        action: One of `shapes_captions.ACTION_PHRASES`.
-        time_T: Times of the frames, from 0 to 1.
+        action: One of `ACTION_PHRASES` of `pipeline.datasets.shapes.captions`.
+        time_T: Times of the frames, from 0 to 1, [T].
         room: Where the object has to stay.
-        radius: Half of the object's usual diameter; made smaller where the room is too small.
+        radius: Half of the object's usual diameter, in pixels; it is made smaller where the room is too small.
         rng: Source of all the differences.
     """
     largest = GROWTH if action in {"grows", "shrinks", "pulses"} else 1.0
@@ -90,7 +96,7 @@ def _scale(action: str, time_T: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _centres(action: str, time_T: Floats, free: Room, rng: np.random.Generator) -> Floats:
-    """Centres of the object, [T, 2], inside `free`."""
+    """Draw the centres of the object, [T, 2], inside `free`."""
     if action in MOVES:
         return _along(MOVES[action], time_T, free, rng)
     match action:
@@ -114,7 +120,7 @@ def _centres(action: str, time_T: Floats, free: Room, rng: np.random.Generator) 
 
 
 def _along(direction: str, going_T: Floats, free: Room, rng: np.random.Generator) -> Floats:
-    """A straight way through most of the room; `going_T` is the part of the way done, from 0 to 1."""
+    """Draw a straight way through most of the room, [T, 2]; `going_T` is the share of it that is done, from 0 to 1."""
     step = np.array(DIRECTIONS[direction], dtype=float)
     low, high = np.array([free.left, free.top]), np.array([free.right, free.bottom])
     middle = low + (high - low) * rng.uniform(0, 1, 2)
@@ -125,7 +131,7 @@ def _along(direction: str, going_T: Floats, free: Room, rng: np.random.Generator
 
 
 def _orbit(time_T: Floats, free: Room, rng: np.random.Generator) -> Floats:
-    """More than a whole turn, either way round, on a circle that flattens only where the room is narrow."""
+    """Draw more than a whole turn, [T, 2], either way round, on a circle that is flat only where the room is narrow."""
     across, down = free.width / 2, free.height / 2
     across, down = min(across, 1.5 * down), min(down, 1.5 * across)
     across, down = rng.uniform(0.85, 1) * across, rng.uniform(0.85, 1) * down
@@ -135,7 +141,7 @@ def _orbit(time_T: Floats, free: Room, rng: np.random.Generator) -> Floats:
 
 
 def _long_direction(free: Room, rng: np.random.Generator) -> str:
-    """Any direction in a roomy place; along the long side where the other is too short to see a stop."""
+    """Draw any direction in a roomy place, or one along the long side where the other is too short to see a stop."""
     if min(free.width, free.height) < 0.8 * max(free.width, free.height):
         return choice(rng, ["left", "right"] if free.width > free.height else ["up", "down"])
     return choice(rng, list(DIRECTIONS))
@@ -146,5 +152,5 @@ def _triangle_wave(phase_T: Floats) -> Floats:
 
 
 def choice(rng: np.random.Generator, items: Sequence[Item]) -> Item:
-    """One of the items, as it is: numpy's own turns strings and tuples into arrays."""
+    """Draw one of the items and give it as it is; numpy's own `choice` turns strings and tuples into arrays."""
     return items[int(rng.integers(len(items)))]

@@ -1,9 +1,9 @@
-"""The scenes of the generated videos: who is where, and in what kind of file.
+"""Draw the scenes of the generated videos: which objects are where, and in what kind of file.
 
 A scene is drawn from its own random generator, seeded by the data set's seed and the video's id, so that clips can be
-made in any order, in any number of shards, and again. Made for this project.
+made in any order, in any number of shards, and again. Units are pixels, y down. Made for this project.
 
-Units: pixels, y down. Shape suffix: T frames.
+Shapes: T frames.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError
 Pair = tuple[str, str]  # colour, shape
 
 DIAMETER = {"small": (0.30, 0.36), "large": (0.40, 0.48)}  # of the frame's short side
-SCALE_OF_TWO = 0.75  # objects that share a frame are smaller
+SCALE_OF_TWO = 0.75  # factor on the radius of objects that share a frame
 SIDEWAYS = {"moves left", "moves right", "zigzags", "turns back"}
 UPRIGHT = {"moves up", "moves down", "bounces"}
 
@@ -51,7 +51,7 @@ class Scene:
 
 
 def plan_videos(settings: ShapesSettings) -> dict[str, str]:
-    """All the videos of the data set: id to split, in order. An id does not depend on how many others there are."""
+    """Map the id of each video to its split, in order. An id does not depend on how many other videos there are."""
     counts = {"train": settings.clips.train, "val": settings.clips.val, "test": settings.clips.test}
     return {f"{split}-{number:05d}": split for split, count in counts.items() for number in range(count)}
 
@@ -62,15 +62,15 @@ def largest_side(settings: ShapesSettings) -> int:
 
 
 def random_of(seed: int, name: str) -> np.random.Generator:
-    """The random generator of one video (or of anything else with a name)."""
+    """Make the random generator of one video (or of anything else with a name)."""
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")])
 
 
 def choose_held_out_pairs(settings: ShapesSettings) -> list[Pair]:
-    """Colour-shape pairs that occur in the test split alone, spread evenly over colours and shapes.
+    """Choose the colour-shape pairs that occur in the test split alone, spread evenly over colours and shapes.
 
     Raises:
-        PipelineError: So many that a colour or a shape would not be seen in training.
+        PipelineError: if there are so many that a colour or a shape would not be seen in training.
     """
     rng = random_of(settings.seed, "held-out pairs")
     pairs = [(str(colour), str(shape)) for colour in settings.colours for shape in settings.shapes]
@@ -108,7 +108,7 @@ def draw_scene(video_id: str, split: str, held_out: Sequence[Pair], settings: Sh
         settings: The data set's settings.
 
     Raises:
-        PipelineError: A second object is asked for and there is no second colour-shape pair.
+        PipelineError: if a second object is asked for and there is no second colour-shape pair.
     """
     rng = random_of(settings.seed, video_id)
     width, height = _frame_size(choice(rng, settings.short_sides), choice(rng, settings.aspects))
@@ -133,7 +133,7 @@ def draw_scene(video_id: str, split: str, held_out: Sequence[Pair], settings: Sh
 def _draw_two(
     pairs: Sequence[Pair], action: str, relation: str, time_T: Floats, frame: Room, rng: np.random.Generator
 ) -> tuple[Body, Body]:
-    """The acting object and another, of another colour where there is one, that stands still in its own place."""
+    """Draw the acting object, and one that stands still in its own place, of another colour if there is one."""
     first = choice(rng, pairs)
     others = [pair for pair in pairs if pair[0] != first[0]] or [pair for pair in pairs if pair != first]
     if not others:
@@ -146,7 +146,7 @@ def _draw_two(
     path = draw_path(action, time_T, room, SCALE_OF_TWO * radius, rng)
     other_size, other_radius = _draw_size(frame, rng)
     other_radius *= SCALE_OF_TWO
-    if relation == "past":  # in the middle of the way
+    if relation == "past":  # the other object stands in the middle of the way
         x, y = path.centres.mean(axis=0)
         other_radius = min(other_radius, x, y, frame.right - x, frame.bottom - y)
         other_room = Room(x - other_radius, y - other_radius, x + other_radius, y + other_radius)
@@ -155,13 +155,13 @@ def _draw_two(
 
 
 def _draw_size(frame: Room, rng: np.random.Generator) -> tuple[str, float]:
-    """Size class, and radius in pixels."""
+    """Draw the size class of an object, and its radius in pixels."""
     size = choice(rng, list(DIAMETER))
     return size, rng.uniform(*DIAMETER[size]) * min(frame.width, frame.height) / 2
 
 
 def relations_of(action: str, frame: Room) -> list[str]:
-    """Relations that leave an action room enough: the frame is cut across the direction that the action needs."""
+    """Relations that leave an action room enough: both parts of the frame keep its length along the action's way."""
     beside = (["left of", "right of"], ["above", "below"])
     if action in SIDEWAYS:
         relations = beside[1]
@@ -173,7 +173,7 @@ def relations_of(action: str, frame: Room) -> list[str]:
 
 
 def split_frame(relation: str, frame: Room) -> tuple[Room, Room]:
-    """The part of the frame for the acting object and the part for the other."""
+    """The part of the frame for the acting object and the part for the other; for `past` each has the whole frame."""
     cut_x, cut_y = 0.57 * frame.width, 0.57 * frame.height
     match relation:
         case "left of":
