@@ -106,7 +106,7 @@ class CaptionerTraining:
         self.ranks = ranks
         num_steps = settings.epochs * data.plan.steps_per_epoch
         warmup = max(1, round(settings.warmup * num_steps))
-        optimizer = AdamW(decay_groups(model, settings.weight_decay), lr=settings.lr, foreach=True)
+        optimizer = AdamW(decay_groups(model, settings.weight_decay), lr=settings.lr, fused=True)
         self.recipe = Recipe(
             stage="train_captioner",
             optimizer=optimizer,
