@@ -28,6 +28,7 @@ from pipeline.captioning.row_encoder import RowEncoder, add_rows, fit_rows
 from pipeline.captioning.visual_encoder import VisualEncoder, frame_layout
 from pipeline.config import CaptionerModelSettings
 from pipeline.models.attention import NORM_EPS, Attention, KeysValues, feed_forward, sinusoidal_positions
+from pipeline.models.dropout import Dropout
 
 MAX_TOKENS = 512
 
@@ -74,10 +75,10 @@ class DecoderLayer(nn.Module):
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width, eps=1e-6),
             feed_forward(width, settings.decoder_feedforward, dropout, nn.ReLU),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width, eps=NORM_EPS) for _ in range(num_contexts + 2))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x_CLD: Tensor, contexts: list[Context], past: KeysValues | None) -> tuple[Tensor, KeysValues]:
         """New tokens `[C, L, D]`, and the self-attention's keys and values of all tokens so far."""
@@ -174,7 +175,7 @@ class Captioner(nn.Module):
         nn.init.normal_(self.embedding.weight, std=settings.width**-0.5)
         self.positions_LD: Tensor
         self.register_buffer("positions_LD", sinusoidal_positions(MAX_TOKENS, settings.width), persistent=False)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.decoder_right_to_left = Decoder(settings, num_contexts=1)
         self.decoder_left_to_right = Decoder(settings, num_contexts=2)
         self.generator = nn.Linear(settings.width, num_words)

@@ -22,6 +22,7 @@ from pipeline.captioning.box_position import BoxPosition, with_position
 from pipeline.captioning.row_encoder import lay_out, with_first
 from pipeline.config import CaptionerModelSettings
 from pipeline.models.attention import NORM_EPS, EncoderLayer
+from pipeline.models.dropout import Dropout
 from pipeline.models.graph_encoder import GraphEncoder
 
 MAX_FRAMES = 512  # the number of learned frame positions, as in UniVL
@@ -63,7 +64,7 @@ class VisualEncoder(nn.Module):
             EncoderLayer(width, num_heads, settings.visual_feedforward, settings.dropout)
             for _ in range(settings.visual_layers)
         )
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.out = nn.Linear(width, settings.width)
         for module in [self.frame_in, self.frame_position, *self.layers.modules()]:
             if isinstance(module, nn.Linear | nn.Embedding):
