@@ -1,6 +1,6 @@
 """Embedding of the place of a node in the frame: `node_position: learned` of the captioner.
 
-Shapes: N boxes, O octaves, A = 4 O angles of a box, D features.
+Shapes: N boxes, U different boxes, O octaves, A = 4 O angles of a box, D features.
 """
 
 import torch
@@ -32,10 +32,12 @@ class BoxPosition(nn.Module):
 
     def forward(self, box_N4: Tensor) -> Tensor:
         """Embed boxes `[N, 4]`, whose coordinates are shares of the frame's sides, as `[N, out]`."""
+        # The cells of a grid have the same few boxes in every frame, so each box is embedded once.
+        box_U4, row_N = torch.unique(box_N4, dim=0, return_inverse=True)
         turns_O = 2.0 ** torch.arange(OCTAVES, device=box_N4.device) / 4
-        angle_NA = (2 * torch.pi * box_N4[:, :, None] * turns_O).flatten(1)
-        embedded: Tensor = self.embed(torch.cat([angle_NA.sin(), angle_NA.cos()], dim=1))
-        return embedded
+        angle_UA = (2 * torch.pi * box_U4[:, :, None] * turns_O).flatten(1)
+        embedded_UD: Tensor = self.embed(torch.cat([angle_UA.sin(), angle_UA.cos()], dim=1))
+        return embedded_UD.index_select(0, row_N)
 
 
 def with_position(x_ND: Tensor, position_ND: Tensor) -> Tensor:
