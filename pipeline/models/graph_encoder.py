@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATConv, GATv2Conv
 
 from pipeline.models.action_graph import TO_NEXT_FRAME, WITHIN_FRAME, ActionGraph
+from pipeline.models.block_attention import BlockAttention
 
 MAX_PLACES_AN_EDGE = 8  # a single edge costs about as much as eight places of a block (measured)
 
@@ -136,59 +137,70 @@ class FactorisedTransformerConv(nn.Module):
         """
         has_pairs = "pair_motion" in graph
         motion_YW = self.lin_edge(graph.pair_motion if has_pairs else graph.motion)  # rows for pairs, or for frames
-        first_W = self.lin_edge.weight[:, 0]
-        query_XW, key_XW, value_XW = self.lin_query(x_XW), self.lin_key(x_XW), self.lin_value(x_XW)
-        if blocks is None:
-            row_E = graph.edge_pair if has_pairs else graph.edge_frame
-            message_XW = self._by_edges(query_XW, key_XW, value_XW, motion_YW, row_E, graph)
+        # One product of four times the width is faster than four.
+        layers = (self.lin_query, self.lin_key, self.lin_value, self.lin_skip)
+        weight = torch.cat([layer.weight for layer in layers])
+        mixed = F.linear(x_XW, weight, torch.cat([layer.bias for layer in layers]))
+        width = self.lin_skip.out_features
+        query_key_value, skip_XW = mixed.split([3 * width, width], dim=1)
+        if blocks is not None and blocks.pair is None:
+            message_XW = self._by_frames(query_key_value, motion_YW, blocks)
         else:
-            message_XW = self._by_blocks(query_XW, key_XW, value_XW, motion_YW, first_W, blocks)
-        skip_XW: Tensor = self.lin_skip(x_XW)
+            query_XW, key_XW, value_XW = query_key_value.chunk(3, dim=1)
+            if blocks is None:
+                row_E = graph.edge_pair if has_pairs else graph.edge_frame
+                message_XW = self._by_edges(query_XW, key_XW, value_XW, motion_YW, row_E, graph)
+            else:
+                message_XW = self._by_pairs(query_XW, key_XW, value_XW, motion_YW, blocks, blocks.pair)
         # The gate's input is [message, skip, message - skip]; splitting its weights avoids putting that together.
         of_message_1W, of_skip_1W, of_difference_1W = self.lin_beta.weight.chunk(3, dim=1)
         gate_X1 = F.linear(message_XW, of_message_1W + of_difference_1W)
         gate_X1 = torch.sigmoid(gate_X1 + F.linear(skip_XW, of_skip_1W - of_difference_1W))
         return message_XW + gate_X1 * (skip_XW - message_XW)
 
-    def _by_blocks(
-        self, query_XW: Tensor, key_XW: Tensor, value_XW: Tensor, motion_YW: Tensor, first_W: Tensor, blocks: Blocks
+    def _by_frames(self, query_key_value: Tensor, motion_FW: Tensor, blocks: Blocks) -> Tensor:
+        num_frames, size, _ = blocks.edge.shape
+        first_HC = self.lin_edge.weight[:, 0].to(query_key_value.dtype).view(self.num_heads, -1)
+        query_key_value_FK3HC = query_key_value.unflatten(0, (num_frames, size)).unflatten(2, (3, self.num_heads, -1))
+        motion_FHC = motion_FW.view(num_frames, self.num_heads, -1)
+        message_FKW: Tensor = BlockAttention.apply(
+            query_key_value_FK3HC, motion_FHC, first_HC, blocks.edge, blocks.weight, blocks.scale
+        )
+        return message_FKW.flatten(0, 1)
+
+    def _by_pairs(
+        self, query_XW: Tensor, key_XW: Tensor, value_XW: Tensor, motion_PW: Tensor, blocks: Blocks, pair_FKK: Tensor
     ) -> Tensor:
-        motion_FW = motion_YW if blocks.pair is None else None
         query_FHKC = self._blocked(query_XW, blocks)
-        key_FHSC = self._with_frame_before(key_XW, motion_FW, blocks)
-        value_FHSC = self._with_frame_before(value_XW, motion_FW, blocks)
-        first_HC1 = first_W.view(self.num_heads, -1, 1)
+        key_FHSC, value_FHSC = self._with_frame_before(key_XW, blocks), self._with_frame_before(value_XW, blocks)
+        first_HC1 = self.lin_edge.weight[:, 0].view(self.num_heads, -1, 1)
         weight_F1KS = blocks.weight.unsqueeze(1)
         score_FHKS = query_FHKC @ key_FHSC.transpose(2, 3) + (query_FHKC @ first_HC1) * weight_F1KS
-        if blocks.pair is not None:
-            num_places = blocks.pair.size(2)
-            pair_FKKHC = F.pad(motion_YW, (0, 0, 0, 1))[blocks.pair].view(*blocks.pair.shape, self.num_heads, -1)
-            of_pair_FHKK = torch.einsum("fhkc,fkjhc->fhkj", query_FHKC, pair_FKKHC)
-            score_FHKS = score_FHKS + F.pad(of_pair_FHKK, (0, num_places))
-        score_FHKS = score_FHKS / math.sqrt(query_FHKC.size(3))
+        num_places = pair_FKK.size(2)
+        pair_FKKHC = F.pad(motion_PW, (0, 0, 0, 1))[pair_FKK].view(*pair_FKK.shape, self.num_heads, -1)
+        of_pair_FHKK = torch.einsum("fhkc,fkjhc->fhkj", query_FHKC, pair_FKKHC)
+        score_FHKS = (score_FHKS + F.pad(of_pair_FHKK, (0, num_places))) / math.sqrt(query_FHKC.size(3))
         # -inf would give NaN for a target without edges; with this number, its scale of 0 makes its message 0.
         score_FHKS = score_FHKS.masked_fill(~blocks.edge.unsqueeze(1), torch.finfo(score_FHKS.dtype).min)
         alpha_FHKS = score_FHKS.softmax(dim=3)
         between_FHK1 = (alpha_FHKS * weight_F1KS).sum(3, keepdim=True)
         message_FHKC = alpha_FHKS @ value_FHSC + between_FHK1 * first_HC1.transpose(1, 2)
-        if blocks.pair is not None:
-            own_FHKK = alpha_FHKS[..., :num_places]
-            message_FHKC = message_FHKC + torch.einsum("fhkj,fkjhc->fhkc", own_FHKK, pair_FKKHC.to(own_FHKK.dtype))
+        own_FHKK = alpha_FHKS[..., :num_places]
+        message_FHKC = message_FHKC + torch.einsum("fhkj,fkjhc->fhkc", own_FHKK, pair_FKKHC.to(own_FHKK.dtype))
         return (message_FHKC * blocks.scale.unsqueeze(1)).transpose(1, 2).reshape_as(query_XW)
 
     def _blocked(self, x_XW: Tensor, blocks: Blocks) -> Tensor:
         num_frames, size, _ = blocks.edge.shape
         return x_XW.view(num_frames, size, self.num_heads, -1).transpose(1, 2)
 
-    def _with_frame_before(self, x_XW: Tensor, motion_FW: Tensor | None, blocks: Blocks) -> Tensor:
-        """Sources of each frame `[F, H, S, C]`: its own nodes, plus its motion if given, and those of the frame before.
+    def _with_frame_before(self, x_XW: Tensor, blocks: Blocks) -> Tensor:
+        """Sources of each frame `[F, H, S, C]`: its own nodes, and those of the frame before.
 
         The frame before the first frame of a graph is the last one of another graph, or of the same one; no edge comes
         from there.
         """
         x_FHKC = self._blocked(x_XW, blocks)
-        own_FHKC = x_FHKC if motion_FW is None else x_FHKC + motion_FW.view(len(motion_FW), self.num_heads, 1, -1)
-        return torch.cat([own_FHKC, x_FHKC.roll(1, dims=0)], dim=2)
+        return torch.cat([x_FHKC, x_FHKC.roll(1, dims=0)], dim=2)
 
     def _by_edges(
         self, query_NW: Tensor, key_NW: Tensor, value_NW: Tensor, motion_YW: Tensor, row_E: Tensor, graph: ActionGraph
