@@ -16,7 +16,8 @@ This differs from the published code in five ways:
   three).
 
 Shapes: G graphs, T frames of a graph, R rows of all graphs, S rows of a graph, K features of a row, C captions,
-L tokens, B rows of a context (graphs or captions), M right-to-left tokens or rows of a memory, D width, V words.
+L tokens, B rows of a context (graphs or captions), M right-to-left tokens or rows of a memory, X and Y packed tokens
+(left to right and right to left), D width, V words.
 """
 
 from typing import Any, NamedTuple
@@ -27,8 +28,9 @@ from torch import Tensor, nn
 from pipeline.captioning.row_encoder import RowEncoder, add_rows, fit_rows
 from pipeline.captioning.visual_encoder import VisualEncoder, frame_layout
 from pipeline.config import CaptionerModelSettings
-from pipeline.models.attention import NORM_EPS, Attention, KeysValues, feed_forward, sinusoidal_positions
+from pipeline.models.attention import NORM_EPS, Attention, KeysValues, Packing, feed_forward, sinusoidal_positions
 from pipeline.models.dropout import Dropout
+from pipeline.vocabulary import EOS, PAD
 
 MAX_TOKENS = 512
 
@@ -80,18 +82,21 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width, eps=NORM_EPS) for _ in range(num_contexts + 2))
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_CLD: Tensor, contexts: list[Context], past: KeysValues | None) -> tuple[Tensor, KeysValues]:
-        """New tokens `[C, L, D]`, and the self-attention's keys and values of all tokens so far."""
-        present = self.self_attention.keys_values(x_CLD)
+    def forward(
+        self, x_CLD: Tensor, contexts: list[Context], past: KeysValues | None, packing: Packing | None
+    ) -> tuple[Tensor, KeysValues]:
+        """New tokens `[C, L, D]` or packed `[X, D]`, and the self-attention's keys and values of all tokens so far."""
+        present = self.self_attention.keys_values(x_CLD, packing)
         if past is not None:
             present = past.append(present)
         # Padding needs no mask: it stands at the end of a caption, where the causal mask hides it from every word.
-        found = self.self_attention(x_CLD, present, causal=past is None)
+        found = self.self_attention(x_CLD, present, causal=past is None, packing=packing)
         x_CLD = self.dropout(self.norms[0](x_CLD + found))
         for attention, norm, (attended, mask) in zip(self.context_attentions, self.norms[1:-1], contexts, strict=True):
             # Captions that share a context (the beams of a video) become one row of queries.
-            queries = x_CLD.reshape(len(mask), -1, x_CLD.shape[2])
-            x_CLD = self.dropout(norm(x_CLD + attention(queries, attended, mask).view_as(x_CLD)))
+            queries = x_CLD if packing is not None else x_CLD.reshape(len(mask), -1, x_CLD.shape[2])
+            found = attention(queries, attended, mask, packing=packing)
+            x_CLD = self.dropout(norm(x_CLD + found.view_as(x_CLD)))
         return self.dropout(self.norms[-1](x_CLD + self.feed_forward(x_CLD))), present
 
 
@@ -102,38 +107,44 @@ class Decoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(settings, num_contexts) for _ in range(settings.decoder_layers))
 
-    def context(self, number: int, x_BMD: Tensor, mask_BM: Tensor) -> list[Context]:
+    def context(self, number: int, x_BMD: Tensor, mask_BM: Tensor, packing: Packing | None = None) -> list[Context]:
         """Project the keys and values of a context with the weights of each layer.
 
         Args:
             number: Number of the context: 0 for the memory, 1 for the right-to-left states.
-            x_BMD: Rows to attend to, `[B, M, D]`.
+            x_BMD: Rows to attend to, `[B, M, D]` or packed `[X, D]`.
             mask_BM: True where a row may be seen, `[B, M]`; at least once for each B.
+            packing: Where packed rows are; None if they are not packed.
 
         Returns:
             The context as each layer sees it, layer after layer.
         """
         attentions: list[Attention] = [layer.context_attentions[number] for layer in self.layers]  # type: ignore
-        return [Context(attention.keys_values(x_BMD), mask_BM[:, None, None]) for attention in attentions]
+        return [Context(attention.keys_values(x_BMD, packing), mask_BM[:, None, None]) for attention in attentions]
 
     def forward(
-        self, x_CLD: Tensor, contexts: list[list[Context]], past: list[KeysValues] | None = None
+        self,
+        x_CLD: Tensor,
+        contexts: list[list[Context]],
+        past: list[KeysValues] | None = None,
+        packing: Packing | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
         """Compute the hidden states of embedded tokens.
 
         Args:
-            x_CLD: Embedded tokens, `[C, L, D]`; with `past` only the next one of each caption (L = 1).
+            x_CLD: Embedded tokens, `[C, L, D]` or packed `[X, D]`; with `past` only the next one of each caption (L = 1).
             contexts: What `context` returned, for each context. A context has C rows, or fewer if each of its rows
                 serves equally many captions that stand together.
             past: Keys and values that the call for the token before returned; None for the first call, and in training.
+            packing: Where packed tokens are in their captions; a context then has C rows. None if they are not packed.
 
         Returns:
-            Hidden states `[C, L, D]`, and each layer's keys and values of all tokens so far.
+            Hidden states of the shape of `x_CLD`, and each layer's keys and values of all tokens so far.
         """
         present = []
         for number, layer in enumerate(self.layers):
             of_layer = [context[number] for context in contexts]
-            x_CLD, keys_values = layer(x_CLD, of_layer, past[number] if past is not None else None)
+            x_CLD, keys_values = layer(x_CLD, of_layer, past[number] if past is not None else None, packing)
             present.append(keys_values)
         return x_CLD, present
 
@@ -231,14 +242,19 @@ class Captioner(nn.Module):
             caption_graph_C: The graph of each caption, `[C]`.
 
         Returns:
-            Logits of the next token, left to right `[C, L, V]` and right to left `[C, M, V]`.
+            Logits of the next token, left to right `[C, L, V]` and right to left `[C, M, V]`; zeros behind the last word
+            of a caption, where nothing is computed.
         """
         memory = self.encode(graphs)
         backward, forward = self.decoder_right_to_left, self.decoder_left_to_right
+        # An <eos> among the inputs is that of a shorter caption, with padding behind it: it predicts nothing.
+        is_input_CL = (left_to_right_CL != PAD) & (left_to_right_CL != EOS)
+        packing, other = Packing.of(is_input_CL), Packing.of(seen_CM)
         frames = backward.context(0, memory.right_to_left_GTD, memory.right_to_left_mask_GT)
-        backward_CMD, _ = backward(self.embed(right_to_left_CM), [[c.take(caption_graph_C) for c in frames]])
+        frames = [context.take(caption_graph_C) for context in frames]
+        backward_YD, _ = backward(other.pack(self.embed(right_to_left_CM)), [frames], packing=other)
         frames = forward.context(0, memory.left_to_right_GMD, memory.left_to_right_mask_GM)
-        states = forward.context(1, backward_CMD, seen_CM)
-        contexts = [[c.take(caption_graph_C) for c in frames], states]
-        forward_CLD, _ = forward(self.embed(left_to_right_CL), contexts)
-        return self.generator(forward_CLD), self.generator(backward_CMD)
+        frames = [context.take(caption_graph_C) for context in frames]
+        states = forward.context(1, backward_YD, seen_CM, other)
+        forward_XD, _ = forward(packing.pack(self.embed(left_to_right_CL)), [frames, states], packing=packing)
+        return packing.pad(self.generator(forward_XD)), other.pad(self.generator(backward_YD))

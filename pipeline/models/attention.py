@@ -3,7 +3,7 @@
 Keys and values are projected apart from the queries, so that keys and values which many queries share are projected
 once. All captions or beams of a video share the memory of the video, and all tokens of a growing caption its past.
 
-Shapes: B rows, L queries, M keys, H heads, D width, K width of a head.
+Shapes: B rows, L queries, M keys, H heads, D width, K width of a head, X packed tokens, Y = B L places for tokens.
 """
 
 import math
@@ -35,6 +35,34 @@ class KeysValues(NamedTuple):
         )
 
 
+class Packing(NamedTuple):
+    """Where the tokens of a padded batch `[B, L]` are that are no padding.
+
+    Layers that work on each token alone are given these tokens alone, `[X, D]`; only attention needs the padded form.
+
+    Attributes:
+        place_X: Place of each token in the flattened batch.
+        shape: Number of rows B and their length L.
+    """
+
+    place_X: Tensor
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, mask_BL: Tensor) -> "Packing":
+        """Pack the tokens where the mask is True."""
+        return cls(mask_BL.flatten().nonzero()[:, 0], (mask_BL.shape[0], mask_BL.shape[1]))
+
+    def pack(self, x_BLD: Tensor) -> Tensor:
+        """The tokens without padding, `[X, D]`."""
+        return x_BLD.flatten(0, 1).index_select(0, self.place_X)
+
+    def pad(self, x_XD: Tensor) -> Tensor:
+        """The tokens in their rows, `[B, L, D]`, with zeros for padding."""
+        x_YD = x_XD.new_zeros(self.shape[0] * self.shape[1], x_XD.shape[1])
+        return x_YD.index_copy(0, self.place_X, x_XD).unflatten(0, self.shape)
+
+
 class Attention(nn.Module):
     """Scaled dot-product attention with several heads."""
 
@@ -46,31 +74,48 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def keys_values(self, x_BMD: Tensor) -> KeysValues:
-        """Project the tokens to attend to, `[B, M, D]`, to keys and values."""
-        key_value = self.key_value(x_BMD).unflatten(2, (2, self.num_heads, -1))
+    def keys_values(self, x_BMD: Tensor, packing: Packing | None = None) -> KeysValues:
+        """Project the tokens to attend to, `[B, M, D]` or packed `[X, D]`, to keys and values."""
+        projected = self.key_value(x_BMD)
+        if packing is not None:
+            projected = packing.pad(projected)
+        key_value = projected.unflatten(2, (2, self.num_heads, -1))
         keys_BHMK, values_BHMK = key_value.permute(2, 0, 3, 1, 4).unbind(0)
         return KeysValues(keys_BHMK, values_BHMK)
 
-    def forward(self, x_BLD: Tensor, attended: KeysValues, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(
+        self,
+        x_BLD: Tensor,
+        attended: KeysValues,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        packing: Packing | None = None,
+    ) -> Tensor:
         """Attend from each query to the keys.
 
         Args:
-            x_BLD: Queries, `[B, L, D]`.
+            x_BLD: Queries, `[B, L, D]` or packed `[X, D]`.
             attended: Keys and values that `keys_values` returned.
             mask: True where a key may be seen, broadcastable to `[B, H, L, M]`.
             causal: Whether query i sees only the keys up to number i.
+            packing: Where packed queries are in their rows; None if they are not packed.
 
         Returns:
-            The attended values, projected, `[B, L, D]`.
+            The attended values, projected, of the shape of `x_BLD`.
         """
-        query_BHLK = self.query(x_BLD).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        projected = self.query(x_BLD)
+        if packing is not None:
+            projected = packing.pad(projected)
+        query_BHLK = projected.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
         if self.training and self.dropout and not x_BLD.is_cuda:
             found_BHLK = self._attend_with_dropout(query_BHLK, attended, mask, causal)
         else:
             dropout = self.dropout if self.training else 0.0
             found_BHLK = F.scaled_dot_product_attention(query_BHLK, *attended, mask, dropout, is_causal=causal)
-        out: Tensor = self.out(found_BHLK.transpose(1, 2).flatten(2))
+        found = found_BHLK.transpose(1, 2).flatten(2)
+        if packing is not None:
+            found = packing.pack(found)
+        out: Tensor = self.out(found)
         return out
 
     def _attend_with_dropout(
