@@ -156,7 +156,7 @@ class FactorisedTransformerConv(nn.Module):
         of_message_1W, of_skip_1W, of_difference_1W = self.lin_beta.weight.chunk(3, dim=1)
         gate_X1 = F.linear(message_XW, of_message_1W + of_difference_1W)
         gate_X1 = torch.sigmoid(gate_X1 + F.linear(skip_XW, of_skip_1W - of_difference_1W))
-        return message_XW + gate_X1 * (skip_XW - message_XW)
+        return torch.lerp(message_XW, skip_XW.to(message_XW.dtype), gate_X1.to(message_XW.dtype))
 
     def _by_frames(self, query_key_value: Tensor, motion_FW: Tensor, blocks: Blocks) -> Tensor:
         num_frames, size, _ = blocks.edge.shape
