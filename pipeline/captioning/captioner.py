@@ -132,7 +132,8 @@ class Decoder(nn.Module):
         """Compute the hidden states of embedded tokens.
 
         Args:
-            x_CLD: Embedded tokens, `[C, L, D]` or packed `[X, D]`; with `past` only the next one of each caption (L = 1).
+            x_CLD: Embedded tokens, `[C, L, D]` or packed `[X, D]`; with `past` only the next one of each caption, so
+                that L is 1.
             contexts: What `context` returned, for each context. A context has C rows, or fewer if each of its rows
                 serves equally many captions that stand together.
             past: Keys and values that the call for the token before returned; None for the first call, and in training.
@@ -242,8 +243,8 @@ class Captioner(nn.Module):
             caption_graph_C: The graph of each caption, `[C]`.
 
         Returns:
-            Logits of the next token, left to right `[C, L, V]` and right to left `[C, M, V]`; zeros behind the last word
-            of a caption, where nothing is computed.
+            Logits of the next token, left to right `[C, L, V]` and right to left `[C, M, V]`. They are zeros behind the
+            last word of a caption, where nothing is computed.
         """
         memory = self.encode(graphs)
         backward, forward = self.decoder_right_to_left, self.decoder_left_to_right

@@ -60,7 +60,7 @@ class Packing(NamedTuple):
     def pad(self, x_XD: Tensor) -> Tensor:
         """The tokens in their rows, `[B, L, D]`, with zeros for padding."""
         x_YD = x_XD.new_zeros(self.shape[0] * self.shape[1], x_XD.shape[1])
-        return x_YD.index_copy(0, self.place_X, x_XD).unflatten(0, self.shape)
+        return x_YD.index_copy(0, self.place_X, x_XD).view(*self.shape, -1)
 
 
 class Attention(nn.Module):

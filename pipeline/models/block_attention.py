@@ -34,6 +34,7 @@ class BlockAttention(torch.autograd.Function):
     def forward(
         ctx: Any, query_key_value: Tensor, motion: Tensor, first: Tensor, edge: Tensor, weight: Tensor, scale: Tensor
     ) -> Tensor:
+        """Messages to the nodes; the arguments are described above."""
         num_frames, size, _, num_heads, width = query_key_value.shape
         num_sources = 2 * size
         mixed_3FHKC = query_key_value.permute(2, 0, 3, 1, 4)
@@ -47,7 +48,7 @@ class BlockAttention(torch.autograd.Function):
         weight_F1KS = weight.unsqueeze(1)
 
         score_FHKT = query_FHKC @ key_value_2FHTC[0].transpose(2, 3)
-        score_FHKS = torch.addcmul(score_FHKT[..., :num_sources].float(), score_FHKT[..., num_sources:], weight_F1KS)
+        score_FHKS = torch.addcmul(_wide(score_FHKT[..., :num_sources]), score_FHKT[..., num_sources:], weight_F1KS)
         # -inf would give NaN for a target without edges; with this number, its scale of 0 makes its message 0.
         score_FHKS.masked_fill_(~edge.unsqueeze(1), torch.finfo(score_FHKS.dtype).min)
         alpha_FHKS = score_FHKS.softmax(dim=3)
@@ -59,18 +60,19 @@ class BlockAttention(torch.autograd.Function):
         return message_FHKC.transpose(1, 2).flatten(2)
 
     @staticmethod
-    def backward(ctx: Any, grad_message_FKW: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_message_FKW: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the first three arguments; the others have none."""
         query_FHKC, key_value_2FHTC, alpha_FHKS, part_FHKT, weight, scale = ctx.saved_tensors
         num_frames, num_heads, size, width = query_FHKC.shape
         num_sources = 2 * size
         weight_F1KS = weight.unsqueeze(1)
-        grad_message_FHKC = grad_message_FKW.unflatten(2, (num_heads, width)).transpose(1, 2).contiguous()
+        grad_message_FHKC = grad_message_FKW.reshape(num_frames, size, num_heads, width).transpose(1, 2).contiguous()
         grad_key_value_2FHTC = torch.empty_like(key_value_2FHTC)
         torch.matmul(part_FHKT.transpose(2, 3), grad_message_FHKC, out=grad_key_value_2FHTC[1])
         grad_part_FHKT = grad_message_FHKC @ key_value_2FHTC[1].transpose(2, 3)
 
         grad_alpha_FHKS = torch.addcmul(
-            grad_part_FHKT[..., :num_sources].float(), grad_part_FHKT[..., num_sources:], weight_F1KS
+            _wide(grad_part_FHKT[..., :num_sources]), grad_part_FHKT[..., num_sources:], weight_F1KS
         ).mul_(scale.unsqueeze(1))
         grad_score_FHKS = torch._softmax_backward_data(grad_alpha_FHKS, alpha_FHKS, 3, alpha_FHKS.dtype)
         grad_score_FHKT = torch.empty_like(part_FHKT)
@@ -79,7 +81,7 @@ class BlockAttention(torch.autograd.Function):
         torch.matmul(grad_score_FHKT.transpose(2, 3), query_FHKC, out=grad_key_value_2FHTC[0])
         grad_query_FHKC = grad_score_FHKT @ key_value_2FHTC[0]
 
-        own_2FHKC, before_2FHKC = grad_key_value_2FHTC[..., :num_sources, :].split(size, dim=3)
+        own_2FHKC, before_2FHKC = grad_key_value_2FHTC[..., :num_sources, :].chunk(2, dim=3)
         grad = query_FHKC.new_empty(num_frames, size, 3, num_heads, width)
         grad_3FHKC = grad.permute(2, 0, 3, 1, 4)
         torch.mul(grad_query_FHKC, 1 / math.sqrt(width), out=grad_3FHKC[0])
@@ -88,3 +90,8 @@ class BlockAttention(torch.autograd.Function):
         grad_motion_FHC = own_2FHKC.sum(3).sum(0)  # a single sum over both takes ten times as long
         grad_first_HC = grad_key_value_2FHTC[..., num_sources, :].sum((0, 1))
         return grad, grad_motion_FHC, grad_first_HC, None, None, None
+
+
+def _wide(x: Tensor) -> Tensor:
+    """The values in float32 at least, in which softmax is computed."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -142,16 +142,15 @@ class FactorisedTransformerConv(nn.Module):
         weight = torch.cat([layer.weight for layer in layers])
         mixed = F.linear(x_XW, weight, torch.cat([layer.bias for layer in layers]))
         width = self.lin_skip.out_features
-        query_key_value, skip_XW = mixed.split([3 * width, width], dim=1)
-        if blocks is not None and blocks.pair is None:
+        query_key_value, skip_XW = torch.split(mixed, [3 * width, width], dim=1)
+        query_XW, key_XW, value_XW = query_key_value.chunk(3, dim=1)
+        if blocks is None:
+            row_E = graph.edge_pair if has_pairs else graph.edge_frame
+            message_XW = self._by_edges(query_XW, key_XW, value_XW, motion_YW, row_E, graph)
+        elif blocks.pair is None:
             message_XW = self._by_frames(query_key_value, motion_YW, blocks)
         else:
-            query_XW, key_XW, value_XW = query_key_value.chunk(3, dim=1)
-            if blocks is None:
-                row_E = graph.edge_pair if has_pairs else graph.edge_frame
-                message_XW = self._by_edges(query_XW, key_XW, value_XW, motion_YW, row_E, graph)
-            else:
-                message_XW = self._by_pairs(query_XW, key_XW, value_XW, motion_YW, blocks, blocks.pair)
+            message_XW = self._by_pairs(query_XW, key_XW, value_XW, motion_YW, blocks, blocks.pair)
         # The gate's input is [message, skip, message - skip]; splitting its weights avoids putting that together.
         of_message_1W, of_skip_1W, of_difference_1W = self.lin_beta.weight.chunk(3, dim=1)
         gate_X1 = F.linear(message_XW, of_message_1W + of_difference_1W)
@@ -161,7 +160,7 @@ class FactorisedTransformerConv(nn.Module):
     def _by_frames(self, query_key_value: Tensor, motion_FW: Tensor, blocks: Blocks) -> Tensor:
         num_frames, size, _ = blocks.edge.shape
         first_HC = self.lin_edge.weight[:, 0].to(query_key_value.dtype).view(self.num_heads, -1)
-        query_key_value_FK3HC = query_key_value.unflatten(0, (num_frames, size)).unflatten(2, (3, self.num_heads, -1))
+        query_key_value_FK3HC = query_key_value.view(num_frames, size, 3, self.num_heads, -1)
         motion_FHC = motion_FW.view(num_frames, self.num_heads, -1)
         message_FKW: Tensor = BlockAttention.apply(
             query_key_value_FK3HC, motion_FHC, first_HC, blocks.edge, blocks.weight, blocks.scale
