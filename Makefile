@@ -41,6 +41,7 @@ lint: $(STAMP)
 # Measurements: speed side by side, and what the demo's captions say of the generator's truth.
 bench: demo
 	python -m benchmarks.graph_encoder
+	python -m benchmarks.training_step
 	python -m benchmarks.memory
 	python -m benchmarks.commit_overhead
 	python -m benchmarks.score_truth --experiment grid

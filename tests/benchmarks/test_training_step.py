@@ -1,0 +1,55 @@
+"""Both ways of the benchmark do the same training, and the table says what was measured."""
+
+import json
+
+import pytest
+import torch
+from toys.captioner import MODEL, TRAINING
+
+from benchmarks import training_step
+from benchmarks.training_step import both_ways, random_videos
+
+SMALL = TRAINING.model_copy(update={"batch_size": 9, "captions_per_video": 2, "clip_norm": 0.5})
+
+
+def test_ten_steps_have_the_losses_of_the_plain_way():
+    """Factorised edges, shared graphs, packed captions, boxes embedded once and fused AdamW change no training."""
+    settings = MODEL.model_copy(update={"dropout": 0.0})
+    ours, plain = both_ways(settings, SMALL, torch.float32)
+    losses, expected = ([step() for _ in range(10)] for step in (ours, plain))
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert losses[9] < 0.95 * losses[0]
+
+
+def test_the_batch_has_the_sizes_of_the_demo():
+    ours, plain = both_ways(
+        MODEL, TRAINING.model_copy(update={"batch_size": 32, "captions_per_video": 3}), torch.float32
+    )
+    (batch,) = ours.batches
+    assert batch.graphs.x.shape == (32 * 8 * 9, 128)
+    assert batch.graphs.num_edges == 32 * (8 + 7) * 81
+    assert len(batch.caption_graph) == 96
+    assert [part.graphs.num_graphs for part in plain.batches] == [16] * 6
+    assert {part.num_tokens for part in plain.batches} == {batch.num_tokens}
+
+
+def test_cells_of_a_frame_have_the_boxes_of_a_grid():
+    _, graphs = random_videos(1, 1)
+    box = graphs["video0"].node_box
+    assert box.shape == (72, 4)
+    assert len(box.unique(dim=0)) == 9
+    assert torch.allclose(box[:, 2:] - box[:, :2], torch.tensor(1 / 3))
+
+
+def test_table_and_json_say_the_same(tmp_path, monkeypatch, capsys):
+    small = {"model": MODEL.model_dump(), "training": {**SMALL.model_dump(), "batch_size": 2}}
+    monkeypatch.setattr(training_step, "CAPTIONER", small)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
+    assert training_step.main(["--rounds", "1", "--json", str(tmp_path / "found.json")]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    table = capsys.readouterr().out
+    ours, plain = found["rows"]
+    assert (ours["way"], plain["way"], found["captions"]) == ("now", "the reference's way", 4)
+    assert plain["gflop"] > 5 * ours["gflop"] > 0
+    assert ours["reached"] == pytest.approx(ours["gflop"] / ours["ms"] * 1000 / ours["rate"])
+    assert f"{plain['ms'] / ours['ms']:.1f} times as many captions a second in float32" in table
