@@ -1,8 +1,8 @@
 """Attention of the nodes of each frame to those of their own frame and of the frame before, with its own gradient.
 
-This is the inner part of `pipeline.models.graph_encoder`. A frame has so few nodes that memory, not arithmetic, sets
-the time. Therefore the gradient is written out here: it saves half of the copies that autograd makes, and the products
-with the projected weight of an edge between frames become one more row of the keys and values.
+This is the inner part of `pipeline.models.graph_encoder`. The products of a frame are so small that what is done around
+them costs as much. The gradient is therefore written out, and the products with the projected weight of an edge between
+frames are one more row of the keys and values.
 
 Shapes: F frames, K places for nodes in a frame, S = 2 K places for sources (own frame, frame before), T = S + 1 rows of
 keys and values, H heads, C channels of a head, W = H C width.
