@@ -1,7 +1,7 @@
 """The command line: `python -m pipeline <stage> ...`, and the commands `caption`, `verify` and `gc`.
 
 A stage is a module of `pipeline.stages`; the signature and docstring of its `run` are the stage's flags and help.
-Only the stage asked for is imported.
+Only the stage asked for is imported, and that after its flags were read: torch and what stands on it take seconds.
 """
 
 import argparse
@@ -40,6 +40,25 @@ def stage_summaries() -> dict[str, str]:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         summaries[path.stem] = docstring.partition("\n")[0]
     return summaries
+
+
+def signature_of(stage: str) -> Callable[..., None]:
+    """A stage's `run`, to be read and not to be called: of the module's imports it has those that its flags name.
+
+    So help, and a mistake in the flags, need no torch.
+    """
+    path = STAGES / f"{stage}.py"
+    module = ast.parse(path.read_text(encoding="utf-8"), path)
+    (run,) = (node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "run")
+    named = {node.id for node in ast.walk(run.args) if isinstance(node, ast.Name)}
+    imports: list[ast.stmt] = []
+    for node in module.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node.names = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in named]
+            imports += [node] if node.names else []
+    made: dict[str, Any] = {}
+    exec(compile(ast.Module([*imports, run], []), path, "exec"), made)
+    return typing.cast("Callable[..., None]", made["run"])
 
 
 def stage_parser(stage: str, run: Callable[..., None]) -> argparse.ArgumentParser:
@@ -126,10 +145,10 @@ def main(arguments: list[str]) -> int:
     try:
         if chosen.stage in COMMANDS:
             return int(importlib.import_module(f"pipeline.commands.{chosen.stage}").main(chosen.arguments))
-        run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
-        flags = stage_parser(chosen.stage, run).parse_args(chosen.arguments)
+        flags = stage_parser(chosen.stage, signature_of(chosen.stage)).parse_args(chosen.arguments)
         if "out" in flags:
             require_writable(flags.out)
+        run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
         with preemption.catching_sigterm():
             run(**vars(flags))
     except PipelineError as error:

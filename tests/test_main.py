@@ -1,6 +1,10 @@
+import importlib
+import inspect
+import os
 import subprocess
 import sys
 import textwrap
+import typing
 from pathlib import Path
 
 import pytest
@@ -11,8 +15,11 @@ from pipeline.config import GridNodesSettings
 SETTINGS = '{"kind": "grid", "sampling": "action", "encoder": "clip", "cells": 3, "overlap": 0.5}'
 
 
-def pipeline(*arguments):
-    return subprocess.run([sys.executable, "-m", "pipeline", *arguments], capture_output=True, text=True, check=False)
+def pipeline(*arguments, path=None):
+    """Run a stage or a command; modules in the folder `path` come before all others."""
+    env = None if path is None else os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    program = [sys.executable, "-m", "pipeline", *arguments]
+    return subprocess.run(program, capture_output=True, text=True, check=False, env=env)
 
 
 def example(frames: list[Path], out: Path, settings: GridNodesSettings, threads: int, note: Path | None = None) -> None:
@@ -48,12 +55,72 @@ def test_help_lists_every_stage_without_importing_any():
 
 @pytest.mark.parametrize("stage", sorted(command_line.stage_summaries()))
 def test_every_stage_explains_itself_and_each_of_its_flags(stage):
-    module = __import__(f"pipeline.stages.{stage}", fromlist=["run"])
-    parser = command_line.stage_parser(stage, module.run)
+    parser = command_line.stage_parser(stage, command_line.signature_of(stage))
     assert command_line.stage_summaries()[stage].endswith(".")
     assert parser.description
     for action in parser._actions:
         assert action.help, f"{stage} {action.option_strings}"
+
+
+@pytest.mark.parametrize("stage", sorted(command_line.stage_summaries()))
+def test_the_signature_that_is_read_without_importing_a_stage_is_that_of_its_run(stage):
+    run = importlib.import_module(f"pipeline.stages.{stage}").run
+    read = command_line.signature_of(stage)
+    assert inspect.signature(read) == inspect.signature(run)
+    assert typing.get_type_hints(read) == typing.get_type_hints(run)
+    assert inspect.getdoc(read) == inspect.getdoc(run)
+
+
+def modules_loaded(program: str) -> set[str]:
+    """The modules that a program of Python lines has loaded at its end."""
+    lines = f"{program}\nimport sys\nprint(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_no_stage_imports_numpy_or_torch_to_read_its_flags():
+    loaded = modules_loaded(
+        "from pipeline.__main__ import *\nfor stage in stage_summaries(): stage_parser(stage, signature_of(stage))"
+    )
+    assert "pipeline.config" in loaded
+    assert not {"torch", "numpy", "zarr", "matplotlib", "av"} & loaded
+
+
+def test_a_mistake_in_the_flags_is_found_without_torch(tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    done = pipeline("extract_clip", "--settings", "{}", path=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: extract_clip: ")
+    assert "Field required" in done.stderr
+
+
+# PyTorch Geometric and torchvision bring `torch._dynamo`, which takes half as long to import as torch itself.
+NETWORK = frozenset({"torch"})
+DETECTOR = NETWORK | {"torchvision", "torch._dynamo"}
+CLIP = DETECTOR | {"open_clip"}
+GRAPHS = NETWORK | {"torch_geometric", "torch._dynamo", "pandas"}
+NEEDED = {
+    "build_grid_nodes": CLIP,
+    "build_object_nodes": CLIP,
+    "caption_videos": GRAPHS,
+    "embed_knowledge": CLIP | GRAPHS,
+    "extract_clip": CLIP,
+    "extract_i3d": NETWORK,
+    "extract_union_motion": NETWORK,
+    "finetune_clip4clip": CLIP,
+    "finetune_detector": DETECTOR,
+    "generate_captions": GRAPHS,
+    "import_weights": NETWORK,
+    "train_captioner": GRAPHS,
+    "write_report": frozenset({"matplotlib"}),
+}
+
+
+@pytest.mark.parametrize("needed", sorted({*NEEDED.values(), frozenset()}, key=sorted))
+def test_a_stage_imports_no_heavy_library_that_it_does_not_need(needed):
+    alike = [stage for stage in command_line.stage_summaries() if NEEDED.get(stage, frozenset()) == needed]
+    loaded = modules_loaded("\n".join(f"import pipeline.stages.{stage}" for stage in alike))
+    assert f"pipeline.stages.{alike[0]}" in loaded
+    assert loaded & (CLIP | GRAPHS | {"matplotlib", "tensorboard"}) <= needed
 
 
 def test_an_unknown_stage_is_named():

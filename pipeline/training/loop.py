@@ -18,16 +18,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.jobs import preemption
 from pipeline.jobs.training_run import State, TrainingRun
 from pipeline.training.task import Record, Task
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class _Loop:
         self.device = device
         loss = _Loss(task)
         self.loss = DistributedDataParallel(loss, broadcast_buffers=False) if self.ranks.num > 1 else loss
-        self.log = SummaryWriter(run.folder / "tensorboard") if self.ranks.is_first else None
+        self.log = _log(run) if self.ranks.is_first else None
         self.records: list[Record] = []
         self.scores: list[float | None] = []
         self.kept = 0
@@ -211,6 +213,13 @@ class _Loop:
             _restore_generators(ranks[number]["generators"], self.device)
         self._saved_at = (len(self.records), len(self.numbers))
         log.info("%s: continuing after %s", self.recipe.stage, self._place())
+
+
+def _log(run: TrainingRun) -> "SummaryWriter":
+    # Imported here, because it takes 0.25 s, and only the first rank of a training writes a log.
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(run.folder / "tensorboard")
 
 
 class _Loss(nn.Module):

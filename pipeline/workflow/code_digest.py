@@ -11,6 +11,7 @@ settings themselves stand for those.
 import ast
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -31,6 +32,8 @@ NOT_VALUES = (
 # These only choose a module by the kind of the data set: the chosen module counts, and they do not.
 CHOOSERS = {"datasets.readers"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+Import = tuple[str, str, str]  # module, symbol or "", and the name that it has where it is imported
 
 
 def digest(stage: str, dataset: str | None = None) -> str:
@@ -70,10 +73,10 @@ class _Digests:
             raise RuntimeError(f"modules import each other in a circle: {' -> '.join(circle)}")
         self.open.append(name)
         path = _source(name)
-        taken_out = _WithoutImports(name, is_package=path.name == "__init__.py")
-        tree = taken_out.visit(ast.parse(path.read_text(encoding="utf-8")))
-        lines = {self._line(name, *imported) for imported in taken_out.imports} - {""}
-        text = "" if _room_path(name) in CHOOSERS else ast.unparse(tree)
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        imports, text = _imports_and_rest(path.read_text(encoding="utf-8"), package)
+        lines = {self._line(name, *imported) for imported in imports} - {""}
+        text = "" if _room_path(name) in CHOOSERS else text
         self.known[name] = hashlib.sha256("\n".join([*sorted(lines), text]).encode()).hexdigest()
         self.open.pop()
         return self.known[name]
@@ -114,16 +117,32 @@ def _is_module(name: str) -> bool:
     return name.split(".")[0] == "pipeline" and _source(name).is_file()
 
 
+@cache  # because parsing takes nearly all of the time, and stages share most modules; the text is the key
+def _imports_and_rest(source: str, package: str) -> tuple[tuple[Import, ...], str]:
+    """The imports of a module, and the text of the module without imports, docstrings, comments and formatting.
+
+    Args:
+        source: Text of the module.
+        package: Package that relative imports start from.
+    """
+    taken_out = _WithoutImports(package)
+    tree = taken_out.visit(ast.parse(source))
+    return tuple(taken_out.imports), ast.unparse(tree)
+
+
 class _WithoutImports(ast.NodeTransformer):
     """Takes docstrings and imports out of a module, at its top and inside functions.
 
+    Args:
+        package: Package that relative imports start from.
+
     Attributes:
-        imports: Each import as (module, symbol or "", name that it has in this module).
+        imports: Each import.
     """
 
-    def __init__(self, name: str, is_package: bool) -> None:
-        self.package = name.split(".") if is_package else name.split(".")[:-1]
-        self.imports: list[tuple[str, str, str]] = []
+    def __init__(self, package: str) -> None:
+        self.package = package.split(".")
+        self.imports: list[Import] = []
 
     def visit_Import(self, node: ast.Import) -> None:
         self.imports += [(alias.name, "", alias.asname or "") for alias in node.names]
@@ -135,6 +154,8 @@ class _WithoutImports(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """Leave out a docstring, and put `pass` where nothing else remains."""
+        if isinstance(node, ast.expr):
+            return node  # no expression holds a statement, and most nodes are expressions
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
         super().generic_visit(node)

@@ -15,7 +15,7 @@ OUTPUTS = {
     "finetune_clip4clip": ["results/encoders/clip/weights.safetensors", "results/encoders/clip/retrieval.json"],
 }
 LOGS = {"train_captioner": "logs/train_captioner/grid.log", "finetune_clip4clip": "logs/finetune_clip4clip/clip.log"}
-NUM_EPOCHS = {"train_captioner": 6, "finetune_clip4clip": 4}
+NUM_EPOCHS = {"train_captioner": 6, "finetune_clip4clip": 12}
 LONGEST_DELAY = 0.3  # seconds after the end of an epoch; one takes about a tenth of a second, or two under load
 
 

@@ -17,6 +17,9 @@ FORBIDDEN = {
 # The modules that may name them: each admits plain data and what it lists.
 PICKLES = {ROOT / "pipeline/datasets/plain_pickle.py", ROOT / "pipeline/jobs/worker_messages.py"}
 
+# The command line compiles the `run` of our own stages, a file of the package, to read its signature without torch.
+OWN_SOURCE = {ROOT / "pipeline/__main__.py": ["compile", "exec"]}
+
 
 def calls(tree):
     """Every call with the name of what is called, as it is written."""
@@ -59,7 +62,8 @@ def dangers(name, call):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_runs_no_text_and_reads_no_pickle_freely(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert [danger for name, call in calls(tree) for danger in dangers(name, call)] == []
+    found = sorted(danger for name, call in calls(tree) for danger in dangers(name, call))
+    assert found == OWN_SOURCE.get(path, [])
     strangers = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
     if path not in PICKLES:
         assert strangers & set(imports(tree)) == set()

@@ -214,6 +214,18 @@ def test_moving_a_module_of_the_package_changes_no_digest(copy, old, new):
     assert digests_of(copy) == before
 
 
+def test_each_module_is_parsed_once_for_all_stages_and_kinds(copy, monkeypatch):
+    parsed, parse = [], ast.parse
+    monkeypatch.setattr(code_digest.ast, "parse", lambda source: parsed.append(source) or parse(source))
+    code_digest._imports_and_rest.cache_clear()
+    for kind in (None, "shapes", "folder"):
+        for path in copy.glob("stages/[a-z]*.py"):
+            code_digest.digest(path.stem, kind)
+    texts = [text for text in parsed if text]  # two packages may both have an empty __init__.py
+    assert (copy / "models/attention.py").read_text(encoding="utf-8") in texts
+    assert len(texts) == len(set(texts))
+
+
 def test_a_changed_constant_changes_exactly_the_stages_that_use_it(copy):
     before = digests_of(copy)
     edit(copy, "models/attention.py", "NORM_EPS = 1e-12", "NORM_EPS = 1e-6")
