@@ -145,7 +145,9 @@ def main(arguments: list[str]) -> int:
     try:
         if chosen.stage in COMMANDS:
             return int(importlib.import_module(f"pipeline.commands.{chosen.stage}").main(chosen.arguments))
-        flags = stage_parser(chosen.stage, signature_of(chosen.stage)).parse_args(chosen.arguments)
+        loaded = sys.modules.get(f"pipeline.stages.{chosen.stage}")  # another program may have imported the stage
+        signature = loaded.run if loaded is not None else signature_of(chosen.stage)
+        flags = stage_parser(chosen.stage, signature).parse_args(chosen.arguments)
         if "out" in flags:
             require_writable(flags.out)
         run = importlib.import_module(f"pipeline.stages.{chosen.stage}").run
