@@ -38,10 +38,9 @@ lint: $(STAMP)
 	snakemake --lint
 	codespell
 
-# Measurements: speed side by side, and what the demo's captions say of the generator's truth.
+# Measurements: speed side by side (the table), memory, and what the demo's captions say of the generator's truth.
 bench: demo
-	python -m benchmarks.graph_encoder
-	python -m benchmarks.training_step
+	python -m benchmarks --json bench.json
 	python -m benchmarks.memory
 	python -m benchmarks.commit_overhead
 	python -m benchmarks.score_truth --experiment grid

@@ -4,16 +4,13 @@ Run: `python -m benchmarks.graph_encoder`. One step is a forward and a backward 
 the expansion of the edges, which its layers cannot do without.
 """
 
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import TransformerConv
 
+from benchmarks.measuring import Row, main, take_turns
 from pipeline.models.action_graph import ActionGraph, action_graph
 from pipeline.models.graph_encoder import GraphEncoder
 from pipeline.stages.build_spatial_graphs import spatial_edges
@@ -21,7 +18,6 @@ from pipeline.stages.build_temporal_graphs import temporal_edges
 from pipeline.stages.convert_graphs import join_edges
 
 NODES_A_FRAME = 9
-REPEATS = 5
 
 
 class ExpandedEncoder(nn.Module):
@@ -51,20 +47,10 @@ def random_graph(generator: np.random.Generator, num_frames: int, node_dim: int,
     return action_graph({"x": x, "node_frame": node_frame, "box": np.zeros((len(x), 4)), "motion": motion, **edges})
 
 
-def median_ms(steps: list[Callable[[], None]], device: torch.device) -> list[float]:
-    """Median time of each step in ms; steps take turns, so that other work on the machine slows them alike."""
-    times: list[list[float]] = [[] for _ in steps]
-    for _ in range(REPEATS + 1):
-        for step, of_step in zip(steps, times, strict=True):
-            start = time.perf_counter()
-            step()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            of_step.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(of_step[1:]) for of_step in times]  # the first one warms up
-
-
-def compare(num_graphs: int, num_frames: int, node_dim: int, width: int, motion_dim: int, device: torch.device) -> str:
+def compare(
+    num_graphs: int, num_frames: int, node_dim: int, width: int, motion_dim: int, device: torch.device, rounds: int
+) -> Row:
+    """Time both encoders on one random batch, from equal weights."""
     generator = np.random.default_rng(0)
     graphs = [random_graph(generator, num_frames, node_dim, motion_dim) for _ in range(num_graphs)]
     batch = Batch.from_data_list(graphs, follow_batch=["motion"]).to(device)
@@ -72,25 +58,22 @@ def compare(num_graphs: int, num_frames: int, node_dim: int, width: int, motion_
     ours = GraphEncoder(node_dim, width, 4, motion_dim).to(device)
     theirs = ExpandedEncoder(node_dim, width, 4, motion_dim).to(device)
     theirs.load_state_dict(ours.state_dict(), strict=True)
-    with torch.no_grad():
-        difference = (ours(batch) - theirs(batch)).abs().max().item()
-    ours_ms, theirs_ms = median_ms(
-        [lambda: ours(batch).square().mean().backward(), lambda: theirs(batch).square().mean().backward()], device
+    of_ours, of_theirs = take_turns(
+        [lambda: ours(batch).square().mean().backward(), lambda: theirs(batch).square().mean().backward()], rounds
     )
-    size = f"{num_graphs} x {num_frames * NODES_A_FRAME} nodes, width {width}, motion {motion_dim}"
-    return f"{size:<46}{ours_ms:>10.1f}{theirs_ms:>12.1f}{theirs_ms / ours_ms:>8.1f}x{difference:>12.1e}"
+    size = f"{num_graphs} x {num_frames * NODES_A_FRAME} nodes, width {width}"
+    peer = f"PyG on expanded edges: {of_theirs.wall:.0f} ms"
+    return Row(f"graph encoder, {size}", f"{of_ours.wall:.0f} ms", peer, of_theirs.wall / of_ours.wall, 4)
 
 
-def main() -> None:
+def rows(rounds: int) -> list[Row]:
+    """Measure at the demo's size, and at the paper's with fewer videos."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    print(f"forward and backward on {device}, {torch.get_num_threads()} threads, median of {REPEATS}")
-    print(f"{'batch':<46}{'ours, ms':>10}{'PyG, ms':>12}{'faster':>9}{'max diff':>12}")
     sizes = [(64, 8, 128, 128, 1024), (4, 20, 512, 1024, 1024)]
     if device.type == "cuda":
         sizes.append((32, 20, 512, 1024, 1024))  # one copy of its expanded edges is 0.4 GB, autograd keeps many
-    for num_graphs, num_frames, node_dim, width, motion_dim in sizes:
-        print(compare(num_graphs, num_frames, node_dim, width, motion_dim, device), flush=True)
+    return [compare(*size, device, rounds) for size in sizes]
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main("graph_encoder", __doc__, rows))

@@ -12,10 +12,6 @@ matrix products, as `torch.utils.flop_counter` counts them. `--json FILE` writes
 Shapes: C captions, L left-to-right tokens, M right-to-left tokens, V words.
 """
 
-import argparse
-import json
-import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +24,7 @@ from torch.optim import AdamW
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.graph_encoder import NODES_A_FRAME, ExpandedEncoder, random_graph
+from benchmarks.measuring import Row, main, matmul_rate, take_turns
 from pipeline.captioning.batches import CaptionBatch, CaptionedVideos, EpochPlan, PieceBatches
 from pipeline.captioning.captioner import Captioner
 from pipeline.captioning.loss import caption_losses, weighted_mean
@@ -143,94 +140,27 @@ def both_ways(model: CaptionerModelSettings, training: TrainingSettings, dtype: 
     return Step(ours, [make[piece]], training, fused, dtype), Step(plain, items, training, loops, dtype)
 
 
-def measure(steps: Sequence[Step], rounds: int) -> list[dict[str, float]]:
-    """Medians of wall and processor milliseconds of each step, and its GFLOP; steps take turns."""
-    wall: list[list[float]] = [[] for _ in steps]
-    cpu: list[list[float]] = [[] for _ in steps]
-    gflop = []
-    for step in steps:  # the first time warms up
-        with FlopCounterMode(display=False) as counter:
-            step()
-        gflop.append(counter.get_total_flops() / 1e9)
-    for _ in range(rounds):
-        for number, step in enumerate(steps):
-            start, cpu_start = time.perf_counter(), time.process_time()
-            step()
-            cpu[number].append(1000 * (time.process_time() - cpu_start))
-            wall[number].append(1000 * (time.perf_counter() - start))
-    return [
-        {"ms": statistics.median(wall[i]), "cpu_ms": statistics.median(cpu[i]), "gflop": gflop[i]}
-        for i in range(len(steps))
-    ]
-
-
-def matmul_rate(dtype: torch.dtype) -> float:
-    """GFLOP/s of the fastest of eight products of two 1,024 x 1,024 matrices."""
-    matrix, seconds = torch.ones(1024, 1024, dtype=dtype), []
-    for _ in range(8):
-        start = time.perf_counter()
-        matrix @ matrix
-        seconds.append(time.perf_counter() - start)
-    return 2 * 1024**3 / min(seconds) / 1e9
-
-
-def cpu_name() -> str:
-    """The model of the CPU, if the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return "unknown CPU"
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown CPU")
-
-
-def report(rounds: int) -> dict[str, Any]:
-    """Measure in each type that the CPU has instructions for, print the table, and return its figures."""
-    machine = {"cpu": cpu_name(), "capability": torch.backends.cpu.get_cpu_capability()}
-    machine |= {"threads": torch.get_num_threads()}
-    print(f"{machine['cpu']}, {machine['capability']}, {machine['threads']} threads, medians of {rounds} rounds")
-    print(f"{'step':<30}{'ms':>7}{'CPU ms':>8}{'GFLOP':>7}{'GFLOP/s':>9}{'rate':>6}{'reached':>9}{'captions/s':>11}")
+def rows(rounds: int) -> list[Row]:
+    """Measure in each type that the CPU has instructions for."""
     model = CaptionerModelSettings(**CAPTIONER["model"])
     training = TrainingSettings(**CAPTIONER["training"])
     num_captions = training.batch_size * training.captions_per_video
-    rows = []
+    found = []
     for dtype in [torch.float32, *([torch.bfloat16] if torch.cpu._is_avx512_bf16_supported() else [])]:
         name, rate = str(dtype).removeprefix("torch."), matmul_rate(dtype)
-        ways = measure(both_ways(model, training, dtype), rounds)
+        ways = both_ways(model, training, dtype)
+        with FlopCounterMode(display=False) as counter:
+            ways[0]()
+        gflop = counter.get_total_flops() / 1e9
+        ours, plain = take_turns(ways, rounds)
         rate = max(rate, matmul_rate(dtype))
-        for way, found in zip(("now", "the reference's way"), ways, strict=True):
-            row = {"way": way, "dtype": name, "rate": rate, **found}
-            row["reached"] = found["gflop"] / found["ms"] * 1000 / rate
-            row["captions_per_second"] = num_captions / found["ms"] * 1000
-            rows.append(row)
-            print(line(row), flush=True)
-        print(f"{rows[-1]['ms'] / rows[-2]['ms']:.1f} times as many captions a second in {name}", flush=True)
-    return {"machine": machine, "captions": num_captions, "rows": rows}
-
-
-def line(row: dict[str, Any]) -> str:
-    """A row of the table."""
-    return (
-        f"{row['way'] + ', ' + row['dtype']:<30}{row['ms']:>7.0f}{row['cpu_ms']:>8.0f}{row['gflop']:>7.1f}"
-        f"{row['gflop'] / row['ms'] * 1000:>9.1f}{row['rate']:>6.0f}{row['reached']:>9.0%}"
-        f"{row['captions_per_second']:>11.0f}"
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_step", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="how often each way takes its turn (default: %(default)s)"
-    )
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: PyTorch's own choice)")
-    parser.add_argument("--json", type=Path, help="file for the same figures")
-    chosen = parser.parse_args(arguments)
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    found = report(chosen.rounds)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=1) + "\n")
-    return 0
+        stage, now = f"captioner training step, {name}", f"{ours.wall:.0f} ms, {gflop:.1f} GFLOP"
+        found.append(Row(stage, now, f"matrix products: {rate:.0f} GFLOP/s", gflop / ours.wall * 1000 / rate, 0.5, "%"))
+        captions = f"{1000 * num_captions / ours.wall:.0f} captions/s"
+        reference = f"the reference's way: {1000 * num_captions / plain.wall:.0f} captions/s"
+        found.append(Row(stage, captions, reference, plain.wall / ours.wall, 20))
+    return found
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main("training_step", __doc__, rows))
