@@ -140,6 +140,11 @@ def both_ways(model: CaptionerModelSettings, training: TrainingSettings, dtype: 
     return Step(ours, [make[piece]], training, fused, dtype), Step(plain, items, training, loops, dtype)
 
 
+def own_step(dtype: torch.dtype) -> Step:
+    """The step as the stage does it, at the demo's sizes."""
+    return both_ways(CaptionerModelSettings(**CAPTIONER["model"]), TrainingSettings(**CAPTIONER["training"]), dtype)[0]
+
+
 def rows(rounds: int) -> list[Row]:
     """Measure in each type that the CPU has instructions for."""
     model = CaptionerModelSettings(**CAPTIONER["model"])

@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.config import parse_settings
 from pipeline.errors import PipelineError
-from pipeline.jobs import gpus, messages, preemption
+from pipeline.jobs import gpus, messages, preemption, waiting_threads
 from pipeline.jobs.storage import explain, require_writable
 
 log = logging.getLogger("pipeline.main")  # `__name__` is `__main__` when this is the program
@@ -127,6 +127,7 @@ def main(arguments: list[str]) -> int:
         gone; or the one that a command returns.
     """
     messages.configure()
+    waiting_threads.wait_shortly()
     summaries = stage_summaries()
     commands, stages = (
         "\n".join(f"  {name:<24}{summary}" for name, summary in of.items()) for of in (COMMANDS, summaries)
