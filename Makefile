@@ -52,11 +52,26 @@ pictures: demo
 
 # The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.
 lock: $(STAMP)
-	python -m pip install --quiet --disable-pip-version-check uv
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra dev --extra cluster --extra knowledge --upgrade -o requirements.lock pyproject.toml
+
+# pip brings uv, which brings the rest: it loads files side by side. It reads no configuration of pip's (for an index of
+# one's own: UV_DEFAULT_INDEX), so pip does the rest where uv cannot. TORCH_INDEX=URL: torch without CUDA, which is
+# two thirds of all, from an index that has it. Its files are not those of the lock; no hash is held against them.
+TORCH_INDEX ?=
+CUDA_TORCH := torch|torchvision|triton|nvidia-.*|cuda-.*
+UV_INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-deps
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r .venv/uv.lock
+ifeq ($(TORCH_INDEX),)
+	$(UV_INSTALL) --require-hashes -r requirements.lock \
+		|| $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+else
+	awk '/^[a-z]/ {wanted = !/^($(CUDA_TORCH))==/} wanted' requirements.lock > .venv/without-torch.lock
+	$(UV_INSTALL) --require-hashes -r .venv/without-torch.lock
+	$(UV_INSTALL) --default-index $(TORCH_INDEX) $$(grep -oE '^(torch|torchvision)==[0-9.]+' requirements.lock)
+endif
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@

@@ -1,6 +1,7 @@
 """What must agree in several places does: pins, names of stages, rules and tests, comments in the configuration."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -54,6 +55,41 @@ def test_the_lock_can_be_installed_anywhere() -> None:
     assert "://" not in text
     # the package itself is built with what the lock brings
     assert int(locked()["setuptools"].partition(".")[0]) >= 77
+
+
+def dry_run(*variables: str) -> str:
+    """The commands by which `make` would install, from an empty folder."""
+    command = ["make", "--dry-run", "--always-make", ".venv/.installed", *variables]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def names_kept(install: str, file: str, tmp_path: Path) -> list[str]:
+    """Names in a part of the lock that the commands cut out of it, with the hashes that each has there."""
+    [cut] = re.findall(rf"^awk .* > \.venv/{file}$", install, re.MULTILINE)
+    part = tmp_path / file
+    subprocess.run(cut.replace(f".venv/{file}", str(part)), shell=True, cwd=ROOT, check=True)
+    blocks = re.split(r"\n(?=[a-z])", part.read_text(encoding="utf-8"))
+    assert all("--hash=sha256:" in block for block in blocks)
+    return [re.split(r"[\[=]", block)[0] for block in blocks]
+
+
+def test_uv_is_installed_by_its_hash_and_installs_the_lock(tmp_path: Path) -> None:
+    install = dry_run()
+    assert names_kept(install, "uv.lock", tmp_path) == ["uv"]
+    assert install.index("uv.lock\n") < install.index("uv pip install") < install.index("|| ")
+    assert "--require-hashes -r requirements.lock" in install
+
+
+def test_torch_of_another_index_leaves_cuda_out(tmp_path: Path) -> None:
+    install = dry_run("TORCH_INDEX=file:///nowhere")
+    kept = names_kept(install, "without-torch.lock", tmp_path)
+    assert {"numpy", "torch-geometric", "open-clip-torch", "uv"} <= {canonicalize_name(name) for name in kept}
+    assert not [name for name in kept if re.match("torch$|torchvision|triton|nvidia|cuda", name)]
+    torch = {name: locked()[name] for name in ("torch", "torchvision")}
+    [line] = [line for line in install.splitlines() if "--default-index file:///nowhere" in line]
+    chosen = line[line.index("$(") + 2 : line.rindex(")")]
+    found = subprocess.run(chosen, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert found.split() == [f"{name}=={version}" for name, version in torch.items()]
 
 
 def rules() -> list[str]:
