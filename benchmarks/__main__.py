@@ -19,6 +19,7 @@ NAMES = (
     "beside_other_work",
     "graph_encoder",
 )
+NAMES = ("training_step", "graph_encoder", "encoders")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

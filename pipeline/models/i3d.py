@@ -18,14 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pipeline.models.folded_convolution import FoldedConv3d
+from pipeline.models.same_padding import Triple, max_pool_same, pad_same
 from pipeline.weights.loading import load_strictly, read_state
 
 FEATURE_DIM = 1024
+FIRST_CHANNELS = 64  # of the first layer's output, which has half the frames and half the side of the input
 MIN_FRAMES = 9  # fewer leave one time step after the strides, and the average pool needs two
 
 log = logging.getLogger(__name__)
-
-Triple = tuple[int, int, int]
 
 # Output channels of an Inception block's convolutions: 1x1x1; 1x1x1 then 3x3x3; 1x1x1 then 3x3x3; 1x1x1 after the pool.
 BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -41,28 +42,6 @@ BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
 }
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Number of zeros before and after an axis for TensorFlow's SAME padding: ceil(size / stride) steps come out.
-
-    An odd number has one more behind than before. Whether it is odd depends on the input's size.
-    """
-    steps = -(-size // stride)
-    total = max((steps - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
-def _pad_same(x_BCTHW: Tensor, kernel: Triple, stride: Triple) -> tuple[Tensor, Triple]:
-    """Pad the input if some axis needs more zeros behind than before; otherwise leave the padding to the operation.
-
-    Returns:
-        The input, padded or as it was, and the symmetric padding that the operation still has to do.
-    """
-    sides = [same_padding(size, k, s) for size, k, s in zip(x_BCTHW.shape[2:], kernel, stride, strict=True)]
-    if all(before == after for before, after in sides):
-        return x_BCTHW, (sides[0][0], sides[1][0], sides[2][0])
-    return F.pad(x_BCTHW, [n for side in reversed(sides) for n in side]), (0, 0, 0)
-
-
 class Unit3d(nn.Module):
     """A 3D convolution with SAME padding, batch normalisation and ReLU; `logits=True` leaves the last two out."""
 
@@ -75,17 +54,19 @@ class Unit3d(nn.Module):
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         """Returns [B, out_channels, ceil(T / stride), ceil(H / stride), ceil(W / stride)]."""
         kernel, stride = self.conv3d.kernel_size, self.conv3d.stride
-        x_BCTHW, padding = _pad_same(x_BCTHW, _triple(kernel), _triple(stride))
+        x_BCTHW, padding = pad_same(x_BCTHW, kernel, stride)
         x_BCTHW = F.conv3d(x_BCTHW, self.conv3d.weight, self.conv3d.bias, stride, padding)
         if self.bn is not None:
             x_BCTHW = self.bn(x_BCTHW)
         return x_BCTHW.relu_() if self.activate else x_BCTHW
 
-    def fold(self) -> None:
-        """Fold the batch normalisation, as it is in evaluation mode, into the convolution, and drop it."""
-        if self.bn is not None:
-            self.conv3d = fuse_conv_bn_eval(self.conv3d, self.bn)
-            self.bn = None
+    def folded(self) -> FoldedConv3d:
+        """The same in evaluation mode, for inference: batch normalisation folded into the convolution."""
+        if self.bn is None:
+            raise ValueError("the classifier has no batch normalisation to fold")
+        fused = fuse_conv_bn_eval(self.conv3d.eval(), self.bn.eval())
+        assert fused.bias is not None  # the mean of the normalisation
+        return FoldedConv3d(fused.weight, fused.bias, fused.stride)
 
 
 class MaxPoolSame(nn.Module):
@@ -97,8 +78,7 @@ class MaxPoolSame(nn.Module):
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         """Returns [B, C, ceil(T / stride), ceil(H / stride), ceil(W / stride)]."""
-        x_BCTHW, padding = _pad_same(x_BCTHW, self.kernel, self.stride)
-        return F.max_pool3d(x_BCTHW, self.kernel, self.stride, padding)
+        return max_pool_same(x_BCTHW, self.kernel, self.stride)
 
 
 class InceptionBlock(nn.Module):
@@ -135,9 +115,9 @@ class InceptionI3d(nn.Module):
 
     def __init__(self, num_classes: int = 400, in_channels: int = 3) -> None:
         super().__init__()
-        self.Conv3d_1a_7x7 = Unit3d(in_channels, 64, 7, stride=2)
+        self.Conv3d_1a_7x7 = Unit3d(in_channels, FIRST_CHANNELS, 7, stride=2)
         self.MaxPool3d_2a_3x3 = MaxPoolSame((1, 3, 3), (1, 2, 2))
-        self.Conv3d_2b_1x1 = Unit3d(64, 64, 1)
+        self.Conv3d_2b_1x1 = Unit3d(FIRST_CHANNELS, 64, 1)
         self.Conv3d_2c_3x3 = Unit3d(64, 192, 3)
         self.MaxPool3d_3a_3x3 = MaxPoolSame((1, 3, 3), (1, 2, 2))
         width = 192
@@ -183,11 +163,15 @@ class InceptionI3d(nn.Module):
         return (x_BCT11[:, :, :-1] + x_BCT11[:, :, 1:]) / 2
 
     def folded(self) -> "InceptionI3d":
-        """A copy for inference: batch normalisation folded into the convolutions; the parameter names change."""
+        """A copy for inference: batch normalisation folded into convolutions without gradients; other parameter names.
+
+        Its features are those of evaluation mode but for rounding (see `pipeline.models.folded_convolution`).
+        """
         model = copy.deepcopy(self).eval()
-        for module in model.modules():
-            if isinstance(module, Unit3d):
-                module.fold()
+        for module in [*model.modules()]:
+            for name, unit in module.named_children():
+                if isinstance(unit, Unit3d) and unit.bn is not None:
+                    setattr(module, name, unit.folded())
         return model
 
 
@@ -260,8 +244,3 @@ def calibrate(model: InceptionI3d, windows_BCTHW: Tensor, batch_size: int) -> No
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()
-
-
-def _triple(numbers: Sequence[int]) -> Triple:
-    time, height, width = numbers
-    return time, height, width

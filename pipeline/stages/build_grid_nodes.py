@@ -20,7 +20,7 @@ from pipeline.artifact import Artifact, create, read
 from pipeline.artifact.each_video import Outcomes, Rows, as_features, videos_together
 from pipeline.config import Clip4ClipSettings, GridNodesSettings
 from pipeline.models.clip4clip import load_clip4clip, square_of_shorter_side
-from pipeline.models.crop_embedding import embed
+from pipeline.models.crop_embedding import embed, for_images
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.schemas import FRAMES, NODES
 from pipeline.video.stored_frames import central_square, frames_of
@@ -52,7 +52,7 @@ def run(
     source = read(frames, FRAMES)
     device = compute_device()
     dtype = announced_dtype(encoder.precision, device, "the encoder")
-    module = load_clip4clip(weights, encoder.arch).to(device)
+    module = for_images(load_clip4clip(weights, encoder.arch).to(device), dtype)
     inputs = {"frames": frames, "weights": weights}
     made_with = {
         "nodes": settings.model_dump(mode="json"),

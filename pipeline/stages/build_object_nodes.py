@@ -22,7 +22,7 @@ from pipeline.artifact.each_video import Rows, as_features, videos_together
 from pipeline.config import Clip4ClipSettings, DetectorSettings, ObjectNodesSettings
 from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import Clip4Clip, load_clip4clip, square_of_shorter_side
-from pipeline.models.crop_embedding import embed
+from pipeline.models.crop_embedding import embed, for_images
 from pipeline.models.detection import Objects, find_in_videos
 from pipeline.models.detector import load_detector
 from pipeline.models.precision import announced_dtype, compute_device
@@ -85,13 +85,14 @@ def run(
         raise PipelineError("`feature: clip` needs one encoder and its weights, and `feature: backbone` none")
     source = read(frames, FRAMES)
     device = compute_device()
+    tower_dtype = announced_dtype(encoder.precision, device, "the encoder") if encoder else torch.float32
     see = Sight(
         settings=settings,
         model=load_detector(weights, detector.arch, detector.size)[0].to(device),
         size=detector.size,
         dtype=announced_dtype(detector.precision, device, "the detector"),
-        tower=load_clip4clip(encoder_weights[0], encoder.arch).to(device) if encoder else None,
-        tower_dtype=announced_dtype(encoder.precision, device, "the encoder") if encoder else torch.float32,
+        tower=for_images(load_clip4clip(encoder_weights[0], encoder.arch).to(device), tower_dtype) if encoder else None,
+        tower_dtype=tower_dtype,
     )
     made_with = {
         "nodes": settings.model_dump(mode="json"),

@@ -23,7 +23,8 @@ from pipeline.config import I3dSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import load_i3d
-from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting
+from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting, windows_at_once
+from pipeline.models.precision import compute_device
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.video.windows import WindowRequest, read_window_frames, window_starts
 
@@ -61,6 +62,7 @@ def run(
     if set(clips) != {*sampled.ids, *sampled.failed}:
         raise PipelineError(f"{frames} is not of the videos in {videos}: run decode_frames again")
     encode = make_encoder(load_i3d(weights), settings.precision)
+    at_once = windows_at_once(BATCH_SIZE, settings.size, window, compute_device())
     inputs = {"videos": videos, "frames": frames, "weights": weights}
     plan_of = plan_windows(sampled, window)
     provenance = {**settings.model_dump(mode="json"), "window": window, "time_limit": time_limit}
@@ -73,7 +75,7 @@ def run(
             ]
             suspect: deque[str | None] = deque()
             with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:
-                features = encode_across(noting(decoded, suspect), encode, BATCH_SIZE)
+                features = encode_across(noting(decoded, suspect), encode, at_once)
                 for plan, outcome in zip(plans, features, strict=True):
                     why = suspect.popleft()
                     yield outcome if isinstance(outcome, VideoError) else VideoRows(plan.rows(outcome), why)

@@ -32,7 +32,8 @@ from pipeline.config import I3dSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import FEATURE_DIM, load_i3d
-from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting
+from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting, windows_at_once
+from pipeline.models.precision import compute_device
 from pipeline.schemas import FRAMES, NODES, PAIR_MOTION, SPATIAL_GRAPHS
 from pipeline.video.windows import WindowFrames, WindowRequest, Windows, read_window_frames, window_starts
 
@@ -75,6 +76,7 @@ def run(
     shard = Shard(read(frames, FRAMES), read(nodes, NODES), read(spatial, SPATIAL_GRAPHS), window)
     shard.check(clips, videos)
     encode = make_encoder(load_i3d(weights), settings.precision)
+    at_once = windows_at_once(BATCH_SIZE, settings.size, window, compute_device())
     inputs = {"videos": videos, "frames": frames, "nodes": nodes, "spatial": spatial, "weights": weights}
     made_with = {**settings.model_dump(mode="json"), "window": window, "time_limit": time_limit}
     with create(
@@ -91,7 +93,7 @@ def run(
                     found if isinstance(found, VideoError) else Cuts(found, plan, settings.size)
                     for found, plan in zip(noting(decoded, suspect), wanted.values(), strict=True)
                 )
-                features = encode_across(cuts, encode, BATCH_SIZE)
+                features = encode_across(cuts, encode, at_once)
                 for video_id, plan in plans.items():
                     outcome = next(features) if video_id in wanted else np.zeros((0, FEATURE_DIM))
                     why = suspect.popleft() if video_id in wanted else None

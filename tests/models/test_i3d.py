@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, randomise, same_padding
+from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, randomise
 
 # Published channels: input; b0; b1a, b1b; b2a, b2b; b3b.
 MIXED = """
@@ -177,21 +177,6 @@ def test_bfloat16_is_near(published):
     rough = model.to(torch.bfloat16).extract_features(x.bfloat16())
     assert rough.dtype == torch.float32
     assert F.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.999
-
-
-@pytest.mark.parametrize(
-    ("size", "kernel", "stride", "expected"),
-    [
-        (16, 7, 2, (2, 3)),
-        (17, 7, 2, (3, 3)),
-        (8, 3, 2, (0, 1)),
-        (7, 3, 2, (1, 1)),
-        (5, 3, 1, (1, 1)),
-        (3, 2, 2, (0, 1)),
-    ],
-)
-def test_same_padding(size, kernel, stride, expected):
-    assert same_padding(size, kernel, stride) == expected
 
 
 def test_too_few_frames_is_said():

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.errors import VideoError
 from pipeline.models.i3d import InceptionI3d, calibrate, normalise, randomise
-from pipeline.models.motion_encoding import encode_across, make_encoder, noting
+from pipeline.models.motion_encoding import encode_across, make_encoder, noting, windows_at_once
 from pipeline.video.windows import WindowFrames
 
 
@@ -48,6 +48,15 @@ def test_bf16_means_the_network_in_bfloat16(model):
     assert found.dtype == np.float32
     assert np.array_equal(found, expected)
     assert not np.array_equal(found, make_encoder(model, "fp32")(windows))
+
+
+def test_batches_fit_the_cache_of_a_cpu():
+    """By hand: the first layer's output is 64 channels of 8 frames, 8 x 24 x 24 x 64 floats are 1.18 MB."""
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [windows_at_once(16, size, 16, cpu) for size in (224, 128, 112, 48)] == [1, 4, 5, 16]
+    assert windows_at_once(40, 48, 16, cpu) == 28
+    assert windows_at_once(16, 448, 16, cpu) == 1
+    assert windows_at_once(16, 224, 16, gpu) == 16
 
 
 def test_encode_across_joins_videos_and_keeps_their_order():
