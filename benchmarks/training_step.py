@@ -3,28 +3,27 @@
 Run: `python -m benchmarks.training_step`. The batch is random: videos with 8 frames of 9 cells, and captions of 4 to 11
 words. The model and the number of videos and captions are those of config.yaml. The step is compared with the
 reference's way of laying out the same work: each caption brings its own copy of the graph, PyTorch Geometric's
-convolutions work on expanded edges, padding is computed like words, and AdamW runs operation after operation. Both ways
-start from equal weights and take turns, so that other work on the machine slows them alike.
+convolutions work on expanded edges, padding is computed like words, and AdamW runs operation after operation. It is
+compared, too, with what it was before it was made faster (`benchmarks.step_before`), with the dropout that the demo had
+then. All ways start from equal weights and take turns, so that other work on the machine slows them alike.
 
 The rate of the machine is that of the fastest of eight products of two 1,024 x 1,024 matrices. Operations are those of
 matrix products, as `torch.utils.flop_counter` counts them. `--json FILE` writes the figures beside the table.
-
-Shapes: C captions, L left-to-right tokens, M right-to-left tokens, V words.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import AdamW
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.graph_encoder import NODES_A_FRAME, ExpandedEncoder, random_graph
 from benchmarks.measuring import Row, main, matmul_rate, take_turns
+from benchmarks.step_before import CaptionerBefore, PaddedCaptioner
 from pipeline.captioning.batches import CaptionBatch, CaptionedVideos, EpochPlan, PieceBatches
 from pipeline.captioning.captioner import Captioner
 from pipeline.captioning.loss import caption_losses, weighted_mean
@@ -34,11 +33,12 @@ from pipeline.models.action_graph import ActionGraph, batch_graphs
 from pipeline.vocabulary import SPECIAL, Vocabulary
 
 FRAMES, NUM_WORDS, NODE_DIM, MOTION_DIM = 8, 54, 128, 1024
+DROPOUT_BEFORE = 0.1  # what the demo's captioner was trained with before
 CAPTIONS_AT_ONCE = 16  # of the reference's way: the expanded edges of each take 5 MB
 CAPTIONER = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())["captioners"]["bidirectional"]
 
 
-class PlainCaptioner(Captioner):
+class PlainCaptioner(PaddedCaptioner):
     """The same function as `Captioner`, written with PyTorch Geometric's layers, and computing padding like words."""
 
     def __init__(self, settings: CaptionerModelSettings, num_words: int, node_dim: int, motion_dim: int) -> None:
@@ -46,20 +46,6 @@ class PlainCaptioner(Captioner):
         sizes = (node_dim, settings.graph_width, settings.graph_heads, motion_dim)
         self.encoder_right_to_left.graph_encoder = ExpandedEncoder(*sizes)
         self.encoder_left_to_right.graph_encoder = ExpandedEncoder(*sizes)
-
-    def forward(
-        self, graphs: Any, left_to_right_CL: Tensor, right_to_left_CM: Tensor, seen_CM: Tensor, caption_graph_C: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Logits of the next token, left to right `[C, L, V]` and right to left `[C, M, V]`."""
-        memory = self.encode(graphs)
-        backward, forward = self.decoder_right_to_left, self.decoder_left_to_right
-        frames = backward.context(0, memory.right_to_left_GTD, memory.right_to_left_mask_GT)
-        backward_CMD, _ = backward(self.embed(right_to_left_CM), [[c.take(caption_graph_C) for c in frames]])
-        frames = forward.context(0, memory.left_to_right_GMD, memory.left_to_right_mask_GM)
-        states = forward.context(1, backward_CMD, seen_CM)
-        contexts = [[c.take(caption_graph_C) for c in frames], states]
-        forward_CLD, _ = forward(self.embed(left_to_right_CL), contexts)
-        return self.generator(forward_CLD), self.generator(backward_CMD)
 
 
 class Step:
@@ -143,24 +129,34 @@ def both_ways(model: CaptionerModelSettings, training: TrainingSettings, dtype: 
 def own_step(dtype: torch.dtype) -> Step:
     """The step as the stage does it, at the demo's sizes."""
     return both_ways(CaptionerModelSettings(**CAPTIONER["model"]), TrainingSettings(**CAPTIONER["training"]), dtype)[0]
+def step_before(ours: Step, model: CaptionerModelSettings, dtype: torch.dtype) -> Step:
+    """The step on the same batches as it was before it was made faster, with weights like those of `ours`."""
+    before = CaptionerBefore(model, NUM_WORDS + len(SPECIAL), NODE_DIM, MOTION_DIM, max_nodes=NODES_A_FRAME)
+    before.load_state_dict(ours.model.state_dict(), strict=True)
+    training = ours.training
+    optimizer = AdamW(decay_groups(before, training.weight_decay), lr=training.lr)
+    return Step(before, ours.batches, training, optimizer, dtype)
 
 
 def rows(rounds: int) -> list[Row]:
     """Measure in each type that the CPU has instructions for."""
     model = CaptionerModelSettings(**CAPTIONER["model"])
     training = TrainingSettings(**CAPTIONER["training"])
+    of_then = model.model_copy(update={"dropout": DROPOUT_BEFORE})
     num_captions = training.batch_size * training.captions_per_video
     found = []
     for dtype in [torch.float32, *([torch.bfloat16] if torch.cpu._is_avx512_bf16_supported() else [])]:
         name, rate = str(dtype).removeprefix("torch."), matmul_rate(dtype)
         ways = both_ways(model, training, dtype)
+        before = step_before(ways[0], of_then, dtype)
         with FlopCounterMode(display=False) as counter:
             ways[0]()
         gflop = counter.get_total_flops() / 1e9
-        ours, plain = take_turns(ways, rounds)
+        ours, plain, then = take_turns([*ways, before], rounds)
         rate = max(rate, matmul_rate(dtype))
         stage, now = f"captioner training step, {name}", f"{ours.wall:.0f} ms, {gflop:.1f} GFLOP"
         found.append(Row(stage, now, f"matrix products: {rate:.0f} GFLOP/s", gflop / ours.wall * 1000 / rate, 0.5, "%"))
+        found.append(Row(stage, f"{ours.wall:.0f} ms", f"before: {then.wall:.0f} ms", then.wall / ours.wall, 2.5))
         captions = f"{1000 * num_captions / ours.wall:.0f} captions/s"
         reference = f"the reference's way: {1000 * num_captions / plain.wall:.0f} captions/s"
         found.append(Row(stage, captions, reference, plain.wall / ours.wall, 20))

@@ -87,8 +87,9 @@ class _Loop:
         self.run = run
         self.ranks = run.ranks
         self.device = device
-        loss = _Loss(task)
-        self.loss = DistributedDataParallel(loss, broadcast_buffers=False) if self.ranks.num > 1 else loss
+        self.loss: nn.Module = _Loss(task)
+        if self.ranks.num > 1:  # without views, each gradient would be copied to the buffer that is exchanged, and back
+            self.loss = DistributedDataParallel(self.loss, broadcast_buffers=False, gradient_as_bucket_view=True)
         self.log = _log(run) if self.ranks.is_first else None
         self.records: list[Record] = []
         self.scores: list[float | None] = []
