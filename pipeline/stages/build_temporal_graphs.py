@@ -93,7 +93,7 @@ def temporal_edges(x_ND: NDArray[Any], frame_N: NDArray[Any], top_k: int | None 
 
 
 def _with_safe_squares(x_ND: NDArray[Any]) -> NDArray[Any]:
-    """The features; doubles, whose squares could over- and underflow, are divided by the largest number of their row."""
+    """The features; doubles, whose squares could over- or underflow, are divided by the largest number of their row."""
     if x_ND.dtype.itemsize <= 4:
         return x_ND
     largest_N1 = np.abs(x_ND).max(axis=1, keepdims=True, initial=0)
