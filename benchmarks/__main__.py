@@ -20,6 +20,7 @@ NAMES = (
     "graph_encoder",
 )
 NAMES = ("training_step", "graph_encoder", "encoders")
+NAMES = ("training_step", "graph_encoder", "graph_stages", "beam_search", "scoring")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

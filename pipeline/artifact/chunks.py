@@ -1,11 +1,14 @@
-"""Create the Zarr arrays of a store, and read rows straight from the files that hold their chunks.
+"""Create the Zarr arrays of a store, and write and read rows straight to and from the files that hold their chunks.
 
-Zarr itself reads a shard with an event loop and a pool of threads. Where a few rows are wanted at a time, as in
-training, that takes longer than decoding them. The layout is that of the Zarr v3 specification (sharding codec, version
+Zarr itself reads and writes a shard with an event loop and a pool of threads. Where a few rows are wanted at a time, as
+in training, that takes longer than decoding them; and a shard that is written has to be in memory as a whole, four
+times. The layout is that of the Zarr v3 specification (sharding codec, version
 1.0): a file holds the chunks of a shard in any order, and at its end an index with two little-endian uint64 for each
 chunk (offset, bytes) and a CRC32C. Chunks are little-endian, compressed by Zstandard and followed by a CRC32C.
 """
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +19,11 @@ from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from pipeline.jobs.storage import write_all
+
 CHECKSUM_BYTES = 4
 INDEX_ENTRY_BYTES = 16
+NO_CHUNK = 2**64 - 1  # offset and bytes of a chunk that lies wholly behind the last row
 
 
 class ChunkReader:
@@ -36,7 +42,8 @@ class ChunkReader:
         self.chunk_rows = int(array.chunks[0])
         self.shard_chunks = int(shards[0]) // self.chunk_rows
         self._indices: dict[int, NDArray[np.uint64]] = {}
-        self._last: tuple[int, NDArray[Any]] | None = None
+        self._last_number: int | None = None
+        self._last: NDArray[Any] | None = None
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """A copy of the rows from `start` to `stop` (excluded), `[stop - start, ...]`.
@@ -55,33 +62,38 @@ class ChunkReader:
         return rows
 
     def _chunk(self, number: int) -> NDArray[Any]:
-        if self._last is None or self._last[0] != number:
-            self._last = (number, self._decode(number))
-        return self._last[1]
+        if self._last is None or self._last_number != number:
+            self._last_number = None  # until the chunk is whole
+            self._last = self._decode(number)
+            self._last_number = number
+        return self._last
 
     def _decode(self, number: int) -> NDArray[Any]:
+        """A chunk, in the memory of the chunk before: fresh memory takes longer than decoding into it."""
+        chunk = np.empty((self.chunk_rows, *self.tail), self.dtype) if self._last is None else self._last
         shard, place = divmod(number, self.shard_chunks)
         path = self.folder.joinpath("c", str(shard), *["0"] * len(self.tail))
-        with path.open("rb", buffering=0) as file:
-            end = file.seek(0, 2)
+        file = os.open(path, os.O_RDONLY)
+        try:
+            end = os.fstat(file).st_size
             if shard not in self._indices:
                 size = self.shard_chunks * INDEX_ENTRY_BYTES + CHECKSUM_BYTES
-                file.seek(-size, 2)
-                index = np.frombuffer(_checked(file.read(size), path), "<u8")
+                index = np.frombuffer(_checked(file, max(0, end - size), size, path), "<u8")
                 self._indices[shard] = index.reshape(self.shard_chunks, 2)
             offset, num_bytes = (int(number) for number in self._indices[shard][place])
             if offset + num_bytes > end:
                 raise ValueError(f"chunk {place} of {path.name} ends after the file")
-            file.seek(offset)
             # into a chunk of the known size: a lying header could ask for any amount of memory
-            content = np.empty((self.chunk_rows, *self.tail), self.dtype)
-            Zstd().decode(_checked(file.read(num_bytes), path), content)
-        return content
+            Zstd().decode(_checked(file, offset, num_bytes, path), chunk)
+        finally:
+            os.close(file)
+        return chunk
 
 
-def _checked(content: bytes, path: Path) -> bytes:
-    """The content without the checksum at its end; ValueError if that is wrong."""
-    body, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
+def _checked(file: int, offset: int, num_bytes: int, path: Path) -> bytes:
+    """Part of a file without the checksum at its end; ValueError if that is wrong."""
+    body = os.pread(file, max(0, num_bytes - CHECKSUM_BYTES), offset)
+    checksum = os.pread(file, CHECKSUM_BYTES, offset + len(body))
     if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
         raise ValueError(f"wrong checksum in {path.name} of {path.parent}")
     return body
@@ -91,6 +103,8 @@ CHUNK_BYTES = 2**18  # about a video's rows: training reads videos at random, an
 
 
 SHARD_CHUNKS = 256  # 64 MB a file
+
+ZSTD_LEVEL = 3
 
 
 class Rows(Protocol):
@@ -120,7 +134,7 @@ def _create_array(root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...
         dtype=array.dtype,
         chunks=(rows, *tail),
         shards=(rows * num_chunks, *tail),  # a multiple of the chunk, as the codec demands
-        compressors=[ZstdCodec(level=3), Crc32cCodec()],  # without crc32c a flipped bit goes unnoticed
+        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],  # without crc32c a flipped bit goes unnoticed
         config={"write_empty_chunks": True},  # a chunk that is missing is then damage, not zeros
         dimension_names=dims,
     )
@@ -129,3 +143,40 @@ def _create_array(root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...
 def _chunk_rows(array: Rows) -> int:
     row_bytes = max(1, array.nbytes // max(1, len(array)))
     return max(1, min(len(array), CHUNK_BYTES // row_bytes))
+
+
+def write_rows(folder: Path, array: "zarr.Array[Any]", rows: Rows, written: Callable[[NDArray[Any]], None]) -> None:
+    """Write the rows of a new array, as Zarr itself would write them, with one chunk in memory.
+
+    Args:
+        folder: Folder of the array.
+        array: The Zarr array that `_create_array` made for these rows.
+        rows: Its rows.
+        written: Is given the rows of each chunk in turn.
+    """
+    if 0 in array.shape:
+        return
+    shards = array.shards or array.chunks
+    chunk_rows = int(array.chunks[0])
+    shard_chunks = int(shards[0]) // chunk_rows
+    encoder = Zstd(level=ZSTD_LEVEL)
+    for first in range(0, len(rows), int(shards[0])):
+        path = folder.joinpath("c", str(first // int(shards[0])), *["0"] * (len(array.shape) - 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        index = np.full((shard_chunks, 2), NO_CHUNK, "<u8")
+        offset = 0
+        with path.open("xb", buffering=0) as file:
+            for place, start in enumerate(range(first, min(first + int(shards[0]), len(rows)), chunk_rows)):
+                block = np.ascontiguousarray(rows[start : min(start + chunk_rows, len(rows))])
+                written(block)
+                if len(block) < chunk_rows:  # the last chunk is filled with zeros
+                    block = np.concatenate([block, np.zeros((chunk_rows - len(block), *block.shape[1:]), block.dtype)])
+                content = _with_checksum(encoder.encode(block))
+                write_all(file.fileno(), content)
+                index[place] = offset, len(content)
+                offset += len(content)
+            write_all(file.fileno(), _with_checksum(index.tobytes()))
+
+
+def _with_checksum(content: bytes) -> bytes:
+    return content + int(google_crc32c.value(content)).to_bytes(CHECKSUM_BYTES, "little")

@@ -1,12 +1,12 @@
 """Write and digest what a store holds: its arrays, and the attributes of its root.
 
-Arrays are read from memory or from a file, one shard of rows at a time, so that large ones need little memory. A Zarr
+Arrays are read from memory or from a file, one chunk of rows at a time, so that large ones need little memory. A Zarr
 array has checksummed chunks of about a video in a few shard files.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.artifact.chunks import SHARD_CHUNKS, Rows, _chunk_rows, _create_array
+from pipeline.artifact.chunks import Rows, _chunk_rows, _create_array, write_rows
 from pipeline.schemas import Schema
 
 
@@ -80,8 +80,8 @@ def write_root(
     state = _digest_of(content)
     for name in sorted(arrays):
         stored = _create_array(root, name, arrays[name], dims[name])
-        for rows, block in _digested(state, name, arrays[name]):
-            stored[rows] = block
+        _begin(state, name, arrays[name])
+        write_rows(folder / name, stored, arrays[name], state.update)
     return root.update_attributes({**content, "digest": short_digest(state)})
 
 
@@ -89,8 +89,11 @@ def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:
     """Digest of a store's arrays and root attributes, as `write_root` computes it."""
     state = _digest_of(content)
     for name in sorted(arrays):
-        for _ in _digested(state, name, arrays[name]):
-            pass
+        array = arrays[name]
+        _begin(state, name, array)
+        step = _chunk_rows(array)
+        for start in range(0, len(array), step):
+            state.update(np.ascontiguousarray(array[start : min(start + step, len(array))]))
     return short_digest(state)
 
 
@@ -98,15 +101,9 @@ def _digest_of(content: Mapping[str, Any]) -> Any:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode())
 
 
-def _digested(state: Any, name: str, array: Rows) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Add an array to a digest, block by block, and yield each block with its rows."""
+def _begin(state: Any, name: str, array: Rows) -> None:
+    """Add an array's name, type and shape to a digest; its rows come next."""
     state.update(f"{name} {array.dtype.str} {array.shape}".encode())
-    step = _chunk_rows(array) * SHARD_CHUNKS
-    for start in range(0, len(array), step):
-        rows = slice(start, min(start + step, len(array)))
-        block = np.ascontiguousarray(array[rows])
-        state.update(block.data)
-        yield rows, block
 
 
 def short_digest(state: Any) -> str:

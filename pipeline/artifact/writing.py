@@ -284,7 +284,7 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     if array.dtype.kind == "f" and dtype.kind == "f":
         with np.errstate(over="ignore"):  # the check below finds it
             cast = array.astype(dtype, copy=False)
-        if not np.isfinite(cast).all():
+        if not _is_finite(cast):
             raise ValueError(f"{name} of {video_id}: not finite, or too large for {spec.dtype}")
         return np.ascontiguousarray(cast)
     limits = np.iinfo(dtype) if dtype.kind in "iu" else None
@@ -293,6 +293,14 @@ def _cast(array: NDArray[Any], name: str, spec: ArraySpec, video_id: str) -> NDA
     if array.size and (array.min() < limits.min or array.max() > limits.max):
         raise ValueError(f"{name} of {video_id}: values of {array.min()} to {array.max()} do not fit {spec.dtype}")
     return np.ascontiguousarray(array.astype(dtype, copy=False))
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    if array.dtype.itemsize != 2:
+        return bool(np.isfinite(array).all())
+    # NumPy computes half precision in float32. Of these numbers, infinity and NaN alone have all bits of the exponent.
+    exponent = array.view("<u2") & np.uint16(0x7C00)
+    return bool((exponent != 0x7C00).all())
 
 
 # Installed packages that decide the values of a store. A store names all of them, whatever its stage imports, so that a

@@ -5,11 +5,12 @@ The score of a caption is the sum of its log-probabilities. It is used as it is,
 of a shifted length).
 
 A sum never rises when words are added, and a caption has at most `max_words` words. A continuation of a beam therefore
-scores at most the beam's sum divided by the power of `max_words`. Once the finished captions of a video reach this
-bound, further steps, which other videos of the batch may need, cannot change them.
+scores at most the beam's sum divided by the power of `max_words`. A beam for which this is no more than the finished
+captions of its video have is given up, and a video whose beams are all given up leaves the batch: nothing that is
+computed for them could change the result. Beams are sorted by their sums, so those that go on come first.
 
-Shapes: G videos, W beams, K finished captions kept, R captions of all videos (R = G W), S tokens so far, L tokens at
-most, V words, X captions to choose from.
+Shapes: G videos of the batch, N videos that are still searched, W beams of each that go on, K finished captions kept,
+R captions of all videos (R = N W), S tokens so far, L tokens at most, V words, X captions to choose from.
 """
 
 from typing import NamedTuple
@@ -36,6 +37,11 @@ class Finished(NamedTuple):
     def best(self) -> "Found":
         """The best caption of each video."""
         return Found(self.tokens_GKL[:, 0], self.score_GK[:, 0])
+
+    def put(self, video_N: Tensor, of_some: "Finished") -> None:
+        """Write the captions of some videos, in place."""
+        self.tokens_GKL[video_N] = of_some.tokens_GKL
+        self.score_GK[video_N] = of_some.score_GK
 
 
 class Found(NamedTuple):
@@ -75,41 +81,51 @@ def search(
         The K best finished captions of each video; the best one has at least one word.
     """
     num_videos, device = decoder.num_videos, decoder.device
-    first_row_G1 = torch.arange(num_videos, device=device)[:, None] * num_beams
-    tokens_GWS = torch.full((num_videos, num_beams, 1), BOS, device=device)
-    score_GW = torch.full((num_videos, num_beams), -torch.inf, device=device)
-    score_GW[:, 0] = 0
     best = Finished(
         torch.full((num_videos, num_kept, rules.max_words + 1), PAD, device=device),
         torch.full((num_videos, num_kept), -torch.inf, device=device),
     )
-    state = decoder.begin(num_beams)
+    found = Finished(best.tokens_GKL.clone(), best.score_GK.clone())
+    video_N = torch.arange(num_videos, device=device)
+    tokens_NWS = torch.full((num_videos, 1, 1), BOS, device=device)
+    score_NW = torch.zeros(num_videos, 1, device=device)
+    state = decoder.begin(1)
     for num_words in range(rules.max_words + 1):
-        log_probs_RV, state = decoder.step(tokens_GWS[:, :, -1].flatten(), state)
-        log_probs_GWV = forbid(log_probs_RV.view(num_videos, num_beams, -1), tokens_GWS, rules)
+        log_probs_RV, state = decoder.step(tokens_NWS[:, :, -1].flatten(), state)
+        log_probs_NWV = forbid(log_probs_RV.view(*score_NW.shape, -1), tokens_NWS, rules)
         if num_words > 0:
-            ended_GW = (score_GW + log_probs_GWV[:, :, EOS]) / num_words**length_penalty
-            best = keep_better(best, tokens_GWS, ended_GW)
+            ended_NW = (score_NW + log_probs_NWV[:, :, EOS]) / num_words**length_penalty
+            best = keep_better(best, tokens_NWS, ended_NW)
         if num_words == rules.max_words:
             break
-        log_probs_GWV[:, :, EOS] = -torch.inf
-        score_GW, choice_GW = (score_GW[:, :, None] + log_probs_GWV).flatten(1).topk(num_beams)
-        if is_settled(best, score_GW, rules.max_words, length_penalty):
+        log_probs_NWV[:, :, EOS] = -torch.inf
+        num_before, num_choices = score_NW.shape[1], log_probs_NWV.shape[1] * log_probs_NWV.shape[2]
+        score_NW, choice_NW = (score_NW[:, :, None] + log_probs_NWV).flatten(1).topk(min(num_beams, num_choices))
+        num_open = may_improve(best, score_NW, rules.max_words, length_penalty).sum(1).tolist()
+        width = max(num_open)
+        if width == 0:
             break
-        beam_GW = choice_GW // log_probs_GWV.shape[2]
-        word_GW = choice_GW % log_probs_GWV.shape[2]
-        tokens_GWS = torch.cat([of_beams(tokens_GWS, beam_GW), word_GW[:, :, None]], 2)
-        state = decoder.reorder(state, (first_row_G1 + beam_GW).flatten())
-    return best
+        first_row_N1 = torch.arange(len(video_N), device=device)[:, None] * num_before
+        beam_NW, word_NW = choice_NW // log_probs_NWV.shape[2], choice_NW % log_probs_NWV.shape[2]
+        tokens_NWS = torch.cat([of_beams(tokens_NWS, beam_NW), word_NW[:, :, None]], 2)[:, :width]
+        row_NW, score_NW = (first_row_N1 + beam_NW)[:, :width], score_NW[:, :width]
+        if 0 in num_open:
+            found.put(video_N, best)
+            going_N = torch.tensor([number for number, of_video in enumerate(num_open) if of_video], device=device)
+            video_N, tokens_NWS, score_NW, row_NW = (of[going_N] for of in (video_N, tokens_NWS, score_NW, row_NW))
+            best, decoder = Finished(*(of[going_N] for of in best)), decoder.keep(going_N)
+        state = decoder.reorder(state, row_NW.flatten())
+    found.put(video_N, best)
+    return found
 
 
-def is_settled(best: Finished, score_GW: Tensor, max_words: int, length_penalty: float) -> bool:
-    """Whether the K best captions of every video are final.
+def may_improve(best: Finished, score_NW: Tensor, max_words: int, length_penalty: float) -> Tensor:
+    """Whether a continuation of each beam can be among the K best captions of its video, `[N, W]`.
 
-    They are when even the worst of them scores at least as much as any continuation of a beam can: the sum of the best
-    beam, divided by `max_words` to the power of the length penalty.
+    It can if the sum of the beam, divided by `max_words` to the power of the length penalty, is more than the score of
+    the worst of them.
     """
-    return bool((best.score_GK[:, -1] >= score_GW[:, 0] / max_words**length_penalty).all())
+    return torch.lt(best.score_GK[:, -1:], score_NW / max_words**length_penalty)
 
 
 def keep_better(best: Finished, tokens_GWS: Tensor, ended_GW: Tensor) -> Finished:

@@ -68,6 +68,11 @@ class Direction:
         past = state.past and [keys_values.take(rows_R) for keys_values in state.past]
         return Said(state.num_tokens, past)
 
+    def keep(self, videos_N: Tensor) -> "Direction":
+        """The direction for some of its videos, in ascending order."""
+        contexts = [[context.take(videos_N) for context in of_layers] for of_layers in self.contexts]
+        return Direction(self.model, self.decoder, contexts)
+
 
 @torch.inference_mode()
 def search_batch(model: Captioner, graphs: Any, settings: DecodingSettings, ids: Sequence[str]) -> Search:

@@ -43,4 +43,13 @@ class StepDecoder(Protocol[State]):
         """
 
     def reorder(self, state: State, rows_R: Tensor) -> State:
-        """The state in which caption i goes on from caption `rows_R[i]` of `state`."""
+        """The state in which caption i goes on from caption `rows_R[i]` of `state`.
+
+        There may be fewer or more of them than before, but equally many of each video.
+        """
+
+    def keep(self, videos_N: Tensor) -> "StepDecoder[State]":
+        """The decoder for some of its videos, in ascending order.
+
+        Its states are those of this decoder that `reorder` has reduced to captions of these videos.
+        """

@@ -35,16 +35,8 @@ class BlockAttention(torch.autograd.Function):
         ctx: Any, query_key_value: Tensor, motion: Tensor, first: Tensor, edge: Tensor, weight: Tensor, scale: Tensor
     ) -> Tensor:
         """Messages to the nodes; the arguments are described above."""
-        num_frames, size, _, num_heads, width = query_key_value.shape
-        num_sources = 2 * size
-        mixed_3FHKC = query_key_value.permute(2, 0, 3, 1, 4)
-        query_FHKC = (mixed_3FHKC[0] * (1 / math.sqrt(width))).contiguous()
-        key_value_2FHTC = query_key_value.new_empty(2, num_frames, num_heads, num_sources + 1, width)
-        torch.add(mixed_3FHKC[1:], motion.unsqueeze(2), out=key_value_2FHTC[..., :size, :])
-        # The frame before the first one of a graph is of another graph, or the graph's last; no edge comes from there.
-        key_value_2FHTC[:, 1:, :, size:num_sources] = mixed_3FHKC[1:, :-1]
-        key_value_2FHTC[:, :1, :, size:num_sources] = mixed_3FHKC[1:, -1:]
-        key_value_2FHTC[..., num_sources, :] = first
+        num_sources = 2 * query_key_value.shape[1]
+        query_FHKC, key_value_2FHTC = _laid_out(query_key_value, motion, first)
         weight_F1KS = weight.unsqueeze(1)
 
         score_FHKT = query_FHKC @ key_value_2FHTC[0].transpose(2, 3)
@@ -56,13 +48,15 @@ class BlockAttention(torch.autograd.Function):
         part_FHKT[..., :num_sources] = scaled_FHKS = alpha_FHKS * scale.unsqueeze(1)
         part_FHKT[..., num_sources] = (scaled_FHKS * weight_F1KS).sum(3)
         message_FHKC = part_FHKT @ key_value_2FHTC[1]
-        ctx.save_for_backward(query_FHKC, key_value_2FHTC, alpha_FHKS, part_FHKT, weight, scale)
+        # The queries, keys and values are laid out again: kept, they are as large as all else that a layer keeps.
+        ctx.save_for_backward(query_key_value, motion, first, alpha_FHKS, part_FHKT, weight, scale)
         return message_FHKC.transpose(1, 2).flatten(2)
 
     @staticmethod
     def backward(ctx: Any, grad_message_FKW: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the first three arguments; the others have none."""
-        query_FHKC, key_value_2FHTC, alpha_FHKS, part_FHKT, weight, scale = ctx.saved_tensors
+        query_key_value, motion, first, alpha_FHKS, part_FHKT, weight, scale = ctx.saved_tensors
+        query_FHKC, key_value_2FHTC = _laid_out(query_key_value, motion, first)
         num_frames, num_heads, size, width = query_FHKC.shape
         num_sources = 2 * size
         weight_F1KS = weight.unsqueeze(1)
@@ -90,6 +84,21 @@ class BlockAttention(torch.autograd.Function):
         grad_motion_FHC = own_2FHKC.sum(3).sum(0)  # a single sum over both takes ten times as long
         grad_first_HC = grad_key_value_2FHTC[..., num_sources, :].sum((0, 1))
         return grad, grad_motion_FHC, grad_first_HC, None, None, None
+
+
+def _laid_out(query_key_value: Tensor, motion: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    """The scaled queries `[F, H, K, C]`, and the keys and values of all sources `[2, F, H, T, C]`."""
+    num_frames, size, _, num_heads, width = query_key_value.shape
+    num_sources = 2 * size
+    mixed_3FHKC = query_key_value.permute(2, 0, 3, 1, 4)
+    query_FHKC = (mixed_3FHKC[0] * (1 / math.sqrt(width))).contiguous()
+    key_value_2FHTC = query_key_value.new_empty(2, num_frames, num_heads, num_sources + 1, width)
+    torch.add(mixed_3FHKC[1:], motion.unsqueeze(2), out=key_value_2FHTC[..., :size, :])
+    # The frame before the first one of a graph is of another graph, or the graph's last; no edge comes from there.
+    key_value_2FHTC[:, 1:, :, size:num_sources] = mixed_3FHKC[1:, :-1]
+    key_value_2FHTC[:, :1, :, size:num_sources] = mixed_3FHKC[1:, -1:]
+    key_value_2FHTC[..., num_sources, :] = first
+    return query_FHKC, key_value_2FHTC
 
 
 def _wide(x: Tensor) -> Tensor:

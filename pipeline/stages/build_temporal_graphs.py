@@ -4,7 +4,8 @@ This is the temporal graph of "Action Knowledge for Video Captioning with Graph 
 section 3.2): edges lead from a frame to the next one only, and their weight is the softmax of the cosine. A node is
 connected to all nodes of the next frame, as in the paper, or to the most similar ones alone.
 
-Shapes: N nodes (of a frame, or of a video), M nodes of the next frame, K nodes of either, E edges, D features.
+Shapes: N nodes (of a frame, or of a video), M nodes of the next frame, F frames or pairs of them, K places for nodes in
+a frame, E edges, D features.
 """
 
 from pathlib import Path
@@ -54,26 +55,11 @@ def similarity(previous_ND: NDArray[Any], current_MD: NDArray[Any], top_k: int |
         A node whose features are all zero counts as padding: its row or column is zero, and it has no part in the
         softmax. All other rows sum to 1, unless the next frame has nothing but padding.
     """
-    previous_ND, current_MD = _unit(previous_ND), _unit(current_MD)
-    score_NM = np.exp(previous_ND @ current_MD.T)
-    score_NM *= np.logical_and.outer(previous_ND.any(axis=1), current_MD.any(axis=1))
-    if top_k is not None:
-        # The matrix product may give equal nodes cosines that differ in the last bit, which must not choose among them.
-        order_NM = np.argsort(-score_NM.round(12), axis=1, kind="stable")
-        np.put_along_axis(score_NM, order_NM[:, top_k:], 0, axis=1)
-    return _divide(score_NM, score_NM.sum(axis=1, keepdims=True))
-
-
-def _unit(x_ND: NDArray[Any]) -> NDArray[np.float64]:
-    """Scale each row to length 1; rows of zeros stay zero."""
-    x_ND = x_ND.astype(np.float64)
-    # Dividing by the largest value first keeps the squares from over- and underflowing.
-    x_ND = _divide(x_ND, np.abs(x_ND).max(axis=1, keepdims=True, initial=0))
-    return _divide(x_ND, np.linalg.norm(x_ND, axis=1, keepdims=True))
-
-
-def _divide(x_ND: NDArray[np.float64], by_N1: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(x_ND, by_N1, out=np.zeros_like(x_ND), where=by_N1 > 0)
+    num_previous, num_current = len(previous_ND), len(current_MD)
+    x_FKD = np.zeros((2, max(num_previous, num_current), previous_ND.shape[1]))
+    x_FKD[0, :num_previous] = _with_safe_squares(previous_ND)
+    x_FKD[1, :num_current] = _with_safe_squares(current_MD)
+    return _weights(x_FKD, top_k)[0, :num_previous, :num_current]
 
 
 def temporal_edges(x_ND: NDArray[Any], frame_N: NDArray[Any], top_k: int | None = None) -> Rows:
@@ -88,12 +74,55 @@ def temporal_edges(x_ND: NDArray[Any], frame_N: NDArray[Any], top_k: int | None 
         `source` and `target`, node numbers `[E]`, and `weight` `[E]`. The weights of one source sum to 1. Edges are
         sorted by frame, then by source, then by target.
     """
-    source, target, weight = [np.zeros(0, int)], [np.zeros(0, int)], [np.zeros(0)]
-    for frame in range(1, int(frame_N.max(initial=0)) + 1):
-        previous_K, current_K = np.nonzero(frame_N == frame - 1)[0], np.nonzero(frame_N == frame)[0]
-        weight_KK = similarity(x_ND[previous_K], x_ND[current_K], top_k)
-        row_E, column_E = np.nonzero(weight_KK)
-        source.append(previous_K[row_E])
-        target.append(current_K[column_E])
-        weight.append(weight_KK[row_E, column_E])
-    return {"source": np.concatenate(source), "target": np.concatenate(target), "weight": np.concatenate(weight)}
+    size_F = np.bincount(frame_N)
+    num_frames, num_places = len(size_F), int(size_F.max(initial=0))
+    order_N = np.argsort(frame_N, kind="stable")
+    first_F = np.cumsum(size_F) - size_F
+    place_N = np.arange(len(frame_N)) + np.repeat(np.arange(num_frames) * num_places - first_F, size_F)
+    node_FK = np.zeros((num_frames, num_places), np.int64)
+    node_FK.reshape(-1)[place_N] = order_N
+    x_FKD = np.zeros((num_frames, num_places, x_ND.shape[1]))
+    x_FKD.reshape(-1, x_ND.shape[1])[place_N] = _with_safe_squares(x_ND[order_N])
+    weight_FKK = _weights(x_FKD, top_k)
+    frame_E, row_E, column_E = np.nonzero(weight_FKK)
+    return {
+        "source": node_FK[frame_E, row_E],
+        "target": node_FK[frame_E + 1, column_E],
+        "weight": weight_FKK[frame_E, row_E, column_E],
+    }
+
+
+def _with_safe_squares(x_ND: NDArray[Any]) -> NDArray[Any]:
+    """The features; doubles, whose squares could over- or underflow, are divided by the largest number of their row."""
+    if x_ND.dtype.itemsize <= 4:
+        return x_ND
+    largest_N1 = np.abs(x_ND).max(axis=1, keepdims=True, initial=0)
+    return x_ND / np.where(largest_N1 > 0, largest_N1, 1)
+
+
+def _weights(x_FKD: NDArray[np.float64], top_k: int | None) -> NDArray[np.float64]:
+    """The weights of `similarity` between each frame and the next, `[F - 1, K, K]`.
+
+    All frames are computed at once, because NumPy takes longer to begin with a frame than to compute it. Frames with
+    fewer than K nodes are filled with padding.
+
+    Args:
+        x_FKD: Features of the nodes.
+        top_k: As for `similarity`.
+    """
+    score_FKK = x_FKD[:-1] @ x_FKD[1:].swapaxes(1, 2)
+    length_FK = np.sqrt(np.einsum("fkd,fkd->fk", x_FKD, x_FKD))
+    valid_FK = length_FK > 0
+    length_FK[~valid_FK] = 1
+    score_FKK /= length_FK[:-1, :, None]
+    score_FKK /= length_FK[1:, None, :]
+    np.exp(score_FKK, out=score_FKK)
+    score_FKK *= valid_FK[:-1, :, None] & valid_FK[1:, None, :]
+    if top_k is not None:
+        # The matrix product may give equal nodes cosines that differ in the last bit, which must not choose among them.
+        order_FKK = np.argsort(-score_FKK.round(12), axis=2, kind="stable")
+        np.put_along_axis(score_FKK, order_FKK[..., top_k:], 0, axis=2)
+    total_FK1 = score_FKK.sum(axis=2, keepdims=True)
+    total_FK1[total_FK1 == 0] = 1
+    score_FKK /= total_FK1
+    return score_FKK

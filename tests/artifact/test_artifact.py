@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from toys.stores import NODE_THINGS
 
 from pipeline.artifact import ArtifactError, create, file_digest, read, read_json, write_json
-from pipeline.artifact.chunks import ChunkReader
+from pipeline.artifact.chunks import ChunkReader, _create_array, write_rows
 
 IDS = ["one", "two", "bad", "none"]
 
@@ -190,6 +191,36 @@ def test_a_chunk_that_two_videos_share_is_decoded_once(tmp_path, monkeypatch):
     assert decoded == [("node_ptr", 0), *(("x", number) for number in range(5))]
     store.video("a", ["x"])["x"][:] = 9  # a copy
     assert store.video("a", ["x"])["x"].max() == 0
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 7, 20, 41])
+def test_files_are_those_that_zarr_writes(tmp_path, monkeypatch, num_rows):
+    monkeypatch.setattr("pipeline.artifact.chunks.CHUNK_BYTES", 60)  # ten rows
+    monkeypatch.setattr("pipeline.artifact.chunks.SHARD_CHUNKS", 2)
+    x_RD = np.random.default_rng(0).normal(size=(num_rows, 3)).astype("<f2")
+    root = zarr.create_group(tmp_path / "a.zarr")
+    given = []
+    write_rows(tmp_path / "a.zarr/ours", _create_array(root, "ours", x_RD, ("node", "feature")), x_RD, given.append)
+    _create_array(root, "zarrs", x_RD, ("node", "feature"))[:] = x_RD
+    ours, zarrs = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (tmp_path / "a.zarr/ours", tmp_path / "a.zarr/zarrs")
+    )
+    assert ours == zarrs
+    assert len(ours) == 1 + -(-num_rows // 20)  # the metadata, and a file for each shard
+    assert np.array_equal(np.concatenate([x_RD[:0], *given]), x_RD)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("dtype", ["f2", "f4", ">f2"])
+def test_no_number_that_is_not_finite_is_stored(tmp_path, bad, dtype):
+    largest = np.finfo(np.float16).max
+    x = np.array([[-largest, 0.0, largest], [6e-8, bad, 1]], dtype)
+    with pytest.raises(ValueError, match="not finite"), start(tmp_path / "a.zarr") as writer:
+        writer.append("one", **{**rows("two"), "x": x})
+    with start(tmp_path / "a.zarr", ids=["one"]) as writer:
+        writer.append("one", **{**rows("one"), "x": x[:1]})
+    assert read(tmp_path / "a.zarr", NODE_THINGS).array("x").tolist() == [[-largest, 0, largest]]
 
 
 def test_arrays_without_columns(tmp_path):

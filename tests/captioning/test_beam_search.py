@@ -44,6 +44,9 @@ class Counting(NamedTuple):
     def reorder(self, state, rows_R):
         return state[rows_R]
 
+    def keep(self, videos_N):
+        return Counting(self.log_probs_GNV[videos_N])
+
     def score(self, video, words):
         """Log-probability of a whole caption, word by word."""
         total, count = 0.0, 0
@@ -86,6 +89,27 @@ def test_one_beam_follows_the_likeliest_word_and_takes_the_best_end_on_its_way()
     assert captions(found.tokens_GL) == [[B], [A, A]]
     expected = torch.tensor([0.4 * 0.5, 0.8 * 0.9 * 0.9]).log().tolist()
     assert found.score_G.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_beams_that_cannot_win_and_videos_that_are_done_are_computed_no_more(monkeypatch):
+    rows, step = [], Counting.step
+
+    def counting(decoder, tokens_R, state):
+        rows.append((decoder.num_videos, len(tokens_R)))
+        return step(decoder, tokens_R, state)
+
+    # Video 0 ends best after one word, which no other beam can reach; video 1 after three, and its first beam leads.
+    probabilities = torch.full((2, 4, 6), 1e-6)
+    probabilities[0, :, [EOS, A, B]] = torch.tensor([0.9, 0.09, 0.01])
+    probabilities[1, :, [EOS, A, B]] = torch.tensor([0.01, 0.98, 0.01])
+    probabilities[1, 3, [EOS, A, B]] = torch.tensor([0.98, 0.01, 0.01])
+    monkeypatch.setattr(Counting, "step", counting)
+    found = search(Counting(probabilities.log()), 2, WordRules(0, 5, 0), 0.0, num_kept=1).best()
+    assert captions(found.tokens_GL) == [[A], [A, A, A]]
+    # `<bos>` once, then two beams of each; then video 0 is done, and at last video 1.
+    assert rows[:2] == [(2, 2), (2, 4)]
+    assert {num_videos for num_videos, _ in rows[2:]} == {1}
+    assert len(rows) == 4
 
 
 def test_samples_come_in_the_shares_of_their_probabilities(decoder):

@@ -97,11 +97,13 @@ def test_stopping_early_changes_nothing(penalty, monkeypatch):
     model = captioner(sharpen=5.0)
     early = search(model, GRAPHS, length_penalty=penalty)
     lengths = (early[1].tokens_GL != PAD).sum(1) - 1
-    monkeypatch.setattr(beam_search, "is_settled", lambda *_: False)
+    monkeypatch.setattr(
+        beam_search, "may_improve", lambda _, score_NW, *__: torch.ones_like(score_NW, dtype=torch.bool)
+    )
     late = search(model, GRAPHS, length_penalty=penalty)
     for one, other in zip(early, late, strict=True):
         assert one.tokens_GL.tolist() == other.tokens_GL.tolist()
-        assert one.score_G.tolist() == other.score_G.tolist()
+        assert_close(one.score_G, other.score_G, atol=1e-5, rtol=0)  # products of fewer rows are rounded otherwise
     if penalty == 3.0:
         assert lengths.max() > 2  # longer ones do come to win
 
