@@ -17,10 +17,12 @@ from benchmarks.measuring import Row, describe, machine, table
 NAMES = (
     "training_step",
     "beside_other_work",
+    "encoders",
+    "graph_stages",
     "graph_encoder",
+    "beam_search",
+    "scoring",
 )
-NAMES = ("training_step", "graph_encoder", "encoders")
-NAMES = ("training_step", "graph_encoder", "graph_stages", "beam_search", "scoring")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

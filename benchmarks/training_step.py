@@ -129,6 +129,8 @@ def both_ways(model: CaptionerModelSettings, training: TrainingSettings, dtype: 
 def own_step(dtype: torch.dtype) -> Step:
     """The step as the stage does it, at the demo's sizes."""
     return both_ways(CaptionerModelSettings(**CAPTIONER["model"]), TrainingSettings(**CAPTIONER["training"]), dtype)[0]
+
+
 def step_before(ours: Step, model: CaptionerModelSettings, dtype: torch.dtype) -> Step:
     """The step on the same batches as it was before it was made faster, with weights like those of `ours`."""
     before = CaptionerBefore(model, NUM_WORDS + len(SPECIAL), NODE_DIM, MOTION_DIM, max_nodes=NODES_A_FRAME)
