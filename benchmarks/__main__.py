@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, describe, machine, table
 
-NAMES = ("training_step", "graph_encoder", "retrieval_step")
+NAMES = ("training_step", "graph_encoder", "retrieval_step", "decoding")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
