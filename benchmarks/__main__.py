@@ -17,6 +17,8 @@ from benchmarks.measuring import Row, describe, machine, table
 NAMES = (
     "training_step",
     "beside_other_work",
+    "retrieval_step",
+    "decoding",
     "encoders",
     "graph_stages",
     "graph_encoder",

@@ -18,11 +18,13 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.model import CLIP
+from open_clip.modified_resnet import ModifiedResNet
 from pydantic import BaseModel
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
+from pipeline.models.clip_resnet import embed_images
 from pipeline.weights.loading import load_strictly, read_state, some
 from pipeline.weights.origin import RANDOM, from_file, from_tag
 from pipeline.weights.saving import save_weights
@@ -70,6 +72,8 @@ class Clip4Clip(CLIP):  # type: ignore[misc]
         Returns:
             Embeddings [B, D], not L2-normalised.
         """
+        if isinstance(self.visual, ModifiedResNet):
+            return embed_images(self.visual, images_BCHW)
         features_BD: Tensor = self.visual(images_BCHW)
         return features_BD
 
@@ -83,11 +87,22 @@ class Clip4Clip(CLIP):  # type: ignore[misc]
             Embeddings [B, D], not L2-normalised.
         """
         num_rows, num_tokens = tokens_BL.shape
+        place_L = torch.arange(num_tokens, device=tokens_BL.device)
+        end_B = tokens_BL.argmax(dim=-1)
         x_BLM = self.token_embedding(tokens_BL) + self.positional_embedding[:num_tokens]
+        *blocks, last = self.transformer.resblocks
         mask_LL = torch.full((num_tokens, num_tokens), -math.inf, device=x_BLM.device).triu(1)
-        x_BLM = self.ln_final(self.transformer(x_BLM, attn_mask=mask_LL))
-        end_BM = x_BLM[torch.arange(num_rows, device=x_BLM.device), tokens_BL.argmax(dim=-1)]
-        text_BD: Tensor = end_BM @ self.text_projection
+        for block in blocks:
+            x_BLM = block(x_BLM, attn_mask=mask_LL)
+        # Of the last block only the end token's row is of use.
+        row_B = torch.arange(num_rows, device=tokens_BL.device)
+        key_BLM = last.ln_1(x_BLM)
+        answer_B1M, _ = last.attn(
+            key_BLM[row_B, end_B, None], key_BLM, key_BLM, key_padding_mask=place_L > end_B[:, None], need_weights=False
+        )
+        end_BM = x_BLM[row_B, end_B] + last.ls_1(answer_B1M[:, 0])
+        end_BM = end_BM + last.ls_2(last.mlp(last.ln_2(end_BM)))
+        text_BD: Tensor = self.ln_final(end_BM) @ self.text_projection
         return text_BD
 
 
@@ -256,9 +271,14 @@ def square_of_shorter_side(images_u1: Tensor, size: int) -> Tensor:
     height, width = images_u1.shape[-2:]
     short = min(height, width)
     new_height, new_width = size * height // short, size * width // short
-    resized = F.interpolate(images_u1, (new_height, new_width), mode="bicubic", antialias=True)
+    resized = resize(images_u1, new_height, new_width)
     top, left = round((new_height - size) / 2), round((new_width - size) / 2)
     return resized[..., top : top + size, left : left + size]
+
+
+def resize(images_u1: Tensor, height: int, width: int) -> Tensor:
+    """Resize bytes [B, 3, H, W] on the CPU, of any strides, to [B, 3, height, width]: bicubic with antialiasing."""
+    return F.interpolate(images_u1, (height, width), mode="bicubic", antialias=True)
 
 
 @functools.cache

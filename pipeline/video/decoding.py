@@ -1,7 +1,8 @@
 """Open videos and read single frames of them, with PyAV (FFmpeg) and, where it gives the same frames, decord.
 
 A file is read twice: first its packets, without decoding, which tell when every frame is shown and where decoding can
-start; then the frames that are asked for, from the nearest key frame on. Sound files whose frames would all fit into
+start; then the frames that are asked for, from the nearest key frame on. What the packets told is remembered until
+another file is opened, for the next clip of a long file. Sound files whose frames would all fit into
 little memory are left to decord (`decord_reading` says why no others are). PyAV reads the rest and holds no more than
 one decoded frame, however long the video is.
 
@@ -29,14 +30,18 @@ from numpy.typing import NDArray
 from pipeline.errors import VideoError
 from pipeline.video.decord_reading import read_with_decord, suits
 from pipeline.video.faults import Faults
+from pipeline.video.last_file import LastFile, stamp_of
 
 MAX_PIXELS = 8192 * 4320  # of a frame: 8K of cinemas. A file of a few bytes can claim 65535 x 65535
 LIMITS = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck"}
 NUM_PROBED = 3  # first frames, whose times the packets must have told
 WORTH_A_SEEK = 4  # frames to skip; fewer are decoded faster than a decoder starts anew
-
+# What `Video` finds out about a file when it opens it.
+FOUND = ("pts_F", "times_F", "key_F", "in_order", "has_closed_groups", "first", "is_interlaced", "size_hw", "faults")
 
 Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame, or None for that of the row before
+
+_last = LastFile[dict[str, Any]]()
 
 
 class Video:
@@ -61,11 +66,17 @@ class Video:
         self.reformatter = VideoReformatter()
         self.first: tuple[int, int] | None = None  # byte position and decoding time of the first packet
         self.was_sound = True  # whether no fault was found before `judge_from_here`
+        stamp = stamp_of(path)
+        if (known := _last.recall(stamp)) is not None:
+            vars(self).update(known, faults=copy(known["faults"]))
+            return
         try:
             self._look()
         except VideoError:
             self.container.close()
             raise
+        found = {name: getattr(self, name) for name in FOUND}
+        _last.keep(stamp, found | {"faults": copy(self.faults)})
 
     def __len__(self) -> int:
         return len(self.times_F)
