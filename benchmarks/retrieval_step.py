@@ -39,11 +39,11 @@ ENCODER = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text()
 
 
 class PlainTowers(Clip4Clip):
-    """The same function as `Clip4Clip`, computed as open_clip does, in the precision of the parameters."""
+    """The same function as `Clip4Clip`, computed as open_clip does."""
 
     def encode_image(self, images_BCHW: Tensor) -> Tensor:
-        """Embeddings of images [B, D]."""
-        return cast("Tensor", self.visual(images_BCHW.to(self.logit_scale.dtype)))
+        """Embeddings of images [B, D]; channels came first in memory, as crops were cut then."""
+        return cast("Tensor", self.visual(images_BCHW.contiguous()))
 
     def encode_text(self, tokens_BL: Tensor) -> Tensor:
         """Embeddings of captions [B, D]."""

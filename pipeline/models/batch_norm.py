@@ -56,7 +56,7 @@ def _norm(layer: nn.BatchNorm2d, x_BCHW: Tensor, shortcut_BCHW: Tensor | None, c
     assert layer.num_batches_tracked is not None
     assert layer.momentum is not None
     with torch.no_grad():
-        layer.num_batches_tracked += 1
+        layer.num_batches_tracked.add_(1)
         layer.running_mean.lerp_(mean_C, layer.momentum)
         layer.running_var.lerp_(variance_C * (num_rows / max(1, num_rows - 1)), layer.momentum)
     own: Tensor = y_RC

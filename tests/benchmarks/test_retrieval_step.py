@@ -29,9 +29,8 @@ def one_thread():
 
 @pytest.mark.usefixtures("one_thread")
 def test_ten_steps_of_the_demo_have_the_losses_of_the_step_before():
-    """In double precision: in single precision the step before drifts from that by 8e-5, ours by 9e-7."""
+    """PyTorch's own batch norm, with channels last, would be off by 2e-5."""
     ours, before = both_ways(DEMO)
-    before.task.module.double()
     losses, expected = ([step() for _ in range(10)] for step in (ours, before))
     assert losses == pytest.approx(expected, rel=1e-5)
     assert losses[9] != pytest.approx(losses[1], rel=1e-2)  # another step on the same batch
