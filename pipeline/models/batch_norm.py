@@ -7,7 +7,7 @@ maps with many places statistics are taken here by sums over the rows of a matri
 Shapes: R rows, one for each place of each image; C channels.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +16,22 @@ from torch.nn import functional as F
 MANY_ROWS = 10_000  # PyTorch's own kernel is faster, and precise enough for fewer
 
 
-def norm(layer: nn.BatchNorm2d, x_BCHW: Tensor) -> Tensor:
+def norm(layer: nn.Module, x_BCHW: Tensor) -> Tensor:
     """Apply batch norm as `layer(x_BCHW)` does; statistics are updated in training mode.
 
     Args:
-        layer: Batch norm with weight and bias and with running statistics.
+        layer: Batch norm with weight and bias and with running statistics, or `nn.Identity` if it was folded.
         x_BCHW: A map whose channels lie last in memory.
     """
-    return _norm(layer, x_BCHW, None, False) if _is_own(layer, x_BCHW) else layer(x_BCHW)
+    y_BCHW: Tensor = _norm(layer, x_BCHW, None, False) if _is_own(layer, x_BCHW) else layer(x_BCHW)
+    return y_BCHW
 
 
-def norm_relu(layer: nn.BatchNorm2d, x_BCHW: Tensor, shortcut_BCHW: Tensor | None = None) -> Tensor:
+def norm_relu(layer: nn.Module, x_BCHW: Tensor, shortcut_BCHW: Tensor | None = None) -> Tensor:
     """Apply batch norm, add what a shortcut brings, and cut off what is negative.
 
     Args:
-        layer: Batch norm with weight and bias and with running statistics.
+        layer: Batch norm with weight and bias and with running statistics, or `nn.Identity` if it was folded.
         x_BCHW: A map whose channels lie last in memory.
         shortcut_BCHW: A map of the same shape and layout; None for a layer without shortcut.
     """
@@ -40,10 +41,11 @@ def norm_relu(layer: nn.BatchNorm2d, x_BCHW: Tensor, shortcut_BCHW: Tensor | Non
     return F.relu_(y_BCHW if shortcut_BCHW is None else y_BCHW + shortcut_BCHW)
 
 
-def _is_own(layer: nn.BatchNorm2d, x_BCHW: Tensor) -> bool:
+def _is_own(layer: nn.Module, x_BCHW: Tensor) -> TypeGuard[nn.BatchNorm2d]:
     # GPUs have one kernel that is right. Without training there are no statistics to compute.
     has_many = x_BCHW.numel() > MANY_ROWS * x_BCHW.shape[1]
-    return has_many and layer.training and x_BCHW.device.type == "cpu" and x_BCHW.dtype.itemsize >= 4
+    is_trained = isinstance(layer, nn.BatchNorm2d) and layer.training
+    return has_many and is_trained and x_BCHW.device.type == "cpu" and x_BCHW.dtype.itemsize >= 4
 
 
 def _norm(layer: nn.BatchNorm2d, x_BCHW: Tensor, shortcut_BCHW: Tensor | None, cut: bool) -> Tensor:

@@ -24,7 +24,8 @@ def embed_images(tower: ModifiedResNet, images_BCHW: Tensor) -> Tensor:
     """Embed images as `tower(images_BCHW)` does.
 
     Args:
-        tower: The image tower. In training mode its statistics of batch norm are updated.
+        tower: The image tower. In training mode its statistics of batch norm are updated. Norms that were folded into
+            convolutions are `nn.Identity`.
         images_BCHW: Images in float, of the size that the tower takes.
 
     Returns:
@@ -51,8 +52,8 @@ def _bottleneck(block: Bottleneck, x_BCHW: Tensor) -> Tensor:
 
 
 def _mix_channels(conv: nn.Conv2d, x_BCHW: Tensor) -> Tensor:
-    """Apply a convolution of one pixel, without bias, to a map whose channels lie last in memory."""
-    return F.linear(x_BCHW.permute(0, 2, 3, 1), conv.weight.flatten(1)).permute(0, 3, 1, 2)
+    """Apply a convolution of one pixel to a map whose channels lie last in memory."""
+    return F.linear(x_BCHW.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
 
 
 def _attention_pool(pool: AttentionPool2d, x_BCHW: Tensor) -> Tensor:
