@@ -1,8 +1,8 @@
 """How long threads wait for their next piece of work before they give their core to others.
 
 PyTorch cuts each operation for OpenMP's threads. A thread that is done early waits, by default, for some milliseconds
-in a loop that keeps its core busy. Beside another process the threads then wait for one that has no core, and a
-training takes fifteen times as long (docs/decisions/090).
+in a loop that keeps its core busy. Beside other processes the threads then wait for one that has no core, and a
+training takes three to thirty times as long (docs/decisions/090).
 """
 
 import os
