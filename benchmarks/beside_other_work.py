@@ -87,7 +87,7 @@ def rows(rounds: int) -> list[Row]:
             process.kill()
             process.communicate()  # waits, and closes the pipes
     names = ("jobs", "threads that spin", "threads that never spin")
-    step = "training step"
+    step = "captioner training step"
     return [
         Row(f"{step}, alone", f"{alone[0]:.0f} ms", f"{names[1]}: {alone[1]:.0f} ms", alone[1] / alone[0]),
         Row(f"{step}, alone", f"{alone[0]:.0f} ms", f"{names[2]}: {alone[2]:.0f} ms", alone[2] / alone[0]),

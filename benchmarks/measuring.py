@@ -117,7 +117,7 @@ def table(rows: Sequence[Row]) -> str:
 def _figure(value: float, unit: str) -> str:
     if unit == "%":
         return f"{value:.0%}".replace("%", " %")
-    return f"{value:.3g} {unit}"
+    return f"{value:.3g} {unit}".rstrip()
 
 
 def main(name: str, docstring: str, rows: Callable[[int], list[Row]], arguments: Sequence[str] | None = None) -> int:

@@ -14,11 +14,12 @@ ROWS = [
     Row("step", "40 GFLOP/s", "100 GFLOP/s", 0.4, 0.5, "%"),
     Row("graphs", "4 ms", "", 4, 3, "ms", at_most=True),
     Row("start", "1 s", "", 1, unit="s"),
+    Row("distance", "2e-11", "", 2e-11, 1e-4, "", at_most=True),
 ]
 
 
 def test_a_goal_is_met_from_its_own_side():
-    assert [row.is_met for row in ROWS] == [True, False, False, True]
+    assert [row.is_met for row in ROWS] == [True, False, False, True, True]
 
 
 def test_table():
@@ -27,6 +28,7 @@ def test_table():
         "| step | 40 GFLOP/s | 100 GFLOP/s | 40 % | ≥ 50 %, missed |",
         "| graphs | 4 ms |  | 4 ms | ≤ 3 ms, missed |",
         "| start | 1 s |  | 1 s |  |",
+        "| distance | 2e-11 |  | 2e-11 | ≤ 0.0001 |",
     ]
 
 
