@@ -8,6 +8,7 @@ chunk (offset, bytes) and a CRC32C. Chunks are little-endian, compressed by Zsta
 """
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +45,7 @@ class ChunkReader:
         self._indices: dict[int, NDArray[np.uint64]] = {}
         self._last_number: int | None = None
         self._last: NDArray[Any] | None = None
+        self._lock = threading.Lock()  # threads share the memory of the last chunk
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """A copy of the rows from `start` to `stop` (excluded), `[stop - start, ...]`.
@@ -58,7 +60,8 @@ class ChunkReader:
             for number in range(start // self.chunk_rows, (stop - 1) // self.chunk_rows + 1):
                 first = number * self.chunk_rows
                 low, high = max(start, first), min(stop, first + self.chunk_rows)
-                rows[low - start : high - start] = self._chunk(number)[low - first : high - first]
+                with self._lock:
+                    rows[low - start : high - start] = self._chunk(number)[low - first : high - first]
         return rows
 
     def _chunk(self, number: int) -> NDArray[Any]:

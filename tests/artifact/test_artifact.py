@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -337,3 +338,19 @@ def test_json_artifacts(tmp_path):
         read_json(path, ["a"], "index_captions")
     with pytest.raises(ArtifactError, match="does not exist: run index_captions"):
         read_json(tmp_path / "b.json", ["a"], "index_captions")
+
+
+def test_threads_read_a_store_at_once(tmp_path):
+    """Threads that cut crops read videos of one store, whose chunks are decoded into memory that they share."""
+    array = np.repeat(np.arange(64, dtype=np.float32), 2**16).reshape(64, 2**16)  # a chunk a row
+    stored = _create_array(zarr.create_group(tmp_path / "a.zarr"), "x", array, ("row", "column"))
+    write_rows(tmp_path / "a.zarr/x", stored, array, lambda block: None)
+    reader = ChunkReader(tmp_path / "a.zarr/x", stored)
+
+    def read_in_order_of(seed: int) -> list[int]:
+        order = np.random.default_rng(seed).permutation(64)
+        return [int(row) for row in order if not (reader.rows(row, row + 1) == row).all()]
+
+    with ThreadPoolExecutor(8) as threads:
+        wrong = list(threads.map(read_in_order_of, range(8)))
+    assert wrong == [[]] * 8
