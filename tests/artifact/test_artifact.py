@@ -344,7 +344,7 @@ def test_threads_read_a_store_at_once(tmp_path):
     """Threads that cut crops read videos of one store, whose chunks are decoded into memory that they share."""
     array = np.repeat(np.arange(64, dtype=np.float32), 2**16).reshape(64, 2**16)  # a chunk a row
     stored = _create_array(zarr.create_group(tmp_path / "a.zarr"), "x", array, ("row", "column"))
-    write_rows(tmp_path / "a.zarr/x", stored, array, lambda block: None)
+    write_rows(tmp_path / "a.zarr/x", stored, array, lambda _: None)
     reader = ChunkReader(tmp_path / "a.zarr/x", stored)
 
     def read_in_order_of(seed: int) -> list[int]:
