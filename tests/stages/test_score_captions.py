@@ -85,6 +85,15 @@ def test_tokeniser_equals_the_scorers_own(monkeypatch):
     assert tokenise(captions) == theirs
 
 
+def test_scores_are_those_of_any_country(monkeypatch):
+    """Where Java speaks German, METEOR would print 0,5, which is no number."""
+    references, hypotheses = {"v": ["a red ball rolls", "the ball moves"]}, {"v": ["a red ball moves"]}
+    expected = coco.meteor(references, hypotheses)[0]
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=de -Duser.country=DE -Dfile.encoding=ISO-8859-1")
+    assert 0 < coco.meteor(references, hypotheses)[0] == expected < 1
+    assert tokenise(["Ein Ball, größer als 1.5 m"]) == ["ein ball größer als 1.5 m"]
+
+
 def test_a_failing_java_is_said(monkeypatch):
     monkeypatch.setattr(coco.ptbtokenizer, "STANFORD_CORENLP_3_4_1_JAR", "absent.jar")
     with pytest.raises(PipelineError, match=r"PTB tokenizer.*absent\.jar"):
