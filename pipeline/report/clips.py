@@ -16,6 +16,7 @@ import av
 
 from pipeline.errors import VideoError
 from pipeline.video.interval import MICROSECONDS, TIME_TOLERANCE, Interval, beginning
+from pipeline.video.opening import open_container
 
 MAX_BYTES = 400_000
 MAX_SECONDS = 10.0
@@ -55,7 +56,7 @@ def playable_as(path: Path) -> str | None:
     """
     if path.stat().st_size > MAX_BYTES:
         return None
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         stream = _video_of(container, path)
         duration = (container.duration or 0) / av.time_base
         formats = container.format.name.split(",")
@@ -81,7 +82,7 @@ def transcode(path: Path, interval: Interval | None = None) -> bytes:
         VideoError: No frame can be decoded.
     """
     content = io.BytesIO()
-    with av.open(str(path)) as source, av.open(content, "w", format="mp4") as target:
+    with open_container(path) as source, av.open(content, "w", format="mp4") as target:
         incoming = _video_of(source, path)
         outgoing: av.VideoStream | None = None
         first = last = None
@@ -134,7 +135,7 @@ def still_uri(path: Path, interval: Interval | None = None) -> str:
 
 def _middle_of(path: Path, interval: Interval) -> av.VideoFrame:
     """Decode the first frame after an interval's middle, or the interval's first frame where there is none."""
-    with av.open(str(path)) as source:
+    with open_container(path) as source:
         stream = _video_of(source, path)
         end = interval.stop if interval.stop is not None else (source.duration or 0) / av.time_base
         middle = (interval.start + max(interval.start, end)) / 2
@@ -146,7 +147,7 @@ def _middle_of(path: Path, interval: Interval) -> av.VideoFrame:
 
 def _middle_frame(path: Path) -> av.VideoFrame:
     """Decode the key frame before a file's middle, or the file's first frame where seeking finds none."""
-    with av.open(str(path)) as source:
+    with open_container(path) as source:
         stream = _video_of(source, path)
         for microsecond in ((source.duration or 0) // 2, 0):
             source.seek(microsecond + max(source.start_time or 0, 0))

@@ -31,6 +31,7 @@ from pipeline.errors import VideoError
 from pipeline.video.decord_reading import read_with_decord, suits
 from pipeline.video.faults import Faults
 from pipeline.video.last_file import LastFile, stamp_of
+from pipeline.video.opening import open_container
 
 MAX_PIXELS = 8192 * 4320  # of a frame: 8K of cinemas. A file of a few bytes can claim 65535 x 65535
 LIMITS = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck"}
@@ -365,7 +366,7 @@ def read_frames(
 def _open(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream]:
     try:
         with faults.listening():
-            container = av.open(str(path), options=LIMITS)
+            container = open_container(path, LIMITS)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(_why_unreadable(path)) from error
     stream = container.streams.best("video")

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.video.opening import location_of
+
 MAX_BYTES = 2**27  # of all frames of a file in RGB, as they are given out: 450 frames of 320 x 240 have 104 million
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}  # those with an index; in others decord gets lost
 TIME_TOLERANCE = 1e-3  # seconds
@@ -72,7 +74,7 @@ def read_with_decord(
         try:
             # fault_tol: raise at the first frame that it would replace by a copy of another
             reader = decord.VideoReader(
-                str(path), ctx=decord.cpu(0), width=width, height=height, num_threads=1, fault_tol=1e-9
+                location_of(path), ctx=decord.cpu(0), width=width, height=height, num_threads=1, fault_tol=1e-9
             )
             all_read = _has_times(reader, times_F)
             for row, number in enumerate(numbers if all_read else []):

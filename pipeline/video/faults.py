@@ -16,6 +16,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pipeline.video.opening import open_container
+
 MAX_MESSAGE = 120  # characters
 # A decoder that starts in the middle of a file may be told to forget a frame that it never had.
 HARMLESS = re.compile(r"mmco: unref short failure")
@@ -66,7 +68,7 @@ class Faults:
         self.num_expected = stream.frames
         if stream.frames != len(stream.index_entries) and "mp4" in container.format.name:
             # Its edit list may leave samples out, which is no fault: count again without it.
-            with av.open(str(path), options={"ignore_editlist": "1"}) as whole:
+            with open_container(path, {"ignore_editlist": "1"}) as whole:
                 if len(whole.streams[stream.index].index_entries) == stream.frames:
                     self.num_expected = len(stream.index_entries)
 

@@ -1,11 +1,13 @@
 import struct
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
 from pipeline.errors import VideoError
+from pipeline.report.clips import playable_as, transcode
 from pipeline.video.decoding import frame_times, open_video, read_frames
 
 
@@ -151,3 +153,45 @@ def test_the_camera_clips_decode(camera_clips):
     reader = open_video(camera_clips["carphone_distorted"])
     np.testing.assert_allclose(frame_times(reader), times, atol=1e-5)
     assert mean_difference(read_frames(reader, [0, 50, 51, 119]), expected[[0, 50, 51, 119]]) < 0.5
+
+
+def write_with_title(path, source, title):
+    """Copy a video into another container, with a title of bytes that need not be UTF-8."""
+    stand_in = "T" * len(title)
+    with av.open(str(source)) as incoming, av.open(str(path), "w") as outgoing:
+        outgoing.metadata["title"] = stand_in
+        stream = outgoing.add_stream_from_template(incoming.streams.video[0])
+        for packet in incoming.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                outgoing.mux(packet)
+    content = path.read_bytes()
+    assert stand_in.encode() in content
+    path.write_bytes(content.replace(stand_in.encode(), title))
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mov", "v.mkv", "v.avi"])
+@pytest.mark.parametrize("title", ["Été à Nîmes".encode("latin-1"), "日本の夏休み".encode("shift-jis")])
+def test_a_title_that_is_not_utf8_costs_no_frame(tmp_path, make_video, name, title):
+    source, codec = (tmp_path / "source.avi", "mpeg4") if name == "v.avi" else (tmp_path / "source.mp4", "libx264")
+    make_video(source, 12, codec=codec)
+    write_with_title(tmp_path / name, source, title)
+    expected, times = decode_with_pyav(source)
+    video = open_video(tmp_path / name)
+    np.testing.assert_allclose(frame_times(video), times, atol=2e-3)
+    assert np.array_equal(read_frames(video, range(12)), read_frames(open_video(source), range(12)))
+    assert mean_difference(read_frames(video, range(12)), expected) < 0.5
+    assert playable_as(tmp_path / name) == ("video/mp4" if name == "v.mp4" else None)
+    assert len(transcode(tmp_path / name)) > 0
+
+
+@pytest.mark.parametrize("reading", ["decord", "PyAV"])
+def test_a_name_with_a_colon_is_a_file(tmp_path, make_video, monkeypatch, reading):
+    """FFmpeg takes `cut:1.mp4` for the protocol `cut`."""
+    make_video(tmp_path / "cut:1.mp4", 6)
+    monkeypatch.chdir(tmp_path)
+    if reading == "PyAV":
+        monkeypatch.setattr("pipeline.video.decoding.suits", lambda *_: False)
+    path = Path("cut:1.mp4")
+    assert read_frames(open_video(path), range(6)).shape[0] == 6
+    assert playable_as(path) == "video/mp4"
