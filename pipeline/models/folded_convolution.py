@@ -76,8 +76,10 @@ class FoldedConv3d(nn.Module):
     def _winograd(self, x_BCTHW: Tensor) -> Tensor:
         num_windows, num_channels, num_frames, height, width = x_BCTHW.shape
         if self._is_stale(x_BCTHW):
-            mixed = torch.einsum("ik,ockhw->iochw", self.weight.new_tensor(KERNEL_MIX).double(), self.weight.double())
             shape = (num_windows, num_channels, height, width)
+            # One after another, because all six in double precision would take three times the memory of the layer.
+            weights = self.weight.double().unbind(2)
+            mixed = (early * weights[0] + middle * weights[1] + late * weights[2] for early, middle, late in KERNEL_MIX)
             kernels = [pack(kernel.to(x_BCTHW.dtype), (1, 1), (1, 1), shape) for kernel in mixed]
             self._packed = (x_BCTHW.dtype, x_BCTHW.shape), kernels
         frames = [*x_BCTHW.unbind(2)]

@@ -167,7 +167,10 @@ class InceptionI3d(nn.Module):
 
         Its features are those of evaluation mode but for rounding (see `pipeline.models.folded_convolution`).
         """
-        model = copy.deepcopy(self).eval()
+        units = [module for module in self.modules() if isinstance(module, Unit3d) and module.bn is not None]
+        replaced = [tensor for unit in units for tensor in (*unit.parameters(), *unit.buffers())]
+        # What is folded is not copied before, because the network's weights would be in memory twice.
+        model = copy.deepcopy(self, {id(tensor): tensor for tensor in replaced}).eval()
         for module in [*model.modules()]:
             for name, unit in module.named_children():
                 if isinstance(unit, Unit3d) and unit.bn is not None:
@@ -190,7 +193,8 @@ def load_i3d(path: Path, level: int = logging.DEBUG) -> InceptionI3d:
     """
     state, _ = read_state(path, "a pytorch-i3d rgb_imagenet.pt")
     classifier = state.get("logits.conv3d.bias")
-    model = InceptionI3d(num_classes=400 if classifier is None else classifier.numel())
+    with torch.device("meta"):  # the tensors of the file become those of the network
+        model = InceptionI3d(num_classes=400 if classifier is None else classifier.numel())
     load_strictly(
         model,
         state,
