@@ -20,8 +20,6 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -31,10 +29,8 @@ from pipeline.errors import VideoError
 from pipeline.video.decord_reading import read_with_decord, suits
 from pipeline.video.faults import Faults
 from pipeline.video.last_file import LastFile, stamp_of
-from pipeline.video.opening import open_container
+from pipeline.video.video_stream import open_stream
 
-MAX_PIXELS = 8192 * 4320  # of a frame: 8K of cinemas. A file of a few bytes can claim 65535 x 65535
-LIMITS = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck"}
 NUM_PROBED = 3  # first frames, whose times the packets must have told
 WORTH_A_SEEK = 4  # frames to skip; fewer are decoded faster than a decoder starts anew
 # What `Video` finds out about a file when it opens it.
@@ -63,7 +59,7 @@ class Video:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.faults = Faults()
-        self.container, self.stream = _open(path, self.faults)
+        self.container, self.stream = open_stream(path, self.faults)
         self.reformatter = VideoReformatter()
         self.first: tuple[int, int] | None = None  # byte position and decoding time of the first packet
         self.was_sound = True  # whether no fault was found before `judge_from_here`
@@ -233,7 +229,7 @@ class Video:
                 return
         # Not every demuxer finds the first packet again.
         self.container.close()
-        self.container, self.stream = _open(self.path, self.faults)
+        self.container, self.stream = open_stream(self.path, self.faults)
         yield from self.faults.packets(self.container, self.stream)
 
     def _seek(self, time: int) -> bool:
@@ -363,26 +359,6 @@ def read_frames(
     return found[0] if np.array_equal(rows_F, np.arange(len(wanted))) else found[0][rows_F]
 
 
-def _open(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream]:
-    try:
-        with faults.listening():
-            container = open_container(path, LIMITS)
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(_why_unreadable(path)) from error
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        kinds = sorted({other.type for other in container.streams if other.type != "video"})
-        raise VideoError(f"no video in it, {' and '.join(kinds) or 'nothing'} only")
-    context = stream.codec_context
-    if context is None:
-        raise VideoError("no decoder for it: convert it, for instance to H.264 in .mp4")
-    if context.width * context.height > MAX_PIXELS:
-        raise VideoError(f"frames of {context.width} x {context.height} pixels: {MAX_PIXELS} at most are decoded")
-    context.thread_count = 1
-    context.options = LIMITS
-    return container, stream
-
-
 def _is_hidden(packet: "av.Packet[av.VideoStream]", codec: str) -> bool:
     """Whether a packet holds a frame that is never shown: VP8 gives those packets of their own (RFC 6386, 9.1)."""
     return codec == "vp8" and not memoryview(packet)[0] & 0x10
@@ -390,11 +366,3 @@ def _is_hidden(packet: "av.Packet[av.VideoStream]", codec: str) -> bool:
 
 def _quarter_turns(frame: VideoFrame) -> int:
     return frame.rotation // 90 % 4
-
-
-def _why_unreadable(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head[4:] == b"ftyp" or head[:4] in (b"RIFF", b"\x1a\x45\xdf\xa3"):  # MP4 and MOV; AVI; Matroska and WebM
-        return "cut off or damaged: it begins as a video file does, but its index cannot be read"
-    return "not a video file"
