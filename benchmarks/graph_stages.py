@@ -15,6 +15,7 @@ Shapes: N nodes of a video, K nodes of a frame, F frames, E edges, D node featur
 
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def rows(rounds: int) -> list[Row]:
             path.mkdir()
             memory.make(path, num_videos)
         video = memory.random_videos(1)[0]
-        plain = lambda: plain_graph(video["nodes"], video["motion"]["motion"])  # noqa: E731
+        plain = partial(plain_graph, video["nodes"], video["motion"]["motion"])
         of_few, of_many, of_plain = take_turns([our_stages(few), our_stages(many), plain], rounds)
         sizes = [sum(num_bytes(path / "made1" / f"{name}.zarr") for name in STORES) for path in (few, many)]
         plain_bytes = sum(array.nbytes for array in plain().values())

@@ -9,7 +9,7 @@ import os
 from collections.abc import MutableMapping
 
 SPIN_COUNT = "GOMP_SPINCOUNT"
-TURNS = "1000"  # of the loop, a few microseconds
+TURNS = "1000"  # of the loop
 
 
 def wait_shortly(environment: MutableMapping[str, str] = os.environ) -> None:
