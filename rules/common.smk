@@ -18,6 +18,7 @@ from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS
 from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
+from pipeline.datasets.listing import passed_over as passed_over_below
 from pipeline.datasets.readers import annotation_files, list_videos, listing_digests
 from pipeline.workflow.shards import shard_names
 
@@ -308,6 +309,11 @@ def listing(wildcards):
     if not source(wildcards):
         return ""
     return dataset_listing(wildcards.dataset)[int(wildcards.shard)]
+
+
+def passed_over(wildcards):
+    """Parameter function: what lies in the folder of the user's videos and is not listed, a line for each reason."""
+    return [line for folder in source(wildcards) for line in passed_over_below(Path(folder))]
 
 
 @cache

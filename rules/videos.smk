@@ -130,6 +130,7 @@ rule check_dataset:
         runtime=scaled("1h"),
     params:
         kind=kind,
+        passed_over=passed_over,
         code=code("check_dataset"),
     shell:
         """
@@ -138,6 +139,7 @@ rule check_dataset:
             --kind {params.kind} \
             --videos {input.videos:q} \
             --captions {input.captions:q} \
+            --passed-over {params.passed_over:q} \
             --out {output.counts:q} \
             --table {output.table:q} \
             >{log:q} 2>&1

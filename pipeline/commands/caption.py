@@ -140,7 +140,11 @@ def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, st
     refused = {}
     for argument in arguments:
         try:
-            below = [Path(video.path) for video in listing.list_videos(argument)] if argument.is_dir() else [Path()]
+            below = [Path()]
+            if argument.is_dir():
+                below = [Path(video.path) for video in listing.list_videos(argument)]
+                for line in listing.passed_over(argument):
+                    log.info("passed over in %s: %s", argument, line)
             for path in below:
                 os.fspath(argument / path).encode()
                 file = os.path.abspath(argument / path)  # noqa: PTH100, resolving would follow links

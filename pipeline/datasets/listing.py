@@ -7,22 +7,37 @@ annotations instead.) Listing reads only names and sizes, because the workflow d
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from pipeline.datasets.folder_walk import FolderWalk
 from pipeline.errors import PipelineError, breaks_lines
+from pipeline.jobs.storage import MISSING, why_no_file
 from pipeline.video.interval import Interval
 
-# FFmpeg reads these, and cameras, phones and archives write them. Other files in the folder are ignored.
-EXTENSIONS = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
-    | {".vob", ".webm", ".wmv"}
-)
-
-
-MAX_LINKS = 10_000  # to folders, followed in one listing
+# Names of files that FFmpeg reads as videos. Names that mostly mean something else are left out: sound (.m4a, .mka,
+# .ogg), pictures (.heic, .avif), subtitles and playlists, raw pixels (.yuv, .rgb), whose size nobody tells, and .dat,
+# .avs, .cgi, .swf. A list file may name any file, whatever it is called.
+NAMES = {
+    "MP4 and MOV": "3g2 3gp 3gp2 3gpp 3gpp2 f4v insv ismv k3g lrv m4v mj2 mov mp4 mp4v mpeg4 mpg4 mqv psp qt",
+    "AVI, Matroska, Ogg": "amv avi divx xvid mk3d mkv webm ogm ogv ogx",
+    "Windows, Flash, RealMedia, Vivo": "asf dvr-ms wm wmv wtv flv kux ivr nsv rm rmvb rv viv vivo",
+    "program and transport streams of MPEG": (
+        "evo m1v m2p m2v mod mp2v mpe mpeg mpg mpv pva tod ty ty+ vob vro m2t m2ts mts tp trp ts"
+    ),
+    "broadcast and editing, science, surveillance": "dif dv flm gxf imx lxf mxf nut nuv y4m cine ser dav ifv mxg",
+    "one codec without a container": (
+        "261 264 265 266 apv avc avs2 avs3 dnxhd drc evc h261 h263 h264 h265 h266 h26l hevc ipu ivf mjpeg mjpg obu rcv "
+        "vc1 vvc"
+    ),
+    "animated pictures, and films of games": (
+        "apng flc fli gif bik bmv moflex mods mvi pdv roq sga smk str thp usm xmv yop"
+    ),
+    "what downloaders write where no server told the kind": "unknown_video",
+}
+EXTENSIONS = frozenset(f".{name}" for names in NAMES.values() for name in names.split())
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ def list_videos(source: Path) -> list[Video]:
         videos = _listed(source)
     elif is_folder(source):
         try:
-            videos = [_video(path, entry.stat().st_size) for path, entry in _walk(source, "", frozenset(), [])]
+            videos = [_video(path, size) for path, size in FolderWalk(EXTENSIONS).files(source)]
         except (OSError, RecursionError) as error:  # a folder that may not be read, or is nested far too deep
             raise PipelineError(f"`videos: {source}`: cannot be listed ({error})") from error
     else:
@@ -71,7 +86,7 @@ def list_videos(source: Path) -> list[Video]:
             f"`videos: {source}`: there is no such folder or list file (relative paths start where Snakemake is called)"
         )
     if not videos:
-        raise PipelineError(f"`videos: {source}`: no video in it ({', '.join(sorted(EXTENSIONS))})")
+        raise PipelineError(f"`videos: {source}`: no video in it{_because(source)}")
     videos.sort(key=lambda video: video.id)
     for video, following in pairwise(videos):
         if video.id == following.id:
@@ -89,27 +104,24 @@ def _video(path: str, size: int) -> Video:
     return Video(unicodedata.normalize("NFC", path), path, size)
 
 
-def _walk(folder: Path, prefix: str, above: frozenset[str], links: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Find the video files below a folder, with their relative paths. Links are followed, hidden names skipped.
+def passed_over(source: Path) -> list[str]:
+    """Say what `list_videos` passes over below a folder and why, a line for each reason; nothing for a list file.
 
-    Folders that link to one another have as many paths as there are orders of them, so the number of links that are
-    followed is bounded; `links` collects them.
+    Args:
+        source: A folder or list file that `list_videos` lists.
     """
-    here = os.path.realpath(folder)
-    if here in above:  # a link to a folder that this one lies in
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                if entry.is_symlink():
-                    links.append(entry.path)
-                    if len(links) > MAX_LINKS:
-                        raise PipelineError(f"{folder}: more than {MAX_LINKS:,} links to folders: name files in a list")
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {here}, links)
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():  # noqa: PTH122, much faster
-                yield prefix + entry.name, entry
+    if not is_folder(source):
+        return []
+    walk = FolderWalk(EXTENSIONS)
+    with suppress(OSError, RecursionError, PipelineError):  # `list_videos` tells of them
+        for _ in walk.files(source):
+            pass
+    return walk.passed_over.lines()
+
+
+def _because(source: Path) -> str:
+    """What lies there instead, where there is no video."""
+    return "".join(f"; {line}" for line in passed_over(source))
 
 
 def _listed(source: Path) -> list[Video]:
@@ -135,8 +147,9 @@ def listed_video(source: Path, text: str, place: str) -> Video:
         PipelineError: if there is no such file, or its name is not valid.
     """
     root, path = source.parent.absolute(), Path(text)
-    if not is_file(root / path):
-        raise PipelineError(f"{place}: there is no file {text} (relative paths start at {source.parent})")
+    if (why := why_no_file(root / path)) is not None:
+        hint = f" (relative paths start at {source.parent})" if why == MISSING else f": {why}"
+        raise PipelineError(f"{place}: there is no file {text}{hint}")
     inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
     return _video(os.path.normpath(inside), (root / path).stat().st_size)
 

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ CLOSED = {
     errno.EACCES: "there is no permission to write",
     errno.EPERM: "there is no permission to write",
 }
+MISSING = "there is no such file"
 SECONDS_BETWEEN_TRIES = 0.5
 CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -73,6 +75,23 @@ def explain(error: OSError, path: Path | None = None, needed: int | None = None,
     if number in CLOSED:
         return f"{place}: {CLOSED[number]}: make its folder writable, or choose another one, and call again{stays}"
     return None
+
+
+def why_no_file(path: Path) -> str | None:
+    """Why no file can be read at a path, as far as looking tells; None if there is a file. Links are followed."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "it is a link that leads nowhere" if path.is_symlink() else MISSING
+    except NotADirectoryError:
+        return MISSING
+    except (OSError, ValueError) as error:  # a link to itself, a closed folder, a name that no file system takes
+        return f"it cannot be looked at ({getattr(error, 'strerror', None) or error})"
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISDIR(mode):
+        return "it is a folder, not a file"
+    return "it is a pipe, a socket or a device, not a file"
 
 
 def _free(path: Path) -> str:

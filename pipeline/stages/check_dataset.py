@@ -12,22 +12,26 @@ from pipeline.workflow.paths import SPLITS
 NUM_SHOWN = 5  # videos of one kind that the table names
 
 
-def run(out: Path, table: Path, name: str, kind: str, videos: list[Path], captions: Path) -> None:
+def run(
+    out: Path, table: Path, name: str, kind: str, videos: list[Path], captions: Path, passed_over: list[str]
+) -> None:
     """Write how many videos and captions a data set and its splits have, and what is missing.
 
     Args:
         out: JSON to write: `name`, `kind`, the numbers `videos`, `bytes`, `captioned` (videos with captions),
             `captions` and `captions_per_video`, the ids `uncaptioned` (videos without captions) and `missing`
-            (captions without a file), `notes`, and `splits`, each with its numbers `videos`, `annotated` and
-            `captions`.
+            (captions without a file), `passed_over`, `notes`, and `splits`, each with its numbers `videos`,
+            `annotated` and `captions`.
         table: Text file to write, with the same numbers as a table.
         name: Name of the data set.
         kind: Kind of the data set.
         videos: The video tables of all its shards.
         captions: The data set's captions.json: captions and splits.
+        passed_over: What lies in the data set's folder and is not among its videos: a line for each reason.
     """
     index = read_json(captions, ["captions", "splits", "missing", "annotated", "notes"], "index_captions")
     counted = {"name": name, "kind": kind} | count(read_all_clips(videos), index)
+    counted["passed_over"] = passed_over
     write_json(out, counted)
     text = describe(counted, out)
     with replaced(table) as new:
@@ -43,7 +47,7 @@ def count(videos: Mapping[str, Clip], index: dict[str, Any]) -> dict[str, Any]:
         index: The captions and splits, as `index_captions` writes them.
 
     Returns:
-        The content of the JSON that `run` writes, without `name` and `kind`.
+        The content of the JSON that `run` writes, without `name`, `kind` and `passed_over`.
     """
     captions = index["captions"]
     num_captions = sum(len(texts) for texts in captions.values())
@@ -72,7 +76,7 @@ def describe(counted: dict[str, Any], source: Path) -> str:
     """Format the numbers as a table of splits, with what the user should know below it.
 
     Args:
-        counted: The numbers that `count` returns, with `name` and `kind`.
+        counted: The numbers that `count` returns, with `name`, `kind` and `passed_over`.
         source: The file that holds them in full, which the text names where it shortens a list of ids.
     """
     splits = counted["splits"]
@@ -93,6 +97,7 @@ def describe(counted: dict[str, Any], source: Path) -> str:
     for label, ids in (("captions, but no file", counted["missing"]), ("no captions", counted["uncaptioned"])):
         if ids:
             lines.append(f"  {label}: {_some(ids, source)}")
+    lines += [f"  passed over: {line}" for line in counted["passed_over"]]
     lines += [f"  note: {note}" for note in counted["notes"]]
     return "\n".join([*lines, "", ""])
 

@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
+from pipeline.jobs.storage import why_no_file
 from pipeline.video.decord_reading import read_with_decord, suits
 from pipeline.video.faults import Faults
 from pipeline.video.last_file import LastFile, stamp_of
@@ -303,8 +304,8 @@ def open_video(path: Path) -> Video:
         VideoError: if there is no such file, or no video frame in it. The message does not name the file, because it
             becomes part of an artifact, where no machine's paths belong.
     """
-    if not path.is_file():
-        raise VideoError("there is no such file")
+    if (why := why_no_file(path)) is not None:
+        raise VideoError(why)
     if path.stat().st_size == 0:
         raise VideoError("the file is empty (0 bytes)")
     return Video(path)

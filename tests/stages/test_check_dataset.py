@@ -27,7 +27,15 @@ def written(tmp_path):
 
 def test_counts(tmp_path, written):
     videos, captions = written
-    run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="msvd", videos=videos, captions=captions)
+    run(
+        tmp_path / "o.json",
+        tmp_path / "o.txt",
+        name="mine",
+        kind="msvd",
+        videos=videos,
+        captions=captions,
+        passed_over=[],
+    )
     assert json.loads((tmp_path / "o.json").read_text()) == {
         "name": "mine",
         "kind": "msvd",
@@ -43,14 +51,34 @@ def test_counts(tmp_path, written):
         },
         "uncaptioned": ["silent"],
         "missing": INDEX["missing"],
+        "passed_over": [],
         "notes": INDEX["notes"],
     }
+
+
+def test_what_is_passed_over_has_its_lines(tmp_path, written):
+    videos, captions = written
+    lines = ["2 files are not called as videos are (2 .txt)", "a link that leads nowhere: gone.mp4"]
+    run(tmp_path / "o.json", tmp_path / "o.txt", "mine", "msvd", videos, captions, passed_over=lines)
+    assert json.loads((tmp_path / "o.json").read_text())["passed_over"] == lines
+    assert [line for line in (tmp_path / "o.txt").read_text().splitlines() if "passed over" in line] == [
+        "  passed over: 2 files are not called as videos are (2 .txt)",
+        "  passed over: a link that leads nowhere: gone.mp4",
+    ]
 
 
 def test_the_table(tmp_path, written, capsys, monkeypatch):
     videos, captions = written
     monkeypatch.chdir(tmp_path)
-    run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="msvd", videos=videos, captions=captions)
+    run(
+        tmp_path / "o.json",
+        tmp_path / "o.txt",
+        name="mine",
+        kind="msvd",
+        videos=videos,
+        captions=captions,
+        passed_over=[],
+    )
     text = (tmp_path / "o.txt").read_text()
     assert text == capsys.readouterr().out
     assert text.replace(str(tmp_path), ".").splitlines() == [
@@ -72,7 +100,15 @@ def test_captions_of_an_older_version_are_refused(tmp_path, written):
     videos, captions = written
     write_json(captions, {"captions": {}, "splits": {}})
     with pytest.raises(PipelineError, match="lacks missing, annotated, notes: delete it and run index_captions"):
-        run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="msvd", videos=videos, captions=captions)
+        run(
+            tmp_path / "o.json",
+            tmp_path / "o.txt",
+            name="mine",
+            kind="msvd",
+            videos=videos,
+            captions=captions,
+            passed_over=[],
+        )
 
 
 def test_a_file_of_several_clips_is_counted_once(tmp_path, written):
@@ -81,5 +117,13 @@ def test_a_file_of_several_clips_is_counted_once(tmp_path, written):
     for shard, members in enumerate((clips[:2], clips[2:])):
         write_json(tmp_path / f"{shard}.json", {"root": "data", "videos": members})
     tables = [tmp_path / "0.json", tmp_path / "1.json"]
-    run(tmp_path / "o.json", tmp_path / "o.txt", name="mine", kind="folder", videos=tables, captions=captions)
+    run(
+        tmp_path / "o.json",
+        tmp_path / "o.txt",
+        name="mine",
+        kind="folder",
+        videos=tables,
+        captions=captions,
+        passed_over=[],
+    )
     assert (tmp_path / "o.txt").read_text().startswith("mine (folder): 3 videos, 2.0 MB\n")

@@ -24,6 +24,7 @@ def add_msvd(project: Project) -> None:
         "captions": "corpus.csv",
         "splits": {split: f"{split}.txt" for split in ("train", "val", "test")},
     }
+    (project.root / "clips" / "readme.txt").write_text("no video", encoding="utf-8")
     project.configure(datasets={"msvd": msvd})
 
 
@@ -36,11 +37,16 @@ def test_what_is_there_and_what_is_read_again(project: Project) -> None:
     printed = project.run("check_data", frames)
     assert "msvd (msvd): 2 videos" in printed
     assert "captions, but no file: 1 video: vid3" in printed
+    assert "passed over: 1 file is not called as videos are (1 .txt)" in printed
     assert "home (folder): 14 videos" in printed
     assert "shapes (shapes): 34 videos" in printed
     check = json.loads((project.root / "results/datasets/msvd/check.json").read_text())
     assert (check["missing"], check["captions"], check["splits"]["test"]["annotated"]) == (["vid3"], 4, 1)
     assert project.jobs("check_data", frames) == {"check_data"}  # printed again, though nothing is left to do
+
+    (project.root / "clips" / "late.part").write_bytes(b"half of a video")
+    assert project.jobs("check_data", frames) == {"check_data", "check_dataset msvd"}
+    (project.root / "clips" / "late.part").unlink()
 
     project.edit("corpus.csv", "-a b,1,9,English,a dog", "-a b,1,9,English,a dog sits")
     checked = "results/datasets/msvd/check.json"
