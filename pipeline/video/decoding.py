@@ -16,7 +16,7 @@ Shapes: F frames, H height, W width, C colour (red, green, blue).
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import av
 import numpy as np
@@ -30,12 +30,23 @@ from pipeline.jobs.storage import why_no_file
 from pipeline.video.decord_reading import read_with_decord, suits
 from pipeline.video.faults import Faults
 from pipeline.video.last_file import LastFile, stamp_of
+from pipeline.video.orientation import orientation_of
 from pipeline.video.video_stream import open_stream
 
 NUM_PROBED = 3  # first frames, whose times the packets must have told
 WORTH_A_SEEK = 4  # frames to skip; fewer are decoded faster than a decoder starts anew
 # What `Video` finds out about a file when it opens it.
-FOUND = ("pts_F", "times_F", "key_F", "in_order", "has_closed_groups", "first", "is_interlaced", "size_hw", "faults")
+FOUND = (
+    "pts_F",
+    "times_F",
+    "key_F",
+    "in_order",
+    "has_closed_groups",
+    "first",
+    "is_interlaced",
+    "is_turned",
+    "size_hw",
+)
 
 Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame, or None for that of the row before
 
@@ -48,7 +59,7 @@ class Video:
     Leaving its context closes the file.
 
     Attributes:
-        size_hw: Height and width of a frame, turned as the file says it was filmed.
+        size_hw: Height and width of a frame, upright as the file says it is shown.
         times_F: Presentation time of every frame in seconds.
         key_F: Number of the key frame from which each frame is decoded.
         faults: Collects what looks damaged in the file, as far as it was read.
@@ -108,14 +119,14 @@ class Video:
         """Hand frames to `keep`; the numbers ascend, each once. decord reads the files that it can be trusted with."""
         all_read = complained = False
         if self._is_plain() and suits(self.container.format.name, len(self), size_hw):
-            scaled_hw = None if size_hw == self.size_hw else size_hw
-            all_read, complained = read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
+            is_scaled = size_hw != self.size_hw
+            all_read, complained = read_with_decord(self.path, numbers, size_hw, is_scaled, self.times_F, keep)
             if all_read and not complained:
                 return
         self._read(numbers, size_hw, keep, stand_ins)
         if all_read and self.faults.reason() is None:
             # decord runs ahead by chance and may have complained of later frames: chance must not choose the reader.
-            read_with_decord(self.path, numbers, scaled_hw, self.times_F, keep)
+            read_with_decord(self.path, numbers, size_hw, is_scaled, self.times_F, keep)
 
     def _read(self, numbers: Sequence[int], size_hw: tuple[int, int], keep: Keep, stand_ins: bool) -> None:
         for row, (number, frame) in enumerate(zip(numbers, self._found(numbers), strict=True)):
@@ -126,10 +137,11 @@ class Video:
     def _is_plain(self) -> bool:
         """Whether decord gives the right frames of this file.
 
-        It does not after a seek to a key frame that is followed in the file by frames shown before it.
+        It does not after a seek to a key frame that is followed in the file by frames shown before it. It turns frames
+        by whole quarters only, cuts off the digits of others, and never mirrors.
         """
         sound = self.was_sound and self.faults.reason() is None
-        return sound and not self.in_order and self.has_closed_groups and not self.is_interlaced
+        return sound and not (self.in_order or self.is_interlaced or self.is_turned) and self.has_closed_groups
 
     def _found(self, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
         """Decode the frames of these numbers; None stands for one that the decoder does not give."""
@@ -185,9 +197,9 @@ class Video:
         probed: list[int | None] = []
         for frame in self._decoded(None):
             if not probed:
-                sideways = _quarter_turns(frame) % 2
                 self.is_interlaced = frame.interlaced_frame
-                self.size_hw = (frame.width, frame.height) if sideways else (frame.height, frame.width)
+                self.is_turned = frame.side_data.get("DISPLAYMATRIX") is not None
+                self.size_hw = orientation_of(frame).upright_hw(frame.height, frame.width)
             probed.append(frame.pts)
             if len(probed) == NUM_PROBED:
                 break
@@ -242,9 +254,9 @@ class Video:
         return True
 
     def _upright_rgb(self, frame: VideoFrame, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-        """Convert a frame to RGB, turned as the file says it was filmed, and scaled."""
-        quarter_turns = _quarter_turns(frame)
-        height, width = size_hw if quarter_turns % 2 == 0 else size_hw[::-1]
+        """Convert a frame to RGB, upright as the file says it is shown, and scaled."""
+        shown = orientation_of(frame)
+        height, width = shown.upright_hw(*size_hw)
         scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
         try:
             rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
@@ -252,7 +264,7 @@ class Video:
             raise VideoError(
                 f"the colours of a frame cannot be converted ({error.strerror}): the file is damaged, or of a rare kind"
             ) from error
-        return np.rot90(rgb.to_ndarray(), quarter_turns)
+        return shown.upright(cast("NDArray[np.uint8]", rgb.to_ndarray()))
 
 
 class Run:
@@ -363,7 +375,3 @@ def read_frames(
 def _is_hidden(packet: "av.Packet[av.VideoStream]", codec: str) -> bool:
     """Whether a packet holds a frame that is never shown: VP8 gives those packets of their own (RFC 6386, 9.1)."""
     return codec == "vp8" and not memoryview(packet)[0] & 0x10
-
-
-def _quarter_turns(frame: VideoFrame) -> int:
-    return frame.rotation // 90 % 4

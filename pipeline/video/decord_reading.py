@@ -51,7 +51,8 @@ def suits(container: str, num_frames: int, size_hw: tuple[int, int]) -> bool:
 def read_with_decord(
     path: Path,
     numbers: Sequence[int],
-    size_hw: tuple[int, int] | None,
+    size_hw: tuple[int, int],
+    is_scaled: bool,
     times_F: NDArray[np.float64],
     keep: Callable[[int, Frame], None],
 ) -> tuple[bool, bool]:
@@ -60,16 +61,17 @@ def read_with_decord(
     Args:
         path: The file.
         numbers: Frame numbers, ascending.
-        size_hw: Height and width that frames are scaled to; None for the video's own.
+        size_hw: Height and width of the frames.
+        is_scaled: Whether this is not the video's own size.
         times_F: Presentation times that the file's frames are known to have, in seconds.
         keep: Takes the place in `numbers` and the frame, RGB u1 `[H, W, C]`.
 
     Returns:
-        Whether all frames were read (False if decord cannot, or sees other frames in the file); and whether decord or
-        FFmpeg complained.
+        Whether all frames were read (False if decord cannot, or sees other frames in the file, or frames of another
+        size); and whether decord or FFmpeg complained.
     """
     decord = _load()
-    height, width = size_hw or (-1, -1)
+    height, width = size_hw if is_scaled else (-1, -1)
     with _listening() as complaints:
         try:
             # fault_tol: raise at the first frame that it would replace by a copy of another
@@ -78,7 +80,11 @@ def read_with_decord(
             )
             all_read = _has_times(reader, times_F)
             for row, number in enumerate(numbers if all_read else []):
-                keep(row, _without_padding(reader[number].asnumpy()))
+                frame_HWC = _without_padding(reader[number].asnumpy())
+                all_read = frame_HWC.shape[:2] == size_hw
+                if not all_read:
+                    break
+                keep(row, frame_HWC)
             del reader  # ends its thread
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, AssertionError, StopIteration):
             all_read = False  # what its constructor and its frames raise

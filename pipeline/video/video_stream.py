@@ -12,6 +12,7 @@ from pipeline.video.faults import Faults
 from pipeline.video.opening import open_container
 
 MAX_PIXELS = 8192 * 4320  # of a frame: 8K of cinemas. A file of a few bytes can claim 65535 x 65535
+STILLS = {"bmp", "gif", "jpeg2000", "jpegls", "mjpeg", "png", "tiff", "webp"}  # codecs that covers have
 LIMITS = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck"}
 
 
@@ -31,8 +32,8 @@ def open_stream(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream
             container = open_container(path, LIMITS)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(_why_unreadable(path)) from error
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+    stream = choose_stream(container)
+    if stream is None:
         kinds = sorted({other.type for other in container.streams if other.type != "video"})
         raise VideoError(f"no video in it, {' and '.join(kinds) or 'nothing'} only")
     context = stream.codec_context
@@ -43,6 +44,27 @@ def open_stream(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream
     context.thread_count = 1
     context.options = LIMITS
     return container, stream
+
+
+def choose_stream(container: InputContainer) -> VideoStream | None:
+    """Choose the stream of a file that is its video: FFmpeg's choice, unless that is a cover and there is another.
+
+    Not every writer says of a cover that it is one: a stream of a single picture is taken for it, too.
+
+    Returns:
+        The stream; None if the file has none, or nothing but a cover that is called one.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    moving = [stream for stream in streams if not _is_still(stream)] or streams
+    best = container.streams.best("video")
+    chosen = [stream for stream in moving if best is not None and stream.index == best.index]
+    return next(iter(chosen + moving), None)
+
+
+def _is_still(stream: VideoStream) -> bool:
+    """Whether a stream holds a single picture, as far as its header tells."""
+    codec = stream.codec_context.name if stream.codec_context is not None else ""
+    return stream.frames == 1 or (stream.frames == 0 and codec in STILLS)
 
 
 def _why_unreadable(path: Path) -> str:

@@ -99,18 +99,42 @@ def test_frames_can_be_scaled_while_decoding(tmp_path, make_video):
     assert mean_difference(read_frames(open_video(tmp_path / "v.mp4"), range(3), (64, 96)), expected) < 2
 
 
-def test_a_video_filmed_upright_stands_upright(tmp_path, make_video):
-    path = tmp_path / "v.mp4"
-    make_video(path, 3, size_hw=(62, 90))
-    lying = read_frames(open_video(path), [2])[0]
+def with_matrix(path, *numbers):
+    """Let an MP4 file say how its frames are shown, by the four numbers that mirror and turn."""
     content = bytearray(path.read_bytes())
     matrix = content.index(b"tkhd") + 4 + 4 + 20 + 16  # version and flags, times and track, layer and volume
-    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 62 << 16, 0, 1 << 30)
+    a, b, c, d = (round(number * (1 << 16)) for number in numbers)
+    content[matrix : matrix + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
+
+
+UPRIGHT = {  # what a player makes of a frame
+    (1, 0, 0, 1): lambda frame: frame,
+    (0, 1, -1, 0): lambda frame: np.rot90(frame, -1),
+    (-1, 0, 0, -1): lambda frame: frame[::-1, ::-1],
+    (0, -1, 1, 0): np.rot90,
+    (-1, 0, 0, 1): lambda frame: frame[:, ::-1],
+    (1, 0, 0, -1): lambda frame: frame[::-1],
+    (0, 1, 1, 0): lambda frame: frame.swapaxes(0, 1),
+    (0, -1, -1, 0): lambda frame: frame[::-1, ::-1].swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("off", [0, -0.4, 1, -30])
+@pytest.mark.parametrize("numbers", UPRIGHT)
+def test_frames_are_mirrored_and_turned_as_the_file_says(tmp_path, make_video, numbers, off):
+    path = tmp_path / "v.mp4"
+    make_video(path, 3, size_hw=(62, 90))
+    stored, small = read_frames(open_video(path), [0, 2]), read_frames(open_video(path), [0, 2], (30, 40))
+    turn = np.deg2rad(off)
+    tilt = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    with_matrix(path, *(np.array(numbers).reshape(2, 2) @ tilt).ravel())
+    upright = UPRIGHT[numbers]
     video = open_video(path)
-    assert mean_difference(read_frames(video, [2])[0], np.rot90(lying, 3)) == 0
-    assert video.size_hw == (90, 62)
-    assert read_frames(video, [2], (40, 30)).shape == (1, 40, 30, 3)
+    assert video.size_hw == upright(stored[0]).shape[:2]
+    assert np.array_equal(read_frames(video, [0, 2]), [upright(frame) for frame in stored])
+    scaled = read_frames(video, [0, 2], upright(small[0]).shape[:2])
+    assert mean_difference(scaled, np.stack([upright(frame) for frame in small])) < 2  # by decord there, by PyAV here
 
 
 def test_unicode_and_spaces_in_names(tmp_path, make_video):

@@ -79,6 +79,16 @@ def test_decord_is_not_given_what_it_gets_wrong(tmp_path, make_video, read_by_de
     assert read_by_decord == []
 
 
+def test_frames_of_another_size_are_not_those_that_were_foretold(tmp_path, make_video):
+    make_video(tmp_path / "v.mp4", 5, size_hw=(48, 80))
+    times_F = np.arange(5) / 10
+    for size_hw, kept in {(48, 80): [0, 1], (80, 48): []}.items():
+        rows = []
+        request = (tmp_path / "v.mp4", [0, 4], size_hw, False, times_F, lambda row, _, rows=rows: rows.append(row))
+        assert read_with_decord(*request) == (rows == [0, 1], False)
+        assert rows == kept
+
+
 def test_what_decord_complains_of_is_looked_at_again(tmp_path, make_video, read_by_decord):
     path = tmp_path / "v.mp4"
     make_video(path, 40, size_hw=(96, 128), codec_options={"g": "40"}, options={"movflags": "faststart"})
