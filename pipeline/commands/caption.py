@@ -141,24 +141,27 @@ def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, st
     for argument in arguments:
         try:
             below = [Path()]
-            if argument.is_dir():
+            if listing.is_folder(argument):
                 below = [Path(video.path) for video in listing.list_videos(argument)]
                 for line in listing.passed_over(argument):
                     log.info("passed over in %s: %s", argument, line)
             for path in below:
                 os.fspath(argument / path).encode()
                 file = os.path.abspath(argument / path)  # noqa: PTH100, resolving would follow links
-                files[file] = os.path.abspath(argument if argument.is_dir() else argument.parent)  # noqa: PTH100
+                files[file] = os.path.abspath(argument if listing.is_folder(argument) else argument.parent)  # noqa: PTH100
         except PipelineError as error:
             refused[os.fspath(argument)] = str(error)
         except UnicodeEncodeError:
             refused[ascii(os.fspath(argument))] = "the file's name is not UTF-8: rename it"
     root = Path(os.path.commonpath(list(files.values()))) if files else Path()
     paths = {Path(file).relative_to(root).as_posix(): Path(file) for file in files}
-    videos = [
-        table_entry(path, path, file.stat().st_size if file.is_file() else 0, None) for path, file in paths.items()
-    ]
+    videos = [table_entry(path, path, _size(file), None) for path, file in paths.items()]
     return {"root": root.as_posix(), "videos": videos}, refused
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 for what the stages will report, because it is none or may not be looked at."""
+    return file.stat().st_size if listing.is_file(file) else 0
 
 
 def caption(

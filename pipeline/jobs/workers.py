@@ -27,7 +27,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
-from pipeline.errors import VideoError
+from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.worker_messages import receive, send
 
 AHEAD = 1  # videos that are decoded and wait, besides those that workers decode; more would only fill the memory
@@ -43,22 +43,26 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Found]):
-    """What became of a request. One of the three is set.
+    """What became of a request. One of the four is set.
 
     Attributes:
         found: What was decoded.
         reason: Why the video cannot be decoded.
+        trouble: What the user must mend before any video can be.
         bug: Traceback of any other exception.
     """
 
     found: Found | None = None
     reason: str | None = None
+    trouble: str | None = None
     bug: str | None = None
 
     def told(self) -> Found | VideoError:
-        """What was decoded, or a VideoError that says why nothing was; raises RuntimeError for a bug."""
+        """What was decoded, or a VideoError that says why nothing was; raises the others."""
         if self.bug is not None:
             raise RuntimeError(f"in a decoding worker:\n{self.bug}")
+        if self.trouble is not None:
+            raise PipelineError(self.trouble)
         return VideoError(self.reason) if self.reason is not None else cast("Found", self.found)
 
 
@@ -70,7 +74,8 @@ def decode_ahead(
 
     Args:
         decode: Function that a worker calls with a request, of a module that is quick to import. VideoError is the
-            outcome of that video. Any other exception is a bug, and raised here with the worker's traceback.
+            outcome of that video. Any other PipelineError is raised here; any other exception is a bug, and raised
+            here with the worker's traceback.
         requests: One request for each video.
         num_workers: Videos decoded at a time, at least 1. A worker is started when there is work for it.
         time_limit: Seconds that one video may take.
@@ -245,5 +250,7 @@ def _outcome(function: Callable[[Request], Found], request: Request) -> dict[str
         return {"found": function(request)}
     except VideoError as error:
         return {"reason": str(error)}
+    except PipelineError as error:
+        return {"trouble": str(error)}
     except Exception:
         return {"bug": traceback.format_exc()}

@@ -26,6 +26,8 @@ from pipeline.video.opening import location_of
 MAX_BYTES = 2**27  # of all frames of a file in RGB, as they are given out: 450 frames of 320 x 240 have 104 million
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}  # those with an index; in others decord gets lost
 TIME_TOLERANCE = 1e-3  # seconds
+# From the first frame to the last: decord's times have 24 bits, and it ends the process where a clock jumps by decades.
+MAX_SECONDS = 2**14
 CHATTER = (b"[in @ ", b"[swscaler @ ")  # remarks on some codecs by what converts colours, whatever the file
 
 Frame = NDArray[np.uint8]
@@ -70,6 +72,8 @@ def read_with_decord(
         Whether all frames were read (False if decord cannot, or sees other frames in the file, or frames of another
         size); and whether decord or FFmpeg complained.
     """
+    if times_F[-1] - times_F[0] > MAX_SECONDS:
+        return False, False
     decord = _load()
     height, width = size_hw if is_scaled else (-1, -1)
     with _listening() as complaints:

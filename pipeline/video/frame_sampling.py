@@ -18,6 +18,7 @@ from pipeline.errors import VideoError
 from pipeline.video.clip_frames import clip_frames
 from pipeline.video.decoding import Video, open_video, read_frames
 from pipeline.video.interval import Interval
+from pipeline.video.mishaps import costing_one_video
 
 TIME_TOLERANCE = 1e-3  # seconds: Matroska rounds time stamps to milliseconds, so a frame may seem that much late
 
@@ -63,9 +64,10 @@ def read_sampled_frames(request: FramesRequest) -> SampledFrames:
 
     Raises:
         VideoError: if the file is missing, is another one than was indexed, cannot be decoded, or has no frame in the
-            clip's interval.
+            clip's interval; or whatever else it does.
+        PipelineError: if the machine refused what any video needs.
     """
-    with open_video(request.path) as video:
+    with costing_one_video(), open_video(request.path) as video:
         num_bytes = request.path.stat().st_size
         if num_bytes != request.num_bytes:
             raise VideoError(
@@ -101,6 +103,8 @@ def sample_frames(
     Each frame is taken at most once, however high `fps` is. Where there are more than `max_frames`, that many are
     chosen at equal distances (rounded down), the first and the last among them; if `max_frames` is 1, the first.
 
+    The search is over the frames and not over the instants, because the clocks of some files jump by fifty years.
+
     Args:
         times_F: Presentation times in seconds, ascending, F >= 1.
         fps: Frames to take from each second; any positive number.
@@ -116,13 +120,24 @@ def sample_frames(
     if not np.isfinite(times_F).all() or (np.diff(times_F) < 0).any():
         raise VideoError("its time stamps do not ascend: the file is damaged, or its container was written wrongly")
     first = times_F[0] if begin is None else begin
-    num_instants = int((times_F[-1] - first + TIME_TOLERANCE) * fps) + 1
-    instants = first + np.arange(num_instants) / fps
-    on_show = np.searchsorted(times_F, instants + TIME_TOLERANCE, side="right") - 1
-    sampled = np.unique(np.maximum(on_show, 0))
+    sampled = np.flatnonzero(_is_on_show(times_F, fps, first))
     if len(sampled) > max_frames:
         sampled = sampled[np.arange(max_frames) * (len(sampled) - 1) // max(1, max_frames - 1)]
     return sampled.astype(np.int64)
+
+
+def _is_on_show(times_F: NDArray[np.float64], fps: float, first: float) -> NDArray[np.bool_]:
+    """Whether each frame is on show at one of the instants first + k / fps, k = 0, 1, ..., up to the last frame."""
+
+    def instant(k_F: NDArray[np.float64]) -> NDArray[np.float64]:
+        return first + k_F / fps + TIME_TOLERANCE  # within the tolerance a frame is on show already
+
+    last_k = np.floor((times_F[-1] - first + TIME_TOLERANCE) * fps)
+    k_F = np.maximum(np.ceil((times_F - first - TIME_TOLERANCE) * fps), 0)  # the first instant not before the frame
+    k_F -= (k_F > 0) & (instant(k_F - 1) >= times_F)  # that division and product were rounded may cost one
+    k_F += instant(k_F) < times_F
+    k_F[0] = 0  # nothing is shown before the first frame
+    return (k_F <= last_k) & (instant(k_F) < np.append(times_F[1:], np.inf))
 
 
 def fit_short_side(height: int, width: int, short_side: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from pipeline.errors import VideoError
 from pipeline.video.clip_frames import clip_frames
 from pipeline.video.decoding import Video, open_video, read_frames
 from pipeline.video.interval import Interval
+from pipeline.video.mishaps import costing_one_video
 
 RESIZE_SCALE = 256 / 224  # of the shorter side to the crop, as I3D was trained
 
@@ -118,7 +119,8 @@ def read_windows(request: WindowRequest) -> Windows:
         u1 [number of windows, length, H, W, 3], in the order of `request.starts`.
 
     Raises:
-        VideoError: if the file cannot be decoded, or is not the one whose frames were sampled.
+        VideoError: if the file cannot be decoded, is not the one whose frames were sampled, or whatever else it does.
+        PipelineError: if the machine refused what any video needs.
     """
     found = read_window_frames(request)
     return found.frames[found.rows_WT]
@@ -131,9 +133,10 @@ def read_window_frames(request: WindowRequest) -> WindowFrames:
         The frames in their order in the video, the windows in the order of `request.starts`.
 
     Raises:
-        VideoError: if the file cannot be decoded, or is not the one whose frames were sampled.
+        VideoError: if the file cannot be decoded, is not the one whose frames were sampled, or whatever else it does.
+        PipelineError: if the machine refused what any video needs.
     """
-    with open_video(request.path) as video:
+    with costing_one_video(), open_video(request.path) as video:
         return _read_window_frames(video, request)
 
 

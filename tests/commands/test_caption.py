@@ -124,8 +124,10 @@ def test_settings_of_another_version_are_refused(results):
 def test_nothing_captioned_is_an_error_with_the_reasons(tmp_path, results, capsys):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "round.mp4").symlink_to("round.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
     out = tmp_path / "new" / "captions.json"
-    videos = [str(tmp_path / name) for name in ("empty.mp4", "text.mp4", "gone.mp4")]
+    videos = [str(tmp_path / name) for name in ("empty.mp4", "text.mp4", "gone.mp4", "round.mp4", "pipe.mp4")]
     assert main(["--out", str(out), *videos, "--experiment", str(results / "experiments/mine")]) == 2
     assert json.loads(out.read_text()) == {
         "experiment": "grid_knowledge",
@@ -133,6 +135,8 @@ def test_nothing_captioned_is_an_error_with_the_reasons(tmp_path, results, capsy
         "missing": {
             "empty.mp4": "the file is empty (0 bytes)",
             "gone.mp4": "there is no such file",
+            "pipe.mp4": "it is a pipe, a socket or a device, not a file",
+            "round.mp4": "it cannot be looked at (Too many levels of symbolic links)",
             "text.mp4": "not a video file",
         },
     }
@@ -140,7 +144,7 @@ def test_nothing_captioned_is_an_error_with_the_reasons(tmp_path, results, capsy
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("left out: text.mp4: not a video file") == 1
-    assert "0 of 3 videos captioned" in said.err
+    assert "0 of 5 videos captioned" in said.err
 
 
 @pytest.mark.parametrize("out", ["captions.html", "captions", "folder.json"])

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.errors import VideoError
+from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.worker_messages import receive, send
 from pipeline.jobs.workers import decode_ahead
 
@@ -26,6 +26,8 @@ def act(request):
     word, _, argument = request.partition(" ")
     if word == "bad":
         raise VideoError("bad file")
+    if word == "trouble":
+        raise PipelineError("no disk")
     if word == "signal":
         os.kill(os.getpid(), int(argument))
     if word == "killed-once" and not Path(argument).exists():
@@ -73,6 +75,11 @@ def test_a_worker_that_was_killed_gets_its_video_again(tmp_path):
         "the decoder crashed on it (SIGKILL)",
         5,
     ]
+
+
+def test_what_any_video_would_meet_is_raised_in_a_line():
+    with pytest.raises(PipelineError, match=r"^no disk$"):
+        outcomes(["1", "trouble", "2"])
 
 
 def test_bugs_are_raised_with_the_workers_traceback():

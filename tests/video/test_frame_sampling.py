@@ -48,6 +48,31 @@ def test_sampling_does_not_drift_at_29_97_frames_a_second():
     assert (seconds_late < 1001 / 30000).all()
 
 
+def on_show_one_by_one(times, fps, begin):
+    """The frames on show, instant by instant, as `sample_frames` says it."""
+    shown, instant = set(), 0
+    while begin + instant / fps <= times[-1] + 1e-3:
+        shown.add(max(sum(time <= begin + instant / fps + 1e-3 for time in times) - 1, 0))
+        instant += 1
+    return sorted(shown)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_search_over_frames_finds_what_each_instant_shows(seed):
+    generator = np.random.default_rng(seed)
+    times = np.cumsum(generator.choice([0.04, 0.04, 0.001, 0.0, 1.7], 30)) + generator.choice([0.0, 7.4])
+    for fps in (0.3, 2.0, 23.976, 60.0):
+        begin = float(times[0]) - generator.choice([0.0, 0.0005, 0.7])
+        assert sample_frames(times, fps, 1000, begin).tolist() == on_show_one_by_one(times, fps, begin)
+
+
+def test_a_clock_that_jumps_costs_no_memory():
+    """At 1000 a second, an entry for each instant would be 12 TB."""
+    times = np.concatenate([constant(20, 10), constant(20, 10, start=1.7e9)])
+    assert sample_frames(times, 1000.0, 100).tolist() == list(range(40))
+    assert sample_frames(times, 2.0, 100).tolist() == [0, 5, 10, 15, 19, 20, 25, 30, 35]
+
+
 def test_times_that_go_backwards_are_refused():
     with pytest.raises(VideoError, match="do not ascend"):
         sample_frames(np.array([0.0, 0.2, 0.1]), 2.0, 20)
