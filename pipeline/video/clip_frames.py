@@ -16,6 +16,9 @@ from pipeline.errors import VideoError
 from pipeline.video.decoding import Video, frame_times
 from pipeline.video.interval import TIME_TOLERANCE, Interval, beginning
 
+# Transfer characteristics of high dynamic range (ITU-T H.273, 8.2), which nothing here maps to the range of ordinary
+# frames: PQ frames come out dark and dull, HLG ones a little pale.
+HDR = {16: "PQ", 18: "HLG"}
 # Seconds by which an interval may end after the last frame without suspicion: annotators' tools take the end of a file
 # from its sound, or round it.
 END_TOLERANCE = 0.5
@@ -40,7 +43,7 @@ class ClipFrames:
 
     def suspect(self, video: Video) -> str | None:
         """The reason not to trust the frames that were read; None if there is none."""
-        return "; ".join(filter(None, (self.shortfall, video.faults.reason()))) or None
+        return "; ".join(filter(None, (self.shortfall, video.faults.reason(), _colours(video)))) or None
 
 
 def clip_frames(video: Video, interval: Interval | None) -> ClipFrames:
@@ -70,6 +73,12 @@ def clip_frames(video: Video, interval: Interval | None) -> ClipFrames:
     too_long = interval.stop is not None and length > last_time + step + END_TOLERANCE
     shortfall = f"its interval {interval} s goes beyond the file's last frame, at {last_time + interval.start:.2f} s"
     return ClipFrames(int(first), np.maximum(times_F[first:end], 0.0), 0.0, shortfall if too_long else None)
+
+
+def _colours(video: Video) -> str | None:
+    """What is wrong with the colours of all its frames, as its header tells; None if nothing."""
+    kind = HDR.get(int(video.stream.codec_context.color_trc))
+    return None if kind is None else f"HDR read as SDR: its {kind} colours were not tone-mapped"
 
 
 def _beyond(times_F: NDArray[np.float64], interval: Interval) -> str:

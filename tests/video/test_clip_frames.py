@@ -10,6 +10,31 @@ from pipeline.video.decoding import open_video, read_frames
 from pipeline.video.faults import Faults
 from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
 from pipeline.video.interval import Interval
+from pipeline.video.windows import WindowRequest, read_window_frames
+
+
+def hdr_options(transfer):
+    return {"x264-params": f"transfer={transfer}:colorprim=bt2020:colormatrix=bt2020nc"}
+
+
+@pytest.mark.parametrize(
+    ("transfer", "expected"),
+    [
+        ("smpte2084", "HDR read as SDR: its PQ colours were not tone-mapped"),
+        ("arib-std-b67", "HDR read as SDR: its HLG colours were not tone-mapped"),
+        ("bt709", None),
+        ("bt2020-10", None),  # wide colours of ordinary range
+    ],
+)
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts"])
+def test_high_dynamic_range_is_said(tmp_path, make_video, name, transfer, expected):
+    """Of a whole file, of an interval, and of a file whose packets are remembered; both readers say it."""
+    path = tmp_path / name
+    make_video(path, 20, codec_options=hdr_options(transfer))
+    for interval in (None, Interval(0.5, 1.5)):
+        request = FramesRequest(path, path.stat().st_size, 2.0, 20, 448, interval)
+        assert read_sampled_frames(request).suspect == expected
+        assert read_window_frames(WindowRequest(path, None, (0,), 4, 32, interval)).suspect == expected
 
 
 def frames_of(path, start, stop):
