@@ -2,21 +2,29 @@
 
 Browsers play H.264 in MP4 and VP9 in WebM, with 4:2:0 pixels; such files go in as they are when they are small.
 Everything else, whatever is long or large, and every interval of a file becomes a short H.264 clip.
+
+The stream that is shown, and how its frames are turned and mirrored, is what the readers of `pipeline.video` choose.
 """
 
 import io
 import math
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
+from PIL import Image
 
 from pipeline.errors import VideoError
 from pipeline.video.interval import MICROSECONDS, TIME_TOLERANCE, Interval, beginning
+from pipeline.video.mishaps import costing_one_video
 from pipeline.video.opening import open_container
+from pipeline.video.orientation import AS_STORED, Orientation, orientation_of
+from pipeline.video.video_stream import choose_stream
 
 MAX_BYTES = 400_000
 MAX_SECONDS = 10.0
@@ -40,11 +48,9 @@ def data_uri(path: Path, interval: Interval | None = None) -> str:
     Raises:
         VideoError: The file cannot be read as a video.
     """
-    try:
+    with _showing(path):
         media_type = playable_as(path) if interval is None else None
         content = path.read_bytes() if media_type else transcode(path, interval)
-    except (OSError, av.FFmpegError) as error:
-        raise VideoError(f"{path.name}: cannot be shown: {error.strerror}") from error
     return f"data:{media_type or 'video/mp4'};base64,{b64encode(content).decode()}"
 
 
@@ -57,14 +63,18 @@ def playable_as(path: Path) -> str | None:
     if path.stat().st_size > MAX_BYTES:
         return None
     with open_container(path) as container:
-        stream = _video_of(container, path)
+        if len(container.streams.video) > 1:  # a browser may choose another one
+            return None
+        stream = _video_of(container)
         duration = (container.duration or 0) / av.time_base
         formats = container.format.name.split(",")
         if duration > MAX_SECONDS or stream.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
             return None
         for (form, codec), media_type in PLAYABLE.items():
             if form in formats and path.suffix.lower() in (".mp4", ".m4v", ".webm") and stream.codec.name == codec:
-                return media_type
+                # Browsers turn frames by whole quarters, but neither mirror nor round.
+                first = next(_decoded(container, stream), None)
+                return media_type if first is not None and orientation_of(first) == AS_STORED else None
     return None
 
 
@@ -83,8 +93,9 @@ def transcode(path: Path, interval: Interval | None = None) -> bytes:
     """
     content = io.BytesIO()
     with open_container(path) as source, av.open(content, "w", format="mp4") as target:
-        incoming = _video_of(source, path)
+        incoming = _video_of(source)
         outgoing: av.VideoStream | None = None
+        orientation = AS_STORED
         first = last = None
         for seconds, frame in _timed(source, incoming, interval):
             first = seconds if first is None else first
@@ -94,14 +105,15 @@ def transcode(path: Path, interval: Interval | None = None) -> bytes:
                 continue
             last = seconds
             if outgoing is None:
-                outgoing = _add_stream(target, frame)
-            picture = frame.reformat(width=outgoing.width, height=outgoing.height, format="yuv420p")
+                orientation = orientation_of(frame)
+                outgoing = _add_stream(target, *orientation.upright_hw(frame.height, frame.width))
+            picture = _upright(frame, orientation, outgoing.height, outgoing.width)
             picture.time_base = _MILLISECOND
             picture.pts = round((seconds - first) * 1000)
             target.mux(outgoing.encode(picture))
         if outgoing is None:
             of_it = "" if interval is None else f" from {interval} s"
-            raise VideoError(f"{path.name}: cannot be shown: it has no frame{of_it} that decodes")
+            raise VideoError(f"it has no frame{of_it} that decodes")
         target.mux(outgoing.encode())
     return content.getvalue()
 
@@ -123,11 +135,9 @@ def still_uri(path: Path, interval: Interval | None = None) -> str:
         VideoError: No frame can be decoded.
     """
     content = io.BytesIO()
-    try:
+    with _showing(path):
         frame = _middle_frame(path) if interval is None else _middle_of(path, interval)
-        picture = frame.to_image()  # type: ignore[no-untyped-call]
-    except (OSError, av.FFmpegError) as error:
-        raise VideoError(f"{path.name}: cannot be shown: {error.strerror}") from error
+        picture = Image.fromarray(orientation_of(frame).upright(frame.to_ndarray(format="rgb24")))
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     picture.save(content, "JPEG", quality=STILL_QUALITY)
     return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
@@ -136,24 +146,24 @@ def still_uri(path: Path, interval: Interval | None = None) -> str:
 def _middle_of(path: Path, interval: Interval) -> av.VideoFrame:
     """Decode the first frame after an interval's middle, or the interval's first frame where there is none."""
     with open_container(path) as source:
-        stream = _video_of(source, path)
+        stream = _video_of(source)
         end = interval.stop if interval.stop is not None else (source.duration or 0) / av.time_base
         middle = (interval.start + max(interval.start, end)) / 2
         for start in (middle, interval.start):
             for _, frame in _timed(source, stream, replace(interval, start=start)):
                 return frame
-    raise VideoError(f"{path.name}: cannot be shown: it has no frame from {interval} s that decodes")
+    raise VideoError(f"it has no frame from {interval} s that decodes")
 
 
 def _middle_frame(path: Path) -> av.VideoFrame:
     """Decode the key frame before a file's middle, or the file's first frame where seeking finds none."""
     with open_container(path) as source:
-        stream = _video_of(source, path)
+        stream = _video_of(source)
         for microsecond in ((source.duration or 0) // 2, 0):
             source.seek(microsecond + max(source.start_time or 0, 0))
-            for frame in source.decode(stream):
+            for frame in _decoded(source, stream):
                 return frame
-    raise VideoError(f"{path.name}: cannot be shown: it has no frame that decodes")
+    raise VideoError("it has no frame that decodes")
 
 
 def _timed(
@@ -167,7 +177,7 @@ def _timed(
         stop = math.inf if interval.stop is None else begin + interval.stop - TIME_TOLERANCE
         source.seek(int((begin + interval.start) * MICROSECONDS))
     seconds = 0.0
-    for frame in source.decode(stream):
+    for frame in _decoded(source, stream):
         seconds = frame.time if frame.time is not None else seconds + 1 / MAX_FPS
         if seconds >= stop:
             return
@@ -175,19 +185,49 @@ def _timed(
             yield seconds, frame
 
 
-def _add_stream(target: av.container.OutputContainer, frame: av.VideoFrame) -> av.VideoStream:
-    """Add an H.264 stream of the frame's aspect ratio, with even sides of at most `MAX_SIDE` pixels."""
-    scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
+def _decoded(source: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """Decode frames from where the file is, past damage, as the readers do."""
+    for packet in source.demux(stream):
+        with suppress(av.FFmpegError):
+            yield from packet.decode()
+
+
+def _upright(frame: av.VideoFrame, orientation: Orientation, height: int, width: int) -> av.VideoFrame:
+    """Scale a frame and bring it upright, for the encoder; height and width are those of the upright frame."""
+    if orientation == AS_STORED:
+        return frame.reformat(width=width, height=height, format="yuv420p")
+    height, width = orientation.upright_hw(height, width)
+    pixels_HWC = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    upright_HWC = np.ascontiguousarray(orientation.upright(pixels_HWC))
+    return av.VideoFrame.from_ndarray(upright_HWC, format="rgb24").reformat(format="yuv420p")
+
+
+def _add_stream(target: av.container.OutputContainer, height: int, width: int) -> av.VideoStream:
+    """Add an H.264 stream of a frame's aspect ratio, with even sides of at most `MAX_SIDE` pixels."""
+    scale = min(1.0, MAX_SIDE / max(width, height))
     options = {"preset": "veryfast", "crf": "28"}
     stream = target.add_stream("libx264", rate=round(MAX_FPS), options=options)
-    stream.width, stream.height = (max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height))
+    stream.width, stream.height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = _MILLISECOND
     stream.codec_context.thread_count = 1
     return stream
 
 
-def _video_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    if not container.streams.video:
-        raise VideoError(f"{path.name}: cannot be shown: it has no video stream")
-    return container.streams.video[0]
+def _video_of(container: av.container.InputContainer) -> av.VideoStream:
+    stream = choose_stream(container)
+    if stream is None:
+        raise VideoError("it has no video stream")
+    if stream.codec_context is None:
+        raise VideoError("there is no decoder for it")
+    return stream
+
+
+@contextmanager
+def _showing(path: Path) -> Iterator[None]:
+    """Let whatever a file does become a reason that names it."""
+    try:
+        with costing_one_video():
+            yield
+    except VideoError as error:
+        raise VideoError(f"{path.name}: cannot be shown: {error}") from error
