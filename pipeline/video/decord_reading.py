@@ -28,6 +28,7 @@ CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}  # those with a
 TIME_TOLERANCE = 1e-3  # seconds
 # From the first frame to the last: decord's times have 24 bits, and it ends the process where a clock jumps by decades.
 MAX_SECONDS = 2**14
+MEAN_TOLERANCE, TOLERANCE = 2.0, 24  # levels of 255 between two builds of FFmpeg; the next frame differs by far more
 CHATTER = (b"[in @ ", b"[swscaler @ ")  # remarks on some codecs by what converts colours, whatever the file
 
 Frame = NDArray[np.uint8]
@@ -50,9 +51,24 @@ def suits(container: str, num_frames: int, size_hw: tuple[int, int]) -> bool:
     return container in CONTAINERS and num_frames * height * width * 3 <= MAX_BYTES
 
 
+def sought_keys(numbers: Sequence[int], key_F: NDArray[np.int64]) -> list[int]:
+    """Numbers of the key frames that decord seeks when it reads frames one after another.
+
+    It goes on from the frame after the last one that it gave, and seeks where that belongs to another key frame.
+
+    Args:
+        numbers: Frame numbers, ascending.
+        key_F: For each frame of the file, the number of the key frame from which it is decoded.
+    """
+    wanted = np.asarray(numbers)
+    reached = np.minimum(np.concatenate([[0], wanted[:-1] + 1]), wanted)
+    return [int(key) for key in np.unique(key_F[wanted][key_F[wanted] != key_F[reached]])]
+
+
 def read_with_decord(
     path: Path,
     numbers: Sequence[int],
+    key_F: NDArray[np.int64],
     size_hw: tuple[int, int],
     is_scaled: bool,
     times_F: NDArray[np.float64],
@@ -63,6 +79,7 @@ def read_with_decord(
     Args:
         path: The file.
         numbers: Frame numbers, ascending.
+        key_F: For each frame of the file, the number of the key frame from which it is decoded.
         size_hw: Height and width of the frames.
         is_scaled: Whether this is not the video's own size.
         times_F: Presentation times that the file's frames are known to have, in seconds.
@@ -82,7 +99,7 @@ def read_with_decord(
             reader = decord.VideoReader(
                 location_of(path), ctx=decord.cpu(0), width=width, height=height, num_threads=1, fault_tol=1e-9
             )
-            all_read = _has_times(reader, times_F)
+            all_read = _has_times(reader, times_F) and _has_keys(reader, numbers, key_F)
             for row, number in enumerate(numbers if all_read else []):
                 frame_HWC = _without_padding(reader[number].asnumpy())
                 all_read = frame_HWC.shape[:2] == size_hw
@@ -117,6 +134,20 @@ def _has_times(reader: Any, times_F: NDArray[np.float64]) -> bool:
         return False
     seen_F = np.asarray(reader.get_frame_timestamp(range(len(reader)))[:, 0], dtype=np.float64)
     return bool(np.ptp(seen_F - times_F) < TIME_TOLERANCE)
+
+
+def _has_keys(reader: Any, numbers: Sequence[int], key_F: NDArray[np.int64]) -> bool:
+    """Whether decord would decode each frame from the key frame that is foretold."""
+    seen = np.concatenate([[0], np.asarray(reader.get_key_indices(), dtype=np.int64)])
+    return np.array_equal(seen[np.searchsorted(seen, numbers, side="right") - 1], key_F[list(numbers)])
+
+
+def are_alike(frame_HWC: Frame, other_HWC: Frame | None) -> bool:
+    """Whether two readers show the same picture, up to what their builds of FFmpeg make of its colours."""
+    if other_HWC is None or frame_HWC.shape != other_HWC.shape:
+        return False
+    difference = np.abs(frame_HWC.astype(np.int16) - other_HWC)
+    return float(difference.mean()) < MEAN_TOLERANCE and int(difference.max()) <= TOLERANCE
 
 
 def _without_padding(frame_HWC: Frame) -> Frame:

@@ -109,6 +109,15 @@ class Faults:
         self.num_patched += sum(frame.is_corrupt for frame in frames)
         return frames
 
+    def drain(self, stream: VideoStream) -> list[VideoFrame]:
+        """Take the frames that the decoder still holds back; it then takes no packet before a seek."""
+        try:
+            with self.listening():
+                return stream.codec_context.decode(None)
+        except av.FFmpegError as error:
+            self._note(f"{stream.codec_context.name}: {error.strerror}")
+            return []
+
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Note what FFmpeg logs of damage within the context."""

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.video import decoding, decord_reading
 from pipeline.video.decoding import open_video, read_frames
-from pipeline.video.decord_reading import read_with_decord
+from pipeline.video.decord_reading import read_with_decord, sought_keys
 
 
 @pytest.fixture
@@ -79,14 +79,30 @@ def test_decord_is_not_given_what_it_gets_wrong(tmp_path, make_video, read_by_de
     assert read_by_decord == []
 
 
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([0, 1, 2], []),
+        ([2], []),
+        ([3], [3]),
+        ([8], [6]),
+        ([2, 3, 4, 5, 6], []),
+        ([1, 3, 7], [3, 6]),
+        ([4, 5, 8], [3]),
+    ],
+)
+def test_which_key_frames_decord_seeks(numbers, expected):
+    assert sought_keys(numbers, np.arange(9) // 3 * 3) == expected
+
+
 def test_frames_of_another_size_are_not_those_that_were_foretold(tmp_path, make_video):
     make_video(tmp_path / "v.mp4", 5, size_hw=(48, 80))
     times_F = np.arange(5) / 10
     for size_hw, kept in {(48, 80): [0, 1], (80, 48): []}.items():
-        rows = []
-        request = (tmp_path / "v.mp4", [0, 4], size_hw, False, times_F, lambda row, _, rows=rows: rows.append(row))
-        assert read_with_decord(*request) == (rows == [0, 1], False)
-        assert rows == kept
+        frames = {}
+        request = (tmp_path / "v.mp4", [0, 4], np.zeros(5, int), size_hw, False, times_F, frames.__setitem__)
+        assert read_with_decord(*request) == (len(kept) == 2, False)
+        assert list(frames) == kept
 
 
 def test_what_decord_complains_of_is_looked_at_again(tmp_path, make_video, read_by_decord):

@@ -1,0 +1,76 @@
+"""Find out from a file's packets, without decoding them, which frames it has and where decoding can start.
+
+Shapes: F frames.
+"""
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.video.faults import Faults
+from pipeline.video.packets import Packets
+
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PacketIndex:
+    """What the packets of a file tell. Times are in the stream's unit.
+
+    Attributes:
+        pts_F: When each frame is shown, ascending; none if the packets do not tell.
+        key_pts: When each key frame is shown, ascending. It is what the file calls one, which may be wrong.
+        first: Byte position and decoding time of the first packet; None if it has none.
+        has_closed_groups: Whether no frame after a key frame in the file is shown before it.
+        num_palettes: How many packets bring the colours that the numbers in frames stand for. The first packet does so
+            only once after a file was opened.
+    """
+
+    pts_F: Times
+    key_pts: Times
+    first: tuple[int, int] | None
+    has_closed_groups: bool
+    num_palettes: int
+
+
+def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
+    """Read all packets of a file that was just opened, and count them for `faults`."""
+    pts: list[int] = []
+    keys: list[int] = []
+    first = None
+    num_packets = num_palettes = 0
+    told, cut, has_closed_groups = True, False, True
+    for packet in packets.following(faults):
+        if packet.size == 0:  # the end
+            continue
+        if num_packets == 0 and packet.pos is not None and packet.dts is not None:
+            first = (packet.pos, packet.dts)
+        num_packets += 1
+        num_palettes += packet.has_sidedata("palette")
+        cut = packet.is_corrupt
+        if packet.pts is None:
+            told = False
+        elif not packet.is_discard and not _is_hidden(packet, packets.stream.codec_context.name):
+            pts.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+            has_closed_groups &= not keys or packet.pts >= keys[-1]
+    if cut and pts:  # the file ends within the last packet
+        num_packets -= 1
+        keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
+        pts.pop()
+    faults.count(num_packets, pts, packets.container.format.name)
+    pts_F = np.unique(np.array(pts, dtype=np.int64))
+    if not told or len(pts_F) < len(pts):
+        pts_F = pts_F[:0]
+    # Where the colours change on the way, only what was read from the start on has the right ones.
+    key_pts = np.unique(np.array(keys if num_palettes < 2 else [], dtype=np.int64))
+    return PacketIndex(pts_F, key_pts, first, has_closed_groups, num_palettes)
+
+
+def _is_hidden(packet: "av.Packet[VideoStream]", codec: str) -> bool:
+    """Whether a packet holds a frame that is never shown: VP8 gives those packets of their own (RFC 6386, 9.1)."""
+    return codec == "vp8" and not memoryview(packet)[0] & 0x10
