@@ -201,21 +201,6 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def split_at(position: int, sizes: Mapping[str, int]) -> str:
-    """Split of the clip at a position (from 0) where train, val and test follow one another; test takes the rest."""
-    if position < sizes["train"]:
-        return "train"
-    return "val" if position < sizes["train"] + sizes["val"] else "test"
-
-
-def published_sizes(annotations: Annotations, sizes: Mapping[str, int]) -> None:
-    """Add a note to the annotations if the splits do not have the published sizes."""
-    counted = {split: sum(of == split for of in annotations.split_of.values()) for split in SPLITS}
-    if counted != dict(sizes):
-        found, published = ("/".join(str(of[split]) for split in SPLITS) for of in (counted, sizes))
-        annotations.notes.append(f"train/val/test are annotated for {found} clips, published for {published}")
-
-
 def require_file(path: Path, key: str) -> Path:
     """Return the path if there is a file at it.
 

@@ -4,16 +4,18 @@ The annotations are videodatainfo_2017.json or MSRVTT_data.json (`videos` and `s
 {sentence: caption}. They have some 20 MB and are read as a whole.
 """
 
-import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import MsrvttSettings
-from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, published_sizes, records, split_at
+from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, records
 from pipeline.datasets.listing import Video
+from pipeline.datasets.positions import first_number, numbers_of, published_sizes, split_at
 from pipeline.errors import PipelineError
 
 SIZES = {"train": 6513, "val": 497, "test": 2990}
+TOTAL = sum(SIZES.values())
 SPLIT_NAMES = {"train": "train", "validate": "val", "val": "val", "test": "test"}  # as the published files spell them
 
 
@@ -29,9 +31,9 @@ def list_videos(source: Path) -> list[Video]:
 def read_annotations(settings: MsrvttSettings) -> Annotations:
     """Read the captions and splits.
 
-    `splits: position` goes by the number N of an id videoN: video0 to video6512 are for training, the next 497 for
-    validation. If any id has another form, all ids go by their place in the files. `splits: file` takes the split that
-    the files name for each video.
+    `splits: position` goes by the number in the ids: video0 to video6512 are for training, the next 497 for validation.
+    If the ids are not all one text and a number, they go by their place in the files. `splits: file` takes the split
+    that the files name for each video.
 
     Raises:
         PipelineError: naming the file and the item that cannot be read.
@@ -48,14 +50,20 @@ def read_annotations(settings: MsrvttSettings) -> Annotations:
             found = _read_videos(content, path, settings, annotations)
         clips |= dict.fromkeys(found)
     if settings.splits == "position":
-        numbers = [re.fullmatch(r"video(0|[1-9]\d*)", clip) for clip in clips]
-        counts_numbers = all(numbers)
-        for place, (clip, number) in enumerate(zip(clips, numbers, strict=True)):
-            annotations.assign(
-                clip, split_at(int(number[1]) if counts_numbers and number else place, SIZES), "position"
-            )
+        for clip, position in _positions(clips).items():
+            annotations.assign(clip, split_at(position, SIZES), "position")
     published_sizes(annotations, SIZES)
     return annotations
+
+
+def _positions(clips: Collection[str]) -> dict[str, int]:
+    """Position (from 0) of each clip: the number in its id, or the place in the files if not all have one."""
+    numbered = numbers_of(clips)
+    if numbered is None:
+        return {clip: place for place, clip in enumerate(clips)}
+    numbers = numbered[1]
+    first = first_number(numbers.values(), TOTAL, usual=0) if len(numbers) == TOTAL else 0
+    return {clip: number - (first or 0) for clip, number in numbers.items()}
 
 
 def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations: Annotations) -> list[str]:

@@ -94,6 +94,18 @@ def test_ids_of_another_form_count_by_place(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "start"), [("msr{}", 0), ("video{:05d}", 0), ("video{}", 1)], ids=["msr0", "video00000", "video1"]
+)
+def test_positions_are_numbers_however_the_clips_are_called(tmp_path, name, start):
+    ids = [name.format(number + start) for number in range(10_000)]
+    annotations = read_annotations(settings_of(write(tmp_path / "c.json", info(sorted(ids)[::-1], 1))))
+    assert [annotations.split_of[ids[place]] for place in (0, 6512, 6513, 7009, 7010)] == [
+        "train", "train", "val", "val", "test",
+    ]  # fmt: skip
+    assert annotations.notes == []
+
+
+@pytest.mark.parametrize(
     ("content", "splits", "message"),
     [
         ({"videos": []}, "position", "there is no `sentences` at its top"),

@@ -139,6 +139,58 @@ def test_positions_are_numbers_of_ids_and_else_places(tmp_path):
     assert annotations.split_of == {"x1969": "test", "x0": "train"}
 
 
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        ("video0", "video{}"),
+        ("vid0", "vid{}"),
+        ("video1", "video{}"),
+        ("0", "{}"),
+        ("msvd0000", "msvd{:04d}"),
+    ],
+)
+def test_positions_are_numbers_however_the_clips_are_called(tmp_path, first, name):
+    """Sorted as texts, video10 would come before video2, and 1,540 of 1,970 clips go to another split."""
+    start = int(first[-1])
+    ids = [name.format(number + start) for number in range(1970)]
+    (tmp_path / "c.json").write_text(json.dumps({clip: ["x"] for clip in sorted(ids)}))
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "c.json"))
+    assert [clip for clip in ids if annotations.split_of[clip] == "train"] == ids[:1200]
+    assert [clip for clip in ids if annotations.split_of[clip] == "val"] == ids[1200:1300]
+    assert annotations.notes == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([f"video{number}" for number in range(1, 1970)], r"not clear whether video0 or video1 is the first clip"),
+        ([f"video{number}" for number in range(1971)], r"not clear whether video0 or video1 is the first clip"),
+        ([f"q_{number}_9" for number in range(1201)], r"the 1,201 ids q_0_9, q_1_9, .* hold no number"),
+    ],
+)
+def test_positions_that_are_not_clear_are_refused(tmp_path, ids, message):
+    (tmp_path / "c.json").write_text(json.dumps({clip: ["x"] for clip in ids}))
+    with pytest.raises(PipelineError, match=rf"`splits: position`: .*{message}.*: name a `mapping`, or lists of ids"):
+        read_annotations(settings_of(tmp_path, tmp_path / "c.json"))
+
+
+def test_without_numbers_the_order_of_a_file_that_holds_each_clip_once_counts(tmp_path):
+    ids = [f"{'zebra' if number % 2 else 'ape'} {number} of mine" for number in range(1970)]
+    (tmp_path / "c.json").write_text(json.dumps({clip: ["x"] for clip in ids}))
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "c.json"))
+    assert list(annotations.split_of) == ids
+    assert [annotations.split_of[ids[place]] for place in (0, 1199, 1200, 1299, 1300)] == [
+        "train", "train", "val", "val", "test",
+    ]  # fmt: skip
+
+
+def test_a_mapping_that_counts_from_another_number_is_refused(tmp_path):
+    write_mapping(tmp_path / "m.txt")
+    (tmp_path / "c.json").write_text(json.dumps({f"vid{number}": ["x"] for number in range(1970)}))
+    with pytest.raises(PipelineError, match=r"begins with vid1, the captions with vid0: every caption would go to ano"):
+        read_annotations(settings_of(tmp_path, tmp_path / "c.json", tmp_path / "m.txt"))
+
+
 def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
     one = write_corpus(tmp_path / "a.csv", [("v-1_0_5", "English", 'a "quoted",\n text'), ("v-1_0_5", "French", "un")])
     two = write_corpus(tmp_path / "b.csv", [("v-1_0_5", "English", "second"), ("\u00fc x_1.0_9", "English", "n/a ?")])
