@@ -4,8 +4,8 @@ A clip's id is the name of its file without folder and extension, unless the ann
 may name clips whose files are missing, because published videos vanish: those clips are listed, and no error is raised.
 """
 
-import json
 import os
+import re
 import reprlib
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.datasets.extensions import file_stem, without_extension
 from pipeline.datasets.listing import Video, is_file, list_videos
+from pipeline.datasets.strict_json import parse_json
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import SPLITS
 
@@ -88,23 +90,27 @@ class FoundClips:
         return cls(captions, splits, [], {split: len(members) for split, members in splits.items()}, [])
 
 
-def find_clips(annotations: Annotations, ids: Collection[str], hint: str = "") -> FoundClips:
+def find_clips(
+    annotations: Annotations, ids: Collection[str], hint: str = "", files: Collection[str] = ()
+) -> FoundClips:
     """Part the annotated clips into those whose files are there and those whose files are missing.
 
     Args:
         annotations: Annotations of the data set.
         ids: The ids of all the videos that are there.
         hint: End of the message where no annotated clip has a file.
+        files: Paths of the annotation files, for messages.
 
     Raises:
         PipelineError: if there are no captions, or none of them is of a video that is there.
     """
     captions, present = annotations.captions, set(ids)
+    read = f"{shown(files)}: " if files else ""
     if not captions:
-        raise PipelineError("there is no caption in the annotations")
+        raise PipelineError(f"{read}there is no caption in the annotations")
     if not present & captions.keys():
         raise PipelineError(
-            f"no annotated clip has a file: the captions tell of {shown(captions)}, the files are "
+            f"{read}no annotated clip has a file: the captions tell of {shown(captions)}, the files are "
             f"{shown(sorted(present))}: an id is a file's name without its extension{hint}"
         )
     members: dict[str, list[str]] = {split: [] for split in SPLITS}
@@ -150,7 +156,7 @@ def list_clips(source: Path, preferred: Sequence[str] = (), names: Mapping[str, 
     """
     found: dict[str, Video] = {}
     for video in list_videos(source):
-        stem = os.path.splitext(os.path.basename(video.id))[0]  # noqa: PTH119, PTH122, much faster
+        stem = file_stem(os.path.basename(video.id))  # noqa: PTH119, much faster
         clip = (names or {}).get(stem, stem)
         other = found.get(clip)
         if other is not None:
@@ -190,6 +196,26 @@ def clip_id(value: object, place: str) -> str:
             f"{MAX_ID_BYTES}"
         )
     return clip
+
+
+def named_clip(value: object, place: str) -> str:
+    """Check an id that annotations give, which may be the name of the clip's file, and return it without extension.
+
+    Raises:
+        PipelineError: as `clip_id`.
+    """
+    return without_extension(clip_id(value, place))
+
+
+def named_file(value: object, place: str) -> str:
+    """Give the id of the clip whose file annotations name by a path, as it was where they were made.
+
+    Raises:
+        PipelineError: as `clip_id`, or if the path leads upwards.
+    """
+    if not isinstance(value, str) or ".." in re.split(r"[/\\]", value):
+        return clip_id(without_extension(str(value)), place)
+    return named_clip(re.split(r"[/\\]", value)[-1], place)
 
 
 def is_unicode(text: str) -> bool:
@@ -245,7 +271,7 @@ def read_split_lists(paths: Mapping[str, Path | None], annotations: Annotations,
     for split, path in paths.items():
         for number, line in read_lines(path, f"splits.{split}") if path is not None else ():
             place = f"{path}:{number}"
-            clip = clip_id(line, place)
+            clip = named_clip(line, place)
             annotations.assign(names.get(clip, clip), split, place)
 
 
@@ -253,14 +279,13 @@ def load_json(path: Path, key: str) -> Any:
     """Read a JSON file as a whole; the largest published one has some 60 MB.
 
     Raises:
-        PipelineError: if it is missing, not UTF-8 or no JSON.
+        PipelineError: if it is missing, not UTF-8 or no JSON, or an object in it holds a key twice.
     """
     try:
-        return json.loads(require_file(path, key).read_text(encoding="utf-8-sig"))
+        text = require_file(path, key).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    except (ValueError, RecursionError) as error:  # a thousand brackets exhaust the parser
-        raise PipelineError(f"{path}: no JSON ({error})") from error
+    return parse_json(text, str(path))
 
 
 def records(content: Any, key: str | None, wanted: Sequence[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,6 +14,7 @@ from pipeline.config import FolderSettings, Splits
 from pipeline.datasets import listing
 from pipeline.datasets.annotated import is_unicode
 from pipeline.datasets.clip_list import is_clip_list, read_clip_list
+from pipeline.datasets.extensions import file_stem
 from pipeline.datasets.listing import Video, is_file
 from pipeline.datasets.text_tables import csv_rows, json_lines
 from pipeline.errors import PipelineError
@@ -141,9 +142,9 @@ def _resolve(
     by_name: dict[str, list[str]] = {}
     for video_id in ids:
         file = files.get(video_id, video_id)
-        names = {os.path.splitext(file)[0], os.path.basename(file)}  # noqa: PTH119, PTH122
-        names |= {os.path.splitext(name)[0] for name in names}  # noqa: PTH122
-        for name in names | ({file} if file != video_id else set()):
+        names = {file, os.path.basename(file)}  # noqa: PTH119
+        names |= {file_stem(name) for name in names}
+        for name in names - {video_id}:
             by_name.setdefault(name, []).append(video_id)
     exact = set(ids)
     resolved: dict[str, str] = {}

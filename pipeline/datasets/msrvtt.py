@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import MsrvttSettings
-from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, records
+from pipeline.datasets.annotated import Annotations, list_clips, load_json, named_clip, records
 from pipeline.datasets.listing import Video
 from pipeline.datasets.positions import first_number, numbers_of, published_sizes, split_at
 from pipeline.errors import PipelineError
@@ -71,7 +71,7 @@ def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations
     by_file = settings.splits == "file"
     clips: dict[str, None] = {}
     for place, video in records(content, "videos", ["video_id", "split"] if by_file else ["video_id"], path):
-        clip = clip_id(video["video_id"], place)
+        clip = named_clip(video["video_id"], place)
         clips[clip] = None
         if by_file:
             split = video["split"]
@@ -79,7 +79,7 @@ def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations
                 raise PipelineError(f"{place}: unknown split {split!r}: expected {', '.join(SPLIT_NAMES)}")
             annotations.assign(clip, SPLIT_NAMES[split], place)
     for place, sentence in records(content, "sentences", ["video_id", "caption"], path):
-        clip = clip_id(sentence["video_id"], place)
+        clip = named_clip(sentence["video_id"], place)
         if clip not in clips:
             raise PipelineError(f"{place}: {clip} is not among the `videos`")
         annotations.add(clip, sentence["caption"], place)
@@ -92,7 +92,7 @@ def _read_nested(content: dict[str, Any], path: Path, annotations: Annotations) 
     for name, sentences in content.items():
         if not isinstance(sentences, dict):
             raise PipelineError(f"{path}: {name}: expected `videos` and `sentences`, or id -> {{sentence: caption}}")
-        clips.append(clip_id(name, str(path)))
+        clips.append(named_clip(name, str(path)))
         for sentence, caption in sentences.items():
             annotations.add(clips[-1], caption, f"{path}: {name}: {sentence}")
     return clips

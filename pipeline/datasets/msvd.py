@@ -14,9 +14,9 @@ from pathlib import Path
 from pipeline.config import MsvdSettings
 from pipeline.datasets.annotated import (
     Annotations,
-    clip_id,
     list_clips,
     load_json,
+    named_clip,
     read_lines,
     read_split_lists,
     require_file,
@@ -64,7 +64,7 @@ def read_annotations(settings: MsvdSettings) -> Annotations:
     annotations = Annotations()
     for path in settings.captions if isinstance(settings.captions, list) else [settings.captions]:
         for clip, caption, place in _captions(path):
-            known = clip_id(clip, place)
+            known = named_clip(clip, place)
             annotations.add(names.get(known, known), caption, place)
     if settings.splits == "position":
         for clip, position in _positions(annotations, names, settings).items():
@@ -145,7 +145,7 @@ def read_mapping(path: Path | None) -> dict[str, str]:
         pair = line.rsplit(maxsplit=1)
         if len(pair) != 2:
             raise PipelineError(f"{place}: expected a clip name and an id (`-4wsuPCjDBc_5_15 vid1`), found {line!r}")
-        name, clip = (clip_id(part, place) for part in pair)
+        name, clip = (named_clip(part, place) for part in pair)
         if name in names or clip in ids:
             raise PipelineError(f"{place}: {name if name in names else clip} stands here for the second time")
         names[name] = clip
@@ -236,7 +236,7 @@ def _pickled_lists(path: Path) -> Iterator[tuple[str, object, str]]:
         raise PipelineError(f'{path}: expected {{"vid1": [["a", "caption"], ...], ...}}, found a {_kind(content)}')
     num_words = 0
     for clip, captions in content.items():
-        place = f"{path}: {clip_id(clip, str(path))}"
+        place = f"{path}: {named_clip(clip, str(path))}"
         if not isinstance(captions, list):
             raise PipelineError(f"{place}: expected a list of captions, found a {_kind(captions)}")
         for caption in captions:

@@ -104,15 +104,17 @@ def read_captions(
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
             return FoundClips.of_all(*folder.read_captions(settings, ids, cut_from))
+    files = annotation_files(settings.model_dump(mode="json"))
+    match settings:
         case MsvdSettings():
             hint = "" if settings.mapping else "; or name a `mapping` between the two"
-            return annotated.find_clips(msvd.read_annotations(settings), ids, hint)
+            return annotated.find_clips(msvd.read_annotations(settings), ids, hint, files)
         case MsrvttSettings():
-            return annotated.find_clips(msrvtt.read_annotations(settings), ids)
+            return annotated.find_clips(msrvtt.read_annotations(settings), ids, files=files)
         case VatexSettings():
-            return annotated.find_clips(vatex.read_annotations(settings), ids)
+            return annotated.find_clips(vatex.read_annotations(settings), ids, files=files)
         case CocoCaptionsSettings():
-            return annotated.find_clips(coco_captions.read_annotations(settings), ids)
+            return annotated.find_clips(coco_captions.read_annotations(settings), ids, files=files)
 
 
 def annotation_files(dataset: dict[str, Any]) -> list[str]:

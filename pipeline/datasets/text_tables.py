@@ -1,11 +1,11 @@
 """Read the rows of tables that users write: CSV and TSV with a header, and JSON Lines."""
 
 import csv
-import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pipeline.datasets.listing import read_text
+from pipeline.datasets.strict_json import parse_json
 from pipeline.errors import PipelineError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -22,15 +22,12 @@ def json_lines(path: Path, example: str) -> Iterator[Row]:
         example: What a line should be like, for messages.
 
     Raises:
-        PipelineError: naming file and line, for a line that is no JSON object.
+        PipelineError: naming file and line, for a line that is no JSON object, or holds a key twice.
     """
     for number, line in enumerate(read_text(path).split("\n"), start=1):  # a text may hold other line separators
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:  # a thousand brackets exhaust the parser
-            raise PipelineError(f"{path}:{number}: no JSON ({error})") from error
+        record = parse_json(line, f"{path}:{number}")
         if not isinstance(record, dict):
             raise PipelineError(f"{path}:{number}: expected {example}")
         yield number, record

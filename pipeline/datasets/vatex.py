@@ -7,7 +7,7 @@ largest list has some 60 MB and is read as a whole.
 from pathlib import Path
 
 from pipeline.config import VatexSettings
-from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, records
+from pipeline.datasets.annotated import Annotations, list_clips, load_json, named_clip, records
 from pipeline.datasets.listing import Video
 from pipeline.errors import PipelineError
 
@@ -32,7 +32,7 @@ def read_annotations(settings: VatexSettings) -> Annotations:
         if path is None:
             continue
         for place, item in records(load_json(path, f"captions.{split}"), None, ["videoID", "enCap"], path):
-            clip = clip_id(item["videoID"], place)
+            clip = named_clip(item["videoID"], place)
             annotations.assign(clip, split, place)
             if not isinstance(item["enCap"], list):
                 raise PipelineError(f"{place}: `enCap` must be a list of captions")

@@ -81,6 +81,12 @@ def test_a_stem_of_two_videos_is_refused(tmp_path):
         captions_of(path)
 
 
+def test_a_dot_in_a_name_is_no_extension(tmp_path):
+    ids = ["q_1_4.mp4", "q_1_4.5.mp4"]
+    path = write_lines(tmp_path / "c.jsonl", line("q_1_4", "of four"), line("q_1_4.5", "of four and a half"))
+    assert captions_of(path, ids)[0] == {"q_1_4.mp4": ["of four"], "q_1_4.5.mp4": ["of four and a half"]}
+
+
 def test_unknown_videos_are_listed_with_what_is_near(tmp_path):
     path = write_lines(tmp_path / "c.jsonl", line("a"), line("sub/c_1.avi"), *[line(f"zz{n}") for n in range(7)])
     with pytest.raises(PipelineError, match="captions of 8 unknown videos") as raised:
@@ -139,6 +145,7 @@ def test_malformed_json_lines_are_named(tmp_path, records, message):
     ("name", "content", "message"),
     [
         ("c.jsonl", b'{"video": "a", "caption": "x"}\n\n{"video": \n', r"c\.jsonl:3: no JSON"),
+        ("c.jsonl", b'{"video": "a", "caption": "x", "caption": "y"}\n', r"c\.jsonl:1: the key 'caption' stands twice"),
         ("c.csv", b"a.mp4,hello\n", r"c\.csv:1: expected the header"),
         ("c.csv", b"", r"c\.csv:1: expected the header"),
         ("c.csv", b'video,caption\na,"x\ny"\na,one, two\n', r"c\.csv:4: expected 2 fields, found 3: quote"),

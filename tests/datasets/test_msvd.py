@@ -191,6 +191,17 @@ def test_a_mapping_that_counts_from_another_number_is_refused(tmp_path):
         read_annotations(settings_of(tmp_path, tmp_path / "c.json", tmp_path / "m.txt"))
 
 
+def test_captions_mapping_and_lists_may_name_files(tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps({"a_0_5.avi": ["x"], "vid2": ["y"], "q_1_4.5": ["z"]}))
+    (tmp_path / "m.txt").write_text("a_0_5 vid1\nb_0_5.avi vid2\n")
+    for split, clip in zip(SIZES, ("a_0_5.avi", "vid2.mp4", "q_1_4.5"), strict=True):
+        (tmp_path / f"{split}.txt").write_text(clip)
+    lists = SplitLists(**{split: tmp_path / f"{split}.txt" for split in SIZES})
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "c.json", tmp_path / "m.txt", lists))
+    assert annotations.captions == {"vid1": ["x"], "vid2": ["y"], "q_1_4.5": ["z"]}
+    assert annotations.split_of == {"vid1": "train", "vid2": "val", "q_1_4.5": "test"}
+
+
 def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
     one = write_corpus(tmp_path / "a.csv", [("v-1_0_5", "English", 'a "quoted",\n text'), ("v-1_0_5", "French", "un")])
     two = write_corpus(tmp_path / "b.csv", [("v-1_0_5", "English", "second"), ("\u00fc x_1.0_9", "English", "n/a ?")])
@@ -220,6 +231,7 @@ def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
         ("c.json", '["a"]', r"c\.json: expected \{"),
         ("c.json", '{"vid1": "a"}', r"c\.json: vid1: expected a list of captions"),
         ("c.json", '{"vid1": [["a", "dog"]]}', r"c\.json: vid1: the caption of vid1 must be a text"),
+        ("c.json", '{"vid1": ["a"], "vid1": ["b"]}', r"c\.json: the key 'vid1' stands twice in one object"),
         ("c.json", '{"": ["a"]}', r"must be a text that is not empty"),
         ("c.doc", "x", r"c\.doc`: expected the corpus \(\.csv\), AllVideoDescriptions\.txt"),
     ],
