@@ -179,13 +179,15 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, object, str]]:
             lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if lacking:
                 raise PipelineError(f"{path}:1: no column {', '.join(lacking)}: expected {', '.join(COLUMNS)}")
+            if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+                raise PipelineError(f"{path}:1: a column stands twice: {', '.join(reader.fieldnames or ())}")
             start = reader.line_num + 1
             for row in reader:
                 place, start = f"{path}:{start}", reader.line_num + 1
                 num_rows += 1
                 if any(row[name] is None for name in COLUMNS) or row["Description"].count("\n") > NUM_LINES:
                     raise PipelineError(f"{place}: a field is missing, or a quote is never closed")
-                if row["Language"].strip() != "English":
+                if row["Language"].strip().casefold() != "english":
                     continue
                 num_english += 1
                 if row["Description"].strip() not in NULLS:

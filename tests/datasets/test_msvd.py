@@ -202,6 +202,12 @@ def test_captions_mapping_and_lists_may_name_files(tmp_path):
     assert annotations.split_of == {"vid1": "train", "vid2": "val", "q_1_4.5": "test"}
 
 
+def test_a_language_may_be_written_in_any_case(tmp_path):
+    rows = [("v_0_5", "English", "one"), ("v_0_5", "english", "two"), ("w_0_5", " ENGLISH ", "three")]
+    annotations = read_annotations(settings_of(tmp_path, write_corpus(tmp_path / "c.csv", rows)))
+    assert annotations.captions == {"v_0_5": ["one", "two"], "w_0_5": ["three"]}
+
+
 def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
     one = write_corpus(tmp_path / "a.csv", [("v-1_0_5", "English", 'a "quoted",\n text'), ("v-1_0_5", "French", "un")])
     two = write_corpus(tmp_path / "b.csv", [("v-1_0_5", "English", "second"), ("\u00fc x_1.0_9", "English", "n/a ?")])
@@ -219,7 +225,8 @@ def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
             "VideoID,Start,End,Language,Description\nv,1,x,English,a\n",
             r"c\.csv:2: End: expected whole seconds",
         ),
-        ("c.csv", "VideoID,Start,End,Language,Description\nv,1,2,english,a\n", r"c\.csv: none of 1 rows has `English`"),
+        ("c.csv", "VideoID,Start,End,Language,Description\nv,1,2,German,a\n", r"c\.csv: none of 1 rows has `English`"),
+        ("c.csv", "VideoID,Start,End,Language,Description,Start\n", r"c\.csv:1: a column stands twice: VideoID, Start"),
         ("c.csv", "VideoID,Start,End,Language,Description\n../v,1,2,English,a\n", r"c\.csv:2: .*leave the data folder"),
         (
             "c.csv",
