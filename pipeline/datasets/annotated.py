@@ -15,6 +15,8 @@ from typing import Any
 
 from pipeline.datasets.extensions import file_stem, without_extension
 from pipeline.datasets.listing import Video, is_file, list_videos
+from pipeline.datasets.near_names import other_cases
+from pipeline.datasets.nulls import is_null
 from pipeline.datasets.strict_json import parse_json
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import SPLITS
@@ -32,19 +34,24 @@ class Annotations:
         split_of: Split of each clip that has one.
         notes: Messages that the user should read.
         num_empty: Number of captions that were left out because they are empty.
+        num_null: Number of captions that were left out because they are null, or the text `nan` for it.
     """
 
     captions: dict[str, list[str]] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     num_empty: int = 0
+    num_null: int = 0
 
     def add(self, clip: str, caption: object, place: str) -> None:
-        """Add a caption of a clip; an empty one is only counted.
+        """Add a caption of a clip; an empty one, or null, is only counted.
 
         Raises:
             PipelineError: if it is no text, or holds half a character; the message names its `place`.
         """
+        if is_null(caption):
+            self.num_null += 1
+            return
         if not isinstance(caption, str):
             raise PipelineError(f"{place}: the caption of {clip} must be a text, not {reprlib.repr(caption)}")
         if not is_unicode(caption):
@@ -108,10 +115,15 @@ def find_clips(
     read = f"{shown(files)}: " if files else ""
     if not captions:
         raise PipelineError(f"{read}there is no caption in the annotations")
+    cases = other_cases(captions, ids)
+    if cases:
+        told = ", ".join(f"{clip} ({known})" for clip, known in list(cases.items())[:NUM_SHOWN])
+        cased = f"{len(cases)} annotated clips differ from a file's name in upper and lower case alone: {told}"
     if not present & captions.keys():
         raise PipelineError(
             f"{read}no annotated clip has a file: the captions tell of {shown(captions)}, the files are "
             f"{shown(sorted(present))}: an id is a file's name without its extension{hint}"
+            f"{f'; {cased}' if cases else ''}"
         )
     members: dict[str, list[str]] = {split: [] for split in SPLITS}
     for clip in sorted(captions):
@@ -122,7 +134,7 @@ def find_clips(
         splits={split: [clip for clip in clips if clip in present] for split, clips in members.items()},
         missing=sorted(captions.keys() - present),
         annotated={split: len(clips) for split, clips in members.items()},
-        notes=[*annotations.notes, *_notes(annotations)],
+        notes=[*annotations.notes, *_notes(annotations), *([cased] if cases else [])],
     )
 
 
@@ -135,6 +147,8 @@ def _notes(annotations: Annotations) -> Iterator[str]:
         yield f"with captions, but in no split: {shown(free)}"
     if annotations.num_empty:
         yield f"{annotations.num_empty} empty captions are left out"
+    if annotations.num_null:
+        yield f"{annotations.num_null} captions that are null (or `nan`, `NULL`) are left out"
 
 
 def shown(ids: Collection[str]) -> str:

@@ -4,6 +4,7 @@ The annotations are videodatainfo_2017.json or MSRVTT_data.json (`videos` and `s
 {sentence: caption}. They have some 20 MB and are read as a whole.
 """
 
+import reprlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from pipeline.config import MsrvttSettings
 from pipeline.datasets.annotated import Annotations, list_clips, load_json, named_clip, records
 from pipeline.datasets.listing import Video
 from pipeline.datasets.positions import first_number, numbers_of, published_sizes, split_at
+from pipeline.datasets.split_names import KNOWN, split_named
 from pipeline.errors import PipelineError
 
 SIZES = {"train": 6513, "val": 497, "test": 2990}
 TOTAL = sum(SIZES.values())
-SPLIT_NAMES = {"train": "train", "validate": "val", "val": "val", "test": "test"}  # as the published files spell them
 
 
 def list_videos(source: Path) -> list[Video]:
@@ -74,10 +75,10 @@ def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations
         clip = named_clip(video["video_id"], place)
         clips[clip] = None
         if by_file:
-            split = video["split"]
-            if not isinstance(split, str) or split not in SPLIT_NAMES:
-                raise PipelineError(f"{place}: unknown split {split!r}: expected {', '.join(SPLIT_NAMES)}")
-            annotations.assign(clip, SPLIT_NAMES[split], place)
+            split = split_named(video["split"])
+            if split is None:
+                raise PipelineError(f"{place}: unknown split {reprlib.repr(video['split'])}: expected {KNOWN}")
+            annotations.assign(clip, split, place)
     for place, sentence in records(content, "sentences", ["video_id", "caption"], path):
         clip = named_clip(sentence["video_id"], place)
         if clip not in clips:

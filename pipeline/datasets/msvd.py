@@ -23,6 +23,7 @@ from pipeline.datasets.annotated import (
     shown,
 )
 from pipeline.datasets.listing import Video
+from pipeline.datasets.nulls import is_null
 from pipeline.datasets.plain_pickle import read_plain_pickle
 from pipeline.datasets.positions import first_number, numbers_of, published_sizes, split_at
 from pipeline.errors import PipelineError
@@ -33,8 +34,6 @@ ADVICE = "name a `mapping`, or lists of ids (`splits: {train: ..., val: ..., tes
 PICKLES = (".pkl", ".pickle")
 CLIP_NAME = re.compile(r".+_[0-9]+_[0-9]+")  # VideoID_Start_End: its last number counts seconds, not clips
 COLUMNS = ("VideoID", "Start", "End", "Language", "Description")
-# These stand for no description: pandas, with which the reference code reads the corpus, takes them for null.
-NULLS = frozenset({"", "NULL", "null", "NaN", "nan", "NA", "N/A", "n/a"})
 NUM_WORDS = 20_000_000  # most in a pickle, thirty times the published; it may hold one list many times
 NUM_LINES = 20  # a quoted description over more lines is a quote that is never closed
 
@@ -190,7 +189,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, object, str]]:
                 if row["Language"].strip().casefold() != "english":
                     continue
                 num_english += 1
-                if row["Description"].strip() not in NULLS:
+                if row["Description"].strip() and not is_null(row["Description"]):  # as the reference's pandas
                     times = [_whole(row[name], f"{place}: {name}") for name in ("Start", "End")]
                     yield "_".join([row["VideoID"].strip(), *times]), row["Description"], place
     except UnicodeDecodeError as error:

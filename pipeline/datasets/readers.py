@@ -103,7 +103,7 @@ def read_captions(
 
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
-            return FoundClips.of_all(*folder.read_captions(settings, ids, cut_from))
+            return folder.read_captions(settings, ids, cut_from)
     files = annotation_files(settings.model_dump(mode="json"))
     match settings:
         case MsvdSettings():

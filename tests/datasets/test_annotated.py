@@ -60,6 +60,24 @@ def test_captions_are_texts_in_one_line():
         annotations.add("a", ["x"], "here")
 
 
+def test_captions_that_are_null_are_left_out_with_a_note():
+    annotations = annotations_of(train=["a"])
+    for caption in (None, float("nan"), "nan", " NULL"):
+        annotations.add("a", caption, "here")
+    annotations.add("a", "a nan bread", "here")
+    found = find_clips(annotations, ["a"])
+    assert found.captions == {"a": ["caption of a", "a nan bread"]}
+    assert found.notes == ["4 captions that are null (or `nan`, `NULL`) are left out"]
+
+
+def test_names_in_another_case_are_offered():
+    found = find_clips(annotations_of(train=["Vid1", "b", "gone"]), ["b", "vid1"])
+    assert found.missing == ["Vid1", "gone"]
+    assert found.notes == ["1 annotated clips differ from a file's name in upper and lower case alone: Vid1 (vid1)"]
+    with pytest.raises(PipelineError, match=r"no annotated clip has a file.*lower case alone: Vid1 \(vid1\)"):
+        find_clips(annotations_of(train=["Vid1"]), ["vid1"])
+
+
 def test_a_clip_is_in_one_split():
     annotations = annotations_of(train=["a"])
     annotations.assign("a", "train", "there")

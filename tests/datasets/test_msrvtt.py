@@ -114,7 +114,7 @@ def test_positions_are_numbers_however_the_clips_are_called(tmp_path, name, star
         ({}, "position", r"there is no `videos` at its top \(found nothing\)"),
         ({"videos": [{"id": 1}], "sentences": []}, "position", r"videos\[0\]: there is no `video_id`"),
         ({"videos": [{"video_id": "v"}], "sentences": []}, "file", r"videos\[0\]: there is no `split`"),
-        (info(["v"], split={"v": "dev"}), "file", r"videos\[0\]: unknown split 'dev': expected train, validate"),
+        (info(["v"], split={"v": "trial"}), "file", r"videos\[0\]: unknown split 'trial': expected train, training"),
         (info(["../v"]), "position", r"videos\[0\]: the id '\.\./v' would leave the data folder"),
         (
             {"videos": [], "sentences": [{"video_id": "v", "caption": "c"}]},
