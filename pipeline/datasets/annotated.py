@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datasets.extensions import file_stem, without_extension
+from pipeline.datasets.json_forms import other_kind
 from pipeline.datasets.listing import Video, is_file, list_videos
 from pipeline.datasets.near_names import other_cases
 from pipeline.datasets.nulls import is_null
@@ -31,7 +32,8 @@ class Annotations:
 
     Attributes:
         captions: Captions of each clip, in the order of the file.
-        split_of: Split of each clip that has one.
+        split_of: Split of each clip that has one; val for those in `shared`.
+        shared: Clips that are in test and in val.
         notes: Messages that the user should read.
         num_empty: Number of captions that were left out because they are empty.
         num_null: Number of captions that were left out because they are null, or the text `nan` for it.
@@ -39,6 +41,7 @@ class Annotations:
 
     captions: dict[str, list[str]] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     num_empty: int = 0
     num_null: int = 0
@@ -62,14 +65,16 @@ class Annotations:
         else:
             self.num_empty += 1
 
-    def assign(self, clip: str, split: str, place: str) -> None:
-        """Put a clip in a split.
+    def assign(self, clip: str, split: str, place: str, may_share: bool = False) -> None:
+        """Put a clip in a split; a clip of val in test, too, if the two `may_share` it.
 
         Raises:
             PipelineError: if it is in another split already: a captioner would be tested on what it was trained on.
         """
         first = self.split_of.setdefault(clip, split)
-        if first != split:
+        if may_share and (first, split) == ("val", "test"):
+            self.shared.add(clip)
+        elif first != split:
             raise PipelineError(f"{place}: {clip} is in split {split} here and in {first} before: keep it in one")
 
 
@@ -129,6 +134,8 @@ def find_clips(
     for clip in sorted(captions):
         if clip in annotations.split_of:
             members[annotations.split_of[clip]].append(clip)
+        if clip in annotations.shared:
+            members["test"].append(clip)
     return FoundClips(
         captions={clip: texts for clip, texts in captions.items() if clip in present},
         splits={split: [clip for clip in clips if clip in present] for split, clips in members.items()},
@@ -145,6 +152,11 @@ def _notes(annotations: Annotations) -> Iterator[str]:
     free = sorted(annotations.captions.keys() - annotations.split_of.keys())
     if free:
         yield f"with captions, but in no split: {shown(free)}"
+    if annotations.shared:
+        yield (
+            f"{len(annotations.shared)} clips are in val and in test: models are chosen on what they are tested on, as "
+            "where these splits are published"
+        )
     if annotations.num_empty:
         yield f"{annotations.num_empty} empty captions are left out"
     if annotations.num_null:
@@ -271,24 +283,6 @@ def read_lines(path: Path, key: str) -> Iterator[tuple[int, str]]:
         raise PipelineError(f"{path}: not UTF-8 ({error.reason}): save it as UTF-8") from error
 
 
-def read_split_lists(paths: Mapping[str, Path | None], annotations: Annotations, names: Mapping[str, str]) -> None:
-    """Put clips in splits, by files that hold one id a line.
-
-    Args:
-        paths: File of each split; None for a split without one.
-        annotations: Annotations that the splits are added to.
-        names: Ids of clips, by another name that a list may call them by.
-
-    Raises:
-        PipelineError: naming file and line, for a line that is no id or a clip that is in two splits.
-    """
-    for split, path in paths.items():
-        for number, line in read_lines(path, f"splits.{split}") if path is not None else ():
-            place = f"{path}:{number}"
-            clip = named_clip(line, place)
-            annotations.assign(names.get(clip, clip), split, place)
-
-
 def load_json(path: Path, key: str) -> Any:
     """Read a JSON file as a whole; the largest published one has some 60 MB.
 
@@ -316,7 +310,7 @@ def records(content: Any, key: str | None, wanted: Sequence[str], path: Path) ->
     """
     if key is not None and not (isinstance(content, dict) and key in content):
         found = ", ".join(f"`{name}`" for name in list(content)[:5]) if isinstance(content, dict) else "no object"
-        raise PipelineError(f"{path}: there is no `{key}` at its top (found {found or 'nothing'})")
+        raise PipelineError(f"{path}: there is no `{key}` at its top (found {found or 'nothing'}){other_kind(content)}")
     items = content if key is None else content[key]
     if not isinstance(items, list):
         raise PipelineError(f"{path}: {f'`{key}`' if key else 'the file'} must be a list of objects")

@@ -2,14 +2,17 @@
 
 There is one file for each split. `images` lists the clips (`id`, perhaps `file_name`), `annotations` their captions
 (`image_id`, `caption`). A clip's id is its `file_name` without folders and extension or, where there is none, its `id`.
-Several `images` of one file are one clip, whose captions are joined.
+Several `images` of one file are one clip, whose captions are joined. Karpathy's form, of one file for all splits, is
+read as `pipeline.datasets.karpathy` says.
 """
 
 import reprlib
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import CocoCaptionsSettings
 from pipeline.datasets.annotated import Annotations, list_clips, load_json, named_file, records
+from pipeline.datasets.karpathy import is_karpathy, read_images
 from pipeline.datasets.listing import Video
 from pipeline.errors import PipelineError
 
@@ -24,20 +27,33 @@ def list_videos(source: Path) -> list[Video]:
 
 
 def read_annotations(settings: CocoCaptionsSettings) -> Annotations:
-    """Read the captions and splits; a clip's split is that of the file it stands in.
+    """Read the captions and splits; a clip's split is that of the file it stands in, or that it names (Karpathy).
 
     Raises:
         PipelineError: naming the file and the item that cannot be read.
     """
     annotations = Annotations()
+    if isinstance(settings.captions, Path):
+        content = load_json(settings.captions, "captions")
+        if not is_karpathy(content):
+            raise PipelineError(
+                f"{settings.captions}: its images name no split: name a file for each, `captions: {{train: ..., val: "
+                "..., test: ...}`"
+            )
+        read_images(annotations, content, settings.captions, None)
+        return annotations
     for split, path in settings.captions.model_dump().items():
-        if path is not None:
-            _read_split(annotations, split, path)
+        if path is None:
+            continue
+        content = load_json(path, f"captions.{split}")
+        if is_karpathy(content):
+            read_images(annotations, content, path, split)
+        else:
+            _read_split(annotations, content, split, path)
     return annotations
 
 
-def _read_split(annotations: Annotations, split: str, path: Path) -> None:
-    content = load_json(path, f"captions.{split}")
+def _read_split(annotations: Annotations, content: Any, split: str, path: Path) -> None:
     clips: dict[str, str] = {}
     file_of: dict[str, str] = {}
     for place, image in records(content, "images", ["id"], path):

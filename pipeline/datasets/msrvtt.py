@@ -11,8 +11,10 @@ from typing import Any
 
 from pipeline.config import MsrvttSettings
 from pipeline.datasets.annotated import Annotations, list_clips, load_json, named_clip, records
+from pipeline.datasets.json_forms import other_kind
 from pipeline.datasets.listing import Video
 from pipeline.datasets.positions import first_number, numbers_of, published_sizes, split_at
+from pipeline.datasets.split_lists import read_split_lists
 from pipeline.datasets.split_names import KNOWN, split_named
 from pipeline.errors import PipelineError
 
@@ -34,7 +36,7 @@ def read_annotations(settings: MsrvttSettings) -> Annotations:
 
     `splits: position` goes by the number in the ids: video0 to video6512 are for training, the next 497 for validation.
     If the ids are not all one text and a number, they go by their place in the files. `splits: file` takes the split
-    that the files name for each video.
+    that the files name for each video. Lists of ids are those of the splits 9k, 7k and 1k-A.
 
     Raises:
         PipelineError: naming the file and the item that cannot be read.
@@ -43,7 +45,7 @@ def read_annotations(settings: MsrvttSettings) -> Annotations:
     clips: dict[str, None] = {}
     for path in settings.captions if isinstance(settings.captions, list) else [settings.captions]:
         content = load_json(path, "captions")
-        if isinstance(content, dict) and content and not {"videos", "sentences"} & content.keys():
+        if isinstance(content, dict) and content and not {"videos", "sentences", "images", "database"} & content.keys():
             found = _read_nested(content, path, annotations)
             if settings.splits == "file":
                 raise PipelineError(f"{path}: id -> {{sentence: caption}} names no split: write `splits: position`")
@@ -53,7 +55,10 @@ def read_annotations(settings: MsrvttSettings) -> Annotations:
     if settings.splits == "position":
         for clip, position in _positions(clips).items():
             annotations.assign(clip, split_at(position, SIZES), "position")
-    published_sizes(annotations, SIZES)
+    if isinstance(settings.splits, str):
+        published_sizes(annotations, SIZES)
+    else:
+        read_split_lists(settings.splits.model_dump(), annotations, {})
     return annotations
 
 
@@ -79,6 +84,9 @@ def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations
             if split is None:
                 raise PipelineError(f"{place}: unknown split {reprlib.repr(video['split'])}: expected {KNOWN}")
             annotations.assign(clip, split, place)
+    if clips and "sentences" not in content:  # the challenge published its test videos so
+        annotations.notes.append(f"{path}: {len(clips)} videos without `sentences`")
+        return list(clips)
     for place, sentence in records(content, "sentences", ["video_id", "caption"], path):
         clip = named_clip(sentence["video_id"], place)
         if clip not in clips:
@@ -90,9 +98,12 @@ def _read_videos(content: Any, path: Path, settings: MsrvttSettings, annotations
 def _read_nested(content: dict[str, Any], path: Path, annotations: Annotations) -> list[str]:
     """Read id -> {sentence: caption} into the annotations; return the ids in the order of the file."""
     clips = []
+    if any(isinstance(sentences, dict) and "timestamps" in sentences for sentences in content.values()):
+        raise PipelineError(f"{path}: expected `videos` and `sentences`{other_kind(content)}")
     for name, sentences in content.items():
         if not isinstance(sentences, dict):
-            raise PipelineError(f"{path}: {name}: expected `videos` and `sentences`, or id -> {{sentence: caption}}")
+            expected = "expected `videos` and `sentences`, or id -> {sentence: caption}"
+            raise PipelineError(f"{path}: {name}: {expected}{other_kind(content)}")
         clips.append(named_clip(name, str(path)))
         for sentence, caption in sentences.items():
             annotations.add(clips[-1], caption, f"{path}: {name}: {sentence}")

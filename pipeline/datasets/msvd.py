@@ -18,7 +18,6 @@ from pipeline.datasets.annotated import (
     load_json,
     named_clip,
     read_lines,
-    read_split_lists,
     require_file,
     shown,
 )
@@ -26,6 +25,7 @@ from pipeline.datasets.listing import Video
 from pipeline.datasets.nulls import is_null
 from pipeline.datasets.plain_pickle import read_plain_pickle
 from pipeline.datasets.positions import first_number, numbers_of, published_sizes, split_at
+from pipeline.datasets.split_lists import read_split_lists
 from pipeline.errors import PipelineError
 
 SIZES = {"train": 1200, "val": 100, "test": 670}
@@ -209,15 +209,21 @@ def _whole(text: str, place: str) -> str:
 
 
 def _text_lines(path: Path) -> Iterator[tuple[str, object, str]]:
-    """Read lines of a clip name and a caption, which follow a head of other lines."""
+    """Read lines of a clip name, a space and a caption, or of an id, a tab and a caption (S2VT's sents_*.txt).
+
+    They may follow a head of other lines.
+    """
     in_head = True
     for number, line in read_lines(path, "captions"):
-        match = re.match(r"(.+?_\d+_\d+)\s+(.*)", line)
+        match = re.match(r"([^\s#]\S*)\t(.*)", line) or re.match(r"(.+?_\d+_\d+)\s+(.*)", line)
         if match:
             in_head = False
             yield match[1], match[2], f"{path}:{number}"
         elif not in_head and not line.startswith("#"):
-            raise PipelineError(f"{path}:{number}: expected VideoID_Start_End and a caption, found {line[:40]!r}")
+            raise PipelineError(
+                f"{path}:{number}: expected VideoID_Start_End and a caption, or an id, a tab and a caption, found "
+                f"{line[:40]!r}"
+            )
 
 
 def _json_lists(path: Path) -> Iterator[tuple[str, object, str]]:

@@ -112,7 +112,8 @@ def read_captions(
         case MsrvttSettings():
             return annotated.find_clips(msrvtt.read_annotations(settings), ids, files=files)
         case VatexSettings():
-            return annotated.find_clips(vatex.read_annotations(settings), ids, files=files)
+            hint = ", which is the clip's videoID with its seconds (`<videoID>.mp4`)"
+            return annotated.find_clips(vatex.read_annotations(settings), ids, hint, files)
         case CocoCaptionsSettings():
             return annotated.find_clips(coco_captions.read_annotations(settings), ids, files=files)
 

@@ -10,7 +10,6 @@ from pipeline.datasets.annotated import (
     list_clips,
     load_json,
     read_lines,
-    read_split_lists,
     records,
 )
 from pipeline.errors import PipelineError
@@ -123,20 +122,6 @@ def test_of_two_files_of_one_id_the_preferred_counts(tmp_path):
     assert [(video.id, video.path) for video in videos] == [("v", "a/v.mp4"), ("w", "a/w.webm"), ("x", "c/x.avi")]
     with pytest.raises(PipelineError, match=r"a/v\.mp4 and b/v\.webm are both v: keep one"):
         list_clips(tmp_path)
-
-
-def test_split_lists(tmp_path):
-    (tmp_path / "t.txt").write_text("\ufeffa b\r\n\r\nvid2\r\n", encoding="utf-8")
-    (tmp_path / "v.txt").write_text("long name", encoding="utf-8")
-    annotations = Annotations()
-    paths = {"train": tmp_path / "t.txt", "val": tmp_path / "v.txt", "test": None}
-    read_split_lists(paths, annotations, {"long name": "vid3"})
-    assert annotations.split_of == {"a b": "train", "vid2": "train", "vid3": "val"}
-    (tmp_path / "v.txt").write_text("x\n\n../y\n")
-    with pytest.raises(PipelineError, match=r"v\.txt:3: the id '\.\./y' would leave"):
-        read_split_lists(paths, Annotations(), {})
-    with pytest.raises(PipelineError, match=r"`splits\.test: .*nowhere`: there is no such file"):
-        read_split_lists(paths | {"val": None, "test": tmp_path / "nowhere"}, Annotations(), {})
 
 
 def test_files_that_cannot_be_read(tmp_path):

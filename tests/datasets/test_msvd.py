@@ -191,6 +191,13 @@ def test_a_mapping_that_counts_from_another_number_is_refused(tmp_path):
         read_annotations(settings_of(tmp_path, tmp_path / "c.json", tmp_path / "m.txt"))
 
 
+def test_lines_of_an_id_a_tab_and_a_sentence(tmp_path):
+    (tmp_path / "sents_train_lc_nopunc.txt").write_text("vid1\ta dog runs\nvid1201\ta cat_0_5 sleeps\nvid1\tdogs\n")
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "sents_train_lc_nopunc.txt"))
+    assert annotations.captions == {"vid1": ["a dog runs", "dogs"], "vid1201": ["a cat_0_5 sleeps"]}
+    assert annotations.split_of == {"vid1": "train", "vid1201": "val"}
+
+
 def test_captions_mapping_and_lists_may_name_files(tmp_path):
     (tmp_path / "c.json").write_text(json.dumps({"a_0_5.avi": ["x"], "vid2": ["y"], "q_1_4.5": ["z"]}))
     (tmp_path / "m.txt").write_text("a_0_5 vid1\nb_0_5.avi vid2\n")
