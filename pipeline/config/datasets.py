@@ -153,8 +153,23 @@ class CocoCaptionsSettings(Settings):
     captions: SplitLists | Path
 
 
+class DenseCaptionsSettings(Settings):
+    """Long videos with sentences about intervals, which are the clips; a file for each split or one that names them."""
+
+    kind: Literal["dense_captions"]
+    shards: Count
+    videos: Path
+    captions: SplitLists | Path
+
+
 DatasetSettings = Annotated[
-    ShapesSettings | FolderSettings | MsvdSettings | MsrvttSettings | VatexSettings | CocoCaptionsSettings,
+    ShapesSettings
+    | FolderSettings
+    | MsvdSettings
+    | MsrvttSettings
+    | VatexSettings
+    | CocoCaptionsSettings
+    | DenseCaptionsSettings,
     Field(discriminator="kind"),
 ]
 

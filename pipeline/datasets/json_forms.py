@@ -19,7 +19,7 @@ def _kind_of(content: Any) -> str | None:
     if isinstance(content, dict):
         if "images" in content:
             return "coco_captions"
-        if "database" in content or first_keys & {"timestamps", "segments", "annotations"}:
+        if "database" in content or first_keys & {"timestamps", "annotations"}:
             return "dense_captions"
         if {"videos", "sentences"} & content.keys():
             return "msrvtt"
