@@ -19,7 +19,7 @@ from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.listing import passed_over as passed_over_below
-from pipeline.datasets.readers import annotation_files, list_videos, listing_digests
+from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files
 from pipeline.workflow.shards import shard_names
 
 # For each word of a route, the section of config.yaml that it names an entry of.
@@ -291,12 +291,11 @@ def source(wildcards):
 
 
 def mapping(wildcards):
-    """Parameter function: file that gives clips their ids; empty if there is none.
+    """Parameter function: files that give clips their ids or intervals; empty if there is none.
 
-    It is no input either, because `listing` says what of it a shard depends on.
+    They are no input either, because `listing` says what of them a shard depends on.
     """
-    named = config["datasets"][wildcards.dataset].get("mapping")
-    return [named] if named else []
+    return mapping_files(config["datasets"][wildcards.dataset])
 
 
 def annotations(wildcards):
@@ -320,9 +319,9 @@ def passed_over(wildcards):
 def dataset_listing(dataset):
     """The digests of all shards, in their order, for which the folder is listed once."""
     settings = config["datasets"][dataset]
-    named = settings.get("mapping")
+    named = [Path(path) for path in mapping_files(settings)]
     try:
-        videos = list_videos(settings["kind"], Path(settings["videos"]), Path(named) if named else None)
+        videos = list_videos(settings["kind"], Path(settings["videos"]), named[0] if named else None, named)
         return listing_digests(videos, settings["shards"])
     except PipelineError as error:
         raise WorkflowError(f"datasets.{dataset}: {error}") from None

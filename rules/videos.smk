@@ -2,7 +2,7 @@
 Videos: the clips of a data set, their captions and splits, and the sampled frames.
 
 REQUIRED INPUTS   a folder of videos, or a list or table of them (kind `folder`), and files of captions (kinds `folder`,
-                  `msvd`, `msrvtt`, `vatex`, `coco_captions`), or none (kind `shapes`)
+                  `msvd`, `msrvtt`, `vatex`, `coco_captions`, `dense_captions`), or none (kind `shapes`)
 OUTPUTS           results/datasets/{dataset}/videos/{shard}.json
                   results/datasets/{dataset}/captions.json
                   results/datasets/{dataset}/check.json   and check.txt, the same as a table

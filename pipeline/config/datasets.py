@@ -132,7 +132,7 @@ class MsrvttSettings(Settings):
     shards: Count
     videos: Path
     captions: Path | Annotated[list[Path], Field(min_length=1)]
-    splits: Literal["position", "file"]
+    splits: SplitLists | Literal["position", "file"]
 
 
 class VatexSettings(Settings):
@@ -145,16 +145,31 @@ class VatexSettings(Settings):
 
 
 class CocoCaptionsSettings(Settings):
-    """Any videos with captions in the JSON form of COCO, in one file for each split."""
+    """Any videos with captions in the JSON form of COCO, in one file for each split or one of Karpathy's."""
 
     kind: Literal["coco_captions"]
     shards: Count
     videos: Path
-    captions: SplitLists
+    captions: SplitLists | Path
+
+
+class DenseCaptionsSettings(Settings):
+    """Long videos with sentences about intervals, which are the clips; a file for each split or one that names them."""
+
+    kind: Literal["dense_captions"]
+    shards: Count
+    videos: Path
+    captions: SplitLists | Path
 
 
 DatasetSettings = Annotated[
-    ShapesSettings | FolderSettings | MsvdSettings | MsrvttSettings | VatexSettings | CocoCaptionsSettings,
+    ShapesSettings
+    | FolderSettings
+    | MsvdSettings
+    | MsrvttSettings
+    | VatexSettings
+    | CocoCaptionsSettings
+    | DenseCaptionsSettings,
     Field(discriminator="kind"),
 ]
 

@@ -4,8 +4,8 @@ A clip's id is the name of its file without folder and extension, unless the ann
 may name clips whose files are missing, because published videos vanish: those clips are listed, and no error is raised.
 """
 
-import json
 import os
+import re
 import reprlib
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.datasets.extensions import file_stem, without_extension
+from pipeline.datasets.json_forms import other_kind
 from pipeline.datasets.listing import Video, is_file, list_videos
+from pipeline.datasets.near_names import other_cases
+from pipeline.datasets.nulls import is_null
+from pipeline.datasets.strict_json import parse_json
 from pipeline.errors import PipelineError
 from pipeline.workflow.paths import SPLITS
 
@@ -27,22 +32,29 @@ class Annotations:
 
     Attributes:
         captions: Captions of each clip, in the order of the file.
-        split_of: Split of each clip that has one.
+        split_of: Split of each clip that has one; val for those in `shared`.
+        shared: Clips that are in test and in val.
         notes: Messages that the user should read.
         num_empty: Number of captions that were left out because they are empty.
+        num_null: Number of captions that were left out because they are null, or the text `nan` for it.
     """
 
     captions: dict[str, list[str]] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     num_empty: int = 0
+    num_null: int = 0
 
     def add(self, clip: str, caption: object, place: str) -> None:
-        """Add a caption of a clip; an empty one is only counted.
+        """Add a caption of a clip; an empty one, or null, is only counted.
 
         Raises:
             PipelineError: if it is no text, or holds half a character; the message names its `place`.
         """
+        if is_null(caption):
+            self.num_null += 1
+            return
         if not isinstance(caption, str):
             raise PipelineError(f"{place}: the caption of {clip} must be a text, not {reprlib.repr(caption)}")
         if not is_unicode(caption):
@@ -53,14 +65,16 @@ class Annotations:
         else:
             self.num_empty += 1
 
-    def assign(self, clip: str, split: str, place: str) -> None:
-        """Put a clip in a split.
+    def assign(self, clip: str, split: str, place: str, may_share: bool = False) -> None:
+        """Put a clip in a split; a clip of val in test, too, if the two `may_share` it.
 
         Raises:
             PipelineError: if it is in another split already: a captioner would be tested on what it was trained on.
         """
         first = self.split_of.setdefault(clip, split)
-        if first != split:
+        if may_share and (first, split) == ("val", "test"):
+            self.shared.add(clip)
+        elif first != split:
             raise PipelineError(f"{place}: {clip} is in split {split} here and in {first} before: keep it in one")
 
 
@@ -88,35 +102,46 @@ class FoundClips:
         return cls(captions, splits, [], {split: len(members) for split, members in splits.items()}, [])
 
 
-def find_clips(annotations: Annotations, ids: Collection[str], hint: str = "") -> FoundClips:
+def find_clips(
+    annotations: Annotations, ids: Collection[str], hint: str = "", files: Collection[str] = ()
+) -> FoundClips:
     """Part the annotated clips into those whose files are there and those whose files are missing.
 
     Args:
         annotations: Annotations of the data set.
         ids: The ids of all the videos that are there.
         hint: End of the message where no annotated clip has a file.
+        files: Paths of the annotation files, for messages.
 
     Raises:
         PipelineError: if there are no captions, or none of them is of a video that is there.
     """
     captions, present = annotations.captions, set(ids)
+    read = f"{shown(files)}: " if files else ""
     if not captions:
-        raise PipelineError("there is no caption in the annotations")
+        raise PipelineError(f"{read}there is no caption in the annotations")
+    cases = other_cases(captions, ids)
+    if cases:
+        told = ", ".join(f"{clip} ({known})" for clip, known in list(cases.items())[:NUM_SHOWN])
+        cased = f"{len(cases)} annotated clips differ from a file's name in upper and lower case alone: {told}"
     if not present & captions.keys():
         raise PipelineError(
-            f"no annotated clip has a file: the captions tell of {shown(captions)}, the files are "
+            f"{read}no annotated clip has a file: the captions tell of {shown(captions)}, the files are "
             f"{shown(sorted(present))}: an id is a file's name without its extension{hint}"
+            f"{f'; {cased}' if cases else ''}"
         )
     members: dict[str, list[str]] = {split: [] for split in SPLITS}
     for clip in sorted(captions):
         if clip in annotations.split_of:
             members[annotations.split_of[clip]].append(clip)
+        if clip in annotations.shared:
+            members["test"].append(clip)
     return FoundClips(
         captions={clip: texts for clip, texts in captions.items() if clip in present},
         splits={split: [clip for clip in clips if clip in present] for split, clips in members.items()},
         missing=sorted(captions.keys() - present),
         annotated={split: len(clips) for split, clips in members.items()},
-        notes=[*annotations.notes, *_notes(annotations)],
+        notes=[*annotations.notes, *_notes(annotations), *([cased] if cases else [])],
     )
 
 
@@ -127,8 +152,15 @@ def _notes(annotations: Annotations) -> Iterator[str]:
     free = sorted(annotations.captions.keys() - annotations.split_of.keys())
     if free:
         yield f"with captions, but in no split: {shown(free)}"
+    if annotations.shared:
+        yield (
+            f"{len(annotations.shared)} clips are in val and in test: models are chosen on what they are tested on, as "
+            "where these splits are published"
+        )
     if annotations.num_empty:
         yield f"{annotations.num_empty} empty captions are left out"
+    if annotations.num_null:
+        yield f"{annotations.num_null} captions that are null (or `nan`, `NULL`) are left out"
 
 
 def shown(ids: Collection[str]) -> str:
@@ -150,7 +182,7 @@ def list_clips(source: Path, preferred: Sequence[str] = (), names: Mapping[str, 
     """
     found: dict[str, Video] = {}
     for video in list_videos(source):
-        stem = os.path.splitext(os.path.basename(video.id))[0]  # noqa: PTH119, PTH122, much faster
+        stem = file_stem(os.path.basename(video.id))  # noqa: PTH119, much faster
         clip = (names or {}).get(stem, stem)
         other = found.get(clip)
         if other is not None:
@@ -192,6 +224,26 @@ def clip_id(value: object, place: str) -> str:
     return clip
 
 
+def named_clip(value: object, place: str) -> str:
+    """Check an id that annotations give, which may be the name of the clip's file, and return it without extension.
+
+    Raises:
+        PipelineError: as `clip_id`.
+    """
+    return without_extension(clip_id(value, place))
+
+
+def named_file(value: object, place: str) -> str:
+    """Give the id of the clip whose file annotations name by a path, as it was where they were made.
+
+    Raises:
+        PipelineError: as `clip_id`, or if the path leads upwards.
+    """
+    if not isinstance(value, str) or ".." in re.split(r"[/\\]", value):
+        return clip_id(without_extension(str(value)), place)
+    return named_clip(re.split(r"[/\\]", value)[-1], place)
+
+
 def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8, which half a character from an escape in JSON cannot."""
     try:
@@ -199,21 +251,6 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def split_at(position: int, sizes: Mapping[str, int]) -> str:
-    """Split of the clip at a position (from 0) where train, val and test follow one another; test takes the rest."""
-    if position < sizes["train"]:
-        return "train"
-    return "val" if position < sizes["train"] + sizes["val"] else "test"
-
-
-def published_sizes(annotations: Annotations, sizes: Mapping[str, int]) -> None:
-    """Add a note to the annotations if the splits do not have the published sizes."""
-    counted = {split: sum(of == split for of in annotations.split_of.values()) for split in SPLITS}
-    if counted != dict(sizes):
-        found, published = ("/".join(str(of[split]) for split in SPLITS) for of in (counted, sizes))
-        annotations.notes.append(f"train/val/test are annotated for {found} clips, published for {published}")
 
 
 def require_file(path: Path, key: str) -> Path:
@@ -246,36 +283,17 @@ def read_lines(path: Path, key: str) -> Iterator[tuple[int, str]]:
         raise PipelineError(f"{path}: not UTF-8 ({error.reason}): save it as UTF-8") from error
 
 
-def read_split_lists(paths: Mapping[str, Path | None], annotations: Annotations, names: Mapping[str, str]) -> None:
-    """Put clips in splits, by files that hold one id a line.
-
-    Args:
-        paths: File of each split; None for a split without one.
-        annotations: Annotations that the splits are added to.
-        names: Ids of clips, by another name that a list may call them by.
-
-    Raises:
-        PipelineError: naming file and line, for a line that is no id or a clip that is in two splits.
-    """
-    for split, path in paths.items():
-        for number, line in read_lines(path, f"splits.{split}") if path is not None else ():
-            place = f"{path}:{number}"
-            clip = clip_id(line, place)
-            annotations.assign(names.get(clip, clip), split, place)
-
-
 def load_json(path: Path, key: str) -> Any:
     """Read a JSON file as a whole; the largest published one has some 60 MB.
 
     Raises:
-        PipelineError: if it is missing, not UTF-8 or no JSON.
+        PipelineError: if it is missing, not UTF-8 or no JSON, or an object in it holds a key twice.
     """
     try:
-        return json.loads(require_file(path, key).read_text(encoding="utf-8-sig"))
+        text = require_file(path, key).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    except (ValueError, RecursionError) as error:  # a thousand brackets exhaust the parser
-        raise PipelineError(f"{path}: no JSON ({error})") from error
+    return parse_json(text, str(path))
 
 
 def records(content: Any, key: str | None, wanted: Sequence[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -292,7 +310,7 @@ def records(content: Any, key: str | None, wanted: Sequence[str], path: Path) ->
     """
     if key is not None and not (isinstance(content, dict) and key in content):
         found = ", ".join(f"`{name}`" for name in list(content)[:5]) if isinstance(content, dict) else "no object"
-        raise PipelineError(f"{path}: there is no `{key}` at its top (found {found or 'nothing'})")
+        raise PipelineError(f"{path}: there is no `{key}` at its top (found {found or 'nothing'}){other_kind(content)}")
     items = content if key is None else content[key]
     if not isinstance(items, list):
         raise PipelineError(f"{path}: {f'`{key}`' if key else 'the file'} must be a list of objects")

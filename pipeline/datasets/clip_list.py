@@ -38,7 +38,7 @@ def read_clip_list(source: Path) -> list[Video]:
         rows = json_lines(source, EXAMPLE)
     else:
         expected = "`video`, and perhaps `id`, `start`, `stop` (a list of paths alone is a .txt file)"
-        rows = csv_rows(source, ["video"], COLUMNS, expected)
+        rows = csv_rows(source, lambda header: {"video"} <= set(header) <= {"video", *COLUMNS}, expected)
     files: dict[str, Video] = {}  # a file with a hundred clips is looked for once
     place_of: dict[str, str] = {}
     whole: dict[str, str] = {}

@@ -14,26 +14,28 @@ from typing import Any
 from pipeline.config import (
     CocoCaptionsSettings,
     DatasetSettings,
+    DenseCaptionsSettings,
     FolderSettings,
     MsrvttSettings,
     MsvdSettings,
     ShapesSettings,
     VatexSettings,
 )
-from pipeline.datasets import annotated, coco_captions, folder, msrvtt, msvd, vatex
+from pipeline.datasets import annotated, coco_captions, dense_captions, folder, msrvtt, msvd, vatex
 from pipeline.datasets.annotated import FoundClips
 from pipeline.datasets.listing import Video
 from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
 
 
-def list_videos(kind: str, source: Path, mapping: Path | None) -> list[Video]:
+def list_videos(kind: str, source: Path, mapping: Path | None, intervals: Sequence[Path] = ()) -> list[Video]:
     """List the videos that the user brings, sorted by id. No video is opened: names and sizes are enough.
 
     Args:
         kind: Kind of the data set.
         source: Folder or list file of its videos.
         mapping: File that maps names of clips to ids (`msvd`); None where there is none.
+        intervals: Files that name the intervals which are clips (`dense_captions`).
 
     Raises:
         PipelineError: if the videos cannot be listed, or the user brings none to this kind.
@@ -49,6 +51,8 @@ def list_videos(kind: str, source: Path, mapping: Path | None) -> list[Video]:
             return vatex.list_videos(source)
         case "coco_captions":
             return coco_captions.list_videos(source)
+        case "dense_captions":
+            return dense_captions.list_videos(source, intervals)
     raise PipelineError(f"a data set of kind {kind} has no folder of videos")
 
 
@@ -103,16 +107,21 @@ def read_captions(
 
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
-            return FoundClips.of_all(*folder.read_captions(settings, ids, cut_from))
+            return folder.read_captions(settings, ids, cut_from)
+    files = annotation_files(settings.model_dump(mode="json"))
+    match settings:
         case MsvdSettings():
             hint = "" if settings.mapping else "; or name a `mapping` between the two"
-            return annotated.find_clips(msvd.read_annotations(settings), ids, hint)
+            return annotated.find_clips(msvd.read_annotations(settings), ids, hint, files)
         case MsrvttSettings():
-            return annotated.find_clips(msrvtt.read_annotations(settings), ids)
+            return annotated.find_clips(msrvtt.read_annotations(settings), ids, files=files)
         case VatexSettings():
-            return annotated.find_clips(vatex.read_annotations(settings), ids)
+            hint = ", which is the clip's videoID with its seconds (`<videoID>.mp4`)"
+            return annotated.find_clips(vatex.read_annotations(settings), ids, hint, files)
         case CocoCaptionsSettings():
-            return annotated.find_clips(coco_captions.read_annotations(settings), ids)
+            return annotated.find_clips(coco_captions.read_annotations(settings), ids, files=files)
+        case DenseCaptionsSettings():
+            return annotated.find_clips(dense_captions.read_annotations(settings), ids, files=files)
 
 
 def annotation_files(dataset: dict[str, Any]) -> list[str]:
@@ -129,3 +138,14 @@ def annotation_files(dataset: dict[str, Any]) -> list[str]:
     for value in named:
         found += value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
     return sorted({path for path in found if isinstance(path, str) and path not in ("position", "file")})
+
+
+def mapping_files(dataset: dict[str, Any]) -> list[str]:
+    """Paths of the files that say which clips there are: their ids (`msvd`) or intervals (`dense_captions`).
+
+    Args:
+        dataset: Settings of the data set, as JSON gives them.
+    """
+    if dataset["kind"] == "dense_captions":
+        return annotation_files(dataset)
+    return [dataset["mapping"]] if dataset.get("mapping") else []

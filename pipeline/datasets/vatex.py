@@ -1,13 +1,13 @@
 """The data set `vatex` (Wang et al., ICCV 2019): clips with ten English captions each, in a JSON list for each split.
 
 A clip's id, and the name of its file, is its `videoID` (YouTube's id and the six-digit seconds of start and end). The
-largest list has some 60 MB and is read as a whole.
+largest list has some 60 MB and is read as a whole. Clips of the private test have no captions.
 """
 
 from pathlib import Path
 
 from pipeline.config import VatexSettings
-from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, records
+from pipeline.datasets.annotated import Annotations, list_clips, load_json, named_clip, records
 from pipeline.datasets.listing import Video
 from pipeline.errors import PipelineError
 
@@ -31,11 +31,13 @@ def read_annotations(settings: VatexSettings) -> Annotations:
     for split, path in settings.captions.model_dump().items():
         if path is None:
             continue
-        for place, item in records(load_json(path, f"captions.{split}"), None, ["videoID", "enCap"], path):
-            clip = clip_id(item["videoID"], place)
+        needed = ["videoID"] if split == "test" else ["videoID", "enCap"]  # the private test has none
+        for place, item in records(load_json(path, f"captions.{split}"), None, needed, path):
+            clip = named_clip(item["videoID"], place)
             annotations.assign(clip, split, place)
-            if not isinstance(item["enCap"], list):
+            captions = item.get("enCap", [])
+            if not isinstance(captions, list):
                 raise PipelineError(f"{place}: `enCap` must be a list of captions")
-            for caption in item["enCap"]:
+            for caption in captions:
                 annotations.add(clip, caption, place)
     return annotations

@@ -21,7 +21,7 @@ def run(
         out: JSON to write: `name`, `kind`, the numbers `videos`, `bytes`, `captioned` (videos with captions),
             `captions` and `captions_per_video`, the ids `uncaptioned` (videos without captions) and `missing`
             (captions without a file), `passed_over`, `notes`, and `splits`, each with its numbers `videos`,
-            `annotated` and `captions`.
+            `annotated` and `captions`; and `shared`, the numbers `videos` and `captions` that val and test share, if they share any.
         table: Text file to write, with the same numbers as a table.
         name: Name of the data set.
         kind: Kind of the data set.
@@ -59,7 +59,9 @@ def count(videos: Mapping[str, Clip], index: dict[str, Any]) -> dict[str, Any]:
         }
         for split in SPLITS
     }
-    return {
+    shared = set(index["splits"]["val"]) & set(index["splits"]["test"])
+    told = {"videos": len(shared), "captions": sum(len(captions[video_id]) for video_id in shared)}
+    return ({"shared": told} if shared else {}) | {
         "videos": len(videos),
         "bytes": total_size(videos.values()),
         "captioned": len(captions),
@@ -81,8 +83,8 @@ def describe(counted: dict[str, Any], source: Path) -> str:
     """
     splits = counted["splits"]
     free = {
-        "videos": counted["captioned"] - sum(split["videos"] for split in splits.values()),
-        "captions": counted["captions"] - sum(split["captions"] for split in splits.values()),
+        of: total + counted.get("shared", {}).get(of, 0) - sum(split[of] for split in splits.values())
+        for of, total in (("videos", counted["captioned"]), ("captions", counted["captions"]))
     }
     rows = [_row(name, split["videos"], split["captions"], split["annotated"]) for name, split in splits.items()]
     if free["videos"]:

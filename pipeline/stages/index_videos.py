@@ -27,7 +27,8 @@ def run(
         made: The list of generated videos of this shard (`shapes`); nothing for other data sets.
         source: The folder, list file or table of clips; nothing where videos are generated. Besides it the stage reads
             `mapping` alone of the data set's settings, so that a new file of captions does not decode the videos again.
-        mapping: The file that gives clips their ids (`msvd`); nothing where ids come from the names of files.
+        mapping: The file that gives clips their ids (`msvd`), or the files that name the intervals which are clips
+            (`dense_captions`); nothing where clips are files, and ids come from their names.
 
     Raises:
         PipelineError: if the folder is missing or empty, the list does not fit, or there is not exactly one list of
@@ -37,29 +38,27 @@ def run(
         raise PipelineError(
             f"shard {shard}: one --made list or one --source is expected, not {len(made) + len(source)}"
         )
-    if made:
-        table = shapes_table(made[0])
-    else:
-        table = brought_table(kind, source[0], mapping[0] if mapping else None, shard, shards)
+    table = shapes_table(made[0]) if made else brought_table(kind, source[0], mapping, shard, shards)
     write_json(out, table)
     sizes = {video["path"]: video["size"] for video in table["videos"]}  # counts a file of several clips once
     print(f"shard {shard}: {len(table['videos'])} videos, {sum(sizes.values()) / 1e6:.1f} MB")
 
 
-def brought_table(kind: str, source: Path, mapping: Path | None, shard: int, shards: int) -> dict[str, Any]:
+def brought_table(kind: str, source: Path, mapping: Sequence[Path], shard: int, shards: int) -> dict[str, Any]:
     """Make the table of those of the user's videos that belong to one shard.
 
     Args:
         kind: Kind of the data set.
         source: The folder, list file or table of clips.
-        mapping: The file that gives clips their ids, if there is one.
+        mapping: The files that give clips their ids or intervals, if there are any.
         shard: Number of the shard, from 0.
         shards: Number of shards of the data set.
 
     Raises:
         PipelineError: if the videos cannot be listed.
     """
-    videos = [video for video in readers.list_videos(kind, source, mapping) if shard_of(video.id, shards) == shard]
+    listed = readers.list_videos(kind, source, mapping[0] if mapping else None, mapping)
+    videos = [video for video in listed if shard_of(video.id, shards) == shard]
     root, paths = below_one_folder(root_of(source), [video.path for video in videos])
     table = [table_entry(v.id, path, v.size, v.interval) for v, path in zip(videos, paths, strict=True)]
     return {"root": root, "videos": table}

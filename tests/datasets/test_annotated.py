@@ -10,7 +10,6 @@ from pipeline.datasets.annotated import (
     list_clips,
     load_json,
     read_lines,
-    read_split_lists,
     records,
 )
 from pipeline.errors import PipelineError
@@ -60,6 +59,24 @@ def test_captions_are_texts_in_one_line():
         annotations.add("a", ["x"], "here")
 
 
+def test_captions_that_are_null_are_left_out_with_a_note():
+    annotations = annotations_of(train=["a"])
+    for caption in (None, float("nan"), "nan", " NULL"):
+        annotations.add("a", caption, "here")
+    annotations.add("a", "a nan bread", "here")
+    found = find_clips(annotations, ["a"])
+    assert found.captions == {"a": ["caption of a", "a nan bread"]}
+    assert found.notes == ["4 captions that are null (or `nan`, `NULL`) are left out"]
+
+
+def test_names_in_another_case_are_offered():
+    found = find_clips(annotations_of(train=["Vid1", "b", "gone"]), ["b", "vid1"])
+    assert found.missing == ["Vid1", "gone"]
+    assert found.notes == ["1 annotated clips differ from a file's name in upper and lower case alone: Vid1 (vid1)"]
+    with pytest.raises(PipelineError, match=r"no annotated clip has a file.*lower case alone: Vid1 \(vid1\)"):
+        find_clips(annotations_of(train=["Vid1"]), ["vid1"])
+
+
 def test_a_clip_is_in_one_split():
     annotations = annotations_of(train=["a"])
     annotations.assign("a", "train", "there")
@@ -105,20 +122,6 @@ def test_of_two_files_of_one_id_the_preferred_counts(tmp_path):
     assert [(video.id, video.path) for video in videos] == [("v", "a/v.mp4"), ("w", "a/w.webm"), ("x", "c/x.avi")]
     with pytest.raises(PipelineError, match=r"a/v\.mp4 and b/v\.webm are both v: keep one"):
         list_clips(tmp_path)
-
-
-def test_split_lists(tmp_path):
-    (tmp_path / "t.txt").write_text("\ufeffa b\r\n\r\nvid2\r\n", encoding="utf-8")
-    (tmp_path / "v.txt").write_text("long name", encoding="utf-8")
-    annotations = Annotations()
-    paths = {"train": tmp_path / "t.txt", "val": tmp_path / "v.txt", "test": None}
-    read_split_lists(paths, annotations, {"long name": "vid3"})
-    assert annotations.split_of == {"a b": "train", "vid2": "train", "vid3": "val"}
-    (tmp_path / "v.txt").write_text("x\n\n../y\n")
-    with pytest.raises(PipelineError, match=r"v\.txt:3: the id '\.\./y' would leave"):
-        read_split_lists(paths, Annotations(), {})
-    with pytest.raises(PipelineError, match=r"`splits\.test: .*nowhere`: there is no such file"):
-        read_split_lists(paths | {"val": None, "test": tmp_path / "nowhere"}, Annotations(), {})
 
 
 def test_files_that_cannot_be_read(tmp_path):

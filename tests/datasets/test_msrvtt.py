@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.config import MsrvttSettings
+from pipeline.config import MsrvttSettings, SplitLists
 from pipeline.datasets.annotated import find_clips
 from pipeline.datasets.msrvtt import list_videos, read_annotations
 from pipeline.errors import PipelineError
@@ -94,6 +94,54 @@ def test_ids_of_another_form_count_by_place(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "start"), [("msr{}", 0), ("video{:05d}", 0), ("video{}", 1)], ids=["msr0", "video00000", "video1"]
+)
+def test_positions_are_numbers_however_the_clips_are_called(tmp_path, name, start):
+    ids = [name.format(number + start) for number in range(10_000)]
+    annotations = read_annotations(settings_of(write(tmp_path / "c.json", info(sorted(ids)[::-1], 1))))
+    assert [annotations.split_of[ids[place]] for place in (0, 6512, 6513, 7009, 7010)] == [
+        "train", "train", "val", "val", "test",
+    ]  # fmt: skip
+    assert annotations.notes == []
+
+
+def test_splits_of_lists(tmp_path):
+    ids = ["video0", "video6513", "video7010", "video9770"]
+    path = write(tmp_path / "MSRVTT_data.json", info(ids, split=dict.fromkeys(ids, "train")))
+    (tmp_path / "MSRVTT_train.9k.csv").write_text("video_id\n" + "\n".join(ids[:2]) + "\n")
+    test = tmp_path / "MSRVTT_JSFUSION_test.csv"
+    test.write_text(f"key,vid_key,video_id,sentence\nret0,msr9770,{ids[3]},a dog\n")
+    lists = SplitLists(train=tmp_path / "MSRVTT_train.9k.csv", val=test, test=test)
+    found = find_clips(read_annotations(settings_of(path, lists)), ids)
+    assert found.splits == {"train": ids[:2], "val": [ids[3]], "test": [ids[3]]}
+    assert found.captions[ids[3]] == ["caption 1 of video9770", "caption 0 of video9770"]  # all, not the list's own
+    assert found.notes[0] == "with captions, but in no split: video7010"
+
+
+def test_the_challenge_published_its_test_videos_without_sentences(tmp_path):
+    train = write(tmp_path / "train_val_videodatainfo.json", info(["video0"], 1, split={"video0": "train"}))
+    videos = [{"video_id": "video10000", "split": "test", "category": 3, "url": "https://example.org/x", "id": 10_000}]
+    test = write(tmp_path / "test_videodatainfo.json", {"info": {}, "videos": videos})
+    annotations = read_annotations(settings_of([train, test], "file"))
+    found = find_clips(annotations, ["video0", "video10000"])
+    assert found.captions == {"video0": ["caption 0 of video0"]}
+    assert found.notes[0] == f"{test}: 1 videos without `sentences`"
+    assert "in a split, but without captions: video10000" in found.notes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"v_a": {"duration": 12.5, "timestamps": [[0, 4.5]], "sentences": ["x"]}},
+        {"database": {"a": {"subset": "training", "annotations": [{"segment": [3, 9], "sentence": "x"}]}}},
+    ],
+)
+def test_files_for_another_kind_are_told(tmp_path, content):
+    with pytest.raises(PipelineError, match="it looks like a file for `kind: dense_captions`"):
+        read_annotations(settings_of(write(tmp_path / "c.json", content)))
+
+
+@pytest.mark.parametrize(
     ("content", "splits", "message"),
     [
         ({"videos": []}, "position", "there is no `sentences` at its top"),
@@ -102,7 +150,7 @@ def test_ids_of_another_form_count_by_place(tmp_path):
         ({}, "position", r"there is no `videos` at its top \(found nothing\)"),
         ({"videos": [{"id": 1}], "sentences": []}, "position", r"videos\[0\]: there is no `video_id`"),
         ({"videos": [{"video_id": "v"}], "sentences": []}, "file", r"videos\[0\]: there is no `split`"),
-        (info(["v"], split={"v": "dev"}), "file", r"videos\[0\]: unknown split 'dev': expected train, validate"),
+        (info(["v"], split={"v": "trial"}), "file", r"videos\[0\]: unknown split 'trial': expected train, training"),
         (info(["../v"]), "position", r"videos\[0\]: the id '\.\./v' would leave the data folder"),
         (
             {"videos": [], "sentences": [{"video_id": "v", "caption": "c"}]},

@@ -139,6 +139,82 @@ def test_positions_are_numbers_of_ids_and_else_places(tmp_path):
     assert annotations.split_of == {"x1969": "test", "x0": "train"}
 
 
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        ("video0", "video{}"),
+        ("vid0", "vid{}"),
+        ("video1", "video{}"),
+        ("0", "{}"),
+        ("msvd0000", "msvd{:04d}"),
+    ],
+)
+def test_positions_are_numbers_however_the_clips_are_called(tmp_path, first, name):
+    """Sorted as texts, video10 would come before video2, and 1,540 of 1,970 clips go to another split."""
+    start = int(first[-1])
+    ids = [name.format(number + start) for number in range(1970)]
+    (tmp_path / "c.json").write_text(json.dumps({clip: ["x"] for clip in sorted(ids)}))
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "c.json"))
+    assert [clip for clip in ids if annotations.split_of[clip] == "train"] == ids[:1200]
+    assert [clip for clip in ids if annotations.split_of[clip] == "val"] == ids[1200:1300]
+    assert annotations.notes == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([f"video{number}" for number in range(1, 1970)], r"not clear whether video0 or video1 is the first clip"),
+        ([f"video{number}" for number in range(1971)], r"not clear whether video0 or video1 is the first clip"),
+        ([f"q_{number}_9" for number in range(1201)], r"the 1,201 ids q_0_9, q_1_9, .* hold no number"),
+    ],
+)
+def test_positions_that_are_not_clear_are_refused(tmp_path, ids, message):
+    (tmp_path / "c.json").write_text(json.dumps({clip: ["x"] for clip in ids}))
+    with pytest.raises(PipelineError, match=rf"`splits: position`: .*{message}.*: name a `mapping`, or lists of ids"):
+        read_annotations(settings_of(tmp_path, tmp_path / "c.json"))
+
+
+def test_without_numbers_the_order_of_a_file_that_holds_each_clip_once_counts(tmp_path):
+    ids = [f"{'zebra' if number % 2 else 'ape'} {number} of mine" for number in range(1970)]
+    (tmp_path / "c.json").write_text(json.dumps({clip: ["x"] for clip in ids}))
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "c.json"))
+    assert list(annotations.split_of) == ids
+    assert [annotations.split_of[ids[place]] for place in (0, 1199, 1200, 1299, 1300)] == [
+        "train", "train", "val", "val", "test",
+    ]  # fmt: skip
+
+
+def test_a_mapping_that_counts_from_another_number_is_refused(tmp_path):
+    write_mapping(tmp_path / "m.txt")
+    (tmp_path / "c.json").write_text(json.dumps({f"vid{number}": ["x"] for number in range(1970)}))
+    with pytest.raises(PipelineError, match=r"begins with vid1, the captions with vid0: every caption would go to ano"):
+        read_annotations(settings_of(tmp_path, tmp_path / "c.json", tmp_path / "m.txt"))
+
+
+def test_lines_of_an_id_a_tab_and_a_sentence(tmp_path):
+    (tmp_path / "sents_train_lc_nopunc.txt").write_text("vid1\ta dog runs\nvid1201\ta cat_0_5 sleeps\nvid1\tdogs\n")
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "sents_train_lc_nopunc.txt"))
+    assert annotations.captions == {"vid1": ["a dog runs", "dogs"], "vid1201": ["a cat_0_5 sleeps"]}
+    assert annotations.split_of == {"vid1": "train", "vid1201": "val"}
+
+
+def test_captions_mapping_and_lists_may_name_files(tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps({"a_0_5.avi": ["x"], "vid2": ["y"], "q_1_4.5": ["z"]}))
+    (tmp_path / "m.txt").write_text("a_0_5 vid1\nb_0_5.avi vid2\n")
+    for split, clip in zip(SIZES, ("a_0_5.avi", "vid2.mp4", "q_1_4.5"), strict=True):
+        (tmp_path / f"{split}.txt").write_text(clip)
+    lists = SplitLists(**{split: tmp_path / f"{split}.txt" for split in SIZES})
+    annotations = read_annotations(settings_of(tmp_path, tmp_path / "c.json", tmp_path / "m.txt", lists))
+    assert annotations.captions == {"vid1": ["x"], "vid2": ["y"], "q_1_4.5": ["z"]}
+    assert annotations.split_of == {"vid1": "train", "vid2": "val", "q_1_4.5": "test"}
+
+
+def test_a_language_may_be_written_in_any_case(tmp_path):
+    rows = [("v_0_5", "English", "one"), ("v_0_5", "english", "two"), ("w_0_5", " ENGLISH ", "three")]
+    annotations = read_annotations(settings_of(tmp_path, write_corpus(tmp_path / "c.csv", rows)))
+    assert annotations.captions == {"v_0_5": ["one", "two"], "w_0_5": ["three"]}
+
+
 def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
     one = write_corpus(tmp_path / "a.csv", [("v-1_0_5", "English", 'a "quoted",\n text'), ("v-1_0_5", "French", "un")])
     two = write_corpus(tmp_path / "b.csv", [("v-1_0_5", "English", "second"), ("\u00fc x_1.0_9", "English", "n/a ?")])
@@ -156,7 +232,8 @@ def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
             "VideoID,Start,End,Language,Description\nv,1,x,English,a\n",
             r"c\.csv:2: End: expected whole seconds",
         ),
-        ("c.csv", "VideoID,Start,End,Language,Description\nv,1,2,english,a\n", r"c\.csv: none of 1 rows has `English`"),
+        ("c.csv", "VideoID,Start,End,Language,Description\nv,1,2,German,a\n", r"c\.csv: none of 1 rows has `English`"),
+        ("c.csv", "VideoID,Start,End,Language,Description,Start\n", r"c\.csv:1: a column stands twice: VideoID, Start"),
         ("c.csv", "VideoID,Start,End,Language,Description\n../v,1,2,English,a\n", r"c\.csv:2: .*leave the data folder"),
         (
             "c.csv",
@@ -168,6 +245,7 @@ def test_a_corpus_in_several_files_keeps_columns_quotes_and_order(tmp_path):
         ("c.json", '["a"]', r"c\.json: expected \{"),
         ("c.json", '{"vid1": "a"}', r"c\.json: vid1: expected a list of captions"),
         ("c.json", '{"vid1": [["a", "dog"]]}', r"c\.json: vid1: the caption of vid1 must be a text"),
+        ("c.json", '{"vid1": ["a"], "vid1": ["b"]}', r"c\.json: the key 'vid1' stands twice in one object"),
         ("c.json", '{"": ["a"]}', r"must be a text that is not empty"),
         ("c.doc", "x", r"c\.doc`: expected the corpus \(\.csv\), AllVideoDescriptions\.txt"),
     ],

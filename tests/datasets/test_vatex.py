@@ -49,6 +49,13 @@ def test_malformed_files_are_named(tmp_path, items, message):
         read_annotations(settings_of(tmp_path, train=[item("t")], val=items))
 
 
+def test_the_private_test_has_ids_alone(tmp_path):
+    settings = settings_of(tmp_path, train=[item("t")], val=[item("v")], test=[{"videoID": "p"}])
+    found = find_clips(read_annotations(settings), ["t", "v", "p"])
+    assert found.splits == {"train": ["t"], "val": ["v"], "test": []}
+    assert found.notes == ["in a split, but without captions: p"]
+
+
 def test_a_missing_file(tmp_path):
     settings = settings_of(tmp_path, train=[item("t")], val=[item("v")])
     (tmp_path / "val.json").unlink()

@@ -79,9 +79,90 @@ def test_json_without_tokens_is_taken_as_it_stands(tmp_path: Path) -> None:
     assert read(tmp_path / "openie.json", text) == [("old men", "sitting on", "red benches")]
 
 
+LOG = """[main] INFO edu.stanford.nlp.pipeline.StanfordCoreNLP - Adding annotator tokenize
+Processing from stdin. Enter one sentence per line.
+[main] INFO edu.stanford.nlp.pipeline.StanfordCoreNLP - Adding annotator openie
+"""
+TRIPLET = {"subject": "a man", "relation": "plays", "object": "the guitar", "confidence": 1.0}
+PROTOBUF = {
+    "text": "Two old men are sitting.",
+    "sentence": [
+        {"token": [{"word": "Hm", "lemma": "hm", "pos": "UH"}], "sentenceIndex": 0},
+        {
+            "token": [
+                {"word": "Men", "lemma": "man", "pos": "NNS"},
+                {"word": "sat", "lemma": "sit", "pos": "VBD"},
+                {"word": "on", "lemma": "on", "pos": "IN"},
+                {"word": "red", "lemma": "red", "pos": "JJ"},
+                {"word": "benches", "lemma": "bench", "pos": "NNS"},
+            ],
+            "openieTriple": [
+                {
+                    "subject": "Men",
+                    "relation": "sat on",
+                    "object": "red benches",
+                    "confidence": 1.0,
+                    "subjectTokens": [{"sentenceIndex": 1}],
+                    "relationTokens": [{"sentenceIndex": 1, "tokenIndex": 1}, {"sentenceIndex": 1, "tokenIndex": 2}],
+                    "objectTokens": [{"sentenceIndex": 1, "tokenIndex": 3}, {"sentenceIndex": 1, "tokenIndex": 4}],
+                }
+            ],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize("log", ["", "\ufeff", LOG], ids=["plain", "byte order mark", "log"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.0\ta man\tplays\tthe guitar\n",
+        "man &guitar &plays\n",
+        "0.93 (a man; plays; the guitar)\n",
+        json.dumps({"sentences": [{"openie": [TRIPLET]}]}),
+        json.dumps([TRIPLET], indent=1),
+        json.dumps([[TRIPLET], []]),
+        json.dumps(TRIPLET) + "\n",
+    ],
+    ids=["tabs", "akg", "scored", "document", "objects", "lists of objects", "object a line"],
+)
+def test_forms_of_other_systems_and_what_stands_before(tmp_path: Path, text: str, log: str) -> None:
+    assert read(tmp_path / "openie", log + text) == [("man", "plays", "guitar")]
+
+
+def test_json_of_protobuf(tmp_path: Path) -> None:
+    assert read(tmp_path / "openie.json", json.dumps(PROTOBUF)) == [("man", "sit on", "bench")]
+    assert read(tmp_path / "openie.json", json.dumps([PROTOBUF] * 2)) == [("man", "sit on", "bench")] * 2
+
+
+def test_other_line_separators_are_a_part_of_a_text(tmp_path: Path) -> None:
+    text = json.dumps([TRIPLET | {"object": "the\u2028guitar"}], ensure_ascii=False)
+    assert read(tmp_path / "openie.json", text) == [("man", "plays", "guitar")]
+
+
+def test_scored_triplets_stand_among_sentences(tmp_path: Path) -> None:
+    text = """A man sings (loudly; on stage).
+0.93 (A man; sings; )
+.5: (A man; is singing on; L:a stage; T:today)
+
+The woman says that a dog barks.
+0.88 Context(The woman says,List([0, 14))):(a dog; barks at; the cat)
+1.000: (woman; holds; a dog)
+"""
+    assert read(tmp_path / "openie.txt", text) == [
+        ("man", "singing on", "stage"),
+        ("dog", "barks at", "cat"),
+        ("woman", "holds", "dog"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (LOG, "line 2: expected `confidence TAB"),
+        ("0.93 (a man; plays; the guitar)\n0.87 (a dog; runs\n", "line 2: expected"),
+        (json.dumps({"sentence": [{"token": []}]}), "is not CoreNLP's JSON .*openieTriple"),
+        (json.dumps([{"subject": "a man", "object": "x"}]), "is not CoreNLP's JSON .*relation"),
         ("1.0\ta man\tplays\n", "line 1: expected `confidence TAB"),
         ("man &guitar &play\nwhatever\n", "line 2: expected"),
         ('{"sentences": [{"tokens": []}]}', "is not CoreNLP's JSON"),
