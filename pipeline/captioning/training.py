@@ -33,8 +33,9 @@ from pipeline.captioning.loss import LossSums, caption_losses, is_target, weight
 from pipeline.config import DecodingSettings, TrainingSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.scoring.tokenising import split_all
 from pipeline.training.task import Recipe, Record
-from pipeline.vocabulary import Vocabulary, split_words
+from pipeline.vocabulary import Tokenizer, Vocabulary
 
 CURVES = ("epoch", "step", "train_loss", "train_left_to_right", "train_right_to_left", "val_loss", "val_cider")
 
@@ -100,7 +101,7 @@ class CaptionerTraining:
         self.module = model.to(self.device)
         self.vocabulary = vocabulary
         self.data = data
-        self.references = references
+        self.references = tokenised(references, data.val.ids, vocabulary.tokenizer)
         self.settings = settings
         self.seed = seed
         self.ranks = ranks
@@ -182,9 +183,8 @@ class CaptionerTraining:
         mine = self.data.val.ids[self.ranks.number :: self.ranks.num]
         settings = search_settings(self.settings.validation_beam, self.vocabulary.max_words, self.data.val_batch_size)
         found = caption_graphs(self.module, self.vocabulary, GraphList(self.data.graphs, mine), settings)
-        parts = self.ranks.gather({video_id: caption.text for video_id, caption in zip(mine, found, strict=True)})
-        captions = {video_id: text for part in parts for video_id, text in part.items()}
-        return cider({video_id: self.references[video_id] for video_id in self.data.val.ids}, captions)
+        parts = self.ranks.gather({i: " ".join(caption.words) for i, caption in zip(mine, found, strict=True)})
+        return cider(self.references, {video_id: words for part in parts for video_id, words in part.items()})
 
 
 def _sums(sums: LossSums, batch: CaptionBatch) -> Tensor:
@@ -226,11 +226,23 @@ def learning_rate_scale(step: int, warmup: int, num_steps: int) -> float:
     return max(0.0, (num_steps - step) / max(1, num_steps - warmup))
 
 
-def cider(references: Mapping[str, Sequence[str]], captions: Mapping[str, str]) -> float:
-    """CIDEr of captions; captions and references are split into words as for training.
+def tokenised(
+    references: Mapping[str, Sequence[str]], ids: Sequence[str], tokenizer: Tokenizer
+) -> dict[str, list[str]]:
+    """Split the references of some videos as captions are split for training; spaces separate the words."""
+    words = iter(split_all([text for video_id in ids for text in references[video_id]], tokenizer))
+    return {video_id: [" ".join(next(words)) for _ in references[video_id]] for video_id in ids}
+
+
+def cider(references: Mapping[str, list[str]], captions: Mapping[str, str]) -> float:
+    """CIDEr of captions; they and the references are split into words as for training.
 
     This score only chooses the weights. Reported scores go through the Penn Treebank tokenizer, in `score_captions`.
+
+    Args:
+        references: References of each video, words separated by spaces.
+        captions: One caption of each of these videos, words separated by spaces.
     """
-    truth = {video_id: [" ".join(split_words(text)) for text in references[video_id]] for video_id in captions}
+    truth = {video_id: references[video_id] for video_id in captions}
     score, _ = Cider().compute_score(truth, {video_id: [text] for video_id, text in captions.items()})
     return float(score)

@@ -1,7 +1,7 @@
-"""The data set `vatex` (Wang et al., ICCV 2019): clips with ten English captions each, in a JSON list for each split.
+"""The data set `vatex` (Wang et al., ICCV 2019): clips with ten English and ten Chinese captions each, in JSON lists.
 
-A clip's id, and the name of its file, is its `videoID` (YouTube's id and the six-digit seconds of start and end). The
-largest list has some 60 MB and is read as a whole.
+There is a list for each split. A clip's id, and the name of its file, is its `videoID` (YouTube's id and the six-digit
+seconds of start and end). The largest list has some 60 MB and is read as a whole.
 """
 
 from pathlib import Path
@@ -10,6 +10,8 @@ from pipeline.config import VatexSettings
 from pipeline.datasets.annotated import Annotations, clip_id, list_clips, load_json, records
 from pipeline.datasets.listing import Video
 from pipeline.errors import PipelineError
+
+CAPTIONS = {"en": "enCap", "zh": "chCap"}
 
 
 def list_videos(source: Path) -> list[Video]:
@@ -22,20 +24,21 @@ def list_videos(source: Path) -> list[Video]:
 
 
 def read_annotations(settings: VatexSettings) -> Annotations:
-    """Read the English captions, and the splits; a clip's split is that of the list it stands in.
+    """Read the captions of one language, and the splits; a clip's split is that of the list it stands in.
 
     Raises:
         PipelineError: naming the file and the item that cannot be read.
     """
     annotations = Annotations()
+    key = CAPTIONS[settings.language]
     for split, path in settings.captions.model_dump().items():
         if path is None:
             continue
-        for place, item in records(load_json(path, f"captions.{split}"), None, ["videoID", "enCap"], path):
+        for place, item in records(load_json(path, f"captions.{split}"), None, ["videoID", key], path):
             clip = clip_id(item["videoID"], place)
             annotations.assign(clip, split, place)
-            if not isinstance(item["enCap"], list):
-                raise PipelineError(f"{place}: `enCap` must be a list of captions")
-            for caption in item["enCap"]:
+            if not isinstance(item[key], list):
+                raise PipelineError(f"{place}: `{key}` must be a list of captions")
+            for caption in item[key]:
                 annotations.add(clip, caption, place)
     return annotations
