@@ -9,6 +9,7 @@ from pipeline.artifact.video_table import read_all_clips
 from pipeline.config import DatasetSettings
 from pipeline.datasets import readers
 from pipeline.datasets.annotated import shown
+from pipeline.datasets.caption_texts import clean_captions
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def run(out: Path, settings: DatasetSettings, videos: list[Path], made: list[Pat
     """
     clips = read_all_clips(videos)
     cut_from = {clip.id: clip.file for clip in clips.values() if clip.interval is not None}
-    found = readers.read_captions(settings, list(clips), made, cut_from)
+    found = clean_captions(readers.read_captions(settings, list(clips), made, cut_from))
     write_json(out, asdict(found))
     num_captions = sum(len(texts) for texts in found.captions.values())
     sizes = ", ".join(f"{split} {len(members)}" for split, members in found.splits.items())

@@ -37,6 +37,15 @@ def test_captions_of_a_folder(tmp_path, tables, capsys):
     assert err.count("WARNING: no video in split") == 2
 
 
+def test_captions_are_cleaned_for_all_that_read_them(tmp_path, tables, capsys):
+    (tmp_path / "c.csv").write_text("video,caption\na,salt &amp; pepper\nb,nan\nb,a dog\u200bruns\nc,nan\n")
+    run(tmp_path / "out.json", folder_settings(tmp_path / "c.csv"), videos=tables, made=[])
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["captions"] == {"a.mp4": ["salt & pepper"], "b.mp4": ["a dog runs"]}
+    assert found["splits"]["train"] == ["a.mp4", "b.mp4"]
+    assert "WARNING: captions that say nothing, such as `nan` or `NULL`: 2 are left out" in capsys.readouterr().err
+
+
 def test_captions_of_an_unknown_video_write_nothing(tmp_path, tables):
     (tmp_path / "c.csv").write_text("video,caption\nd,one\n")
     with pytest.raises(PipelineError, match="1 unknown videos: d"):

@@ -63,7 +63,8 @@ def results(tmp_path):
         scores["statistics"] = statistics.to_json()
         more = {"novel_share": 0.25, "mean_words": 4.0, "cider_by_video": {"a": 1.25}, "notes": [], "missing": []}
         write_json(experiment / split / "scores.json", scores | more)
-    (experiment / "curves.csv").write_text("epoch,train_loss,val_loss,val_cider\n1,3.5,3.6,\n2,2.5,2.7,1.5\n")
+    rows = ("epoch,train_loss,val_loss,val_cider,kept_by", "1,3.5,3.6,,", "2,2.5,2.7,1.5,val_loss")
+    (experiment / "curves.csv").write_text("".join(f"{row}\n" for row in rows))
     encoders = tmp_path / "results/encoders"
     for name, origin in {"i3d": "random", "clip": "fine-tuned on tiny from random"}.items():
         (encoders / name).mkdir(parents=True)
@@ -98,6 +99,7 @@ def test_page_tells_everything(results):
         "12.5 %",  # R@1
         "3.5",  # median rank
         "fine-tuned on tiny from random",
+        "the validation loss chose the model, that of epoch 2",
         "vocabulary: tiny",  # settings
         "snakemake --cores 2 results/experiments/one/test/scores.json",
         "(empty caption)",
