@@ -34,6 +34,7 @@ from pipeline.config.datasets import (
     VatexSettings,
 )
 from pipeline.config.encoders import (
+    ActiveClipArch,
     Clip4ClipSettings,
     ClipArch,
     DetectorFinetuneSettings,
@@ -63,6 +64,7 @@ from pipeline.config.types import Count, Name, Settings, WeightsUrl
 from pipeline.errors import PipelineError
 
 __all__ = [
+    "ActiveClipArch",
     "BidirectionalSettings",
     "CaptionerModelSettings",
     "CaptionerSettings",

@@ -1,8 +1,8 @@
 """Settings of the encoders, which turn pixels into features of motion, appearance and objects."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.types import Count, Positive, Precision, Settings, Share, Weights
 
@@ -61,6 +61,29 @@ class ClipArch(Settings):
     text: TextArch
 
 
+class ActiveClipArch(ClipArch):
+    """The same with its activation, for a file that does not say with which one it was trained; names say it, too."""
+
+    activation: Literal["quick_gelu", "gelu"]
+
+
+def _kind_of_arch(value: Any) -> str:
+    if isinstance(value, ClipArch):
+        value = value.model_dump()
+    if not isinstance(value, dict):
+        return "a name"
+    return "sizes and activation" if "activation" in value else "sizes"
+
+
+# The discriminator tells the three apart, so that pydantic reports mistakes against one of them only.
+AnyClipArch = Annotated[
+    Annotated[str, Tag("a name")]
+    | Annotated[ClipArch, Tag("sizes")]
+    | Annotated[ActiveClipArch, Tag("sizes and activation")],
+    Discriminator(_kind_of_arch),
+]
+
+
 class FinetuneSettings(Settings):
     """How CLIP4Clip is fine-tuned for retrieval on the training split of a data set."""
 
@@ -84,7 +107,7 @@ class Clip4ClipSettings(Settings):
     kind: Literal["clip4clip"]
     weights: Weights
     seed: int
-    arch: str | ClipArch
+    arch: AnyClipArch
     finetune: FinetuneSettings | None
     precision: Precision
 

@@ -24,8 +24,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
+from pipeline.models.clip_activation import OPENAI_SIZES, Arch, activation_of, activation_of_random
 from pipeline.models.clip_resnet import embed_images
-from pipeline.weights.loading import load_strictly, read_state, some
+from pipeline.weights.loading import described, load_strictly, read_state, some
 from pipeline.weights.origin import RANDOM, from_file, from_tag
 from pipeline.weights.saving import save_weights
 
@@ -34,13 +35,9 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 VOCABULARY = 49408
 # CLIP4Clip's other similarity heads (its section 3.3: sequential and tight). Mean pooling needs none of them.
 OTHER_HEADS = ("transformerClip.", "frame_position_embeddings.", "lstm_visual.", "cross.", "similarity_dense.")
-# Three integers that OpenAI's release keeps among its parameters.
-OPENAI_SIZES = ("input_resolution", "context_length", "vocab_size")
 EXAMPLE = "CLIP4Clip's pytorch_model.bin"
 
 log = logging.getLogger(__name__)
-
-Arch = str | Mapping[str, Any] | BaseModel
 
 
 class Clip4Clip(CLIP):  # type: ignore[misc]
@@ -136,23 +133,24 @@ def tower_sizes(arch: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_clip4clip(path: Path | str, arch: Arch, level: int = logging.DEBUG) -> Clip4Clip:
-    """Load a CLIP4Clip `pytorch_model.bin` or a `weights.safetensors` saved by `save_clip4clip`, strictly, in float32.
+    """Load a file of CLIP, strictly, in float32.
 
     Args:
-        path: the file.
+        path: a CLIP4Clip `pytorch_model.bin`, OpenAI's TorchScript archive, a file of open_clip, or a
+            `weights.safetensors` saved by `save_clip4clip`.
         arch: what the file must be: open_clip name or mapping of sizes.
         level: logging level of the table of what was matched.
 
     Returns:
-        The module in eval mode. Its activation is the one that the file names. If it names none, it is QuickGELU, as in
-        OpenAI's release and in CLIP4Clip, even if open_clip's architecture of that name has another one.
+        The module in eval mode. Its activation is the one that the file names, or that `arch` names, or QuickGELU for
+        what OpenAI or CLIP4Clip wrote.
 
     Raises:
-        PipelineError: the file cannot be read, or holds another architecture.
+        PipelineError: the file cannot be read, holds another architecture, or leaves its activation open.
     """
     path = Path(path)
     state, metadata = read_state(path, EXAMPLE)
-    return _fill(arch, metadata.get("activation", "quick_gelu"), state, path, level)
+    return _fill(arch, activation_of(arch, state, metadata, path), state, described(path, state, metadata), level)
 
 
 def load_pretrained(weights: str, arch: Arch, seed: int, level: int = logging.DEBUG) -> tuple[Clip4Clip, str]:
@@ -174,8 +172,8 @@ def load_pretrained(weights: str, arch: Arch, seed: int, level: int = logging.DE
         log.warning("weights: random: the CLIP4Clip encoder starts UNTRAINED (seed %d)", seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Clip4Clip(arch).eval(), RANDOM
-    if Path(weights).is_file():
+            return Clip4Clip(arch, activation_of_random(arch)).eval(), RANDOM
+    if Path(weights).is_file() or (Path(weights).is_dir() and "/" in weights):
         return load_clip4clip(weights, arch, level), from_file(Path(weights))
     if Path(weights).suffix or "/" in weights:
         raise PipelineError(f"weights: there is no file {weights}; name a file, an open_clip tag or random")
@@ -193,7 +191,7 @@ def clip_metadata(module: Clip4Clip, origin: str) -> dict[str, str]:
     return {"kind": "clip4clip", "arch": arch, "activation": module.activation, "origin": origin}
 
 
-def clip_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def clip_state(state: Mapping[str, Tensor], path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Take CLIP's part of a checkpoint, under CLIP's own names.
 
     Args:
@@ -304,10 +302,10 @@ def _load_tag(tag: str, arch: Arch, level: int) -> Clip4Clip:
             "and name the file, or write random"
         ) from error
     quick = source.get("quick_gelu", False) or arch.endswith("-quickgelu")
-    return _fill(arch, "quick_gelu" if quick else "gelu", read_state(path, EXAMPLE)[0], path, level)
+    return _fill(arch, "quick_gelu" if quick else "gelu", read_state(path, EXAMPLE)[0], str(path), level)
 
 
-def _fill(arch: Arch, activation: str, state: Mapping[str, Tensor], path: Path, level: int) -> Clip4Clip:
+def _fill(arch: Arch, activation: str, state: Mapping[str, Tensor], path: str, level: int) -> Clip4Clip:
     """Build the towers on the meta device and give them the file's tensors.
 
     Raises:

@@ -22,7 +22,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.errors import PipelineError
-from pipeline.weights.loading import BATCH_COUNT, load_strictly, read_state, some
+from pipeline.weights.loading import BATCH_COUNT, described, load_strictly, read_state, some
 from pipeline.weights.origin import RANDOM, from_file
 from pipeline.weights.saving import save_weights
 
@@ -172,12 +172,13 @@ def load_detector(path: Path, arch: str, size: int, level: int = logging.DEBUG) 
     state, metadata = read_state(path, EXAMPLE)
     if metadata.get("arch", arch) != arch:
         raise PipelineError(f"{path} holds the architecture {metadata['arch']}, expected {arch}: correct `arch`")
-    num_classes = _count_classes(path, arch, size, state)
+    file = described(path, state, metadata)
+    num_classes = _count_classes(file, arch, size, state)
     model = build_detector(arch, num_classes, size)
     load_strictly(
         model,
         state,
-        refusal=f"{path} holds another architecture than {arch}",
+        refusal=f"{file} holds another architecture than {arch}",
         matched=f"{path}: {arch} of {num_classes} classes with the background",
         depth=2,
         level=level,
@@ -266,7 +267,7 @@ def class_tensors(arch: str, size: int) -> dict[str, tuple[int, int, int]]:
     return found
 
 
-def _count_classes(path: Path, arch: str, size: int, state: Mapping[str, Tensor]) -> int:
+def _count_classes(file: str, arch: str, size: int, state: Mapping[str, Tensor]) -> int:
     """Number of classes of a state dict, background included, read off the first parameter that depends on it.
 
     Raises:
@@ -275,12 +276,12 @@ def _count_classes(path: Path, arch: str, size: int, state: Mapping[str, Tensor]
     key, (dim, length, step) = next(iter(class_tensors(arch, size).items()))
     if key not in state or state[key].dim() <= dim:
         raise PipelineError(
-            f"{path} holds another architecture than {arch}: it has no {key}, but {some(sorted(state))}"
+            f"{file} holds another architecture than {arch}: it has no {key}, but {some(sorted(state))}"
         )
     classes, rest = divmod(state[key].shape[dim] - length, step)
     if rest or classes < -1:
         raise PipelineError(
-            f"{path} holds another architecture than {arch}: {key} is {list(state[key].shape)}, which fits no "
+            f"{file} holds another architecture than {arch}: {key} is {list(state[key].shape)}, which fits no "
             "number of classes"
         )
     return 2 + classes

@@ -20,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.models.folded_convolution import FoldedConv3d
 from pipeline.models.same_padding import Triple, max_pool_same, pad_same
-from pipeline.weights.loading import load_strictly, read_state
+from pipeline.weights.loading import described, load_strictly, read_state
 
 FEATURE_DIM = 1024
 FIRST_CHANNELS = 64  # of the first layer's output, which has half the frames and half the side of the input
@@ -109,7 +109,7 @@ class InceptionI3d(nn.Module):
     """The RGB Inception I3D, with pytorch-i3d's parameter names.
 
     Args:
-        num_classes: width of the classifier `logits`; 400 for Kinetics-400.
+        num_classes: width of the classifier `logits`; 400 for Kinetics-400, 0 for a network without classifier.
         in_channels: colour channels of the input.
     """
 
@@ -129,10 +129,15 @@ class InceptionI3d(nn.Module):
             self.add_module(name, InceptionBlock(width, channels))
             width = channels[0] + channels[2] + channels[4] + channels[5]
         self.dropout = nn.Dropout(0.5)
-        self.logits = Unit3d(FEATURE_DIM, num_classes, 1, logits=True)
+        self.num_classes = num_classes
+        if num_classes:
+            self.logits = Unit3d(FEATURE_DIM, num_classes, 1, logits=True)
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
-        """Class scores before the softmax [B, K, T']; takes the windows that `extract_features` takes."""
+        """Class scores before the softmax [B, K, T']; takes the windows that `extract_features` takes.
+
+        A network without classifier has none, and raises AttributeError.
+        """
         features_BCT11 = self.dropout(self.extract_features(x_BCTHW)).to(self.logits.conv3d.weight.dtype)
         logits_BKT11: Tensor = self.logits(features_BCT11)
         return logits_BKT11.flatten(2)
@@ -182,7 +187,8 @@ def load_i3d(path: Path, level: int = logging.DEBUG) -> InceptionI3d:
     """Load a pytorch-i3d checkpoint or a `weights.safetensors`, strictly, in float32.
 
     Args:
-        path: A state dict of an RGB network with any number of classes.
+        path: A state dict of an RGB network with any number of classes, or without its classifier, which features do
+            not need: the network then has none.
         level: Logging level of the table of what was matched.
 
     Returns:
@@ -191,16 +197,19 @@ def load_i3d(path: Path, level: int = logging.DEBUG) -> InceptionI3d:
     Raises:
         PipelineError: the file cannot be read, or holds another architecture.
     """
-    state, _ = read_state(path, "a pytorch-i3d rgb_imagenet.pt")
+    state, metadata = read_state(path, "a pytorch-i3d rgb_imagenet.pt")
     classifier = state.get("logits.conv3d.bias")
+    whole = any(key.startswith("logits.") for key in state)
+    num_classes = classifier.numel() if classifier is not None else 400 if whole else 0
     with torch.device("meta"):  # the tensors of the file become those of the network
-        model = InceptionI3d(num_classes=400 if classifier is None else classifier.numel())
+        model = InceptionI3d(num_classes)
     load_strictly(
         model,
         state,
-        refusal=f"{path} holds another architecture than the RGB Inception I3D of pytorch-i3d (rgb_imagenet.pt)",
+        refusal=f"{described(path, state, metadata)} holds another architecture than the RGB Inception I3D of "
+        "pytorch-i3d (rgb_imagenet.pt)",
         advice="; write the path of such a file, or `weights: random`",
-        matched=f"{path}: Inception I3D",
+        matched=f"{path}: Inception I3D{'' if whole else ' without classifier, which features do not need'}",
         depth=1,
         level=level,
     )

@@ -81,7 +81,7 @@ def _import_i3d(
         model, origin = _random_i3d(settings, videos, captions), RANDOM
     else:
         model, origin = load_i3d(Path(weights), level=logging.INFO), from_file(Path(weights))
-    arch = json.dumps({"num_classes": model.logits.conv3d.out_channels}, sort_keys=True)
+    arch = json.dumps({"num_classes": model.num_classes}, sort_keys=True)
     return model, {"kind": "i3d", "arch": arch, "origin": origin}
 
 

@@ -231,13 +231,30 @@ def test_load_i3d_takes_other_class_counts(published, tmp_path):
     assert load_i3d(tmp_path / "charades.safetensors").logits.conv3d.out_channels == 157
 
 
+@torch.no_grad()
+def test_load_i3d_takes_a_file_without_classifier_and_keeps_it_so(published, tmp_path):
+    """Features need none; half a classifier is no such file."""
+    bare = {f"module.{key}": tensor for key, tensor in published.items() if not key.startswith("logits.")}
+    torch.save({"state_dict": bare}, tmp_path / "bare.pt")
+    model = load_i3d(tmp_path / "bare.pt")
+    assert model.num_classes == 0
+    save_file(model.state_dict(), tmp_path / "again.safetensors")
+    x = clip(1, 3, 16, 32, 32)
+    expected = load(published).extract_features(x)
+    for network in (model, load_i3d(tmp_path / "again.safetensors"), model.folded()):
+        assert (network.extract_features(x) - expected).abs().max() < 1e-5 * expected.max()
+    torch.save({**bare, "module.logits.conv3d.bias": torch.zeros(400)}, tmp_path / "half.pt")
+    with pytest.raises(PipelineError, match=r"missing: logits\.conv3d\.weight"):
+        load_i3d(tmp_path / "half.pt")
+
+
 def test_load_i3d_refuses_another_architecture(published, tmp_path):
     flow = {key: t[:, :2].clone() if key == "Conv3d_1a_7x7.conv3d.weight" else t for key, t in published.items()}
-    prefixed = {f"module.{key}": tensor for key, tensor in published.items()}
+    prefixed = {f"model.{key}": tensor for key, tensor in published.items()}
     short = {key: tensor for key, tensor in published.items() if not key.startswith("Mixed_5c.b0")}
     cases = {
         "flow": (flow, r"shapes: Conv3d_1a_7x7.conv3d.weight is \[64, 2, 7, 7, 7\], not \[64, 3, 7, 7, 7\]"),
-        "prefixed": (prefixed, r"missing: Conv3d_1a_7x7.bn.bias, .* and \d+ more; unknown: module.Conv3d_1a_7x7"),
+        "prefixed": (prefixed, r"missing: Conv3d_1a_7x7.bn.bias, .* and \d+ more; unknown: model.Conv3d_1a_7x7"),
         "short": (short, r"missing: Mixed_5c.b0.bn.bias, .* and 2 more; write the path"),
     }
     for name, (state, message) in cases.items():

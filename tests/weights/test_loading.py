@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.errors import PipelineError
-from pipeline.weights.loading import differences, load_strictly, match_table, read_state
+from pipeline.weights.loading import described, differences, load_strictly, match_table, read_state
 
 EXPECTED = {
     "conv.weight": torch.zeros(2, 3),
@@ -43,7 +43,7 @@ class Touch:
 
 def test_code_in_a_pickle_does_not_run(tmp_path: Path) -> None:
     torch.save({"conv.weight": Touch(tmp_path / "ran")}, tmp_path / "evil.pt")
-    with pytest.raises(PipelineError, match=r"evil\.pt cannot be read as weights") as caught:
+    with pytest.raises(PipelineError, match=r"evil\.pt is .*; it cannot be read as weights") as caught:
         read_state(tmp_path / "evil.pt", "x.pt")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
@@ -53,12 +53,48 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("hello")
     (tmp_path / "empty.pt").write_bytes(b"")
     (tmp_path / "cut.safetensors").write_bytes(b"\x00\x01")
-    torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "nested.pt")
+    torch.save({"state_dict": {"a": {"b": torch.zeros(1)}}}, tmp_path / "nested.pt")
+    torch.save({"model": {"a": torch.zeros(1)}, "state_dict": {"a": torch.ones(1)}}, tmp_path / "two.pt")
     torch.save([torch.zeros(1)], tmp_path / "list.pt")
-    for name in ("text.pt", "empty.pt", "cut.safetensors", "nested.pt", "list.pt", "none.pt"):
+    for name in ("text.pt", "empty.pt", "cut.safetensors", "nested.pt", "two.pt", "list.pt", "none.pt"):
         with pytest.raises(PipelineError, match=name) as caught:
             read_state(tmp_path / name, "x.pt")
         assert "\n" not in str(caught.value)
+
+
+class Arguments:
+    """Stands for what trainings save beside weights, of a class that this machine need not have."""
+
+    def __init__(self) -> None:
+        self.lr = 0.1
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"state": {}}},
+        lambda state: {"model_state_dict": state, "loss": torch.tensor(1.0)},
+        lambda state: {"model": state, "args": Arguments()},
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: {"state_dict": {f"module._orig_mod.{key}": value for key, value in state.items()}},
+    ],
+)
+def test_what_a_training_wraps_a_state_dict_in_is_taken_off(tmp_path: Path, wrap) -> None:
+    state = {"conv.weight": torch.arange(6.0).view(2, 3).T, "module.bias": torch.ones(2, dtype=torch.float16)}
+    torch.save(wrap(state), tmp_path / "a.pt")
+    found, _ = read_state(tmp_path / "a.pt", "x.pt")
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[key], state[key]) and found[key].dtype == state[key].dtype for key in state)
+
+
+def test_a_checkpoint_of_lightning_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    state = {"model.conv.weight": torch.zeros(2, 3), "model.conv.bias": torch.zeros(2)}
+    torch.save({"state_dict": state, "pytorch-lightning_version": "2.1.0", "hyper_parameters": Arguments()}, "l.ckpt")
+    found, metadata = read_state(Path("l.ckpt"), "x.pt")
+    assert found.keys() == state.keys()
+    told = described(Path("l.ckpt"), found, metadata)
+    assert told == "l.ckpt (a Lightning 2.1.0 checkpoint, all below `model.`, whose state dict is wanted alone)"
 
 
 def test_differences_are_named() -> None:
