@@ -68,7 +68,7 @@ def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
         num_packets -= 1
         keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
         pts.pop()
-    faults.count(num_packets, pts, packets.container.format.name)
+    faults.count(num_packets, pts, packets.path, packets.container.format.name)
     pts_F = np.unique(np.array(pts, dtype=np.int64))
     if not told or len(pts_F) < len(pts):
         pts_F = pts_F[:0]
