@@ -198,17 +198,23 @@ class Video:
     def _probe(self) -> list[int | None]:
         """Decode the first frames for their times; note their size, and whether they are plain."""
         probed: list[int | None] = []
-        for frame in self._decoded(None):
-            if not probed:
-                self.size_hw = orientation_of(frame).upright_hw(frame.height, frame.width)
-                special = frame.interlaced_frame or frame.side_data.get("DISPLAYMATRIX") is not None
-                self.is_plain = self.index.has_closed_groups and self.index.num_palettes == 0 and not special
-            probed.append(frame.pts)
-            if len(probed) == NUM_PROBED:
-                break
+        for num_before, packet in enumerate(self.packets.all(self.faults)):
+            for frame in self.faults.decode(packet):
+                if not probed:
+                    self.size_hw = orientation_of(frame).upright_hw(frame.height, frame.width)
+                    self.is_plain = self._is_plain(frame, num_before)
+                probed.append(frame.pts)
+                if len(probed) == NUM_PROBED:
+                    return probed
         if not probed:
             raise VideoError(f"no video frame in it{self.faults.because()}")
         return probed
+
+    def _is_plain(self, first: VideoFrame, num_held_back: int) -> bool:
+        """Whether decord may count the frames; a decoder that holds back too few at first drops some on the way."""
+        index, is_turned = self.index, first.side_data.get("DISPLAYMATRIX") is not None
+        whole = index.has_closed_groups and index.is_listed and index.num_held_back <= num_held_back
+        return whole and index.num_palettes == 0 and not first.interlaced_frame and not is_turned
 
     def _times(self) -> Iterator[float]:
         for frame in self._decoded(None):
