@@ -39,7 +39,7 @@ from pipeline.video.packets import Packets
 NUM_PROBED = 3  # first frames, whose times the packets must have told
 WORTH_A_SEEK = 4  # frames to skip; fewer are decoded faster than a decoder starts anew
 # What `Video` finds out about a file when it opens it.
-FOUND = ("index", "pts_F", "times_F", "key_F", "true_keys", "size_hw", "is_plain")
+FOUND = ("index", "pts_F", "times_F", "key_F", "true_keys", "shown", "size_hw", "is_plain")
 
 Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame, or None for that of the row before
 
@@ -201,7 +201,10 @@ class Video:
         for num_before, packet in enumerate(self.packets.all(self.faults)):
             for frame in self.faults.decode(packet):
                 if not probed:
-                    self.size_hw = orientation_of(frame).upright_hw(frame.height, frame.width)
+                    # PyAV's frames refer to what was asked of their side data and back: one asked of each would fill
+                    # the memory with frames until Python collects its garbage.
+                    self.shown = orientation_of(frame)
+                    self.size_hw = self.shown.upright_hw(frame.height, frame.width)
                     self.is_plain = self._is_plain(frame, num_before)
                 probed.append(frame.pts)
                 if len(probed) == NUM_PROBED:
@@ -232,8 +235,7 @@ class Video:
 
     def _upright_rgb(self, frame: VideoFrame, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         """Convert a frame to RGB, upright as the file says it is shown, and scaled."""
-        shown = orientation_of(frame)
-        height, width = shown.upright_hw(*size_hw)
+        height, width = self.shown.upright_hw(*size_hw)
         scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
         try:
             rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
@@ -241,7 +243,7 @@ class Video:
             raise VideoError(
                 f"the colours of a frame cannot be converted ({error.strerror}): the file is damaged, or of a rare kind"
             ) from error
-        return shown.upright(cast("NDArray[np.uint8]", rgb.to_ndarray()))
+        return self.shown.upright(cast("NDArray[np.uint8]", rgb.to_ndarray()))
 
 
 def open_video(path: Path) -> Video:

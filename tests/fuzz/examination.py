@@ -3,6 +3,7 @@
 Shapes: S sampled frames, H height, W width, C colour.
 """
 
+import gc
 import time
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ def examine(path_: str) -> dict[str, Any]:
     """Read the sampled frames and a window of a file, and say what became of it.
 
     Returns:
-        `outcome` (ok, suspect or left out), `reason`, `wrong` (how frames differ from PyAV's where nothing was said;
-        None if they do not), `seconds` of the wall and `bytes` of memory at its highest, both without the comparison.
+        `outcome` (ok, suspect, left out, or by chance: see `is_by_chance`), `reason`, `wrong` (how frames differ from
+        PyAV's where nothing was said; None if they do not), `seconds` of the wall and `bytes` of memory at its
+        highest, both without the comparison.
     """
     path = Path(path_)
     Path("/proc/self/clear_refs").write_text("5")  # the highest memory counts from here
@@ -45,7 +47,18 @@ def examine(path_: str) -> dict[str, Any]:
     found["bytes"] = field_of(Path("/proc/self/status"), "VmHWM")
     if outcome == "ok" and sampled is not None:
         found["wrong"] = difference(path, sampled.arrays)
+        if found["wrong"] is not None and is_by_chance(path):
+            found |= {"outcome": "by chance", "wrong": None}
     return found
+
+
+def is_by_chance(path: Path) -> bool:
+    """Whether FFmpeg's decoder shows what an earlier frame left in memory, as VP8's does where it meets damage.
+
+    Nobody can say then what the right frames are. It is found by holding all frames, so that each gets fresh memory.
+    """
+    shown = [[pixels_HWC for _, pixels_HWC in frames_in_order(path, held)] for held in (None, [])]
+    return len(shown[0]) != len(shown[1]) or not all(map(np.array_equal, *shown))
 
 
 def difference(path: Path, arrays: dict[str, NDArray[Any]]) -> str | None:
@@ -73,8 +86,13 @@ def difference(path: Path, arrays: dict[str, NDArray[Any]]) -> str | None:
     return None
 
 
-def frames_in_order(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
-    """All frames with their times, as PyAV decodes them from first to last; turned as the file says."""
+def frames_in_order(path: Path, held: list[Any] | None = None) -> list[tuple[float, NDArray[np.uint8]]]:
+    """All frames with their times, as PyAV decodes them from first to last; turned as the file says.
+
+    Args:
+        path: The file.
+        held: Keeps PyAV's own frames, if there is such a list.
+    """
     shown = []
     with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.best("video")
@@ -87,4 +105,8 @@ def frames_in_order(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
             for frame in frames:
                 pixels_HWC = orientation_of(frame).upright(frame.to_ndarray(format="rgb24"))
                 shown.append((frame.time or 0.0, pixels_HWC))
+            if held is not None:
+                held += frames
+            frame = frames = None  # they give their memory back
+            gc.collect()  # side data and its frame refer to each other
     return shown
