@@ -7,8 +7,8 @@ would all fit into little memory and whose key frames are true are left to decor
 are). PyAV reads the rest and holds no more than one decoded frame, however long the video is.
 
 The packets of some files do not tell which frames there are (MPEG program streams, AVI with B-frames: packets without
-times; fields or hidden frames in packets of their own). Those are decoded from the start, each time.
-Either way frames are numbered from 0 in the order of presentation.
+times; fields or hidden frames in packets of their own), or tell it wrongly (joined files). Those are decoded from the
+start, each time. Either way frames are numbered from 0 in the order of presentation.
 
 Shapes: F frames, H height, W width, C colour (red, green, blue).
 """
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
 from pipeline.jobs.storage import why_no_file
+from pipeline.video.clock import counted_on
 from pipeline.video.decord_reading import are_alike, read_with_decord, sought_keys, suits
 from pipeline.video.faults import Faults
 from pipeline.video.frame_run import FrameRun, decodes_alone
@@ -105,11 +106,14 @@ class Video:
     def judge_from_here(self) -> None:
         """Forget the faults found so far, so that an interval is judged only by what is decoded for its frames."""
         self.was_sound = self.faults.reason() is None
+        num_joins = self.faults.num_joins  # all times behind the first join are counted on
         self.faults = Faults()
+        self.faults.num_joins = num_joins
 
     def _use(self, index: PacketIndex) -> None:
         self.packets.first = index.first
-        self.packets.needs_first, self.packets.needs_all = index.num_palettes > 0, index.num_palettes > 1
+        self.packets.needs_first = index.num_palettes > 0
+        self.packets.reopens = index.num_palettes > 1 or index.falls_back
 
     def _look(self) -> None:
         """Find out which frames there are, and whether they must be decoded in order to be counted."""
@@ -119,9 +123,13 @@ class Video:
         self.pts_F = self.index.pts_F
         probed = self._probe()
         self.true_keys: dict[int, bool] = {0: True}  # whether decoding can start at a key frame, as far as was tried
-        if len(self.pts_F) == 0 or probed != self.pts_F[: len(probed)].tolist():
-            # Sorted, because a decoder gives the frames in order but not the times it has guessed.
+        is_told = len(self.pts_F) > 0 and probed == self.pts_F[: len(probed)].tolist()
+        if self.index.falls_back:
+            self.times_F, self.faults.num_joins = counted_on(np.fromiter(self._times(), dtype=np.float64))
+        elif not is_told:
+            # Sorted, because a decoder gives the frames in order but not the times that were guessed.
             self.times_F = np.sort(np.fromiter(self._times(), dtype=np.float64))
+        if not is_told or self.faults.num_joins:
             self.pts_F, self.key_F = self.pts_F[:0], np.zeros(len(self), dtype=np.int64)
         else:
             self.times_F = (self.pts_F * float(self.stream.time_base or 0)).astype(np.float64)

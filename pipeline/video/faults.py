@@ -37,6 +37,7 @@ class Faults:
         num_lost: Frames between decoded ones that the decoder did not give.
         num_expected: Frames that the file says it holds; 0 if it does not say.
         num_packets: Frames that the file holds, counted by its packets.
+        num_joins: How often its clock falls back, as where files were joined.
     """
 
     def __init__(self) -> None:
@@ -45,12 +46,15 @@ class Faults:
         self.num_lost = 0
         self.num_expected = 0
         self.num_packets = 0
+        self.num_joins = 0
 
     def reason(self) -> str | None:
         """The reason not to trust the video's frames, the same words each time; None if nothing was seen."""
         found = []
         if self.num_expected != self.num_packets and self.num_expected > 0:
             found.append(f"its header counts {self.num_expected} frames, the file holds {self.num_packets}")
+        if self.num_joins:
+            found.append(f"its clock falls back, as in joined files: {self.num_joins} (later times are counted on)")
         if self.num_lost:
             found.append(f"frames lost among those decoded: {self.num_lost}")
         if self.num_patched:

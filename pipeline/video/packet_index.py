@@ -11,6 +11,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from pipeline.video.clock import falls_back
 from pipeline.video.faults import Faults
 from pipeline.video.packets import Packets
 
@@ -25,6 +26,7 @@ class PacketIndex:
     Attributes:
         pts_F: When each frame is shown, ascending; none if the packets do not tell.
         key_pts: When each key frame is shown, ascending. It is what the file calls one, which may be wrong.
+        falls_back: Whether times of decoding fall back, as where files were joined.
         first: Byte position and decoding time of the first packet; None if it has none.
         has_closed_groups: Whether no frame after a key frame in the file is shown before it.
         num_held_back: The most frames that a decoder must hold back to give all in the order in which they are shown.
@@ -35,6 +37,7 @@ class PacketIndex:
 
     pts_F: Times
     key_pts: Times
+    falls_back: bool
     first: tuple[int, int] | None
     has_closed_groups: bool
     num_held_back: int
@@ -45,6 +48,7 @@ class PacketIndex:
 def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
     """Read all packets of a file that was just opened, and count them for `faults`."""
     pts: list[int] = []
+    dts: list[int] = []
     keys: list[int] = []
     first = None
     num_packets = num_palettes = 0
@@ -62,6 +66,8 @@ def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
             told = False
         elif not packet.is_discard and not _is_hidden(packet, packets.stream.codec_context.name):
             pts.append(packet.pts)
+            if packet.dts is not None:
+                dts.append(packet.dts)
             if packet.is_keyframe:
                 keys.append(packet.pts)
             has_closed_groups &= not keys or packet.pts >= keys[-1]
@@ -76,7 +82,8 @@ def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
         pts_F = pts_F[:0]
     # Where the colours change on the way, only what was read from the start on has the right ones.
     key_pts = np.unique(np.array(keys if num_palettes < 2 else [], dtype=np.int64))
-    return PacketIndex(pts_F, key_pts, first, has_closed_groups, num_held_back(pts), is_listed, num_palettes)
+    held_back = num_held_back(pts)
+    return PacketIndex(pts_F, key_pts, falls_back(dts), first, has_closed_groups, held_back, is_listed, num_palettes)
 
 
 def num_held_back(pts: Sequence[int]) -> int:

@@ -24,15 +24,16 @@ class Packets:
         stream: Its video.
         first: Byte position and decoding time of the first packet; None if unknown, and the file is then opened anew.
         needs_first: Whether the decoder has not yet seen the first packet after opening, which brings what no later one
-            does; the file is then opened anew.
-        needs_all: Whether later packets bring such things, too, so that the decoder must see all from the first on.
+            does.
+        reopens: Whether going back to the first packet means to open the file anew: where later packets bring such
+            things, too, and where files were joined, of which some demuxers read only one part after a seek.
     """
 
     def __init__(self, path: Path, faults: Faults) -> None:
         self.path = path
         self.container, self.stream = open_stream(path, faults)
         self.first: tuple[int, int] | None = None
-        self.needs_first = self.needs_all = False
+        self.needs_first = self.reopens = False
 
     def close(self) -> None:
         """Close the file."""
@@ -70,7 +71,8 @@ class Packets:
 
     def all(self, faults: Faults) -> PacketStream:
         """The packets from the first one on."""
-        if self.first is not None and not self.needs_first and self.seek(self.first[1]):
+        can_go_back = not (self.needs_first or self.reopens)
+        if can_go_back and self.first is not None and self.seek(self.first[1]):
             packets = self.following(faults)
             packet = next(packets, None)
             if packet is not None and (packet.pos, packet.dts) == self.first:
@@ -80,5 +82,5 @@ class Packets:
         # Not every demuxer finds the first packet again.
         self.close()
         self.container, self.stream = open_stream(self.path, faults)
-        self.needs_first = self.needs_all
+        self.needs_first = False
         yield from self.following(faults)

@@ -149,6 +149,22 @@ def turned(quarter_turns: int) -> Callable[[bytes], bytes]:
     return patched(b"tkhd", 4 + 4 + 20 + 16, ">9i", *matrix)
 
 
+def shown_by(a: float, b: float, c: float, d: float) -> Callable[[bytes], bytes]:
+    """Let the file say how its frames are mirrored and turned: the four numbers of that matrix that do so."""
+    matrix = (round(a * 65536), round(b * 65536), 0, round(c * 65536), round(d * 65536), 0, 0, 0, 1 << 30)
+    return patched(b"tkhd", 4 + 4 + 20 + 16, ">9i", *matrix)
+
+
+def write_joined(path: Path) -> None:
+    """Two parts of a recording, one behind the other, each with a clock of its own."""
+    parts = [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in range(2)]
+    write(parts[0], range(20), codec_options=B_FRAMES)
+    write(parts[1], range(20, 40), codec_options=B_FRAMES)
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for part in parts:
+        part.unlink()
+
+
 def write_changing_size(path: Path) -> None:
     """Two transport streams of different sizes, one behind the other, as broadcasts are."""
     parts = [path.with_name(f"{path.stem}.{number}.ts") for number in range(2)]
@@ -213,8 +229,14 @@ def later_edit(content: bytes) -> bytes:
 INTERLACED = {**STEADY, "preset": "ultrafast", "flags": "+ildct+ilme", "x264-params": "tff=1"}
 FASTSTART = {"movflags": "faststart"}
 
+REFRESHED = {**STEADY, "x264-params": "intra-refresh=1:keyint=12:scenecut=0:bframes=0"}
+X265_KEYS = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1:keyint=12:min-keyint=12:bframes=0"}
+
 GOOD: dict[str, Maker] = {
     "8k.mp4": lambda path: write_large(path, 12, (4320, 7680)),  # 50 MB a frame as decoded, 100 MB in RGB
+    "all_keys.mp4": damaged(
+        made(40, "libx265", codec_options=X265_KEYS), lambda content: content.replace(b"stss", b"free")
+    ),
     "av1.mp4": made(30, "libsvtav1", codec_options={"preset": "12", "svtav1-params": "lp=1"}),
     "b_frames.mp4": made(40, codec_options=B_FRAMES),
     "b_frames.avi": made(40, codec_options=B_FRAMES),
@@ -225,22 +247,27 @@ GOOD: dict[str, Maker] = {
     "full_hd.mp4": lambda path: write_large(path, 160, (1080, 1920)),  # 1 GB in RGB, and all in some window
     "gif.gif": made(30, "gif", pix_fmt="rgb8"),
     "grey.mp4": made(30, pix_fmt="gray"),
+    "grey.mov": made(30, "rawvideo", pix_fmt="gray"),
     "hevc.mp4": made(30, "libx265", codec_options=X265),
     "h264_10_bit.mp4": made(30, pix_fmt="yuv420p10le"),
     "h264_444.mp4": made(30, pix_fmt="yuv444p"),
     "hevc_10_bit.mp4": made(30, "libx265", pix_fmt="yuv420p10le", codec_options=X265),
     "interlaced.mp4": made(30, codec_options=INTERLACED),
     "interlaced.mpg": made(30, "mpeg2video", rate=25, codec_options={**STEADY, "flags": "+ildct+ilme"}),
+    "mirrored.mp4": damaged(made(30), shown_by(-1, 0, 0, 1)),
+    "mirrored_and_turned.mp4": damaged(made(30), shown_by(0, -1, -1, 0)),
     "mjpeg.avi": made(30, "mjpeg", pix_fmt="yuvj420p", codec_options=STEADY),
     "mpeg4_part_2.mp4": made(30, "mpeg4", codec_options=STEADY),
     "odd_size_444.mp4": made(30, pix_fmt="yuv444p", size_hw=(49, 65)),
     "odd_size.webm": made(30, "libvpx-vp9", size_hw=(49, 65), codec_options=STEADY),
     "one_frame.mp4": made(1),
     "prores_422_10_bit.mov": made(30, "prores_ks", pix_fmt="yuv422p10le", codec_options=STEADY),
+    "refreshed.mp4": made(40, codec_options=REFRESHED),
     "rotated_90.mp4": damaged(made(30), turned(1)),
     "rotated_180.mp4": damaged(made(30), turned(2)),
     "rotated_270.mp4": damaged(made(30), turned(3)),
     "still_of_3_hours.mp4": write_still,
+    "tilted.mp4": damaged(made(30), shown_by(0.9998, -0.0175, 0.0175, 0.9998)),
     "transport_stream.ts": made(30, codec_options=B_FRAMES),
     "trimmed_by_edit_list.mp4": damaged(made(40, codec_options=B_FRAMES), later_edit),
     "two_frames.mp4": made(2),
@@ -275,6 +302,7 @@ BAD: dict[str, Maker] = {
     "empty.mp4": lambda path: path.write_bytes(b""),
     "header_only.mp4": lambda path: path.write_bytes(bytes.fromhex("0000001c667479706d703432000000006d70343269736f6d")),
     "hole_of_zeros.mp4": damaged(made(60, options=FASTSTART), zeroed(b"mdat")),
+    "joined.ts": write_joined,
     "picture_bomb.gif": damaged(made(1, "gif", pix_fmt="rgb8"), patched(b"GIF8", 6, "<HH", 20_000, 20_000)),
     "random_bytes.mp4": lambda path: path.write_bytes(random.Random(0).randbytes(20_000)),
     "size_changes.ts": write_changing_size,
