@@ -12,7 +12,8 @@ from pipeline.errors import VideoError
 from pipeline.jobs.workers import decode_ahead
 
 MAX_BYTES = 1_000_000_000  # of a worker, at its highest
-MAX_SECONDS = 20.0
+MAX_SECONDS = 20.0  # of a processor, because other work may share the machine
+TIME_LIMIT = 120.0  # of the wall, for what hangs
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Result:
     Attributes:
         number: Its number; with the seed it makes the same file again.
         made: Of what, and how.
-        outcome: ok, suspect, left out, or crashed.
+        outcome: ok, suspect, left out, by chance, crashed, or hung.
         reason: What was recorded; None where nothing was.
-        seconds: That reading took.
+        seconds: Of a processor that reading took.
         bytes: Of memory at the highest; 0 of one that crashed.
         broken: Why this may not be; None if it may.
     """
@@ -59,7 +60,7 @@ def run(numbers: Iterable[int], seed: str, num_workers: int, folder: Path, keep:
             yield str(made[number][1])
 
     results = []
-    with decode_ahead(examine, files(), num_workers, MAX_SECONDS) as examined:
+    with decode_ahead(examine, files(), num_workers, TIME_LIMIT) as examined:
         for number, found in zip(numbers, examined, strict=True):
             how, path = made.pop(number)
             result = judge(number, how, found)
@@ -79,13 +80,15 @@ def judge(number: int, made: str, found: dict | VideoError) -> Result:
     """Say whether what became of a file may be."""
     if isinstance(found, VideoError):  # the worker died of it, or took too long
         reason = str(found)
-        slow = f"more than {MAX_SECONDS:g} s" if "took longer" in reason else None
-        return Result(number, made, "slow" if slow else "crashed", reason, MAX_SECONDS if slow else 0.0, 0, slow)
+        hung = "it hangs" if "took longer" in reason else None
+        return Result(number, made, "hung" if hung else "crashed", reason, TIME_LIMIT if hung else 0.0, 0, hung)
     broken = found["wrong"]
     if "stumbled" in (found["reason"] or ""):
         broken = "an error that nobody foresaw"
     if found["bytes"] > MAX_BYTES:
         broken = f"{found['bytes'] / 1e6:.0f} MB"
+    if found["seconds"] > MAX_SECONDS:
+        broken = f"{found['seconds']:.0f} s"
     return Result(number, made, found["outcome"], found["reason"], found["seconds"], found["bytes"], broken)
 
 

@@ -81,7 +81,8 @@ OUTCOMES = {
     "picture_bomb.gif": "no video frame in it (IMGUTILS: Picture size 20000x20000 is invalid)",
     "random_bytes.mp4": "not a video file",
     "size_changes.ts": "suspect: its clock falls back, as in joined files: 1 (later times are counted on); FFmpeg said",
-    "sound_begins_late.ts": "suspect: its clock falls back, as in joined files: 1 (later times are counted on); FFmpeg said",
+    "sound_begins_late.ts": "suspect: its clock falls back, as in joined files: 1 (later times are counted on); "
+    "FFmpeg said",
     "text.mp4": "not a video file",
     "too_few_in_index.mp4": "suspect: its header counts 30 frames, the file holds 20; FFmpeg said",
     "too_many_in_header.avi": "suspect: its header counts 300 frames, the file holds 30",

@@ -61,4 +61,5 @@ def test_what_may_not_be():
     assert judge(1, "", fine | {"wrong": "another picture"}).broken == "another picture"
     assert judge(1, "", fine | {"reason": "its readers stumbled over it (KeyError)"}).broken is not None
     assert judge(1, "", VideoError("the decoder crashed on it (SIGSEGV)")).broken is None
-    assert judge(1, "", VideoError("decoding took longer than 20 s (time_limit)")).broken == "more than 20 s"
+    assert judge(1, "", fine | {"seconds": 20.5}).broken == "20 s"
+    assert judge(1, "", VideoError("decoding took longer than 120 s (time_limit)")).broken == "it hangs"
