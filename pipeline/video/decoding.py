@@ -107,7 +107,7 @@ class Video:
         """Forget the faults found so far, so that an interval is judged only by what is decoded for its frames."""
         self.was_sound = self.faults.reason() is None
         num_joins = self.faults.num_joins  # all times behind the first join are counted on
-        self.faults = Faults()
+        self.faults = Faults(self.stream.index)
         self.faults.num_joins = num_joins
 
     def _use(self, index: PacketIndex) -> None:

@@ -9,6 +9,7 @@ Shapes: F frames, H height, W width, C colour.
 """
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.video.faults import is_of_sound
 from pipeline.video.opening import location_of
 
 MAX_BYTES = 2**27  # of all frames of a file in RGB, as they are given out: 450 frames of 320 x 240 have 104 million
@@ -29,7 +31,8 @@ TIME_TOLERANCE = 1e-3  # seconds
 # From the first frame to the last: decord's times have 24 bits, and it ends the process where a clock jumps by decades.
 MAX_SECONDS = 2**14
 MEAN_TOLERANCE, TOLERANCE = 2.0, 24  # levels of 255 between two builds of FFmpeg; the next frame differs by far more
-CHATTER = (b"[in @ ", b"[swscaler @ ")  # remarks on some codecs by what converts colours, whatever the file
+CHATTER = {b"in", b"swscaler"}  # remarks on some codecs by what converts colours, whatever the file
+SPEAKER = re.compile(rb"\[([^]@]+) @ ")  # how FFmpeg begins a line
 
 Frame = NDArray[np.uint8]
 
@@ -39,7 +42,7 @@ class Complaints:
     """Whether anything was printed on stderr.
 
     Attributes:
-        heard: Whether anything was, `CHATTER` aside; it is set when listening is over.
+        heard: Whether anything was, what `CHATTER` and sound say aside; it is set when listening is over.
     """
 
     heard: bool = False
@@ -177,4 +180,10 @@ def _listening() -> Iterator[Complaints]:
             os.dup2(stderr, 2)
             os.close(stderr)
             taken.seek(0)
-            complaints.heard = any(not line.startswith(CHATTER) for line in taken)
+            complaints.heard = any(map(_is_complaint, taken))
+
+
+def _is_complaint(line: bytes) -> bool:
+    """Whether a line on stderr may be about the frames: not if sound or a conversion of colours speaks."""
+    speaker = SPEAKER.match(line)
+    return speaker is None or not (speaker[1] in CHATTER or is_of_sound(speaker[1].decode(errors="replace")))

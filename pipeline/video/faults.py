@@ -7,15 +7,18 @@ what was decoded can be judged, and not every flipped bit is seen: some give ano
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import av
+import av.codec
 import av.logging
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pipeline.video.fragments import has_fragments
 from pipeline.video.opening import open_container
 
 MAX_MESSAGE = 120  # characters
@@ -23,6 +26,8 @@ MAX_MESSAGE = 120  # characters
 HARMLESS = re.compile(r"mmco: unref short failure")
 # Warnings that tell of damage; others tell how the file was written. Errors always count.
 DAMAGE = re.compile(r"corrupt|prematurely|truncated|invalid timestamps|wrong sample count|EBML number", re.IGNORECASE)
+
+STREAM = re.compile(r"\bstream\s*[=#]?\s*(?:\d+:)?(\d+)", re.IGNORECASE)  # how demuxers name one
 
 # Each message counts: by default PyAV drops one that equals the last one, which may be of another video.
 av.logging.set_skip_repeated(False)
@@ -32,6 +37,8 @@ class Faults:
     """Faults found so far in one file.
 
     Attributes:
+        stream: Number of the stream that is the file's video; None until it is chosen. What FFmpeg says of others does
+            not count.
         message: The first error that the demuxer or decoder reported; None if none.
         num_patched: Frames that the decoder gave and marked as damaged.
         num_lost: Frames between decoded ones that the decoder did not give.
@@ -40,7 +47,8 @@ class Faults:
         num_joins: How often its clock falls back, as where files were joined.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stream: int | None = None) -> None:
+        self.stream = stream
         self.message: str | None = None
         self.num_patched = 0
         self.num_lost = 0
@@ -76,9 +84,14 @@ class Faults:
                 if len(whole.streams[stream.index].index_entries) == stream.frames:
                     self.num_expected = len(stream.index_entries)
 
-    def count(self, num_packets: int, pts: list[int], format_name: str) -> None:
-        """Note how many frames the file holds; empty places of an AVI file are then no longer expected ones."""
+    def count(self, num_packets: int, pts: list[int], path: Path, format_name: str) -> None:
+        """Note how many frames the file holds, and forget the header's count where that tells of something else.
+
+        An AVI file counts empty places, too, and a fragmented MP4 file at most the frames before its fragments.
+        """
         self.num_packets = num_packets
+        if "mp4" in format_name and num_packets != self.num_expected and has_fragments(path):
+            self.num_expected = num_packets
         if format_name == "avi" and num_packets < self.num_expected and len(pts) > 1:
             # AVI counts places of equal length; a frame on show for longer is followed by empty ones.
             longest = max(after - before for before, after in pairwise(pts))
@@ -133,9 +146,32 @@ class Faults:
         finally:
             av.logging.set_level(None)
             for level, name, message in heard.logs:
+                if is_of_others(name, message, self.stream):
+                    continue
                 if (level <= av.logging.ERROR and not HARMLESS.search(message)) or DAMAGE.search(message):
                     self._note(f"{name}: {message}")
 
     def _note(self, message: str) -> None:
         if self.message is None:
             self.message = " ".join(message.split())[:MAX_MESSAGE]
+
+
+def is_of_others(name: str, message: str, stream: int | None) -> bool:
+    """Whether a message of FFmpeg is about sound or subtitles, or about another stream than that of this number.
+
+    Args:
+        name: What speaks: a codec, a parser, or a container.
+        message: What it says.
+        stream: Number of the stream that is the file's video; None if it is not known.
+    """
+    named = STREAM.search(message)
+    return is_of_sound(name) or (named is not None and int(named[1]) != stream)
+
+
+@cache
+def is_of_sound(name: str) -> bool:
+    """Whether what speaks so called is a codec or a parser of sound or subtitles."""
+    try:
+        return av.codec.Codec(name.split(" ")[0].lower(), "r").type in ("audio", "subtitle")
+    except ValueError:  # it is no codec
+        return False

@@ -66,7 +66,7 @@ def decodes_alone(packets: Packets, key_pts: int) -> bool:
         packets: Those of the file; decoding must begin anew afterwards, by a seek.
         key_pts: When the key frame is shown, in the stream's unit.
     """
-    aside = Faults()  # what is said of one frame out of its place tells nothing of the file
+    aside = Faults(packets.stream.index)  # what is said of one frame out of its place tells nothing of the file
     packet = next(packets.following(aside), None) if packets.seek(key_pts) else None
     if packet is None or packet.pts != key_pts:
         return False

@@ -75,7 +75,7 @@ def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
         num_packets -= 1
         keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
         pts.pop()
-    faults.count(num_packets, pts, packets.container.format.name)
+    faults.count(num_packets, pts, packets.path, packets.container.format.name)
     is_listed = packets.container.format.name != "avi" or num_listed >= num_packets
     pts_F = np.unique(np.array(pts, dtype=np.int64))
     if not told or len(pts_F) < len(pts):

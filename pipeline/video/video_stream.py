@@ -30,9 +30,10 @@ def open_stream(path: Path, faults: Faults) -> tuple[InputContainer, VideoStream
     try:
         with faults.listening():
             container = open_container(path, LIMITS)
+            stream = choose_stream(container)
+            faults.stream = None if stream is None else stream.index
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(_why_unreadable(path)) from error
-    stream = choose_stream(container)
     if stream is None:
         kinds = sorted({other.type for other in container.streams if other.type != "video"})
         raise VideoError(f"no video in it, {' and '.join(kinds) or 'nothing'} only")

@@ -3,12 +3,16 @@
 import random
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
 from pipeline.errors import VideoError
+from pipeline.video import decoding
 from pipeline.video.decoding import open_video, read_frames
-from pipeline.video.faults import Faults
+from pipeline.video.decord_reading import read_with_decord
+from pipeline.video.faults import Faults, is_of_others
+from pipeline.video.fragments import has_fragments
 
 
 def faults_of(path):
@@ -125,6 +129,96 @@ def test_a_lost_frame_is_shown_as_the_one_before_it_only_where_that_is_asked_for
     found = read_frames(video, [6, 7, 8], stand_ins=True)
     assert np.array_equal(found, expected[[6, 6, 8]])
     assert video.faults.reason().startswith("frames lost among those decoded: 1; FFmpeg said: mjpeg: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "expected"),
+    [
+        ("aac", "invalid band type", True),
+        ("mp3float", "Header missing", True),
+        ("Vorbis parser", "Invalid packet", True),
+        ("mpegts", "Packet corrupt (stream = 1, dts = 141910).", True),
+        ("mov,mp4,m4a,3gp,3g2,mj2", "stream 2, offset 0x30: partial file", True),
+        ("mpegts", "Packet corrupt (stream = 0, dts = 141910).", False),
+        ("mpegts", "PES packet size mismatch", False),
+        ("h264", "error while decoding MB 4 2, bytestream -6", False),
+        ("matroska,webm", "File ended prematurely at pos. 1234", False),
+        ("IMGUTILS", "Picture size 20000x20000 is invalid", False),
+        ("h264", "2 bitstream errors", False),
+    ],
+)
+def test_what_is_said_of_sound_is_told_from_what_is_said_of_the_video(name, message, expected):
+    assert is_of_others(name, message, 0) is expected
+    assert is_of_others(name, message, 7) is (expected or "stream = 0" in message)
+
+
+def write_with_sound(path, codec, **options):
+    with av.open(str(path), "w", options=options) as container:
+        video = container.add_stream("libx264", rate=25, options={"g": "12", "preset": "ultrafast"})
+        video.height, video.width, video.pix_fmt = 48, 80, "yuv420p"
+        sound = container.add_stream(codec, rate=48000)
+        noise = np.random.default_rng(0).normal(0, 6000, (1, 40 * 1920)).astype(np.int16)
+        for number in range(40):
+            image = np.full((48, 80, 3), 5 * number, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image)))
+            frame = av.AudioFrame.from_ndarray(noise[:, 1920 * number :][:, :1920].copy(), format="s16", layout="mono")
+            frame.rate = 48000
+            container.mux(sound.encode(frame))
+        for stream in (video, sound):
+            container.mux(stream.encode())
+
+
+def spoil_sound(path):
+    """Write noise over the packets of sound, or say that a transport stream lost some of them."""
+    content, draw = bytearray(path.read_bytes()), random.Random(2)
+    if path.suffix == ".ts":
+        for start in range(0, len(content), 188):
+            if (content[start + 1] & 0x1F) << 8 | content[start + 2] == 0x101 and draw.random() < 0.3:
+                content[start + 1] |= 0x80
+    else:
+        with av.open(str(path)) as container:
+            packets = [(packet.pos, packet.size) for packet in container.demux(audio=0) if packet.pos]
+        for start, size in packets:
+            for _ in range(4):
+                content[start + draw.randrange(4, size)] = draw.randrange(256)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.ts", "mp2"), ("v.mp4", "aac"), ("v.mkv", "aac"), ("v.mkv", "ac3")])
+def test_damaged_sound_is_no_fault_of_the_video(tmp_path, monkeypatch, name, codec):
+    path, by_decord = tmp_path / name, []
+    write_with_sound(path, codec)
+    expected = read_frames(open_video(path), range(40))
+    spoil_sound(path)
+
+    def noting(*request):
+        by_decord.append(read_with_decord(*request))
+        return by_decord[-1]
+
+    monkeypatch.setattr(decoding, "read_with_decord", noting)
+    video = open_video(path)
+    assert np.array_equal(read_frames(video, range(40)), expected)
+    assert video.faults.reason() is None
+    assert by_decord == ([] if name == "v.ts" else [(True, False)])
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mov"])
+@pytest.mark.parametrize("flags", ["frag_keyframe", "frag_keyframe+faststart", "frag_every_frame", "empty_moov"])
+def test_a_header_that_counts_the_frames_before_the_fragments_is_no_fault(tmp_path, make_video, name, flags):
+    path = tmp_path / name
+    make_video(path, 40, codec_options={"g": "10"}, options={"movflags": flags})
+    assert has_fragments(path)
+    assert len(open_video(path)) == 40
+    assert faults_of(path) is None
+
+
+def test_a_file_without_fragments_has_none(tmp_path, make_video):
+    for flags in ("faststart", "use_metadata_tags"):
+        make_video(tmp_path / "v.mp4", 5, options={"movflags": flags})
+        assert not has_fragments(tmp_path / "v.mp4")
+    for content in (b"", b"\0" * 40, b"\0\0\0\1mdat" + b"\xff" * 8, b"\xff" * 9):
+        (tmp_path / "odd.mp4").write_bytes(content)
+        assert not has_fragments(tmp_path / "odd.mp4")
 
 
 def test_what_pyav_raises_where_a_stream_began_late_is_the_end():

@@ -54,6 +54,7 @@ MEAN_TOLERANCE, TOLERANCE = 2.0, 24
 LONG_GOP = {"preset": "ultrafast", "threads": "1", "g": "100000", "sc_threshold": "0"}
 
 UNREADABLE = "cut off or damaged: it begins as a video file does, but its index cannot be read"
+JOIN = "its clock falls back, as in joined files: 1 (later times are counted on)"
 OUTCOMES = {
     **dict.fromkeys(GOOD, "ok"),
     "audio_only.mp4": "no video in it, audio only",
@@ -77,12 +78,11 @@ OUTCOMES = {
     "empty.mp4": "the file is empty (0 bytes)",
     "header_only.mp4": UNREADABLE,
     "hole_of_zeros.mp4": "frame 34 of 60 cannot be decoded: the file is damaged or cut off",
-    "joined.ts": "suspect: its clock falls back, as in joined files: 1 (later times are counted on); FFmpeg said",
+    "joined.ts": f"suspect: {JOIN}; FFmpeg said",
     "picture_bomb.gif": "no video frame in it (IMGUTILS: Picture size 20000x20000 is invalid)",
     "random_bytes.mp4": "not a video file",
-    "size_changes.ts": "suspect: its clock falls back, as in joined files: 1 (later times are counted on); FFmpeg said",
-    "sound_begins_late.ts": "suspect: its clock falls back, as in joined files: 1 (later times are counted on); "
-    "FFmpeg said",
+    "size_changes.ts": f"suspect: {JOIN}; FFmpeg said",
+    "sound_begins_late.ts": f"suspect: {JOIN}; FFmpeg said",
     "text.mp4": "not a video file",
     "too_few_in_index.mp4": "suspect: its header counts 30 frames, the file holds 20; FFmpeg said",
     "too_many_in_header.avi": "suspect: its header counts 300 frames, the file holds 30",
