@@ -40,7 +40,7 @@ from pipeline.video.packets import Packets
 NUM_PROBED = 3  # first frames, whose times the packets must have told
 WORTH_A_SEEK = 4  # frames to skip; fewer are decoded faster than a decoder starts anew
 # What `Video` finds out about a file when it opens it.
-FOUND = ("index", "pts_F", "times_F", "key_F", "true_keys", "size_hw", "is_plain")
+FOUND = ("index", "pts_F", "times_F", "key_F", "true_keys", "shown", "size_hw", "is_plain")
 
 Keep = Callable[[int, NDArray[np.uint8] | None], None]  # takes a row and its frame, or None for that of the row before
 
@@ -206,17 +206,26 @@ class Video:
     def _probe(self) -> list[int | None]:
         """Decode the first frames for their times; note their size, and whether they are plain."""
         probed: list[int | None] = []
-        for frame in self._decoded(None):
-            if not probed:
-                self.size_hw = orientation_of(frame).upright_hw(frame.height, frame.width)
-                special = frame.interlaced_frame or frame.side_data.get("DISPLAYMATRIX") is not None
-                self.is_plain = self.index.has_closed_groups and self.index.num_palettes == 0 and not special
-            probed.append(frame.pts)
-            if len(probed) == NUM_PROBED:
-                break
+        for num_before, packet in enumerate(self.packets.all(self.faults)):
+            for frame in self.faults.decode(packet):
+                if not probed:
+                    # PyAV's frames refer to what was asked of their side data and back: one asked of each would fill
+                    # the memory with frames until Python collects its garbage.
+                    self.shown = orientation_of(frame)
+                    self.size_hw = self.shown.upright_hw(frame.height, frame.width)
+                    self.is_plain = self._is_plain(frame, num_before)
+                probed.append(frame.pts)
+                if len(probed) == NUM_PROBED:
+                    return probed
         if not probed:
             raise VideoError(f"no video frame in it{self.faults.because()}")
         return probed
+
+    def _is_plain(self, first: VideoFrame, num_held_back: int) -> bool:
+        """Whether decord may count the frames; a decoder that holds back too few at first drops some on the way."""
+        index, is_turned = self.index, first.side_data.get("DISPLAYMATRIX") is not None
+        whole = index.has_closed_groups and index.is_listed and index.num_held_back <= num_held_back
+        return whole and index.num_palettes == 0 and not first.interlaced_frame and not is_turned
 
     def _times(self) -> Iterator[float]:
         for frame in self._decoded(None):
@@ -234,8 +243,7 @@ class Video:
 
     def _upright_rgb(self, frame: VideoFrame, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         """Convert a frame to RGB, upright as the file says it is shown, and scaled."""
-        shown = orientation_of(frame)
-        height, width = shown.upright_hw(*size_hw)
+        height, width = self.shown.upright_hw(*size_hw)
         scaled = None if (height, width) == (frame.height, frame.width) else "BICUBIC"
         try:
             rgb = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=scaled, threads=1)
@@ -243,7 +251,7 @@ class Video:
             raise VideoError(
                 f"the colours of a frame cannot be converted ({error.strerror}): the file is damaged, or of a rare kind"
             ) from error
-        return shown.upright(cast("NDArray[np.uint8]", rgb.to_ndarray()))
+        return self.shown.upright(cast("NDArray[np.uint8]", rgb.to_ndarray()))
 
 
 def open_video(path: Path) -> Video:

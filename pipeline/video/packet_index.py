@@ -3,6 +3,7 @@
 Shapes: F frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
@@ -14,6 +15,7 @@ from pipeline.video.clock import falls_back
 from pipeline.video.faults import Faults
 from pipeline.video.packets import Packets
 
+MAX_HELD_BACK = 16  # by H.264 and HEVC
 Times = NDArray[np.int64]
 
 
@@ -27,6 +29,8 @@ class PacketIndex:
         falls_back: Whether times of decoding fall back, as where files were joined.
         first: Byte position and decoding time of the first packet; None if it has none.
         has_closed_groups: Whether no frame after a key frame in the file is shown before it.
+        num_held_back: The most frames that a decoder must hold back to give all in the order in which they are shown.
+        is_listed: Whether the file's own index lists all its packets, as far as decord relies on it (AVI).
         num_palettes: How many packets bring the colours that the numbers in frames stand for. The first packet does so
             only once after a file was opened.
     """
@@ -36,6 +40,8 @@ class PacketIndex:
     falls_back: bool
     first: tuple[int, int] | None
     has_closed_groups: bool
+    num_held_back: int
+    is_listed: bool
     num_palettes: int
 
 
@@ -47,6 +53,7 @@ def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
     first = None
     num_packets = num_palettes = 0
     told, cut, has_closed_groups = True, False, True
+    num_listed = len(packets.stream.index_entries)  # FFmpeg adds those that it meets
     for packet in packets.following(faults):
         if packet.size == 0:  # the end
             continue
@@ -69,12 +76,27 @@ def index_packets(packets: Packets, faults: Faults) -> PacketIndex:
         keys = keys[: len(keys) - (keys[-1:] == pts[-1:])]
         pts.pop()
     faults.count(num_packets, pts, packets.path, packets.container.format.name)
+    is_listed = packets.container.format.name != "avi" or num_listed >= num_packets
     pts_F = np.unique(np.array(pts, dtype=np.int64))
     if not told or len(pts_F) < len(pts):
         pts_F = pts_F[:0]
     # Where the colours change on the way, only what was read from the start on has the right ones.
     key_pts = np.unique(np.array(keys if num_palettes < 2 else [], dtype=np.int64))
-    return PacketIndex(pts_F, key_pts, falls_back(dts), first, has_closed_groups, num_palettes)
+    held_back = num_held_back(pts)
+    return PacketIndex(pts_F, key_pts, falls_back(dts), first, has_closed_groups, held_back, is_listed, num_palettes)
+
+
+def num_held_back(pts: Sequence[int]) -> int:
+    """The most frames that come before one that is shown before them; `MAX_HELD_BACK` at most.
+
+    Args:
+        pts: When each frame is shown, in the order of decoding.
+    """
+    shown = np.asarray(pts, dtype=np.int64)
+    held = np.zeros(len(shown), dtype=np.int64)
+    for distance in range(1, min(MAX_HELD_BACK, len(shown) - 1) + 1):
+        held[distance:] += shown[:-distance] > shown[distance:]
+    return int(held.max(initial=0))
 
 
 def _is_hidden(packet: "av.Packet[VideoStream]", codec: str) -> bool:

@@ -1,3 +1,4 @@
+import gc
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -5,6 +6,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from videos.process_memory import field_of
+from videos.video_corpus import write_large
 
 from pipeline.errors import VideoError
 from pipeline.report.clips import playable_as, transcode
@@ -144,7 +147,7 @@ def test_unicode_and_spaces_in_names(tmp_path, make_video):
 
 
 def test_bad_files_say_what_is_wrong(tmp_path, bad_videos):
-    for name, reason in {**bad_videos, "missing.mp4": "no such file", "": "no such file"}.items():
+    for name, reason in {**bad_videos, "missing.mp4": "no such file", "": "it is a folder"}.items():
         with pytest.raises(VideoError, match=reason) as raised:
             open_video(tmp_path / name)
         assert str(tmp_path) not in str(raised.value), "reasons are stored in artifacts: no path of this machine"
@@ -219,3 +222,20 @@ def test_a_name_with_a_colon_is_a_file(tmp_path, make_video, monkeypatch, readin
     path = Path("cut:1.mp4")
     assert read_frames(open_video(path), range(6)).shape[0] == 6
     assert playable_as(path) == "video/mp4"
+
+
+def test_frames_are_let_go_when_they_were_read(tmp_path):
+    """12 MB each; what kept them until Python collects its garbage would keep all. decord reads no .ts."""
+    write_large(tmp_path / "v.ts", 14, (2160, 3840))
+    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(tmp_path / "v.ts") as video:
+            read_frames(video, [0], size_hw=(54, 96))
+            reset.write_text("5")  # the highest memory counts from here
+            before = field_of(status, "VmHWM")
+            read_frames(video, range(1, 14), size_hw=(54, 96))
+            assert field_of(status, "VmHWM") - before < 60e6
+    finally:
+        gc.enable()
