@@ -21,7 +21,7 @@ from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment,
 from pipeline.report.comparison import compare
 from pipeline.report.curves import Points, chosen_by_loss, draw_curves, read_curves
 from pipeline.report.dag import Stage, draw_dag
-from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
+from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips, shown_split
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
@@ -105,7 +105,8 @@ def describe_datasets(
     for located in found["captions"]:
         name = located.names["dataset"]
         table = read_json(located.path, ["captions", "splits"], "index_captions")
-        described = describe_dataset(table, predictions_of(name, generated, config), settings.videos)
+        split = shown_split(config["datasets"][name])
+        described = describe_dataset(table, predictions_of(name, generated, config), settings.videos, split)
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
         datasets[name] = described | {
             "clips": list(show_clips(described["shown"], clips.get(name, {}))),

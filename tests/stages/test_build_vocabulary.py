@@ -76,3 +76,13 @@ def test_captions_of_characters(tmp_path):
 def test_files_of_before_there_was_a_choice_are_bare(tmp_path):
     write_json(tmp_path / "words.json", {"words": ["<pad>", "<bos>", "<eos>", "<unk>", "isnt"], "max_words": 3})
     assert read_vocabulary(tmp_path / "words.json").tokenizer == "bare"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"tokenizer": "jieba"}, "`tokenizer: jieba`: expected ptb or bare or characters"), ({"words": [1]}, "no text")],
+)
+def test_a_file_that_is_no_vocabulary_is_said(tmp_path, changes, message):
+    write_json(tmp_path / "words.json", {"words": ["a"], "max_words": 3} | changes)
+    with pytest.raises(PipelineError, match=rf"words\.json is no vocabulary .*{message}.* run build_vocabulary again"):
+        read_vocabulary(tmp_path / "words.json")

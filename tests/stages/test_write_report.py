@@ -300,6 +300,22 @@ def test_clips_shown_are_captioned_by_some_experiment():
     assert described["splits"] == {"train": 0, "val": 0, "test": 3}
 
 
+def test_without_a_test_split_the_page_shows_that_of_validation(results):
+    config = CONFIG | {"datasets": {"tiny": {"kind": "folder", "splits": {"train": 0.5, "val": 0.5, "test": 0.0}}}}
+    write_report.run(
+        artifacts=[results / path for path in ARTIFACTS if "/test/" not in path],
+        config=json.dumps(config),
+        settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False),
+        stages={},
+        out=results / "page.html",
+    )
+    text = Page((results / "page.html").read_text(encoding="utf-8")).text
+    assert "1 of 1 validation video" in text
+    assert "tiny has no test split: its scores are those of the videos on which the model was chosen" in text
+    assert "CIDEr 1.25" in text
+    assert "results/experiments/one/val/scores.json" in text
+
+
 def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):
     encode(tmp_path / "long.mp4", seconds=4)
     clip = {"id": "x", "path": "long.mp4", "size": 1, "start": 1.5, "stop": 2.0}
