@@ -321,6 +321,23 @@ def dataset_listing(dataset):
         raise WorkflowError(f"datasets.{dataset}: {error}") from None
 
 
+def generated(wildcards):
+    """Parameter function: a line for each data set that is generated, of what it holds when it is.
+
+    `check_data` prints them, because who asks what is there wants no thousands of videos to be made.
+    """
+    lines = []
+    for name, settings in config["datasets"].items():
+        if "clips" in settings:
+            clips = settings["clips"]
+            parts = ", ".join(f"{split} {number:,}" for split, number in clips.items())
+            lines.append(
+                f"{name} ({settings['kind']}): {sum(clips.values()):,} videos, made when they are needed ({parts}; "
+                f"{settings['captions']} captions a video)"
+            )
+    return lines
+
+
 def check_gpus():
     """Before the first job, raise an error if more GPUs are asked for than there are, and warn once if there is none.
 

@@ -54,9 +54,8 @@ def test_missing_folder(project: Project) -> None:
     assert "no such folder" in done.stdout
 
 
-def test_caption_file_with_an_unknown_video(project: Project) -> None:
-    with (project.root / "captions.csv").open("a", encoding="utf-8") as file:
-        file.write("nobody.mp4,a square moves,train\n")
+def test_caption_file_of_unknown_videos(project: Project) -> None:
+    (project.root / "captions.csv").write_text("video,caption,split\nnobody.mp4,a square moves,train\n")
     done = project.snakemake("results/datasets/home/captions.json")
     assert done.returncode != 0
     assert "nobody.mp4" in done.stdout
