@@ -68,8 +68,9 @@ include: "rules/report.smk"
 
 
 # Schedulers send SIGTERM to all processes of a job. The shell then waits for the stage, which ends when its work is
-# saved.
-shell.prefix("set -euo pipefail; trap : TERM; ")
+# saved. Jobs keep Snakemake's own stderr open, as number 198: there they say why they failed, before Snakemake repeats
+# their command.
+shell.prefix("set -euo pipefail; trap : TERM; exec 198>&2; export CLIPGRAPH_CALLER=198; ")
 
 
 # These rules take a second or two each. On a cluster they run where Snakemake does, so that check_data prints there.

@@ -1,27 +1,35 @@
-"""Every Zarr artifact of the workflow: its arrays, their types and dimensions, on one page.
+"""Every Zarr artifact of the workflow: its arrays, their types, dimensions, meanings and units, on one page.
 
 Videos differ in length, so arrays are flat: all the videos of a shard one after another. The leading dimension says
 what a row is; for each leading dimension `d` but "video" the store holds the bounds `{d}_ptr` (int64, one more than
 there are videos): the rows of video i are `{d}_ptr[i]:{d}_ptr[i + 1]`, as in a CSR matrix and in PyTorch Geometric.
+Each store also holds the ids as the array `video`, a coordinate by which xarray selects.
 
 If the meaning, type or dimensions of an array change, `version` must be raised: reading then refuses older stores and
-names the stage to run again.
+names the stage to run again. Sentences and units are attributes of the arrays in the stores: they are for who reads
+them elsewhere, and belong to no digest.
 """
 
 from dataclasses import dataclass
 
+VIDEO = "video"  # the leading dimension of arrays with one row a video, and the array of their ids
+
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """Type and dimensions of one array.
+    """Type, dimensions and meaning of one array.
 
     Attributes:
         dtype: NumPy's code of the type, such as `f2`.
         dims: Names of the dimensions, the leading one first.
+        says: A sentence that says what the numbers are.
+        unit: Their unit as UDUNITS writes it; `1` for what has none, such as numbers of frames and shares.
     """
 
     dtype: str
     dims: tuple[str, ...]
+    says: str = ""
+    unit: str = "1"
 
 
 @dataclass(frozen=True)
@@ -42,20 +50,36 @@ class Schema:
 
     def ragged(self) -> list[str]:
         """Leading dimensions that have bounds, in order of appearance."""
-        return [dim for dim in dict.fromkeys(spec.dims[0] for spec in self.arrays.values()) if dim != "video"]
+        return [dim for dim in dict.fromkeys(spec.dims[0] for spec in self.arrays.values()) if dim != VIDEO]
 
+    def stored(self) -> dict[str, ArraySpec]:
+        """All arrays of numbers in a store by name: those of the schema and their bounds."""
+        return self.arrays | {f"{dim}_ptr": bounds_of(dim) for dim in self.ragged()}
+
+
+def bounds_of(dim: str) -> ArraySpec:
+    """The bounds of the videos along a leading dimension."""
+    says = f"Bounds of the videos along {dim}: video i has the rows from {dim}_ptr[i] up to, without, {dim}_ptr[i + 1]."
+    return ArraySpec("i8", ("video_bound",), says)
+
+
+BOX = "Left, top, right and bottom, as shares (0 to 1) of the whole frame's width and height."
+SOURCE = "Where the edge begins: the number of a node within the video, from 0."
+TARGET = "Where the edge ends: the number of a node within the video, from 0."
+TIME = "When the frame is shown: its presentation time in the file, or, of an interval, the time since its start."
+UNION = "The smallest box around the two nodes of the pair, each box once a frame"
 
 FRAMES = Schema(
     name="frames",
     version=1,
     stage="decode_frames",
     arrays={
-        "pixels": ArraySpec("u1", ("pixel", "rgb")),  # frame after frame, each row-major
-        "number": ArraySpec("i4", ("frame",)),  # number of the frame in the clip, from 0
-        "time": ArraySpec("f4", ("frame",)),  # seconds: presentation time in the file, or since the interval's start
-        "size": ArraySpec("i4", ("video", "hw")),  # height and width as stored
-        "num_frames": ArraySpec("i4", ("video",)),  # frames of the whole clip
-        "fps": ArraySpec("f4", ("video",)),  # mean frames per second of the clip
+        "pixels": ArraySpec("u1", ("pixel", "rgb"), "Red, green and blue, frame after frame, each row after row."),
+        "number": ArraySpec("i4", ("frame",), "Number of the frame in the clip, from 0."),
+        "time": ArraySpec("f4", ("frame",), TIME, "s"),
+        "size": ArraySpec("i4", (VIDEO, "hw"), "Height and width of the stored frames.", "pixel"),
+        "num_frames": ArraySpec("i4", (VIDEO,), "How many frames the whole clip has."),
+        "fps": ArraySpec("f4", (VIDEO,), "Mean rate of the frames of the clip.", "s-1"),
     },
 )
 
@@ -64,8 +88,10 @@ MOTION = Schema(
     version=1,
     stage="extract_i3d",
     arrays={
-        "motion": ArraySpec("f2", ("frame", "motion_feature")),  # I3D of the frame's window
-        "window_start": ArraySpec("i4", ("frame",)),  # first frame of that window
+        "motion": ArraySpec(
+            "f2", ("frame", "motion_feature"), "I3D features of the window of frames around the frame."
+        ),
+        "window_start": ArraySpec("i4", ("frame",), "Number in the clip of the first frame of that window, from 0."),
     },
 )
 
@@ -74,7 +100,9 @@ APPEARANCE = Schema(
     version=1,
     stage="extract_clip",
     arrays={
-        "x": ArraySpec("f2", ("frame", "feature")),  # CLIP4Clip embedding of the central square, not normalised
+        "x": ArraySpec(
+            "f2", ("frame", "feature"), "CLIP4Clip embedding of the frame's central square, not normalised."
+        ),
     },
 )
 
@@ -83,12 +111,14 @@ NODES = Schema(
     version=2,
     stage="build_grid_nodes or build_object_nodes",
     arrays={
-        "x": ArraySpec("f2", ("node", "feature")),  # CLIP4Clip embedding or detector features, not normalised
-        "node_frame": ArraySpec("i2", ("node",)),  # the sampled frame (0, 1, ...) the node is in
-        "box": ArraySpec("f2", ("node", "xyxy")),  # in [0, 1] of the whole frame
-        "label": ArraySpec("i2", ("node",)),  # class that the detector saw; 0 for a cell of a grid
-        "score": ArraySpec("f2", ("node",)),  # how sure the detector was; 1 for a cell of a grid
-        "frame_time": ArraySpec("f4", ("frame",)),  # seconds; a frame may have no nodes
+        "x": ArraySpec(
+            "f2", ("node", "feature"), "CLIP4Clip embedding, or features of the detector, of the box; not normalised."
+        ),
+        "node_frame": ArraySpec("i2", ("node",), "Which of the video's sampled frames the node is in, from 0."),
+        "box": ArraySpec("f2", ("node", "xyxy"), BOX),
+        "label": ArraySpec("i2", ("node",), "Class that the detector saw; 0 for a cell of a grid."),
+        "score": ArraySpec("f2", ("node",), "How sure the detector was, from 0 to 1; 1 for a cell of a grid."),
+        "frame_time": ArraySpec("f4", ("frame",), f"{TIME} A frame may have no nodes.", "s"),
     },
 )
 
@@ -97,8 +127,8 @@ SPATIAL_GRAPHS = Schema(
     version=1,
     stage="build_spatial_graphs",
     arrays={
-        "source": ArraySpec("i2", ("edge",)),  # node numbers within the video
-        "target": ArraySpec("i2", ("edge",)),
+        "source": ArraySpec("i2", ("edge",), SOURCE),
+        "target": ArraySpec("i2", ("edge",), TARGET),
     },
 )
 
@@ -107,9 +137,11 @@ TEMPORAL_GRAPHS = Schema(
     version=1,
     stage="build_temporal_graphs",
     arrays={
-        "source": ArraySpec("i2", ("edge",)),  # a node of frame t - 1
-        "target": ArraySpec("i2", ("edge",)),  # a node of frame t
-        "weight": ArraySpec("f2", ("edge",)),  # softmax of the cosine of the two nodes, over all targets of a source
+        "source": ArraySpec("i2", ("edge",), f"{SOURCE} It is in the frame before."),
+        "target": ArraySpec("i2", ("edge",), f"{TARGET} It is in the frame after."),
+        "weight": ArraySpec(
+            "f2", ("edge",), "How alike the two nodes are: the softmax of their cosine over all targets of a source."
+        ),
     },
 )
 
@@ -118,14 +150,16 @@ GRAPHS = Schema(
     version=1,
     stage="convert_graphs",
     arrays={
-        "x": ArraySpec("f2", ("node", "feature")),
-        "node_frame": ArraySpec("i2", ("node",)),
-        "box": ArraySpec("f2", ("node", "xyxy")),
-        "source": ArraySpec("i2", ("edge",)),
-        "target": ArraySpec("i2", ("edge",)),
-        "kind": ArraySpec("u1", ("edge",)),  # 0 within a frame, 1 to the next frame
-        "weight": ArraySpec("f2", ("edge",)),  # temporal weight; 1 within a frame
-        "motion": ArraySpec("f2", ("frame", "motion_feature")),  # one row a frame, never one an edge
+        "x": ArraySpec("f2", ("node", "feature"), "Appearance of the node: features as in its nodes, not normalised."),
+        "node_frame": ArraySpec("i2", ("node",), "Which of the video's sampled frames the node is in, from 0."),
+        "box": ArraySpec("f2", ("node", "xyxy"), BOX),
+        "source": ArraySpec("i2", ("edge",), SOURCE),
+        "target": ArraySpec("i2", ("edge",), TARGET),
+        "kind": ArraySpec("u1", ("edge",), "0 for an edge within a frame, 1 for one to the next frame."),
+        "weight": ArraySpec("f2", ("edge",), "How alike the two nodes of neighbouring frames are; 1 within a frame."),
+        "motion": ArraySpec(
+            "f2", ("frame", "motion_feature"), "I3D features around the frame: one row a frame, for all its edges."
+        ),
     },
 )
 
@@ -134,10 +168,14 @@ PAIR_MOTION = Schema(
     version=1,
     stage="extract_union_motion",
     arrays={
-        "motion": ArraySpec("f2", ("pair", "motion_feature")),  # I3D of the window, cut to the union of two boxes
-        "box": ArraySpec("f2", ("pair", "xyxy")),  # that union, in [0, 1] of the whole frame; each once a frame
-        "pair_frame": ArraySpec("i2", ("pair",)),  # the sampled frame it is of
-        "edge_pair": ArraySpec("i4", ("edge",)),  # of each edge of the spatial graph, in its order: the pair's number
+        "motion": ArraySpec(
+            "f2", ("pair", "motion_feature"), "I3D features of the window around the frame, cut to the pair's box."
+        ),
+        "box": ArraySpec("f2", ("pair", "xyxy"), f"{UNION}. {BOX}"),
+        "pair_frame": ArraySpec("i2", ("pair",), "Which of the video's sampled frames the pair is in, from 0."),
+        "edge_pair": ArraySpec(
+            "i4", ("edge",), "For each edge of the spatial graph, in its order, the pair's number within the video."
+        ),
     },
 )
 
@@ -146,10 +184,12 @@ KNOWLEDGE = Schema(
     version=1,
     stage="link_knowledge",
     arrays={
-        "x": ArraySpec("f2", ("row", "feature")),  # entities, the likeliest first, then relations
-        "is_relation": ArraySpec("u1", ("row",)),  # 0 for an entity, 1 for a relation
-        "word": ArraySpec("i4", ("row",)),  # number of the entity or relation in the embedding's list
-        "similarity": ArraySpec("f2", ("row",)),  # cosine of the video and the entity; 0 for a relation
+        "x": ArraySpec(
+            "f2", ("row", "feature"), "Embeddings of the entities, the likeliest first, and then of the relations."
+        ),
+        "is_relation": ArraySpec("u1", ("row",), "0 for an entity, 1 for a relation."),
+        "word": ArraySpec("i4", ("row",), "Number of the entity or relation in the list of the embedding, from 0."),
+        "similarity": ArraySpec("f2", ("row",), "Cosine of the video and the entity; 0 for a relation."),
     },
 )
 

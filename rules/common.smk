@@ -19,7 +19,7 @@ from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files
-from pipeline.workflow.shards import shard_names
+from pipeline.workflow.shards import as_words, shard_names
 
 # For each word of a route, the section of config.yaml that it names an entry of.
 SECTIONS = {
@@ -273,6 +273,11 @@ def scaled(amount):
         return amount * factor
 
     return for_attempt
+
+
+def all_inputs(wildcards, input):
+    """Parameter function: all inputs as words of a shell command, short however many shards there are."""
+    return as_words(input)
 
 
 def kind(wildcards):

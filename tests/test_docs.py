@@ -264,10 +264,11 @@ def small_results(tmp_path, monkeypatch):
 
 
 def run_blocks(page: Path) -> dict:
-    """Run a page's Python, block by block; one that wants xarray only where that is installed."""
+    """Run a page's Python, block by block; one that wants xarray or TensorStore only where that is installed."""
     names: dict = {}
     for line, text in blocks(page, "python"):
-        if "import xarray" in text and importlib.util.find_spec("xarray") is None:
+        wanted = [name for name in ("xarray", "tensorstore") if f"import {name}" in text]
+        if any(importlib.util.find_spec(name) is None for name in wanted):
             continue
         exec(compile("\n" * (line - 1) + text, named(page), "exec"), names)
     return names
@@ -283,6 +284,9 @@ def test_artifacts_are_read_as_the_page_says(capsys):
     assert "4.5\na dot moves" in printed
     assert sorted(names["motion"]) == ["test-1", "test-2", "test-3"]
     assert names["root"].attrs["schema"] == "graphs"
+    assert "over all targets" not in printed  # that is the weight of temporal graphs
+    assert "How alike the two nodes of neighbouring frames are; 1 within a frame. 1 ('edge',)" in printed
+    assert "['test-1' 'test-2']" in printed
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipeline.artifact.chunks import ChunkReader
 from pipeline.artifact.reading import read
 from pipeline.artifact.rows import data_digest, root_content
 from pipeline.errors import DamagedError, OutdatedError
-from pipeline.schemas import Schema
+from pipeline.schemas import VIDEO, Schema
 
 
 def check_store(store: Path, schema: Schema) -> None:
@@ -41,11 +42,28 @@ def check_store(store: Path, schema: Schema) -> None:
     artifact = read(store, schema)
     provenance(store)
     group = zarr.open_group(store, mode="r")
-    names = [*schema.arrays, *(f"{dim}_ptr" for dim in schema.ragged())]
-    arrays = {name: StoredRows(store / name, group[name]) for name in names}
+    arrays = {name: StoredRows(store / name, group[name]) for name in schema.stored()}
     digest = data_digest(arrays, root_content(schema, artifact.ids, artifact.failed, artifact.suspect))
     if digest != artifact.digest:
         raise DamagedError(f"its data have digest {digest}, but zarr.json says {artifact.digest}")
+    _check_labels(group, artifact.ids)
+
+
+def _check_labels(group: zarr.Group, ids: Sequence[str]) -> None:
+    """Check that the array of ids, which stores of earlier versions lack, says what the root says."""
+    labels = group.get(VIDEO)
+    if labels is None:
+        return
+    if not isinstance(labels, zarr.Array) or labels.shape != (len(ids),) or labels.chunks != (max(1, len(ids)),):
+        raise DamagedError(f"array `{VIDEO}` is not laid out as this workflow does")
+    try:
+        same = [str(label) for label in np.asarray(labels[:])] == list(ids)
+    except PermissionError:
+        raise
+    except (ValueError, OSError, RuntimeError) as error:
+        raise DamagedError(f"array `{VIDEO}` is damaged ({error})") from error
+    if not same:
+        raise DamagedError(f"array `{VIDEO}` holds other ids than zarr.json")
 
 
 def provenance(store: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ chunk (offset, bytes) and a CRC32C. Chunks are little-endian, compressed by Zsta
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -127,7 +127,9 @@ class Rows(Protocol):
     def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
 
 
-def _create_array(root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...]) -> "zarr.Array[Any]":
+def _create_array(
+    root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...], attributes: Mapping[str, str] | None = None
+) -> "zarr.Array[Any]":
     rows = _chunk_rows(array)
     tail = tuple(max(1, size) for size in array.shape[1:])
     num_chunks = max(1, min(SHARD_CHUNKS, -(-len(array) // rows)))
@@ -140,6 +142,7 @@ def _create_array(root: zarr.Group, name: str, array: Rows, dims: tuple[str, ...
         compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],  # without crc32c a flipped bit goes unnoticed
         config={"write_empty_chunks": True},  # a chunk that is missing is then damage, not zeros
         dimension_names=dims,
+        attributes=dict(attributes or {}),
     )
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.artifact.chunks import INDEX_ENTRY_BYTES, ChunkReader
 from pipeline.artifact.rows import short_digest
 from pipeline.errors import ArtifactError
-from pipeline.schemas import ArraySpec, Schema
+from pipeline.schemas import Schema
 
 MAX_CHUNK_BYTES = 2**28  # a thousand times as large as those that are written
 
@@ -59,7 +59,7 @@ class Artifact:
         self._arrays: dict[str, zarr.Array[Any]] = dict(root.arrays())
         self._numbers = {video_id: number for number, video_id in enumerate(self.ids)}
         self._ptrs: dict[str, NDArray[np.int64]] = {}
-        self._chunks = {name: ChunkReader(store / name, array) for name, array in self._arrays.items()}
+        self._chunks = {name: ChunkReader(store / name, self._arrays[name]) for name in schema.stored()}
 
     def ptr(self, dim: str) -> NDArray[np.int64]:
         """Bounds of the videos along a leading dimension, `[len(ids) + 1]`: video i has rows `ptr[i]:ptr[i + 1]`.
@@ -170,8 +170,7 @@ def _check_arrays(store: Path, schema: Schema, arrays: Mapping[str, Any], again:
 
     A shard ends with 16 bytes for each of its chunks: an array cannot claim more rows than its files could hold.
     """
-    specs = {**schema.arrays, **{f"{dim}_ptr": ArraySpec("i8", ("video_bound",)) for dim in schema.ragged()}}
-    for name, spec in specs.items():
+    for name, spec in schema.stored().items():
         array = arrays.get(name)
         if array is None:
             raise ArtifactError(f"{store}: array `{name}` is missing: {again}")

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from pipeline.artifact.chunks import Rows, _chunk_rows, _create_array, write_rows
-from pipeline.schemas import Schema
+from pipeline.artifact.chunks import ZSTD_LEVEL, Rows, _chunk_rows, _create_array, write_rows
+from pipeline.schemas import VIDEO, ArraySpec, Schema
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ def root_content(
 
 
 def write_root(
-    folder: Path, arrays: Mapping[str, Rows], dims: Mapping[str, tuple[str, ...]], content: Mapping[str, Any]
+    folder: Path, arrays: Mapping[str, Rows], specs: Mapping[str, ArraySpec], content: Mapping[str, Any]
 ) -> zarr.Group:
     """Write arrays into a new store. Each is read once, and digested while it is written.
 
     Args:
         folder: Folder of the store, which does not exist yet.
         arrays: The arrays of the schema and their bounds, by name.
-        dims: Names of each array's dimensions, by the array's name.
+        specs: What each array is, by its name: its dimensions, and the sentence and unit that become its attributes.
         content: Attributes of the root, from `root_content`.
 
     Returns:
@@ -79,10 +80,30 @@ def write_root(
     root = zarr.create_group(folder)
     state = _digest_of(content)
     for name in sorted(arrays):
-        stored = _create_array(root, name, arrays[name], dims[name])
+        described = {"description": specs[name].says, "units": specs[name].unit}
+        stored = _create_array(root, name, arrays[name], specs[name].dims, described)
         _begin(state, name, arrays[name])
         write_rows(folder / name, stored, arrays[name], state.update)
+    _write_ids(root, content["ids"])
     return root.update_attributes({**content, "digest": short_digest(state)})
+
+
+def _write_ids(root: zarr.Group, ids: Sequence[str]) -> None:
+    """Write the ids as an array too, which xarray takes for the labels of the dimension `video`.
+
+    The digest has them from the root's attributes already.
+    """
+    labels = root.create_array(
+        VIDEO,
+        shape=(len(ids),),
+        dtype=str,
+        chunks=(max(1, len(ids)),),
+        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
+        config={"write_empty_chunks": True},
+        dimension_names=(VIDEO,),
+        attributes={"description": "Id of the video."},
+    )
+    labels[:] = np.array(ids, dtype=object)
 
 
 def data_digest(arrays: Mapping[str, Rows], content: Mapping[str, Any]) -> str:

@@ -263,12 +263,11 @@ class Writer:
 
     def _write_store(self, folder: Path) -> None:
         arrays: dict[str, Rows] = {name: self._committed(name, spec) for name, spec in self.schema.arrays.items()}
-        dims = {name: spec.dims for name, spec in self.schema.arrays.items()}
         for dim in self.schema.ragged():
             lengths = [rows[dim] for rows in self.rows]
             arrays[f"{dim}_ptr"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-            dims[f"{dim}_ptr"] = ("video_bound",)
-        root = write_root(folder, arrays, dims, root_content(self.schema, self.done, self.failed, self.suspect))
+        content = root_content(self.schema, self.done, self.failed, self.suspect)
+        root = write_root(folder, arrays, self.schema.stored(), content)
         provenance = {**self.provenance, "root": root.attrs.asdict()}  # the root is kept a second time for recovery.py
         root.create_group("provenance", attributes=provenance)
 

@@ -21,7 +21,7 @@ class Found:
         kind: A key of ARTIFACTS, such as `frames`.
         names: The names in its path, such as `{"dataset": "shapes", "shard": "003"}`.
         place: Folder of the store, or the file. Neither it nor a folder between the results and it is a link.
-        target: Path of its file as Snakemake calls it, from `results/` on.
+        target: Path of its file as Snakemake calls it, from `results/` on; empty for a store outside any results.
     """
 
     kind: str
@@ -84,8 +84,12 @@ class Inventory:
         return [path for path in self.made if path.parent == found.place.parent]
 
 
-def take_inventory(results: Path) -> Inventory:
+def take_inventory(results: Path, part: Path | None = None) -> Inventory:
     """List what is in a folder of results.
+
+    Args:
+        results: The folder.
+        part: A folder or an artifact in it, to list this alone.
 
     Raises:
         PipelineError: if there is no such folder.
@@ -94,7 +98,10 @@ def take_inventory(results: Path) -> Inventory:
         raise PipelineError(f"{results}: there is no such folder: name the folder `results` of a project")
     project = Path(os.path.abspath(results)).parent  # noqa: PTH100, resolving would follow links
     inventory = Inventory(results.resolve(), project)
-    _walk(inventory, inventory.results)
+    if part is None or part.resolve() == inventory.results:
+        _walk(inventory, inventory.results)
+    else:
+        _add(inventory, part.resolve())
     return inventory
 
 
@@ -106,20 +113,23 @@ def _walk(inventory: Inventory, folder: Path) -> None:
         inventory.unreadable[folder] = str(error)
         return
     for entry in entries:
-        path = Path(entry.path)
-        below = path.relative_to(inventory.results).as_posix()
-        hidden = HIDDEN.fullmatch(entry.name)
-        if entry.is_symlink():
-            inventory.links.append(path)
-        elif hidden and (origin := _origin(inventory, path.with_name(hidden["name"]))):
-            is_progress = hidden["suffix"] == "partial" and not (origin.place / "zarr.json").exists()
-            inventory.leftovers.append(Leftover(path, origin, is_progress))
-        elif found := _artifact(path, below, is_folder=entry.is_dir()):
-            inventory.artifacts.append(found)
-        elif entry.is_dir():
-            _walk(inventory, path)
-        else:
-            (inventory.made if MADE.fullmatch(below) else inventory.foreign).append(path)
+        _add(inventory, Path(entry.path))
+
+
+def _add(inventory: Inventory, path: Path) -> None:
+    below = path.relative_to(inventory.results).as_posix()
+    hidden = HIDDEN.fullmatch(path.name)
+    if path.is_symlink():
+        inventory.links.append(path)
+    elif hidden and (origin := _origin(inventory, path.with_name(hidden["name"]))):
+        is_progress = hidden["suffix"] == "partial" and not (origin.place / "zarr.json").exists()
+        inventory.leftovers.append(Leftover(path, origin, is_progress))
+    elif found := _artifact(path, below, is_folder=path.is_dir()):
+        inventory.artifacts.append(found)
+    elif path.is_dir():
+        _walk(inventory, path)
+    else:
+        (inventory.made if MADE.fullmatch(below) else inventory.foreign).append(path)
 
 
 def _artifact(path: Path, below: str, is_folder: bool) -> Found | None:

@@ -49,7 +49,10 @@ class Lineage:
     def __init__(self, inventory: Inventory) -> None:
         self.results = inventory.results
         self.project = inventory.project
-        self.settings = [found.place for found in inventory.artifacts if found.kind == "settings"]
+        # of all experiments, even if the inventory is of a part of the results
+        self.settings = [
+            path for path in sorted(self.results.glob("experiments/*/settings.json")) if not path.is_symlink()
+        ]
         self.digests: dict[Path, str | None] = {}
 
     def check(self, found: Found) -> list[Path]:

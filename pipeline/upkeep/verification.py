@@ -20,7 +20,8 @@ class Finding:
     Attributes:
         state: `damaged`, `stale`, `orphaned`, `unfinished`, `left behind` or `unreadable`.
         place: Path of the file or folder.
-        target: The target of Snakemake that makes it; for a folder that cannot be listed, its path.
+        target: The target of Snakemake that makes it; for a folder that cannot be listed, its path; empty for a store
+            outside any results.
         reason: What was found, in words.
         remove: Whether `--mend` removes it: nothing can use it, and Snakemake would not notice by itself.
     """
@@ -32,7 +33,9 @@ class Finding:
     remove: bool
 
     def command(self) -> str:
-        """The shell command that mends it, or that shows who may read it."""
+        """What mends it: a shell command, if there is one; or the command that shows who may read it."""
+        if not self.target:
+            return "copy it again from where it was made"
         if self.state == "left behind":
             return "python -m pipeline verify --mend"
         if self.state == "unreadable":
@@ -41,10 +44,15 @@ class Finding:
         return f"snakemake {force}{shlex.quote(self.target)}"
 
 
-def verify(inventory: Inventory) -> list[Finding]:
+def verify(inventory: Inventory, *, compare_inputs: bool = True) -> list[Finding]:
     """Check every artifact and list what is not fine, in the order of the paths.
 
     An artifact is not called stale because an input has changed that is damaged: the input may be made again as it was.
+
+    Args:
+        inventory: What there is.
+        compare_inputs: Whether to compare artifacts with what they were made from; otherwise only with their own
+            checksums and digests. A list of generated videos is compared with its videos always.
     """
     lineage = Lineage(inventory)
     findings: list[Finding] = []
@@ -56,7 +64,8 @@ def verify(inventory: Inventory) -> list[Finding]:
             continue  # an interrupted job will replace it
         try:
             check_contents(found)
-            inputs[found.target] = lineage.check(found)
+            if compare_inputs or found.kind == "made":
+                inputs[found.target] = lineage.check(found)
         except OSError as error:  # no permission to read it; or an input, such as a video, is on a disk that fails
             findings.append(Finding("unreadable", found.place, found.target, str(error), remove=False))
         except DamagedError as error:
@@ -84,6 +93,24 @@ def verify(inventory: Inventory) -> list[Finding]:
     for folder, reason in inventory.unreadable.items():
         findings.append(Finding("unreadable", folder, str(folder), reason, remove=False))
     return sorted(findings, key=lambda finding: finding.place)
+
+
+def verify_outside(stores: Sequence[Found]) -> list[Finding]:
+    """Check stores that are outside any results by their own checksums and digests, and list those that are not fine.
+
+    None is to be removed, because nothing would make it again here.
+    """
+    findings = []
+    for found in track(stores, len(stores), "verify"):
+        try:
+            check_contents(found)
+        except OSError as error:
+            findings.append(Finding("unreadable", found.place, str(found.place), str(error), remove=False))
+        except DamagedError as error:
+            findings.append(Finding("damaged", found.place, "", str(error), remove=False))
+        except OutdatedError as error:
+            findings.append(Finding("stale", found.place, "", str(error), remove=False))
+    return findings
 
 
 def inherited(
@@ -121,11 +148,16 @@ def _place(path: Path) -> Path:
 
 def summary(inventory: Inventory, findings: Iterable[Finding]) -> str:
     """Say in one line how many artifacts there are, and how many findings of each state."""
-    states = Counter(finding.state for finding in findings)
-    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "all is well"
+    told = states(findings)
     notes = [
         f"{len(some)} {what}"
         for some, what in ((inventory.links, "links not followed"), (inventory.foreign, "files that are not ours"))
         if some
     ]
     return f"{len(inventory.artifacts)} artifacts: {told}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def states(findings: Iterable[Finding]) -> str:
+    """How many findings there are of each state, in words."""
+    counts = Counter(finding.state for finding in findings)
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "all is well"

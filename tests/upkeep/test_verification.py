@@ -42,7 +42,7 @@ def test_all_is_well(results):
     assert summary(inventory, []) == "8 artifacts: all is well"
 
 
-@pytest.mark.parametrize("name", ["pixels/c/0/0", "time/c/0", "frame_ptr/c/0"])
+@pytest.mark.parametrize("name", ["pixels/c/0/0", "time/c/0", "frame_ptr/c/0", "video/c/0"])
 def test_a_flipped_byte_is_found_in_every_chunk(results, name):
     flip(results / FRAMES_OF_HOME / name, 5)
     state, place, reason, finding = only(results)
