@@ -1,4 +1,4 @@
-"""Somebody who asks what a data set holds waits for nothing else."""
+"""Somebody who asks what a data set holds waits for nothing else, and is told there what is wrong with it."""
 
 import json
 from pathlib import Path
@@ -35,3 +35,10 @@ def test_no_video_is_generated_for_who_asks_what_is_there(fresh: Project) -> Non
     assert "captions, but no file: 1 video: vid1201" in printed
     assert "shapes (shapes): 2,880 videos, made when they are needed (train 2,400, val 120, test 360; " in printed
     assert not (fresh.root / "results/datasets/shapes").exists()
+
+
+def test_a_mistake_is_told_where_it_was_asked(fresh: Project) -> None:
+    (fresh.root / "captions.json").write_text('{"vid1": "a dog"}')
+    done = fresh.snakemake("check_data", "--quiet", "all")
+    assert done.returncode != 0
+    assert "index_captions: captions.json: vid1: expected a list of captions" in done.stdout
