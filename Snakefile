@@ -68,8 +68,9 @@ include: "rules/report.smk"
 
 
 # Schedulers send SIGTERM to all processes of a job. The shell then waits for the stage, which ends when its work is
-# saved.
-shell.prefix("set -euo pipefail; trap : TERM; ")
+# saved. Jobs keep Snakemake's own stderr open, as number 198: there they say why they failed, before Snakemake repeats
+# their command.
+shell.prefix("set -euo pipefail; trap : TERM; exec 198>&2; export CLIPGRAPH_CALLER=198; ")
 
 
 # These rules take a second or two each. On a cluster they run where Snakemake does, so that check_data prints there.
@@ -93,12 +94,18 @@ rule all:
 
 
 rule check_data:
-    """Print what every data set holds, without decoding a video and without a GPU."""
+    """Print what every data set holds, without generating or decoding a video and without a GPU."""
     input:
-        artifact("check_table", each="dataset"),
+        artifact("check_table", each="dataset", where="dataset.videos"),
     log:
         "logs/check_data.log",
     conda:
         "envs/pipeline.yaml"
+    params:
+        generated=generated,
     shell:
-        "cat {input:q} | tee {log:q}"
+        """
+        {{ cat /dev/null {input:q}
+                for line in {params.generated:q}; do echo "$line"; done
+                }} | tee {log:q}
+        """

@@ -29,7 +29,7 @@ STAGES = Path(__file__).parent / "stages"
 COMMANDS = {  # each a module of `pipeline.commands`
     "caption": "Caption a few videos by a finished experiment.",
     "verify": "Say which results are damaged, stale or orphaned, and what mends them.",
-    "gc": "List, and with --yes delete, results that nothing in the configuration needs.",
+    "gc": "List, and with --yes delete, results that nothing in the configuration needs, or all of them.",
 }
 
 

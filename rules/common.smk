@@ -20,7 +20,7 @@ from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.listing import passed_over as passed_over_below
 from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files
-from pipeline.workflow.shards import shard_names
+from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.splits import needed_splits, scored_splits
 
 # For each word of a route, the section of config.yaml that it names an entry of.
@@ -301,6 +301,11 @@ def scaled(amount):
     return for_attempt
 
 
+def all_inputs(wildcards, input):
+    """Parameter function: all inputs as words of a shell command, short however many shards there are."""
+    return as_words(input)
+
+
 def kind(wildcards):
     """Parameter function: kind of the data set, such as `folder`."""
     return config["datasets"][wildcards.dataset]["kind"]
@@ -350,6 +355,23 @@ def dataset_listing(dataset):
         return listing_digests(videos, settings["shards"])
     except PipelineError as error:
         raise WorkflowError(f"datasets.{dataset}: {error}") from None
+
+
+def generated(wildcards):
+    """Parameter function: a line for each data set that is generated, of what it holds when it is.
+
+    `check_data` prints them, because who asks what is there wants no thousands of videos to be made.
+    """
+    lines = []
+    for name, settings in config["datasets"].items():
+        if "clips" in settings:
+            clips = settings["clips"]
+            parts = ", ".join(f"{split} {number:,}" for split, number in clips.items())
+            lines.append(
+                f"{name} ({settings['kind']}): {sum(clips.values()):,} videos, made when they are needed ({parts}; "
+                f"{settings['captions']} captions a video)"
+            )
+    return lines
 
 
 def check_gpus():

@@ -55,7 +55,7 @@ rule score_captions:
         captions=artifact("generated"),
         references=artifact("captions", dataset="experiment.dataset"),
     output:
-        scores=artifact("scores"),
+        scores=report(artifact("scores"), category="Scores", labels={"experiment": "{trial}", "split": "{split}"}),
         per_video=artifact("per_video"),
     log:
         "logs/score_captions/{trial}/{split}.log",

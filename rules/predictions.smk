@@ -79,7 +79,7 @@ rule write_gallery:
         captions=artifact("predicted"),
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),
     output:
-        artifact("gallery"),
+        report(artifact("gallery"), category="Predictions", labels={"prediction": "{prediction}"}),
     log:
         "logs/write_gallery/{prediction}.log",
     benchmark:

@@ -18,6 +18,7 @@ TOWERS = ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "exper
 DETECTORS = ["experiment.graph.nodes.detector", "experiment.objects.detector"]
 
 
+# Thousands of artifacts are more than a command can have: the shell writes their paths into a list, one a line.
 rule write_report:
     """Write the report: scores, curves, captioned clips, sizes, and what was left out."""
     input:
@@ -44,7 +45,7 @@ rule write_report:
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
         akg_scores=(of_each_scored("akg_scores") if config["report"]["akg"] else []),
     output:
-        artifact("report"),
+        report(artifact("report"), category="Report", labels={"page": "all experiments"}),
     log:
         "logs/write_report/report.log",
     benchmark:
@@ -56,6 +57,7 @@ rule write_report:
         mem_mb=scaled(3000),
         runtime=scaled("1h"),
     params:
+        artifacts=all_inputs,
         config=json.dumps(config, sort_keys=True),
         settings=json.dumps(config["report"], sort_keys=True),
         stages=lambda wildcards: stages_behind("report"),
@@ -63,7 +65,7 @@ rule write_report:
     shell:
         """
         python -m pipeline write_report \
-            --artifacts {input:q} \
+            --artifacts <(printf '%s\\n' {params.artifacts}) \
             --config {params.config:q} \
             --settings {params.settings:q} \
             --stages {params.stages:q} \

@@ -49,7 +49,7 @@ rule train_captioner:
         vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
     output:
         model=artifact("model"),
-        curves=artifact("curves"),
+        curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
     log:
         "logs/train_captioner/{trial}.log",
     benchmark:

@@ -1,10 +1,13 @@
-"""List, or delete, the artifacts that nothing in the configuration needs.
+"""List, or delete, the artifacts that nothing in the configuration needs, or all of them.
 
     python -m pipeline gc --configfile configs/mine.yaml
     python -m pipeline gc --configfile configs/mine.yaml --yes
+    python -m pipeline gc --everything --yes
 
-Snakemake itself says what is needed: every artifact on the way to the report, to the scores and settings of each
-experiment, to the captions of each prediction and to the check of each data set.
+`--everything` is for who would call `snakemake --delete-all-output`: of a store Snakemake knows the root `zarr.json`
+alone, and would leave its data. Otherwise Snakemake itself says what is needed: every artifact on the way to the
+report, to the scores and settings of each experiment, to the captions of each prediction and to the check of each data
+set.
 """
 
 import argparse
@@ -21,7 +24,7 @@ from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_
 from pipeline.workflow.paths import ARTIFACTS, SPLITS
 from pipeline.workflow.trials import trials_of
 
-SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs."
+SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs, or all of them."
 
 # The last artifacts of a trial, by the kind of its experiment.
 ENDS = {"captioning": ("scores", "akg_scores")}
@@ -49,25 +52,36 @@ def main(arguments: Sequence[str]) -> int:
         metavar="FILE",
         help="overlays, as for snakemake: ALL that are in use, because what only another one needs is not needed",
     )
+    parser.add_argument(
+        "--everything",
+        action="store_true",
+        help="all artifacts, needed or not, with what unfinished jobs left; other files, checkpoints and logs stay",
+    )
     parser.add_argument("--yes", action="store_true", help="delete what is listed")
     chosen = parser.parse_args(arguments)
+    if chosen.everything and chosen.configfile:
+        parser.error("--everything goes without --configfile: it asks for no configuration")
     inventory = take_inventory(Path("results"))
     if chosen.yes:
         expect_nobody_at_work(inventory)
-    config = read_config([Path("config.yaml"), *chosen.configfile])
-    needed = needed_artifacts(targets(config), chosen.configfile)
+    if chosen.everything:
+        needed: set[str] = set()
+    else:
+        config = read_config([Path("config.yaml"), *chosen.configfile])
+        needed = needed_artifacts(targets(config), chosen.configfile)
     places = unneeded(inventory, needed)
     total = 0
     for place in places:
         num_bytes = remove(inventory, place) if chosen.yes else size_of(place)
         total += num_bytes
-        verb = "removed" if chosen.yes else "not needed:"
+        verb = "removed" if chosen.yes else "to remove:" if chosen.everything else "not needed:"
         shown = place.relative_to(inventory.results).as_posix()
         print(f"{verb} results/{shown} ({num_bytes / 1e6:.1f} MB)", flush=True)
         if chosen.yes:
             remove_empty_folders(inventory, place.parent)
-    outcome = "removed" if chosen.yes else "not needed; --yes deletes them"
-    found = f"{len(places)} places, {total / 1e6:.1f} MB, {outcome}" if places else "nothing is unneeded"
+    outcome = "removed" if chosen.yes else f"{'' if chosen.everything else 'not needed; '}--yes deletes them"
+    nothing = "nothing to remove" if chosen.everything else "nothing is unneeded"
+    found = f"{len(places)} places, {total / 1e6:.1f} MB, {outcome}" if places else nothing
     print(f"{found}; {len(inventory.artifacts)} artifacts in all")
     return 0
 

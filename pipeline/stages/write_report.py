@@ -33,13 +33,14 @@ VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_tor
 SCORED = ("metrics", "num_videos", "num_covered")
 
 
-def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages: dict[str, Stage], out: Path) -> None:
+def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[str, Stage], out: Path) -> None:
     """Write the report page.
 
     Args:
-        artifacts: The artifacts that the page describes, in any order, perhaps twice where experiments share them:
-            scores, captions and curves of the experiments, captions, video tables and stores of the data sets, weights
-            and scores of the encoders, and scores of the embeddings of knowledge. Their paths say which is which.
+        artifacts: A list of the artifacts that the page describes, a path a line, in any order, perhaps twice where
+            experiments share them: scores, captions and curves of the experiments, captions, video tables and stores
+            of the data sets, weights and scores of the encoders, and scores of the embeddings of knowledge. Their paths
+            say which is which.
         config: The whole configuration as JSON.
         settings: The experiments and how many videos the page shows, and how often scores are resampled.
         stages: The stages that made the artifacts, with their jobs and what they read, as the rules have them.
@@ -49,7 +50,7 @@ def run(*, artifacts: list[Path], config: str, settings: ReportSettings, stages:
         PipelineError: An artifact has the path of none, or cannot be read.
     """
     whole = json.loads(config)
-    found = sort_by_kind(artifacts)
+    found = sort_by_kind(map(Path, artifacts.read_text(encoding="utf-8").splitlines()))
     stores = read_stores(found)
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))

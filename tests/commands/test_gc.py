@@ -119,3 +119,26 @@ def test_targets_name_every_experiment_and_prediction(project):
     assert "results/predictions/holiday/index.html" in ends
     for experiment in config.experiments:
         assert ARTIFACTS["scores"].format(trial=experiment, split="test") in ends
+
+
+def test_everything_goes_whole_and_what_is_not_ours_stays(project, capsys):
+    """Snakemake's --delete-all-output would delete the roots of stores alone."""
+    data = "results/datasets/shapes/frames/action/000.zarr/pixels/c/0/0"
+    put(*NEEDED, *UNNEEDED, HIDDEN, *MADE, *FOREIGN, data)
+    assert gc_command.main(["--everything"]) == 0
+    said = capsys.readouterr().out
+    assert "to remove: results/datasets/shapes/frames/action/000.zarr (0.0 MB)\n" in said
+    assert " MB, --yes deletes them; " in said.splitlines()[-1]
+    assert Path(data).is_file()
+    assert gc_command.main(["--everything", "--yes"]) == 0
+    left = {path.as_posix() for path in Path("results").rglob("*") if path.is_file()}
+    assert left == set(FOREIGN)
+    assert gc_command.main(["--everything", "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing to remove; 0 artifacts in all"
+
+
+def test_everything_asks_for_no_configuration(project):
+    (project / "config.yaml").write_text("{")
+    assert gc_command.main(["--everything", "--yes"]) == 0
+    with pytest.raises(SystemExit):
+        gc_command.main(["--everything", "--configfile", "mine.yaml"])

@@ -81,3 +81,38 @@ def test_modules_speak_by_their_loggers():
         if any(keyword.arg == "file" and ast.unparse(keyword.value) == "sys.stderr" for keyword in node.keywords)
     }
     assert found == set()
+
+
+def in_a_job_s_shell(program: str, tmp_path: Path, redirect: str) -> tuple[str, str]:
+    """What a program writes to the stderr of its shell, which is what Snakemake shows, and what to the job's log."""
+    prefix = "exec 198>&2; export CLIPGRAPH_CALLER=198; "  # as the Snakefile has it
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PROGRAM": program}
+    command = f'{prefix}"{sys.executable}" -c "$PROGRAM" {redirect}'
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    log = tmp_path / "log"
+    return done.stderr, log.read_text() if log.exists() else ""
+
+
+def test_errors_reach_who_started_the_job_and_nothing_else_does(tmp_path: Path) -> None:
+    shown, log = in_a_job_s_shell(PROGRAM, tmp_path, ">log 2>&1")
+    assert shown == "error: do_thing: the disk is full\n"
+    assert log == run().stderr
+
+
+def test_a_bug_s_last_line_does_too(tmp_path: Path) -> None:
+    program = "from pipeline.jobs import messages\nmessages.configure()\nraise ValueError('two\\nlines')"
+    shown, log = in_a_job_s_shell(program, tmp_path, ">log 2>&1")
+    assert shown == "error: ValueError: two lines\n"
+    assert log.startswith("Traceback")
+
+
+def test_without_a_log_of_its_own_a_job_says_it_once(tmp_path: Path) -> None:
+    shown, _ = in_a_job_s_shell(PROGRAM, tmp_path, "")
+    assert shown == run().stderr
+
+
+def test_a_caller_that_is_gone_costs_nothing() -> None:
+    assert run(CLIPGRAPH_CALLER="198").stderr == run().stderr
+    assert run(CLIPGRAPH_CALLER="none").stderr == run().stderr

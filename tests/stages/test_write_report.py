@@ -75,10 +75,17 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
+def listed(results, paths):
+    """The list that the rule writes: a path a line."""
+    path = results.parent / "artifacts.txt"
+    path.write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
+    return path
+
+
 def write_page(results, num_videos=3):
     out = results / "report/index.html"
     write_report.run(
-        artifacts=[results / path for path in ARTIFACTS],
+        artifacts=listed(results, [results / path for path in ARTIFACTS]),
         config=json.dumps(CONFIG),
         settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
@@ -161,7 +168,7 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
     paths += [f"encoders/finder/{name}" for name in ("weights.safetensors", "detection.json")]
     paths += ["knowledge/said/scores.json"]
     write_report.run(
-        artifacts=[results / path for path in paths] * 2,
+        artifacts=listed(results, [results / path for path in paths] * 2),
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
         settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
@@ -204,17 +211,20 @@ def test_several_seeds_are_shown_together(results, two_datasets):
     folders = [results / f"experiments/{name}" for name in ("one", "two", "two/seeds/7")]
     out = results / "report/index.html"
     write_report.run(
-        artifacts=[
-            *[
-                folder / split / name
-                for folder in folders
-                for split in ("val", "test")
-                for name in ("scores.json", "captions.json")
+        artifacts=listed(
+            results,
+            [
+                *[
+                    folder / split / name
+                    for folder in folders
+                    for split in ("val", "test")
+                    for name in ("scores.json", "captions.json")
+                ],
+                *[folder / "curves.csv" for folder in folders],
+                results / "datasets/tiny/captions.json",
+                results / "datasets/tiny/videos/000.json",
             ],
-            *[folder / "curves.csv" for folder in folders],
-            results / "datasets/tiny/captions.json",
-            results / "datasets/tiny/videos/000.json",
-        ],
+        ),
         config=json.dumps(config),
         settings=ReportSettings(experiments=["one", "two"], videos=2, resamples=100, akg=False),
         stages={},

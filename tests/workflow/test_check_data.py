@@ -39,7 +39,7 @@ def test_what_is_there_and_what_is_read_again(project: Project) -> None:
     assert "captions, but no file: 1 video: vid3" in printed
     assert "passed over: 1 file is not called as videos are (1 .txt)" in printed
     assert "home (folder): 14 videos" in printed
-    assert "shapes (shapes): 34 videos" in printed
+    assert "shapes (shapes): 34 videos, made when they are needed" in printed
     check = json.loads((project.root / "results/datasets/msvd/check.json").read_text())
     assert (check["missing"], check["captions"], check["splits"]["test"]["annotated"]) == (["vid3"], 4, 1)
     assert project.jobs("check_data", frames) == {"check_data"}  # printed again, though nothing is left to do

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,8 @@ def test_missing_folder(project: Project) -> None:
     assert "no such folder" in done.stdout
 
 
-def test_caption_file_with_an_unknown_video(project: Project) -> None:
-    with (project.root / "captions.csv").open("a", encoding="utf-8") as file:
-        file.write("nobody.mp4,a square moves,train\n")
+def test_caption_file_of_unknown_videos(project: Project) -> None:
+    (project.root / "captions.csv").write_text("video,caption,split\nnobody.mp4,a square moves,train\n")
     done = project.snakemake("results/datasets/home/captions.json")
     assert done.returncode != 0
     assert "nobody.mp4" in done.stdout
@@ -114,6 +114,8 @@ def test_memory_and_time_grow_with_each_attempt(finished: Project) -> None:
 
 def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Project) -> None:
     output = finished.run("--dry-run", "--printshellcmds", "--forcerun", "write_report")
+    listed = re.search(r"--artifacts <\(printf '%s\\n' (.*?)\) ", output)[1].split()
+    assert "results/datasets/home/graphs/grid/{000..001}.zarr/zarr.json" in listed
     stages = json.loads(re.search(r"--stages '(\{.*?\})'", output)[1])
     assert {name for name in rule_texts() if name not in stages} == {
         "caption_videos",
@@ -128,3 +130,21 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
     # Three rules make weights: each encoder has one of them.
     assert stages["extract_i3d"] == {"jobs": 2, "reads": ["decode_frames", "import_weights", "index_videos"]}
     assert stages["build_grid_nodes"] == {"jobs": 2, "reads": ["decode_frames", "finetune_clip4clip"]}
+
+
+def test_the_reason_of_a_failure_comes_before_its_command(project: Project) -> None:
+    (project.root / "captions.csv").write_text("no header\n", encoding="utf-8")
+    done = project.snakemake("--quiet", "progress", "--", "results/datasets/home/captions.json")
+    assert done.returncode != 0
+    reason, command = "error: index_captions: captions.csv", "python -m pipeline index_captions"
+    assert reason in done.stdout, done.stdout
+    assert done.stdout.index(reason) < done.stdout.index(command)
+
+
+def test_snakemake_s_own_report_shows_scores_curves_page_and_gallery(finished: Project, tmp_path: Path) -> None:
+    finished.run("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        kept = {Path(name).name for name in archive.namelist() if "/data/" in name}
+        page = archive.read("report/report.html").decode()
+    assert kept == {"scores.json", "curves.csv", "index.html"}
+    assert all(f'"{name}"' in page for name in ("Report", "Scores", "Training curves", "Predictions"))
