@@ -18,6 +18,7 @@ rule build_vocabulary:
         "logs/build_vocabulary/{vocabulary}.log",
     benchmark:
         "logs/build_vocabulary/{vocabulary}.tsv"
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -68,7 +69,7 @@ rule train_captioner:
         seed=seed,
         code=code("train_captioner"),
     shell:
-        """
+        with_checkpoints("""
         python -m pipeline.jobs.gpus {resources.gpu} \
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline train_captioner \
             --graphs {input.graphs:q} \
@@ -86,4 +87,4 @@ rule train_captioner:
             --out {output.model:q} \
             --curves {output.curves:q} \
             >{log:q} 2>&1
-        """
+        """)

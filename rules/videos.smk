@@ -90,6 +90,7 @@ rule index_captions:
         "logs/index_captions/{dataset}.log",
     benchmark:
         "logs/index_captions/{dataset}.tsv"
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -122,6 +123,7 @@ rule check_dataset:
         "logs/check_dataset/{dataset}.log",
     benchmark:
         "logs/check_dataset/{dataset}.tsv"
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
