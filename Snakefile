@@ -8,33 +8,51 @@ Clipgraph: raw videos to captions through action graphs.
 
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import min_version
+from snakemake.utils import min_version, update_config
+
+min_version("9.27")
+
+# This folder, a repository's or an address. To the top of a repository (`gitfile`) Snakemake itself joins no path.
+HERE = workflow.current_basedir
+
+
+include: HERE.join("rules/package.smk")
+
 
 from pipeline.config import validate
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
-
-min_version("9.27")
-
+from pipeline.workflow.own_code import environment_lines
 
 try:
     # Snakemake has read the overlays before this line: to it they are code, as a profile is.
-    require_no_template("config.yaml", *workflow.overwrite_configfiles)
+    require_no_template(*CONFIGS, *workflow.overwrite_configfiles)
 except PipelineError as error:
     raise WorkflowError(str(error)) from None
 
 
-configfile: "config.yaml"
+configfile: CONFIGS[0]
 
+
+if len(CONFIGS) > 1:
+
+    configfile: CONFIGS[1]
+
+
+if workflow.modifier.skip_configfile:  # a module with a `config:` of its own, which is laid over ours, too
+    given, config = config, load_configfile(CONFIGS[0])
+    update_config(config, given)
 
 try:
     config = validate(config).model_dump(mode="json")
+    own_environment = environment_lines()
 except PipelineError as error:
     raise WorkflowError(str(error)) from None
 
 
-include: "rules/common.smk"
+include: HERE.join("rules/common.smk")
 
 
 onstart:
@@ -56,30 +74,23 @@ wildcard_constraints:
     prediction=names("predictions"),
 
 
-include: "rules/videos.smk"
-include: "rules/features.smk"
-include: "rules/nodes.smk"
-include: "rules/graphs.smk"
-include: "rules/knowledge.smk"
-include: "rules/training.smk"
-include: "rules/evaluation.smk"
-include: "rules/predictions.smk"
-include: "rules/report.smk"
+include: HERE.join("rules/videos.smk")
+include: HERE.join("rules/features.smk")
+include: HERE.join("rules/nodes.smk")
+include: HERE.join("rules/graphs.smk")
+include: HERE.join("rules/knowledge.smk")
+include: HERE.join("rules/training.smk")
+include: HERE.join("rules/evaluation.smk")
+include: HERE.join("rules/predictions.smk")
+include: HERE.join("rules/report.smk")
 
 
 # Schedulers send SIGTERM to all processes of a job. The shell then waits for the stage, which ends when its work is
-# saved. Jobs keep Snakemake's own stderr open, as number 198: there they say why they failed, before Snakemake repeats
-# their command.
-shell.prefix("set -euo pipefail; trap : TERM; exec 198>&2; export CLIPGRAPH_CALLER=198; ")
-
-
-# These rules take a second or two each. On a cluster they run where Snakemake does, so that check_data prints there.
-localrules:
-    build_vocabulary,
-    check_data,
-    check_dataset,
-    describe_experiment,
-    index_captions,
+# saved. The stage is of the package that was imported here. Jobs keep Snakemake's own stderr open, as number 198: there
+# they say why they failed, before Snakemake repeats their command.
+shell.prefix(
+    f"set -euo pipefail; trap : TERM; exec 198>&2; export CLIPGRAPH_CALLER=198; {own_environment}"
+)
 
 
 # Every artifact of the report is named, because Snakemake makes a lost file again only where a target asks for it.
@@ -99,6 +110,7 @@ rule check_data:
         artifact("check_table", each="dataset", where="dataset.videos"),
     log:
         "logs/check_data.log",
+    localrule: True
     conda:
         "envs/pipeline.yaml"
     params:

@@ -206,7 +206,7 @@ def stages_behind(kind):
     stages, seen, pending = {}, set(), [(ARTIFACTS[kind], None)]
     while pending:
         path, reader = pending.pop()
-        found = maker(path)
+        found = maker(moved(path))
         if found is None:
             continue
         made_by, wildcards = found
@@ -238,7 +238,7 @@ def own_file(route):
     def path(wildcards):
         value = walk(route, dict(wildcards.items()))
         is_path = isinstance(value, str) and (len(Path(value).parts) > 1 or Path(value).suffix)
-        return [value] if is_path else []
+        return [brought(value)] if is_path else []
 
     return path
 
@@ -330,7 +330,7 @@ def mapping(wildcards):
 
 def annotations(wildcards):
     """Input function: files of captions, ids and splits that the user brings."""
-    return annotation_files(config["datasets"][wildcards.dataset])
+    return [brought(path) for path in annotation_files(config["datasets"][wildcards.dataset])]
 
 
 def listing(wildcards):

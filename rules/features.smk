@@ -67,7 +67,7 @@ rule finetune_clip4clip:
         settings=settings("encoder"),
         code=code("finetune_clip4clip"),
     shell:
-        """
+        with_checkpoints("""
         python -m pipeline.jobs.gpus {resources.gpu} \
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline finetune_clip4clip \
             --frames {input.frames:q} \
@@ -78,7 +78,7 @@ rule finetune_clip4clip:
             --out {output.weights:q} \
             --retrieval {output.retrieval:q} \
             >{log:q} 2>&1
-        """
+        """)
 
 
 rule finetune_detector:
@@ -108,7 +108,7 @@ rule finetune_detector:
         settings=settings("encoder"),
         code=code("finetune_detector"),
     shell:
-        """
+        with_checkpoints("""
         python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline finetune_detector \
             --frames {input.frames:q} \
             --truth {input.truth:q} \
@@ -119,7 +119,7 @@ rule finetune_detector:
             --out {output.weights:q} \
             --detection {output.detection:q} \
             >{log:q} 2>&1
-        """
+        """)
 
 
 rule extract_i3d:

@@ -15,6 +15,7 @@ rule describe_experiment:
         "logs/describe_experiment/{experiment}.log",
     benchmark:
         "logs/describe_experiment/{experiment}.tsv"
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1

@@ -20,6 +20,7 @@ rule build_vocabulary:
         "logs/build_vocabulary/{vocabulary}.tsv"
     # Captions that cannot be split into words end the run here, and not after the encoders.
     priority: 1
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -70,7 +71,7 @@ rule train_captioner:
         seed=seed,
         code=code("train_captioner"),
     shell:
-        """
+        with_checkpoints("""
         python -m pipeline.jobs.gpus {resources.gpu} \
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline train_captioner \
             --graphs {input.graphs:q} \
@@ -88,4 +89,4 @@ rule train_captioner:
             --out {output.model:q} \
             --curves {output.curves:q} \
             >{log:q} 2>&1
-        """
+        """)

@@ -93,6 +93,7 @@ rule index_captions:
         "logs/index_captions/{dataset}.tsv"
     # A data set that lacks a split ends the run here, and not after the training.
     priority: 1
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -127,6 +128,7 @@ rule check_dataset:
         "logs/check_dataset/{dataset}.log",
     benchmark:
         "logs/check_dataset/{dataset}.tsv"
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
