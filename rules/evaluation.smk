@@ -24,7 +24,7 @@ rule generate_captions:
         trial=trial_names(kind="captioning"),
     conda:
         "../envs/pipeline.yaml"
-    threads: max(1, workflow.cores // 2)
+    threads: 4
     resources:
         mem_mb=scaled(4000),
         runtime=scaled("4h"),

@@ -84,7 +84,7 @@ rule extract_union_motion:
         graph=names("graphs", motion_of="union_box"),
     conda:
         "../envs/pipeline.yaml"
-    threads: max(1, workflow.cores // 2)
+    threads: 4
     resources:
         mem_mb=scaled(12000),
         runtime=scaled("3d"),

@@ -48,7 +48,7 @@ rule caption_videos:
         "logs/caption_videos/{prediction}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: max(1, workflow.cores // 2)
+    threads: 4
     resources:
         mem_mb=scaled(4000),
         runtime=scaled("4h"),

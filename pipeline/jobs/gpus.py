@@ -9,6 +9,9 @@ which leases NUM devices, sets CUDA_VISIBLE_DEVICES and becomes the command. A l
 the command is the same process, so the lease ends exactly when the command does, however it ends. A
 CUDA_VISIBLE_DEVICES that is set already, by a person or by a scheduler, says which devices there are to lease. Where
 CLIPGRAPH_JOBS_PER_GPU is set to 2, two jobs may share a device; any number up to 64 will do.
+
+Where SLURM knows GPUs as `--gres` alone, a job asks for `gres=gpu:1` and, because the two exclude each other, for gpu=0.
+With NUM = 0 it therefore takes the devices that SLURM has given it, if it has.
 """
 
 import ctypes
@@ -27,6 +30,7 @@ from pipeline.jobs.gpu_leases import lease
 
 JOBS_PER_GPU = "CLIPGRAPH_JOBS_PER_GPU"
 MOST_JOBS_PER_GPU = 64
+GIVEN_BY_SLURM = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")  # the devices of a step or a job that asked for any
 SECONDS_TO_LIST = 60  # a driver that hangs never answers; a healthy one that sleeps needs a few seconds
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -164,7 +168,9 @@ def main(arguments: list[str]) -> None:
     if len(arguments) < 2 or not arguments[0].isdecimal():
         raise PipelineError("usage: python -m pipeline.jobs.gpus NUM COMMAND [ARGUMENT ...]")
     num, command = int(arguments[0]), arguments[1:]
-    devices = visible_devices() if num > 0 else {}
+    given = num == 0 and any(os.environ.get(name) for name in GIVEN_BY_SLURM)
+    devices = visible_devices() if num > 0 or given else {}
+    num = len(devices) if given else num
     if num > 0 and not devices:
         log.info("no GPU here: this job runs on the CPU")
     leased = lease(num, devices, jobs_per_gpu()) if devices else []

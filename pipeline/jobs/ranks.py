@@ -5,7 +5,8 @@
 runs `python -m pipeline STAGE ...` NUM times under PyTorch's launcher (torchrun), which hands SIGTERM on to the ranks
 and kills those that have not ended 30 seconds later. If a rank fails, the launcher itself ends with a traceback and
 exit code 1; this program ends with the exit code of the first rank that failed, so that 143 means pre-emption and 2 the
-user's mistake, however many ranks there are. One rank is run without the launcher.
+user's mistake, however many ranks there are. One rank is run without the launcher. NUM = 0 is a rank for each device
+that `pipeline.jobs.gpus` has leased without being told a number, or one on the CPU.
 """
 
 import logging
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) < 4 or not arguments[0].isdecimal() or arguments[1:3] != ["-m", "pipeline"]:
         raise PipelineError("usage: python -m pipeline.jobs.ranks NUM -m pipeline STAGE [FLAG ...]")
     num, command, stage = int(arguments[0]), arguments[1:], arguments[3]
+    num = num or len(list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))))
     if num <= 1:
         os.execv(sys.executable, [sys.executable, *command])
     from torch.distributed import run

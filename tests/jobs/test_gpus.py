@@ -189,6 +189,19 @@ def test_a_machine_without_gpus_runs_anything_on_the_cpu(monkeypatch):
     assert gpus.check_machine(8, {"a": 4}) == "no GPU here: every job runs on the CPU"
 
 
+@pytest.mark.parametrize("name", ["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"])
+def test_a_job_that_got_gpus_by_gres_alone_uses_them(monkeypatch, name):
+    """It says gpu=0, because SLURM's plugin takes either; it ran on the CPU without a word."""
+    monkeypatch.setenv(name, "0,1")
+    job = start(0, 0, devices="3,5")
+    assert first_line(job) == "3,5"
+    finish(job)
+    monkeypatch.setenv(name, "")
+    job = start(0, 0, devices="3,5")
+    assert first_line(job) == ""
+    finish(job)
+
+
 def test_usage_is_explained():
     with pytest.raises(PipelineError, match="usage"):
         gpus.main(["one", "echo"])

@@ -80,6 +80,8 @@ def test_every_rule_says_what_it_needs() -> None:
         for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "params", "shell"):
             assert f"\n    {directive}:" in text, f"{name} has no {directive}"
         assert "code=code(" in text
+        # A number: an expression is evaluated again within the job, where half of the cores is half of the job's.
+        assert re.search(r"\n    threads: \d+\n", text), name
 
 
 def test_the_default_profile_comments_each_entry() -> None:
@@ -99,7 +101,7 @@ def test_a_cluster_profile_takes_the_place_of_the_default_one(name: str) -> None
     assert isinstance(cluster["cores"], int)  # "all" would be the login node's
     del default["cores"]
     del default["resources"]  # a limit of GPUs at once: the scheduler's matter
-    assert "resources" not in cluster
+    assert not any(entry.startswith("gpu") for entry in cluster.get("resources", []))
     assert {key: cluster[key] for key in default} == default
 
 
