@@ -88,9 +88,7 @@ include: HERE.join("rules/report.smk")
 # Schedulers send SIGTERM to all processes of a job. The shell then waits for the stage, which ends when its work is
 # saved. The stage is of the package that was imported here. Jobs keep Snakemake's own stderr open, as number 198: there
 # they say why they failed, before Snakemake repeats their command.
-shell.prefix(
-    f"set -euo pipefail; trap : TERM; exec 198>&2; export CLIPGRAPH_CALLER=198; {own_environment}"
-)
+shell.prefix(f"set -euo pipefail; trap : TERM; exec 198>&2; export CLIPGRAPH_CALLER=198; {own_environment}")
 
 
 # Every artifact of the report is named, because Snakemake makes a lost file again only where a target asks for it.
@@ -118,6 +116,6 @@ rule check_data:
     shell:
         """
         {{ cat /dev/null {input:q}
-                for line in {params.generated:q}; do echo "$line"; done
-                }} | tee {log:q}
+                        for line in {params.generated:q}; do echo "$line"; done
+                        }} | tee {log:q}
         """

@@ -20,9 +20,8 @@ def run(
     Args:
         out: JSON to write: `name`, `kind`, the numbers `videos`, `bytes`, `captioned` (videos with captions),
             `captions` and `captions_per_video`, the ids `uncaptioned` (videos without captions) and `missing`
-            (captions without a file), `passed_over`, `notes`, and `splits`, each with its numbers `videos`,
-            `annotated` and `captions`; and `shared`, the numbers `videos` and `captions` that val and test share, if they
-            share any.
+            (captions without a file), `passed_over`, `notes`; `splits`, each with its numbers `videos`, `annotated` and
+            `captions`; and `shared`, the numbers `videos` and `captions` of val and test, if they share any.
         table: Text file to write, with the same numbers as a table.
         name: Name of the data set.
         kind: Kind of the data set.
