@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.config import validate
+from pipeline.config.command_line import as_in_a_file
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
 
@@ -29,7 +30,7 @@ configfile: "config.yaml"
 
 
 try:
-    config = validate(config).model_dump(mode="json")
+    config = validate(as_in_a_file(config, workflow.config_settings.config)).model_dump(mode="json")
 except PipelineError as error:
     raise WorkflowError(str(error)) from None
 
