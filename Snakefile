@@ -22,6 +22,7 @@ include: HERE.join("rules/package.smk")
 
 
 from pipeline.config import validate
+from pipeline.config.command_line import as_in_a_file
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
 from pipeline.workflow.own_code import environment_lines
@@ -46,7 +47,7 @@ if workflow.modifier.skip_configfile:  # a module with a `config:` of its own, w
     update_config(config, given)
 
 try:
-    config = validate(config).model_dump(mode="json")
+    config = validate(as_in_a_file(config, workflow.config_settings.config)).model_dump(mode="json")
     own_environment = environment_lines()
 except PipelineError as error:
     raise WorkflowError(str(error)) from None

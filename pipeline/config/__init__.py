@@ -6,7 +6,7 @@ this package holds the models of one part of the workflow; other code imports th
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -159,8 +159,10 @@ def validate(raw: Mapping[str, Any]) -> Config:
         # Validated as JSON, because strict mode refuses a str for a Path and a list for a tuple in Python objects.
         config = Config.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        keys, kinds = _field_names(), kinds_of_sections()
-        mistakes += [describe(raw, dict(found), keys, kinds) for found in error.errors(include_url=False)]
+        kinds = kinds_of_sections()
+        mistakes += [
+            describe(raw, dict(found), keys_beside(found["loc"]), kinds) for found in error.errors(include_url=False)
+        ]
     mistakes += broken_references(raw)
     if mistakes or config is None:
         raise PipelineError("config: " + "; ".join(without_inherited(written, mistakes)))
@@ -194,15 +196,35 @@ def kinds_of_sections() -> dict[str, list[str]]:
     return kinds
 
 
+def keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that may stand at the level of a key, so that one of them can be suggested in its place.
+
+    Args:
+        location: Where the key is, as pydantic says it: names of entries, and kinds that chose a model, among the keys.
+    """
+    models: list[type[Settings]] = [Config]
+    is_entry = is_kind = False  # whether the next part is the name of an entry, and whether it is its kind
+    for part in location[:-1]:
+        if is_entry:
+            is_entry, is_kind = False, True
+            continue
+        of_kind = [model for model in models if is_kind and part in _kinds(model)]
+        annotations = [model.model_fields[str(part)].annotation for model in models if part in model.model_fields]
+        if of_kind:  # before keys: generated data sets of kind `shapes` have a key of that name
+            models = of_kind
+        elif annotations:
+            is_entry = any(get_origin(annotation) is dict for annotation in annotations)
+            models = [model for annotation in annotations for model in _members(annotation)]
+        is_kind = False
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _kinds(model: type[Settings]) -> tuple[str, ...]:
+    return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+
+
 def _members(annotation: Any) -> list[type[Settings]]:
     """The settings models within a type: the type itself, the members of a union, or the values of a dictionary."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
     return [model for part in get_args(annotation) for model in _members(part)]
-
-
-def _field_names() -> list[str]:
-    models = [Settings]
-    for model in models:
-        models += model.__subclasses__()
-    return sorted({name for model in models for name in model.model_fields})

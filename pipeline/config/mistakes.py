@@ -40,7 +40,7 @@ def describe(
     Args:
         raw: The configuration.
         error: One of `ValidationError.errors()`.
-        keys: All known keys, of which one may be suggested.
+        keys: The keys that are known at the level of the mistake, of which one may be suggested.
         kinds: The known kinds of each section whose entries have a `kind`.
     """
     location = error["loc"]
@@ -54,7 +54,7 @@ def describe(
     path, value = _path_in(raw, location, error["type"] == "missing")
     if error["type"] == "extra_forbidden":
         word = path.rsplit(".", 1)[-1]
-        return f"`{path}`: there is no such key{suggest(word, [key for key in keys if key != word])}"
+        return f"`{path}`: there is no such key{suggest(word, keys)}"
     if error["type"] == "missing":
         return f"`{path}`: missing, there are no defaults: copy it from config.yaml"
     if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "[key]":

@@ -10,8 +10,8 @@ the command is the same process, so the lease ends exactly when the command does
 CUDA_VISIBLE_DEVICES that is set already, by a person or by a scheduler, says which devices there are to lease. Where
 CLIPGRAPH_JOBS_PER_GPU is set to 2, two jobs may share a device; any number up to 64 will do.
 
-Where SLURM knows GPUs as `--gres` alone, a job asks for `gres=gpu:1` and, because the two exclude each other, for gpu=0.
-With NUM = 0 it therefore takes the devices that SLURM has given it, if it has.
+Where SLURM knows GPUs as `--gres` alone, a job asks for `gres=gpu:1` and, because the two exclude each other, for
+gpu=0. With NUM = 0 it therefore takes the devices that SLURM has given it, if it has.
 """
 
 import ctypes

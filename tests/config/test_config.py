@@ -54,6 +54,34 @@ def test_all_mistakes_are_reported_at_once(raw):
     ]
 
 
+@pytest.mark.parametrize(
+    ("place", "key", "suggested"),
+    [
+        ((), "experiment", ": did you mean `experiments`?"),
+        (("report",), "experiment", ": did you mean `experiments`?"),
+        (
+            ("experiments", "grid"),
+            "experiment",
+            ": there is captioner, dataset, graph, kind, ",
+        ),
+        (("nodes", "grid"), "detect", ": there is cells, encoder, kind, overlap, sampling"),
+        (("nodes", "object"), "detect", ": did you mean `detector`?"),
+        (("graphs", "grid", "similarity"), "topk", ": did you mean `top_k`?"),
+        (("encoders", "clip", "finetune"), "epoch", ": did you mean `epochs`?"),
+        (("samplings", "action"), "epochs", ": there is "),
+        (("datasets", "shapes"), "sed", ": did you mean `seed`?"),
+    ],
+)
+def test_suggestions_are_keys_of_the_level_in_question(raw, place, key, suggested):
+    """Of any level, somebody who wrote `experiment` was told to write `experiment`."""
+    level = raw
+    for part in place:
+        level = level[part]
+    level[key] = 1
+    [message] = [message for message in mistakes(raw) if "there is no such key" in message]
+    assert message.startswith(f"`{'.'.join([*place, key])}`: there is no such key{suggested}")
+
+
 def test_a_detector_learns_from_generated_boxes_alone(raw):
     folder = {"kind": "folder", "shards": 1, "videos": "home", "captions": None}
     raw["datasets"]["home"] = folder | {"splits": {"train": 0.8, "val": 0.1, "test": 0.1}}

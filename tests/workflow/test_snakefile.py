@@ -136,7 +136,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
 
 def test_the_reason_of_a_failure_comes_before_its_command(project: Project) -> None:
     (project.root / "captions.csv").write_text("no header\n", encoding="utf-8")
-    done = project.snakemake("--quiet", "progress", "--", "results/datasets/home/captions.json")
+    done = project.snakemake("results/datasets/home/captions.json", "--quiet", "progress")
     assert done.returncode != 0
     reason, command = "error: index_captions: captions.csv", "python -m pipeline index_captions"
     assert reason in done.stdout, done.stdout
