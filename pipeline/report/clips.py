@@ -4,6 +4,8 @@ Browsers play H.264 in MP4 and VP9 in WebM, with 4:2:0 pixels; such files go in 
 Everything else, whatever is long or large, and every interval of a file becomes a short H.264 clip.
 
 The stream that is shown, and how its frames are turned and mirrored, is what the readers of `pipeline.video` choose.
+
+Shapes: H height, W width, C colour.
 """
 
 import io
@@ -14,9 +16,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import VideoError
@@ -137,7 +141,7 @@ def still_uri(path: Path, interval: Interval | None = None) -> str:
     content = io.BytesIO()
     with _showing(path):
         frame = _middle_frame(path) if interval is None else _middle_of(path, interval)
-        picture = Image.fromarray(orientation_of(frame).upright(frame.to_ndarray(format="rgb24")))
+        picture = Image.fromarray(orientation_of(frame).upright(_pixels(frame)))
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     picture.save(content, "JPEG", quality=STILL_QUALITY)
     return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
@@ -197,9 +201,14 @@ def _upright(frame: av.VideoFrame, orientation: Orientation, height: int, width:
     if orientation == AS_STORED:
         return frame.reformat(width=width, height=height, format="yuv420p")
     height, width = orientation.upright_hw(height, width)
-    pixels_HWC = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-    upright_HWC = np.ascontiguousarray(orientation.upright(pixels_HWC))
+    scaled = frame.reformat(width=width, height=height, format="rgb24")
+    upright_HWC = np.ascontiguousarray(orientation.upright(_pixels(scaled)))
     return av.VideoFrame.from_ndarray(upright_HWC, format="rgb24").reformat(format="yuv420p")
+
+
+def _pixels(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """The colours of a frame as it is stored, RGB [H, W, 3]."""
+    return cast("NDArray[np.uint8]", frame.to_ndarray(format="rgb24"))
 
 
 def _add_stream(target: av.container.OutputContainer, height: int, width: int) -> av.VideoStream:

@@ -137,7 +137,8 @@ def _is_on_show(times_F: NDArray[np.float64], fps: float, first: float) -> NDArr
     k_F -= (k_F > 0) & (instant(k_F - 1) >= times_F)  # that division and product were rounded may cost one
     k_F += instant(k_F) < times_F
     k_F[0] = 0  # nothing is shown before the first frame
-    return (k_F <= last_k) & (instant(k_F) < np.append(times_F[1:], np.inf))
+    is_shown: NDArray[np.bool_] = (k_F <= last_k) & (instant(k_F) < np.append(times_F[1:], np.inf))
+    return is_shown
 
 
 def fit_short_side(height: int, width: int, short_side: int) -> tuple[int, int]:
