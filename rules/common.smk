@@ -20,6 +20,7 @@ from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files
 from pipeline.workflow.shards import as_words, shard_names
+from pipeline.workflow.splits import needed_splits, scored_splits
 
 # For each word of a route, the section of config.yaml that it names an entry of.
 SECTIONS = {
@@ -112,7 +113,8 @@ def artifact(kind, each=None, where=None, **routes):
         each: A wildcard. Every entry of its section then gives artifacts; of experiments and trials, those that the
             report names. A kind of experiments may stand before it: "captioning trial".
         where: A condition as `holds` takes it; where it is false, there are no artifacts.
-        routes: For a name in the path, the route that leads to it, a list of names, or "all" for all shards.
+        routes: For a name in the path, the route that leads to it, a list of names, "all" for all shards, or "scored"
+            for the splits that the data set is scored on.
     """
     pattern = ARTIFACTS[kind]
     if each is None and where is None and not routes:
@@ -127,6 +129,8 @@ def artifact(kind, each=None, where=None, **routes):
             known = start | {word: walk(to, start) if "." in to else to for word, to in routes.items()}
             if known.get("shard") == "all":
                 known["shard"] = shard_names(config["datasets"][known["dataset"]]["shards"])
+            if known.get("split") == "scored":
+                known["split"] = scored_splits(config["datasets"][known["dataset"]])
             found += expand(pattern, **known)
         return list(dict.fromkeys(found))
 
@@ -149,6 +153,27 @@ def captioner_inputs(experiment, dataset, **more):
         "knowledge": artifact("knowledge", where=knowledge, knowledge=knowledge, **shards),
         "objects": artifact("nodes", where=objects, nodes=objects, **shards),
     }
+
+
+def captions_with_split(wildcards):
+    """Input function: captions and splits of an experiment's data set, which must have the split of the job.
+
+    Raises:
+        WorkflowError: if the settings of the data set say that it has no such split, before anything is run.
+    """
+    dataset = walk("experiment.dataset", wildcards)
+    scored = scored_splits(config["datasets"][dataset])
+    if wildcards.split not in ("train", *scored):
+        raise WorkflowError(
+            f"data set {dataset} has no split {wildcards.split}: its settings say so (`test: null`, or a share of 0); "
+            f"ask for the scores of {' or '.join(scored)}"
+        )
+    return expand(ARTIFACTS["captions"], dataset=dataset)
+
+
+def needed(wildcards):
+    """Parameter function: the splits of a data set that experiments need, as JSON."""
+    return json.dumps(needed_splits(config, wildcards.dataset))
 
 
 def of_encoders(kind, routes, having=""):

@@ -9,6 +9,7 @@ from functools import partial
 
 of_each = partial(artifact, each="captioning experiment", dataset="experiment.dataset")
 of_each_trial = partial(artifact, each="captioning trial")
+of_each_scored = partial(of_each_trial, dataset="experiment.dataset", split="scored")
 shards_of_each = partial(of_each, shard="all")
 
 # Routes to the CLIP4Clip encoders and to the detectors of an experiment. They lead to null where nodes have the
@@ -22,8 +23,8 @@ rule write_report:
     """Write the report: scores, curves, captioned clips, sizes, and what was left out."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset", each="captioning experiment"),
-        scores=of_each_trial("scores", split=["val", "test"]),
-        captions=of_each_trial("generated", split=["val", "test"]),
+        scores=of_each_scored("scores"),
+        captions=of_each_scored("generated"),
         curves=of_each_trial("curves"),
         references=of_each("captions"),
         videos=shards_of_each("videos"),
@@ -42,7 +43,7 @@ rule write_report:
         retrieval=of_encoders("retrieval", TOWERS, having=".finetune"),
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
-        akg_scores=(of_each_trial("akg_scores", split=["val", "test"]) if config["report"]["akg"] else []),
+        akg_scores=(of_each_scored("akg_scores") if config["report"]["akg"] else []),
     output:
         report(artifact("report"), category="Report", labels={"page": "all experiments"}),
     log:

@@ -18,6 +18,8 @@ rule build_vocabulary:
         "logs/build_vocabulary/{vocabulary}.log",
     benchmark:
         "logs/build_vocabulary/{vocabulary}.tsv"
+    # Captions that cannot be split into words end the run here, and not after the encoders.
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1

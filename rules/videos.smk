@@ -51,6 +51,7 @@ rule index_videos:
         "logs/index_videos/{dataset}/{shard}.log",
     benchmark:
         "logs/index_videos/{dataset}/{shard}.tsv"
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -90,6 +91,8 @@ rule index_captions:
         "logs/index_captions/{dataset}.log",
     benchmark:
         "logs/index_captions/{dataset}.tsv"
+    # A data set that lacks a split ends the run here, and not after the training.
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -98,6 +101,7 @@ rule index_captions:
         runtime=scaled("1h"),
     params:
         settings=settings("dataset"),
+        needed=needed,
         code=code("index_captions"),
     shell:
         """
@@ -105,6 +109,7 @@ rule index_captions:
             --made {input.made:q} \
             --videos {input.videos:q} \
             --settings {params.settings:q} \
+            --needed {params.needed:q} \
             --out {output:q} \
             >{log:q} 2>&1
         """

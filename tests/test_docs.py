@@ -160,7 +160,7 @@ def test_settings_on_a_page_are_valid(path):
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for _, text in blocks(path, "yaml"):
         config = merged(config, yaml.safe_load(text))
-        vocabulary = {"mine": {"dataset": "mine", "min_count": 3, "max_words": 20}}  # the README's
+        vocabulary = {"mine": {"like": "shapes", "dataset": "mine"}}  # the README's
         if "mine" in config["datasets"]:
             config = merged(config, {"vocabularies": vocabulary})
         validate(config)

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from pipeline.errors import breaks_lines
 from pipeline.video.interval import Interval
+from pipeline.vocabulary import Tokenizer
 
 MOST_TOLD = 3  # mistakes in one message
 
@@ -124,6 +125,7 @@ class Generated(TypedDict):
     """The generated captions of a split, by id; `generate_captions` writes them."""
 
     captions: dict[Line, str]
+    tokenizer: NotRequired[Tokenizer]
     inputs: NotRequired[dict[str, Input]]
     missing: NotRequired[list[Line]]
 

@@ -14,6 +14,7 @@ give the answer away. This is BTKG's pseudo-reverse (doi 10.1007/s11042-023-1782
 Shapes: C captions, L left-to-right tokens, M right-to-left tokens.
 """
 
+import itertools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.models.action_graph import ActionGraph, batch_graphs
+from pipeline.scoring.tokenising import split_all
 from pipeline.vocabulary import PAD, UNK, Vocabulary
 
 
@@ -102,13 +104,17 @@ class CaptionedVideos:
     def of_split(
         cls, ids: Sequence[str], captions: Mapping[str, Sequence[str]], vocabulary: Vocabulary
     ) -> "CaptionedVideos":
-        """Encode the captions of some videos; captions without a word are left out, as are videos without captions."""
-        kept = {i: [text for text in captions.get(i, []) if len(vocabulary.encode(text)) > 2] for i in ids}
+        """Encode the captions of some videos, which are split by the vocabulary's tokenizer.
+
+        Captions without a word are left out, as are videos without captions.
+        """
+        split = iter(split_all([text for i in ids for text in captions.get(i, [])], vocabulary.tokenizer))
+        kept = {i: [words for words in itertools.islice(split, len(captions.get(i, []))) if words] for i in ids}
         used = [i for i in ids if kept[i]]
         return cls(
             used,
-            [[vocabulary.encode(text) for text in kept[i]] for i in used],
-            [[vocabulary.encode(text, reverse=True) for text in kept[i]] for i in used],
+            [[vocabulary.encode(words) for words in kept[i]] for i in used],
+            [[vocabulary.encode(words, reverse=True) for words in kept[i]] for i in used],
         )
 
     def piece(self, pairs: list[Pair]) -> Piece:

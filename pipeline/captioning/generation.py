@@ -20,12 +20,14 @@ class Caption(NamedTuple):
         right_to_left: The best caption of the right-to-left decoder, turned into reading order; None if the captioner
             has no such decoder.
         samples: Captions drawn by nucleus sampling; empty if the settings ask for none.
+        words: The words of the caption, as the vocabulary's tokenizer splits it.
     """
 
     text: str
     score: float
     right_to_left: str | None
     samples: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 def caption_graphs(
@@ -74,6 +76,7 @@ def iterate_captions(
             for i in range(len(numbers)):
                 texts = tuple(vocabulary.decode(tokens) for tokens in samples[i])
                 turned = None if backward is None else vocabulary.decode(backward[i][::-1])
-                yield Caption(vocabulary.decode(best[i]), scores[i], turned, texts)
+                words = tuple(vocabulary.words_of(best[i]))
+                yield Caption(vocabulary.decode(best[i]), scores[i], turned, texts, words)
     finally:
         model.train(training)

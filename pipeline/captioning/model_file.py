@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.captioning.captioner import Captioner
+from pipeline.captioning.vocabulary_file import contents_of, vocabulary_of
 from pipeline.config import CaptionerModelSettings
 from pipeline.errors import PipelineError
 from pipeline.vocabulary import Vocabulary
@@ -35,8 +36,7 @@ def describe_model(
     description = {
         "kind": f"{_kind_of(settings)} captioner",
         "model": settings.model_dump(mode="json"),
-        "words": list(vocabulary.words),
-        "max_words": vocabulary.max_words,
+        **contents_of(vocabulary),
         "node_dim": node_dim,
         "motion_dim": motion_dim,
         "knowledge_dim": knowledge_dim,
@@ -73,7 +73,7 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
         raise PipelineError(f"{path} holds no {any_kind}: {again}")
     shape, network = KINDS[kind]
     try:
-        vocabulary = Vocabulary(tuple(description["words"]), description["max_words"])
+        vocabulary = vocabulary_of(description)
         settings = shape.model_validate_json(json.dumps(description["model"]))
         sizes = {name: description[STORED.get(name, name)] for name in DIMS}
         _check_sizes(network, settings, len(vocabulary), sizes, state)

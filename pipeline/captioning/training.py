@@ -2,8 +2,8 @@
 
 Optimiser and schedule are AKG-sv's: AdamW without weight decay of biases and norms, a warm-up and then a linear fall of
 the learning rate to 0, and a bound on the gradient's norm. The weights that are kept are those whose captions of the
-*validation* videos have the best CIDEr (Vedantam et al., 2015). The test split is never looked at (the published code
-tests every epoch).
+*validation* videos have the best CIDEr (Vedantam et al., 2015) and, where CIDEr is equal, the lowest validation loss.
+The test split is never looked at (the published code tests every epoch).
 
 Shapes: P pieces of an epoch that a rank has computed, K numbers measured of a piece.
 """
@@ -33,8 +33,9 @@ from pipeline.captioning.loss import LossSums, caption_losses, is_target, weight
 from pipeline.config import DecodingSettings, TrainingSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import compute_device, compute_dtype
-from pipeline.training.task import Recipe, Record
-from pipeline.vocabulary import Vocabulary, split_words
+from pipeline.scoring.tokenising import split_all
+from pipeline.training.task import Recipe, Record, Score
+from pipeline.vocabulary import Tokenizer, Vocabulary
 
 CURVES = ("epoch", "step", "train_loss", "train_left_to_right", "train_right_to_left", "val_loss", "val_cider")
 
@@ -72,8 +73,8 @@ class CaptionData:
 class CaptionerTraining:
     """The training of one captioner, a task for `pipeline.training.loop`.
 
-    The score of an epoch is the CIDEr of the captions generated for the validation videos. Epochs in which none are
-    generated have no score.
+    The score of an epoch is the CIDEr of the captions generated for the validation videos, and then its validation
+    loss: CIDEr cannot tell captions of a single video apart. Epochs in which none are generated have no score.
 
     Args:
         model: The captioner; it is moved to the device that it is trained on.
@@ -100,7 +101,7 @@ class CaptionerTraining:
         self.module = model.to(self.device)
         self.vocabulary = vocabulary
         self.data = data
-        self.references = references
+        self.references = tokenised(references, data.val.ids, vocabulary.tokenizer)
         self.settings = settings
         self.seed = seed
         self.ranks = ranks
@@ -137,17 +138,18 @@ class CaptionerTraining:
         """Do nothing: no parameter has bounds."""
 
     @torch.inference_mode()
-    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
-        """The epoch's row of the curves, named by `CURVES`, and its CIDEr; None if no captions were generated."""
+    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, Score | None]:
+        """The epoch's row of the curves, named by `CURVES`, and its score; None if no captions were generated."""
         self.module.eval()
         total, left_to_right, right_to_left = self._mean_losses(numbers_PK)
         val_loss = self._validation_loss()
         number = epoch + 1
         is_time = number % self.settings.validate_every == 0 or number == self.settings.epochs
         score = self._score_captions() if is_time else None
+        ranked = None if score is None else (score, -val_loss)
         step = number * self.data.plan.steps_per_epoch
         values = (number, step, total, left_to_right, right_to_left, val_loss, score)
-        return dict(zip(CURVES, values, strict=True)), score
+        return dict(zip(CURVES, values, strict=True)), ranked
 
     def describe(self, record: Record) -> str:
         """A line of the log with the losses and the CIDEr of an epoch."""
@@ -182,9 +184,8 @@ class CaptionerTraining:
         mine = self.data.val.ids[self.ranks.number :: self.ranks.num]
         settings = search_settings(self.settings.validation_beam, self.vocabulary.max_words, self.data.val_batch_size)
         found = caption_graphs(self.module, self.vocabulary, GraphList(self.data.graphs, mine), settings)
-        parts = self.ranks.gather({video_id: caption.text for video_id, caption in zip(mine, found, strict=True)})
-        captions = {video_id: text for part in parts for video_id, text in part.items()}
-        return cider({video_id: self.references[video_id] for video_id in self.data.val.ids}, captions)
+        parts = self.ranks.gather({i: " ".join(caption.words) for i, caption in zip(mine, found, strict=True)})
+        return cider(self.references, {video_id: words for part in parts for video_id, words in part.items()})
 
 
 def _sums(sums: LossSums, batch: CaptionBatch) -> Tensor:
@@ -226,11 +227,39 @@ def learning_rate_scale(step: int, warmup: int, num_steps: int) -> float:
     return max(0.0, (num_steps - step) / max(1, num_steps - warmup))
 
 
-def cider(references: Mapping[str, Sequence[str]], captions: Mapping[str, str]) -> float:
-    """CIDEr of captions; captions and references are split into words as for training.
+def tokenised(
+    references: Mapping[str, Sequence[str]], ids: Sequence[str], tokenizer: Tokenizer
+) -> dict[str, list[str]]:
+    """Split the references of some videos as captions are split for training; spaces separate the words."""
+    words = iter(split_all([text for video_id in ids for text in references[video_id]], tokenizer))
+    return {video_id: [" ".join(next(words)) for _ in references[video_id]] for video_id in ids}
+
+
+def kept_by(records: Sequence[Record], kept_epoch: int) -> str:
+    """What chose the epoch whose weights were kept: the column of its curves that is better than in all others.
+
+    Args:
+        records: The records of all epochs.
+        kept_epoch: Number of the epoch, from 1.
+
+    Returns:
+        `val_cider`; `val_loss` where another epoch has the same CIDEr; `epoch` where no epoch has a CIDEr.
+    """
+    score = records[kept_epoch - 1]["val_cider"]
+    if score is None:
+        return "epoch"
+    return "val_loss" if sum(record["val_cider"] == score for record in records) > 1 else "val_cider"
+
+
+def cider(references: Mapping[str, list[str]], captions: Mapping[str, str]) -> float:
+    """CIDEr of captions; they and the references are split into words as for training.
 
     This score only chooses the weights. Reported scores go through the Penn Treebank tokenizer, in `score_captions`.
+
+    Args:
+        references: References of each video, words separated by spaces.
+        captions: One caption of each of these videos, words separated by spaces.
     """
-    truth = {video_id: [" ".join(split_words(text)) for text in references[video_id]] for video_id in captions}
+    truth = {video_id: references[video_id] for video_id in captions}
     score, _ = Cider().compute_score(truth, {video_id: [text] for video_id, text in captions.items()})
     return float(score)

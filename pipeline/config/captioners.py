@@ -1,18 +1,25 @@
 """Settings of vocabularies and captioners: sizes, training, decoding."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pipeline.config.types import Count, Positive, Precision, Settings, Share
+from pipeline.vocabulary import Tokenizer
 
 
 class VocabularySettings(Settings):
-    """Which words of the training captions a captioner knows, and how many words of a caption it is trained on."""
+    """How captions are split into words, which of them a captioner knows, and how many of a caption it learns."""
 
     dataset: str
+    tokenizer: Tokenizer
     min_count: Count
     max_words: Count
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_scorer_unless_said(cls, raw: Any) -> Any:
+        return {"tokenizer": "ptb", **raw} if isinstance(raw, dict) else raw
 
 
 class CaptionerModelSettings(Settings):

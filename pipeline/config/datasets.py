@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -136,12 +136,18 @@ class MsrvttSettings(Settings):
 
 
 class VatexSettings(Settings):
-    """VATEX: clips with ten English captions each, in one JSON file for each split."""
+    """VATEX: clips with ten English and ten Chinese captions each, in one JSON file for each split."""
 
     kind: Literal["vatex"]
     shards: Count
     videos: Path
     captions: SplitLists
+    language: Literal["en", "zh"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _english_unless_said(cls, raw: Any) -> Any:
+        return {"language": "en", **raw} if isinstance(raw, dict) else raw
 
 
 class CocoCaptionsSettings(Settings):

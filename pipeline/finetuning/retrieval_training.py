@@ -40,7 +40,7 @@ from pipeline.jobs.rank_group import Ranks
 from pipeline.models.clip4clip import Clip4Clip, normalise, tokenize
 from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.training.gathering import gather_rows
-from pipeline.training.task import Recipe, Record
+from pipeline.training.task import Recipe, Record, Score
 
 FRAMES_AT_ONCE = 256  # frames of a video, and captions, that a tower takes at once at evaluation
 
@@ -113,8 +113,9 @@ def check_shares(num_videos: int, batch_size: int, num_ranks: int) -> None:
 class RetrievalTraining:
     """The fine-tuning of the two towers, a task for `pipeline.training.loop`.
 
-    The score of an epoch is the sum of the recalls on the validation split. During the training the text tower has only
-    the embeddings of the tokens in use; `whole_towers` puts them back among all the others.
+    The score of an epoch is the sum of the recalls on the validation split and, where recalls are equal, the loss.
+    During the training the text tower has only the embeddings of the tokens in use; `whole_towers` puts them back among
+    all the others.
 
     Args:
         module: The towers, which are changed in place.
@@ -177,17 +178,20 @@ class RetrievalTraining:
         with torch.no_grad():
             self.module.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
 
-    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
-        """Mean loss of the steps, retrieval scores under `val`, and the sum of recalls as the epoch's score.
+    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, Score | None]:
+        """Mean loss of the steps, retrieval scores under `val`, the loss `val_loss`, and the epoch's score.
 
-        Without validation videos there are no retrieval scores, and the score is None.
+        The score is the sum of recalls and, where recalls are equal, the loss. Without validation videos there are no
+        retrieval scores, and the score is None. It is None for a single video, too, which is always found.
         """
         loss = float(self.ranks.sum(numbers_PK)[:, 0].mean())
         record: Record = {"epoch": epoch + 1, "loss": round(loss, 6)}
         if not self.val_split.ids:
             return record, None
-        record["val"] = self._evaluate()
-        return record, sum_of_recalls(record["val"])
+        record["val"], val_loss = self._evaluate()
+        record["val_loss"] = round(val_loss, 6)
+        is_told = len(self.val_split.ids) > 1
+        return record, (sum_of_recalls(record["val"]), -val_loss) if is_told else None
 
     def describe(self, record: Record) -> str:
         """A line of the log with the loss of an epoch and, if there are any, recalls at 1 and 10 and median ranks."""
@@ -209,8 +213,10 @@ class RetrievalTraining:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     @torch.inference_mode()
-    def _evaluate(self) -> dict[str, dict[str, float]]:
-        """Retrieval scores of the validation split: the central square of every frame, and all captions.
+    def _evaluate(self) -> tuple[dict[str, dict[str, float]], float]:
+        """Retrieval scores and loss of the validation split: the central square of every frame, and all captions.
+
+        The loss is the cross-entropy of each caption over all videos.
 
         Each rank embeds its share.
         """
@@ -221,7 +227,8 @@ class RetrievalTraining:
         texts_QD = torch.cat(self._on_all_ranks(self._embed_texts, texts))
         similarity_QB = F.normalize(texts_QD, dim=-1) @ videos_BD.T
         video_Q = torch.from_numpy(video_of_frames([len(split.tokens[video_id]) for video_id in split.ids]))
-        return retrieval_scores(similarity_QB.cpu(), video_Q)
+        loss = F.cross_entropy(self.module.logit_scale.exp() * similarity_QB, video_Q.to(self.device))
+        return retrieval_scores(similarity_QB.cpu(), video_Q), float(loss)
 
     def _on_all_ranks(self, embed: Callable[[Input], Tensor], inputs: Sequence[Input]) -> list[Tensor]:
         """The results of `embed` for all inputs, in order, on this rank's device; each rank computes its share."""

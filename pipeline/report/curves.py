@@ -63,6 +63,12 @@ def read_curves(path: Path) -> dict[str, Points]:
     return curves
 
 
+def chosen_by_loss(path: Path) -> str | None:
+    """The number of the epoch whose weights were kept, if the validation loss chose it; None otherwise."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return next((row["epoch"] for row in csv.DictReader(file) if row.get("kept_by") == "val_loss"), None)
+
+
 def group(names: Sequence[str]) -> dict[str, list[str]]:
     """Group the names of curves by the axes they share: losses, learning rates, and any other curve by itself."""
     groups: dict[str, list[str]] = {}

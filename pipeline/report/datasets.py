@@ -8,6 +8,7 @@ from pipeline.errors import VideoError
 from pipeline.jobs.progress import track
 from pipeline.report.clips import data_uri
 from pipeline.workflow.paths import SPLITS, Located
+from pipeline.workflow.splits import scored_splits
 
 
 def clips_of(tables: Iterable[Located]) -> dict[str, dict[str, Clip]]:
@@ -21,7 +22,7 @@ def clips_of(tables: Iterable[Located]) -> dict[str, dict[str, Clip]]:
 def predictions_of(
     dataset: str, generated: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
 ) -> dict[str, dict[str, str]]:
-    """Pick the test captions of the experiments on one data set.
+    """Pick the captions of the experiments on one data set, for the split that the page shows.
 
     Args:
         dataset: Name of the data set.
@@ -31,32 +32,41 @@ def predictions_of(
     Returns:
         Experiment to video id to caption.
     """
+    shown = shown_split(config["datasets"][dataset])
     return {
-        experiment: splits["test"]["captions"]
+        experiment: splits[shown]["captions"]
         for experiment, splits in generated.items()
-        if "test" in splits and config["experiments"][experiment]["dataset"] == dataset
+        if shown in splits and config["experiments"][experiment]["dataset"] == dataset
     }
 
 
+def shown_split(dataset: Mapping[str, Any]) -> str:
+    """The split whose clips the page shows: that of tests, or of validation where the settings say there is none."""
+    return scored_splits(dataset)[-1]
+
+
 def describe_dataset(
-    table: Mapping[str, Any], predictions: Mapping[str, Mapping[str, str]], num_shown: int
+    table: Mapping[str, Any], predictions: Mapping[str, Mapping[str, str]], num_shown: int, split: str = "test"
 ) -> dict[str, Any]:
     """Make the page's description of a data set.
 
     Args:
         table: The data set's captions.json.
-        predictions: Experiment to test video to caption.
+        predictions: Experiment to video of the split to caption.
         num_shown: Most clips that the page plays.
+        split: The split whose clips the page shows.
 
     Returns:
-        `splits` (number of videos in each), `test` (ids of the test videos), `missing` (ids that have captions and no
-        file), `shown` (ids of the test videos whose clips the page plays), `references` and `predictions`.
+        `splits` (number of videos in each), `split` (the one that is shown), `ids` (of its videos), `missing` (ids that
+        have captions and no file), `shown` (ids of the videos whose clips the page plays), `references` and
+        `predictions`.
     """
-    test = table["splits"].get("test", [])
-    captioned = [i for i in test if any(i in captions for captions in predictions.values())]
+    ids = table["splits"].get(split, [])
+    captioned = [i for i in ids if any(i in captions for captions in predictions.values())]
     return {
         "splits": {split: len(table["splits"].get(split, [])) for split in SPLITS},
-        "test": test,
+        "split": split,
+        "ids": ids,
         "missing": table.get("missing", []),
         "shown": spread(captioned, num_shown),
         "references": table["captions"],

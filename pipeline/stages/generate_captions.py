@@ -38,8 +38,9 @@ def run(
         captions: The data set's captions.json, for its splits.
         model: A trained captioner (safetensors).
         out: Where the captions go (JSON): `captions`, `scores` and `right_to_left` by id, `missing` (ids without a
-            graph), `inputs` (the model with its digest and path) and, where some are drawn, `samples` by id. Scores
-            are those of the left-to-right decoder, also where both directions chose the caption.
+            graph), `tokenizer` (that of the captioner's vocabulary), `inputs` (the model with its digest and path) and,
+            where some are drawn, `samples` by id. Scores are those of the left-to-right decoder, also where both
+            directions chose the caption.
         split: The split whose videos are captioned: train, val or test.
         settings: How captions are searched for.
         threads: CPU threads of the captioner.
@@ -58,6 +59,7 @@ def run(
             i: caption.right_to_left for i, caption in captioned.items() if caption.right_to_left is not None
         },
         "missing": [video_id for video_id in ids if video_id not in known],
+        "tokenizer": vocabulary.tokenizer,
         "inputs": record_inputs({"model": model}),
     }
     if settings.nucleus is not None:

@@ -3,16 +3,19 @@
 AKG-sv reads its references back from the model's input: they are cut to the length of the longest training caption,
 words outside the vocabulary are deleted, letters are lower case, punctuation is gone, and words are not split by the
 Penn Treebank tokenizer. What is left is easier to match than what people wrote, so the figures are higher than those of
-`score_captions`. Here references are cut to the vocabulary's `max_words`.
+`score_captions`. Here references are cut to the vocabulary's `max_words`, and words are split by its `tokenizer`, which
+is `bare` in the paper's configurations.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.artifact import read_json, write_json
 from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.errors import PipelineError
 from pipeline.scoring.coco import score_tokenised
-from pipeline.vocabulary import Vocabulary, split_words
+from pipeline.scoring.tokenising import split_all
+from pipeline.vocabulary import Vocabulary
 
 
 def run(*, captions: Path, references: Path, vocabulary: Path, split: str, out: Path) -> None:
@@ -38,13 +41,17 @@ def run(*, captions: Path, references: Path, vocabulary: Path, split: str, out: 
             f"{captions}: none of the {len(ids)} videos of split '{split}' has both a generated caption and a "
             f"reference in {references}; check the split and its videos' failures in the report"
         )
-    truth = {i: [cut_down(sentence, words) for sentence in dataset["captions"][i]] for i in scored}
-    hypotheses = {i: [" ".join(split_words(generated[i]))] for i in scored}
+    sentences = [sentence for i in scored for sentence in (generated[i], *dataset["captions"][i])]
+    of_sentences = iter(split_all(sentences, words.tokenizer))
+    truth, hypotheses = {}, {}
+    for i in scored:
+        hypotheses[i] = [" ".join(next(of_sentences))]
+        truth[i] = [cut_down(next(of_sentences), words) for _ in dataset["captions"][i]]
     metrics, _ = score_tokenised(truth, hypotheses)
     write_json(out, {"split": split, "metrics": metrics, "num_videos": len(ids), "num_covered": len(scored)})
     print("  ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
 
 
-def cut_down(reference: str, vocabulary: Vocabulary) -> str:
+def cut_down(reference: Sequence[str], vocabulary: Vocabulary) -> str:
     """Keep the first `max_words` words of a reference, and of these the ones in the vocabulary, which may be none."""
-    return vocabulary.decode(vocabulary.encode(reference))
+    return " ".join(vocabulary.words_of(vocabulary.encode(reference)))

@@ -3,7 +3,8 @@
 The metrics are BLEU (Papineni et al., 2002), METEOR (Denkowski and Lavie, 2014), ROUGE-L (Lin, 2004) and CIDEr
 (Vedantam et al., 2015) as pycocoevalcap implements them. Captions are split by the Penn Treebank tokenizer, as on the
 COCO caption server (Chen et al., 2015, section 3). References are the annotators' sentences as written: nothing is
-truncated and no word is dropped because a vocabulary lacks it, so the figures are comparable with the literature.
+truncated and no word is dropped because a vocabulary lacks it, so the figures are comparable with the literature. Where
+the captioner's vocabulary has `tokenizer: characters`, the words that are scored are characters.
 """
 
 import csv
@@ -18,9 +19,10 @@ from typing import Any
 from pipeline.artifact import read_json, write_json
 from pipeline.errors import PipelineError
 from pipeline.jobs.storage import replaced
-from pipeline.scoring.coco import score_tokenised, tokenise_pairs
+from pipeline.scoring.coco import cider_can_tell, score_tokenised, tokenise_pairs
 from pipeline.scoring.statistics import METRICS
-from pipeline.vocabulary import split_words
+from pipeline.scoring.tokenising import split_all
+from pipeline.vocabulary import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +52,12 @@ def run(*, captions: Path, references: Path, split: str, out: Path, per_video: P
         )
     hypotheses = {i: generated["captions"][i] for i in scored}
     truth = {i: dataset["captions"][i] for i in scored}
-    total, statistics = score_tokenised(*tokenise_pairs(truth, hypotheses))
+    tokenizer: Tokenizer = generated.get("tokenizer", "bare")  # files that do not say it: there was no other then
+    references_by_video, candidates = tokenise_pairs(truth, hypotheses, tokenizer)
+    total, statistics = score_tokenised(references_by_video, candidates)
     by_video = statistics.by_video()
     train = [c for i in dataset["splits"].get("train", []) for c in dataset["captions"].get(i, [])]
-    notes = []
-    if len(scored) == 1:
-        notes.append("CIDEr weighs n-grams by how few videos share them: on a single video it is 0 by construction")
+    notes = notes_on(references_by_video, tokenizer)
     scores = {
         "split": split,
         "metrics": total,
@@ -63,7 +65,7 @@ def run(*, captions: Path, references: Path, split: str, out: Path, per_video: P
         "num_covered": len(scored),
         "missing": [i for i in ids if i not in generated["captions"]],
         "without_references": [i for i in ids if not dataset["captions"].get(i)],
-        **describe(list(hypotheses.values()), train),
+        **describe(list(hypotheses.values()), train, tokenizer),
         "cider_by_video": {i: scores["CIDEr"] for i, scores in by_video.items()},
         "statistics": statistics.to_json(),
         "notes": notes,
@@ -92,18 +94,36 @@ def score(references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str]
     return score_tokenised(*tokenise_pairs(references, hypotheses))[0]
 
 
-def describe(hypotheses: Sequence[str], train: Sequence[str]) -> dict[str, float | int]:
+def notes_on(references: Mapping[str, list[str]], tokenizer: Tokenizer) -> list[str]:
+    """Say what a reader of the scores must know.
+
+    Args:
+        references: Tokenised references of each video that is scored.
+        tokenizer: The tokenizer of the captioner's vocabulary.
+    """
+    notes = []
+    if not cider_can_tell(references):
+        which = "on a single video" if len(references) == 1 else f"on these {len(references)} videos, which all share"
+        what = "" if len(references) == 1 else " them,"
+        notes.append(f"CIDEr weighs n-grams by how few videos share them: {which}{what} it is 0 by construction")
+    if tokenizer == "characters":
+        notes.append("all scores count characters, not words; METEOR finds equal characters alone, no synonyms")
+    return notes
+
+
+def describe(hypotheses: Sequence[str], train: Sequence[str], tokenizer: Tokenizer = "bare") -> dict[str, float | int]:
     """Measure how varied captions are; case, punctuation and spacing make no caption different or new.
 
     Args:
         hypotheses: At least one generated caption.
         train: The captions of the training split.
+        tokenizer: The tokenizer of the captioner's vocabulary.
 
     Returns:
         `num_distinct`, `novel_share` (the share that equals no training caption) and `mean_words` (their mean length).
     """
-    known = {tuple(split_words(caption)) for caption in train}
-    captions = [tuple(split_words(caption)) for caption in hypotheses]
+    split = [tuple(words) for words in split_all([*hypotheses, *train], tokenizer)]
+    captions, known = split[: len(hypotheses)], set(split[len(hypotheses) :])
     return {
         "num_distinct": len(set(captions)),
         "novel_share": fmean(caption not in known for caption in captions),

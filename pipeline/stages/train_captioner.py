@@ -8,6 +8,7 @@ inputs continues one that was interrupted.
 """
 
 import csv
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pipeline.captioning.batches import CaptionedVideos, EpochPlan
 from pipeline.captioning.captioner import Captioner
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
-from pipeline.captioning.training import CURVES, CaptionData, CaptionerTraining
+from pipeline.captioning.training import CURVES, CaptionData, CaptionerTraining, kept_by
 from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
 from pipeline.errors import PipelineError
@@ -26,11 +27,18 @@ from pipeline.jobs.rank_group import num_ranks
 from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.models.action_graph import ActionGraph
-from pipeline.training.loop import train
-from pipeline.training.task import Record
+from pipeline.scoring.coco import cider_can_tell
+from pipeline.training.loop import Trained, train
 from pipeline.vocabulary import Vocabulary
 from pipeline.weights.saving import save_weights
 from pipeline.workflow.code_digest import digest as code_digest
+
+BLIND = (
+    "all validation videos have the same references, or there is only one: CIDEr is then 0 whatever is said, and the "
+    "validation loss chooses the weights"
+)
+
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -52,6 +60,8 @@ def run(
 ) -> None:
     """Train a captioner and keep the weights with the best CIDEr on the validation split.
 
+    Where epochs have the same CIDEr, as all have if there is a single validation video, the validation loss chooses.
+
     Args:
         graphs: Graphs of the data set, of all its shards.
         pair_motion: Motion of pairs of nodes, of all shards; nothing where edges carry the motion of whole frames.
@@ -61,7 +71,8 @@ def run(
         vocabulary: The vocabulary that build_vocabulary made (JSON).
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where the trained model goes (safetensors).
-        curves: Where losses and validation scores of each epoch go (CSV).
+        curves: Where losses and validation scores of each epoch go (CSV), with `kept_by` in the row of the epoch whose
+            weights were kept: the column that chose it.
         model: Sizes of the model.
         training: How the model is trained.
         nodes: What the nodes of the graphs are; it tells the largest number of nodes that a frame can have.
@@ -98,9 +109,11 @@ def run(
             return
         captioner, description = new_captioner(model, known[plan.videos.ids[0]], nodes.max_nodes, words, seed)
         task = CaptionerTraining(captioner, words, data, dataset["captions"], training, seed, run.ranks)
+        if run.ranks.is_first and not cider_can_tell(task.references):
+            log.warning("%s", BLIND)
         trained = train(task, run)
         if run.ranks.is_first:
-            write_curves(curves, trained.records)
+            write_curves(curves, trained)
             save_weights(task.module.state_dict(), out, description)
 
 
@@ -153,9 +166,16 @@ def new_captioner(
     return Captioner(model, len(vocabulary), **dims), describe_model(model, vocabulary, **dims)
 
 
-def write_curves(path: Path, rows: list[Record]) -> None:
-    """Write a CSV row for each epoch; `val_cider` is empty where no captions were generated."""
+def write_curves(path: Path, trained: Trained) -> None:
+    """Write a CSV row for each epoch; `val_cider` is empty where no captions were generated.
+
+    The row of the epoch that was kept says in `kept_by` which column chose it.
+    """
+    chosen = kept_by(trained.records, trained.kept_epoch)
+    log.info("train_captioner: kept the weights of epoch %d, chosen by %s", trained.kept_epoch, chosen)
     with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, CURVES, lineterminator="\n")
+        writer = csv.DictWriter(file, (*CURVES, "kept_by"), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+        for number, record in enumerate(trained.records, start=1):
+            row = {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in record.items()}
+            writer.writerow(row | {"kept_by": chosen if number == trained.kept_epoch else ""})

@@ -19,9 +19,9 @@ from pipeline.config import ReportSettings
 from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
 from pipeline.report.comparison import compare
-from pipeline.report.curves import Points, draw_curves, read_curves
+from pipeline.report.curves import Points, chosen_by_loss, draw_curves, read_curves
 from pipeline.report.dag import Stage, draw_dag
-from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
+from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips, shown_split
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
@@ -63,7 +63,7 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
             "metrics": METRICS,
             "scores": of_first_seed(scored),
-            "notes": list_notes(scored),
+            "notes": list_notes(scored) + list_choices(found["curves"]),
             "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", trials),
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
@@ -106,7 +106,8 @@ def describe_datasets(
     for located in found["captions"]:
         name = located.names["dataset"]
         table = read_json(located.path, ["captions", "splits"], "index_captions")
-        described = describe_dataset(table, predictions_of(name, generated, config), settings.videos)
+        split = shown_split(config["datasets"][name])
+        described = describe_dataset(table, predictions_of(name, generated, config), settings.videos, split)
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
         datasets[name] = described | {
             "clips": list(show_clips(described["shown"], clips.get(name, {}))),
@@ -125,6 +126,17 @@ def list_notes(scored: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[
         for note in seed["notes"]
     ]
     return list(dict.fromkeys(notes))
+
+
+def list_choices(files: Sequence[Located]) -> list[tuple[str, str, str]]:
+    """List the trainings in which CIDEr could not tell epochs apart, as experiment, split and note.
+
+    Args:
+        files: The tables that training wrote, one a trial.
+    """
+    chosen = [(file.names["trial"], chosen_by_loss(file.path)) for file in files]
+    note = "several epochs had the best CIDEr, so that the validation loss chose the model, that of epoch"
+    return [(trial, "val", f"{note} {epoch}") for trial, epoch in chosen if epoch is not None]
 
 
 def draw_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, str]:

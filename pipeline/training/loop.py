@@ -26,10 +26,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.jobs import preemption
 from pipeline.jobs.training_run import State, TrainingRun
-from pipeline.training.task import Record, Task
+from pipeline.training.task import Record, Score, Task
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+LEAST = (-math.inf,)
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ class _Loop:
             self.loss = DistributedDataParallel(self.loss, broadcast_buffers=False, gradient_as_bucket_view=True)
         self.log = _log(run) if self.ranks.is_first else None
         self.records: list[Record] = []
-        self.scores: list[float | None] = []
+        self.scores: list[Score | None] = []
         self.kept = 0
         self.best: State | None = None
         self.numbers: list[Tensor] = []
@@ -152,7 +154,7 @@ class _Loop:
         record, score = self.ranks.from_first(found)
         self.numbers = []
         self.records.append(record)
-        if score is not None and score > max((s for s in self.scores if s is not None), default=-math.inf):
+        if score is not None and _rank(score) > max((_rank(s) for s in self.scores if s is not None), default=LEAST):
             self.kept = len(self.records)
             self.best = {name: tensor.to("cpu", copy=True) for name, tensor in self.task.module.state_dict().items()}
         self.scores.append(score)
@@ -214,6 +216,10 @@ class _Loop:
             _restore_generators(ranks[number]["generators"], self.device)
         self._saved_at = (len(self.records), len(self.numbers))
         log.info("%s: continuing after %s", self.recipe.stage, self._place())
+
+
+def _rank(score: Score) -> tuple[float, ...]:
+    return score if isinstance(score, tuple) else (score,)
 
 
 def _log(run: TrainingRun) -> "SummaryWriter":

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+Score = float | tuple[float, ...]  # more is better; further numbers decide where those before them are equal
 Record = dict[str, Any]  # the report of an epoch, by name: numbers, None, and dictionaries of these
 
 
@@ -65,7 +66,7 @@ class Task(Protocol):
     def after_step(self) -> None:
         """Bring parameters that have bounds back into them after a step."""
 
-    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, float | None]:
+    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, Score | None]:
         """Measure an epoch; every rank calls this, and what the first rank returns counts.
 
         Args:

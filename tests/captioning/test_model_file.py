@@ -11,7 +11,9 @@ from pipeline.errors import PipelineError
 from pipeline.vocabulary import Vocabulary
 from pipeline.weights.saving import save_weights
 
-WORDS = Vocabulary(("<pad>", "<bos>", "<eos>", "<unk>", *"abcdefgh"), max_words=6)
+WORDS = Vocabulary(
+    ("<pad>", "<bos>", "<eos>", "<unk>", *"abcdefgh"), max_words=6, tokenizer="ptb", spellings={"a": "A"}
+)
 DESCRIPTION = describe_model(MODEL, WORDS, NODE_DIM, MOTION_DIM)
 
 

@@ -33,6 +33,16 @@ def test_clips_by_split(tmp_path):
     assert found.annotated == {"train": 2, "val": 1, "test": 0}
 
 
+def test_the_language_chooses_the_captions(tmp_path):
+    settings = settings_of(tmp_path, train=[item("a"), {"videoID": "b", "chCap": ["\u4e8c"]}], val=[])
+    with pytest.raises(PipelineError, match=r"item\[1\]: there is no `enCap`"):
+        read_annotations(settings)
+    assert read_annotations(settings.model_copy(update={"language": "zh"})).captions == {
+        "a": ["\u4e00", "\u4e00"],
+        "b": ["\u4e8c"],
+    }
+
+
 @pytest.mark.parametrize(
     ("items", "message"),
     [

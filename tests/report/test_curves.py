@@ -1,6 +1,6 @@
 import base64
 
-from pipeline.report.curves import draw_curves, group, read_curves
+from pipeline.report.curves import chosen_by_loss, draw_curves, group, read_curves
 
 
 def drawn(seeds):
@@ -22,6 +22,16 @@ def test_curves(tmp_path):
     assert "seed" not in picture
     path.write_text("epoch,train_loss\n")
     assert read_curves(path) == {}
+
+
+def test_an_epoch_that_the_loss_chose_is_told(tmp_path):
+    path = tmp_path / "curves.csv"
+    path.write_text("epoch,val_cider,kept_by\n1,0.0,\n2,0.0,val_loss\n3,0.0,\n")
+    assert chosen_by_loss(path) == "2"
+    assert "kept_by" not in read_curves(path)
+    for text in ("epoch,val_cider,kept_by\n1,0.1,\n2,0.2,val_cider\n", "epoch,val_cider\n1,0.1\n"):
+        path.write_text(text)
+        assert chosen_by_loss(path) is None
 
 
 def test_every_seed_has_a_line():

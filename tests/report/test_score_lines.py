@@ -32,6 +32,12 @@ def test_several_seeds_have_mean_and_spread(tmp_path):
     ]
 
 
+def test_without_a_test_split_the_scores_are_those_of_validation(tmp_path):
+    folder = write_scores(tmp_path, {3: 2.0})
+    (folder / "test").rename(folder / "val")
+    assert score_lines(folder).startswith("Validation split: 9 of 12 videos captioned")
+
+
 def test_scores_of_seeds_that_the_experiment_has_no_more_are_left_out(tmp_path):
     write_scores(tmp_path, {1: 2.0, 2: 9.0})
     assert "9.000" not in score_lines(write_scores(tmp_path, {1: 2.0}))

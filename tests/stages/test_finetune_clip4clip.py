@@ -19,7 +19,7 @@ from toys.clip import write_colours as write_data
 
 from pipeline.config import Clip4ClipSettings, WeightsUrl
 from pipeline.errors import PipelineError
-from pipeline.finetuning import retrieval
+from pipeline.finetuning import retrieval, retrieval_training
 from pipeline.finetuning.retrieval import (
     epoch_batches,
     make_optimizer,
@@ -184,6 +184,22 @@ def test_without_validation_videos_the_last_epoch_is_kept(tmp_path: Path) -> Non
     scores = finetune(tmp_path, settings())
     assert scores["kept_epoch"] == 3
     assert scores["best"] is None
+
+
+def test_a_single_validation_video_chooses_no_epoch(tmp_path: Path) -> None:
+    """It is always found, so that all recalls are 1 from the first epoch on, whose weights were kept."""
+    write_data(tmp_path, {"train": 8, "val": 1, "test": 0})
+    scores = finetune(tmp_path, settings())
+    assert [sum_of_recalls(epoch["val"]) for epoch in scores["epochs"]] == [6.0] * 3
+    assert scores["kept_epoch"] == 3
+
+
+def test_the_loss_chooses_where_recalls_are_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_data(tmp_path, {"train": 8, "val": 2, "test": 0})
+    monkeypatch.setattr(retrieval_training, "sum_of_recalls", lambda _: 6.0)
+    scores = finetune(tmp_path, settings(epochs=4, lr=4e-3))
+    losses = [epoch["val_loss"] for epoch in scores["epochs"]]
+    assert scores["kept_epoch"] == 1 + losses.index(min(losses)) > 1
 
 
 def test_too_few_videos_are_an_error(tmp_path: Path) -> None:

@@ -37,6 +37,30 @@ def test_captions_of_a_folder(tmp_path, tables, capsys):
     assert err.count("WARNING: no video in split") == 2
 
 
+def test_captions_are_cleaned_for_all_that_read_them(tmp_path, tables, capsys):
+    (tmp_path / "c.csv").write_text("video,caption\na,salt &amp; pepper\nb,nan\nb,a dog\u200bruns\nc,nan\n")
+    run(tmp_path / "out.json", folder_settings(tmp_path / "c.csv"), videos=tables, made=[])
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["captions"] == {"a.mp4": ["salt & pepper"], "b.mp4": ["a dog runs"]}
+    assert found["splits"]["train"] == ["a.mp4", "b.mp4"]
+    assert "WARNING: captions that say nothing, such as `nan` or `NULL`: 2 are left out" in capsys.readouterr().err
+
+
+def test_a_split_that_experiments_need_must_have_videos(tmp_path, tables, capsys):
+    (tmp_path / "c.csv").write_text("video,caption,split\na,one,train\nb,nan,val\nc,three,test\n")
+    settings, needed = folder_settings(tmp_path / "c.csv"), ["train", "val", "test"]
+    message = r"need videos of split val, .* \(videos of those annotated: train 1 of 1, val 0 of 1, test 1 of 1\)"
+    with pytest.raises(PipelineError, match=message):
+        run(tmp_path / "out.json", settings, videos=tables, made=[], needed=needed)
+    assert not (tmp_path / "out.json").exists()
+    (tmp_path / "c.csv").write_text("video,caption,split\na,one,train\nb,two,val\nc,three,test\n")
+    run(tmp_path / "out.json", settings, videos=tables, made=[], needed=needed[:2])
+    assert "WARNING: nothing is scored on 1 videos of split test" in capsys.readouterr().err
+    (tmp_path / "c.csv").write_text("video,caption,split\na,one,train\nb,two,val\n")
+    with pytest.raises(PipelineError, match=r"split test, .* say `test: null`"):
+        run(tmp_path / "out.json", settings, videos=tables, made=[], needed=needed)
+
+
 def test_captions_of_an_unknown_video_write_nothing(tmp_path, tables):
     (tmp_path / "c.csv").write_text("video,caption\nd,one\n")
     with pytest.raises(PipelineError, match="1 unknown videos: d"):

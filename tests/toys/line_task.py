@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from pipeline.jobs.rank_group import Ranks
 from pipeline.jobs.training_run import TrainingRun, training_run
 from pipeline.training.loop import Trained, train
-from pipeline.training.task import Recipe
+from pipeline.training.task import Recipe, Score
 
 NUM_POINTS = 12
 
@@ -33,7 +33,7 @@ class LineTask:
         ranks: Ranks,
         batch_size: int = 4,
         dropout: float = 0.0,
-        scores: tuple[float | None, ...] = (),
+        scores: tuple[Score | None, ...] = (),
         watch: Callable[[Tensor], None] = lambda _: None,
         **recipe: object,
     ) -> None:
@@ -61,10 +61,11 @@ class LineTask:
     def after_step(self) -> None:
         pass
 
-    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[dict, float | None]:
+    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[dict, Score | None]:
         loss, num_points = self.ranks.sum(numbers_PK.sum(0)).tolist()
         score = self.scores[epoch] if epoch < len(self.scores) else None
-        return {"epoch": epoch + 1, "loss": loss, "points": num_points, "val": {"score": score}}, score
+        first = score[0] if isinstance(score, tuple) else score
+        return {"epoch": epoch + 1, "loss": loss, "points": num_points, "val": {"score": first}}, score
 
     def describe(self, record: dict) -> str:
         return f"epoch {record['epoch']}, loss {record['loss']:.3f}"

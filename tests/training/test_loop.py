@@ -49,6 +49,16 @@ def test_the_weights_with_the_best_score_are_kept_of_equal_ones_the_first(tmp_pa
     assert all(torch.equal(weights[name], early[name]) for name in early)
 
 
+def test_where_scores_are_equal_their_further_numbers_decide(tmp_path):
+    scores = ((0.0, -3.0), (0.0, -2.0), (0.0, -2.5), (0.0, -1.0), (0.0, -1.0))
+    trained, _ = fit(tmp_path / "equal", epochs=5, scores=scores)
+    assert trained.kept_epoch == 4
+    trained, _ = fit(tmp_path / "better", epochs=3, scores=((0.1, -9.0), (0.2, -9.5), (0.1, -1.0)))
+    assert trained.kept_epoch == 2
+    trained, _ = fit(tmp_path / "patient", epochs=5, patience=1, scores=((0.0, -3.0), (0.0, -2.0), (0.0, -2.5)))
+    assert (trained.kept_epoch, len(trained.records)) == (2, 3)
+
+
 def test_without_scores_the_last_weights_are_kept(tmp_path):
     trained, _ = fit(tmp_path, epochs=4)
     assert trained.kept_epoch == 4

@@ -1,0 +1,28 @@
+"""Which splits of a data set experiments are trained and scored on, as far as the configuration tells."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
+    """The splits that captions are scored on: that of validation and, unless the settings say there is none, of tests.
+
+    There is none where a file or list of each split is named and `test` is null, or where its share is 0.
+
+    Args:
+        dataset: Settings of the data set, as JSON gives them.
+    """
+    named = [dataset[key] for key in ("captions", "splits") if isinstance(dataset.get(key), Mapping)]
+    return ["val"] if any(not splits.get("test", True) for splits in named) else ["val", "test"]
+
+
+def needed_splits(config: Mapping[str, Any], name: str) -> list[str]:
+    """The splits of a data set that must have captioned videos: none if no captioner learns from it.
+
+    Args:
+        config: The whole configuration, checked, in its JSON form.
+        name: The data set.
+    """
+    experiments = config["experiments"].values()
+    learns = any(entry["kind"] == "captioning" and entry["dataset"] == name for entry in experiments)
+    return ["train", *scored_splits(config["datasets"][name])] if learns else []
