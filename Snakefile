@@ -115,8 +115,4 @@ rule check_data:
     params:
         generated=generated,
     shell:
-        """
-        {{ cat /dev/null {input:q}
-                        for line in {params.generated:q}; do echo "$line"; done
-                        }} | tee {log:q}
-        """
+        '(cat /dev/null {input:q}; for line in {params.generated:q}; do echo "$line"; done) | tee {log:q}'

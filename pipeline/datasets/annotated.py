@@ -36,7 +36,7 @@ class Annotations:
         shared: Clips that are in test and in val.
         notes: Messages that the user should read.
         num_empty: Number of captions that were left out because they are empty.
-        num_null: Number of captions that were left out because they are null, or the text `nan` for it.
+        num_null: Number of captions that were left out because they are null; texts `nan` are left out later.
     """
 
     captions: dict[str, list[str]] = field(default_factory=dict)
@@ -160,7 +160,7 @@ def _notes(annotations: Annotations) -> Iterator[str]:
     if annotations.num_empty:
         yield f"{annotations.num_empty} empty captions are left out"
     if annotations.num_null:
-        yield f"{annotations.num_null} captions that are null (or `nan`, `NULL`) are left out"
+        yield f"{annotations.num_null} captions that are null are left out"
 
 
 def shown(ids: Collection[str]) -> str:

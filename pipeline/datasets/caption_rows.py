@@ -14,7 +14,7 @@ from pipeline.datasets.annotated import is_unicode
 from pipeline.datasets.json_forms import other_kind
 from pipeline.datasets.listing import is_file
 from pipeline.datasets.near_names import nearest
-from pipeline.datasets.nulls import is_null
+from pipeline.datasets.nulls import is_null, is_null_text
 from pipeline.datasets.split_names import KNOWN, split_named
 from pipeline.datasets.text_tables import DELIMITERS, JSON_LINES, Row, csv_rows, json_lines, json_objects
 from pipeline.errors import PipelineError
@@ -128,7 +128,7 @@ def _video(value: object, place: str) -> str:
 
 
 def _split(value: object, place: str) -> str | None:
-    if is_null(value) or value == "":
+    if is_null(value) or (isinstance(value, str) and is_null_text(value)):
         return None
     split = split_named(value)
     if split is None:

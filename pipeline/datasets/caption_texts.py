@@ -11,11 +11,10 @@ from dataclasses import replace
 from html.entities import html5
 
 from pipeline.datasets.annotated import FoundClips, shown
+from pipeline.datasets.nulls import is_null_text
 from pipeline.vocabulary import without_invisible
 
 ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
-# Programs write these in the place of a caption that is not there.
-NULLS = frozenset({"", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#n/a", "#na"})
 
 
 def clean_caption(caption: str) -> str:
@@ -38,7 +37,7 @@ def clean_captions(found: FoundClips) -> FoundClips:
         found: Captions and splits as the annotations have them.
     """
     cleaned = {clip: [clean_caption(text) for text in texts] for clip, texts in found.captions.items()}
-    kept = {clip: [text for text in texts if text.casefold() not in NULLS] for clip, texts in cleaned.items()}
+    kept = {clip: [text for text in texts if not is_null_text(text)] for clip, texts in cleaned.items()}
     captions = {clip: texts for clip, texts in kept.items() if texts}
     splits = {split: [clip for clip in clips if clip in captions] for split, clips in found.splits.items()}
     return replace(found, captions=captions, splits=splits, notes=[*found.notes, *_notes(cleaned, kept)])

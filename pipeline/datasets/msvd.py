@@ -22,7 +22,7 @@ from pipeline.datasets.annotated import (
     shown,
 )
 from pipeline.datasets.listing import Video
-from pipeline.datasets.nulls import is_null
+from pipeline.datasets.nulls import is_null_text
 from pipeline.datasets.plain_pickle import read_plain_pickle
 from pipeline.datasets.positions import first_number, numbers_of, published_sizes, split_at
 from pipeline.datasets.split_lists import read_split_lists
@@ -189,7 +189,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, object, str]]:
                 if row["Language"].strip().casefold() != "english":
                     continue
                 num_english += 1
-                if row["Description"].strip() and not is_null(row["Description"]):  # as the reference's pandas
+                if not is_null_text(row["Description"]):  # as the reference's pandas
                     times = [_whole(row[name], f"{place}: {name}") for name in ("Start", "End")]
                     yield "_".join([row["VideoID"].strip(), *times]), row["Description"], place
     except UnicodeDecodeError as error:

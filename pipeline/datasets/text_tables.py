@@ -88,6 +88,8 @@ def csv_rows(path: Path, fits: Callable[[list[str]], bool], expected: str) -> It
         PipelineError: naming file and line, for another header, another number of fields, or a line that is no CSV.
     """
     lines = read_text(path).splitlines(keepends=True)
+    if lines and "\0" in lines[0]:
+        raise PipelineError(f"{path}: it holds NUL characters, as UTF-16 read for UTF-8 does: save it as UTF-8")
     usual = DELIMITERS[path.suffix.lower()]
     delimiter = next((of for of in (usual, *OTHER_DELIMITERS) if fits(_header(lines, of))), usual)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)

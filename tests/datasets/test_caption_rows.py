@@ -47,9 +47,9 @@ FORMS = {
         [],
     ),
     "pandas.csv": (
-        ",video,caption\n0,a.mp4,x\n1,a.mp4,\n2,b.mp4,nan\n3,b.mp4,NaN\n4,b.mp4,no man\n",
+        ",video,caption,split\n0,a.mp4,x,\n1,a.mp4,,nan\n2,b.mp4,no man,\n",
         [("a.mp4", "x", None), ("b.mp4", "no man", None)],
-        ["3 captions are empty or null, and left out", "columns that are not read: (no name)"],
+        ["1 captions are empty or null, and left out", "columns that are not read: (no name)"],
     ),
     "nulls.jsonl": (
         '{"video": "a", "caption": null}\n{"video": "a", "caption": NaN}\n{"video": "a", "caption": ["x", null, " "]}\n'

@@ -174,6 +174,7 @@ def test_malformed_json_lines_are_named(tmp_path, records, message):
         ("c.csv", b'video,caption\na,"x\ny"\na,one, two\n', r"c\.csv:4: expected 2 fields, found 3: quote"),
         ("c.csv", b'video,caption\na,"never closed\n', r"c\.csv:2: no CSV"),
         ("c.csv", b"video,caption\na,caf\xe9\n", r"not UTF-8 \(byte 19\)"),
+        ("c.csv", "video,caption\na,x\n".encode("utf-16-le"), r"c\.csv: it holds NUL characters, as UTF-16"),
         ("c.xlsx", b"PK", r"expected JSON Lines"),
     ],
 )
