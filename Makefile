@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-unit test-faults fuzz test-cluster lint bench lock
+.PHONY: demo test test-unit test-faults fuzz test-cluster test-field lint bench lock
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -34,6 +34,11 @@ fuzz: $(STAMP)
 # On a SLURM that the suite starts and stops; it says what that needs.
 test-cluster: $(STAMP)
 	python -m pytest tests/cluster
+
+# Files as cameras, editors and recorders write them, frame by frame beside what Debian's `ffmpeg` shows; a dozen
+# minutes. FIELD_FILES=FOLDER: the files of that folder, too.
+test-field: $(STAMP)
+	python -m pytest tests/field
 
 lint: $(STAMP)
 	ruff check .

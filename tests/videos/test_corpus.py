@@ -302,7 +302,7 @@ def test_what_was_filmed_upright_stands_upright(corpus, name):
         for turns in range(4):
             other = np.rot90(mirrored, turns)
             if other.shape == upright.shape and not np.array_equal(other, upright):
-                assert np.abs(last.astype(int) - other).mean() > 20
+                assert np.abs(last.astype(int) - other).mean() > 15  # one ramp of three colours the other way round
 
 
 def test_the_still_is_three_hours_long(corpus):
