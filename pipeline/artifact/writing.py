@@ -10,7 +10,6 @@ it are made again. One process at a time writes a store. SIGTERM ends the proces
 """
 
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -38,6 +37,7 @@ from pipeline.jobs import preemption
 from pipeline.jobs.storage import require_writable, sole_writer, write_all, writing
 from pipeline.schemas import ArraySpec, Schema
 from pipeline.workflow.code_digest import digest as code_digest
+from pipeline.workflow.own_version import version
 
 log = logging.getLogger(__name__)
 
@@ -358,4 +358,4 @@ def create(
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed packages in `VERSIONED`, by name; none of them is imported."""
     python = ".".join(str(part) for part in sys.version_info[:2])
-    return {"python": python, **{name: importlib.metadata.version(name) for name in VERSIONED}}
+    return {"python": python, **{name: version(name) for name in VERSIONED}}

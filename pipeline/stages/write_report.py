@@ -7,7 +7,6 @@ for this project.
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
 from pipeline.scoring.statistics import METRICS
+from pipeline.workflow.own_version import version
 from pipeline.workflow.paths import Located
 from pipeline.workflow.trials import experiment_of, seed_of, trials_of
 

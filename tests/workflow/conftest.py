@@ -8,7 +8,14 @@ import pytest
 from toys.project_sources import copy_sources
 from toys.tiny_project import Project, write_home, write_unseen
 
-UNITS = {"test_code_digest.py", "test_captioning_chain.py", "test_paths.py", "test_shards.py", "test_trials.py"}
+UNITS = {
+    "test_code_digest.py",
+    "test_captioning_chain.py",
+    "test_own_version.py",
+    "test_paths.py",
+    "test_shards.py",
+    "test_trials.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
