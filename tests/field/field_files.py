@@ -54,6 +54,20 @@ def remuxed(make: Maker, ending: str, *options: str) -> Maker:
     return make_remuxed
 
 
+def with_cover(make: Maker, disposition: str) -> Maker:
+    """A red picture as the second stream of the file that `make` writes."""
+
+    def make_with_cover(path: Path) -> None:
+        source = path.with_name(f"{path.stem}.source.mp4")
+        make(source)
+        cover = ("-f", "lavfi", "-i", "color=red:s=640x480:d=0.04:r=25", "-map", "0", "-map", "1", "-c:v:0", "copy")
+        picture = ("-c:v:1", "mjpeg", "-pix_fmt:v:1", "yuvj420p", "-disposition:v:1", disposition)
+        ffmpeg("-i", source, *cover, *picture, path)
+        source.unlink()
+
+    return make_with_cover
+
+
 def joined(*parts: Maker) -> Maker:
     """The files that `parts` write, one behind the other."""
 
@@ -190,9 +204,8 @@ def false_keys() -> dict[str, Maker]:
                  "mpeg4": ("-c:v", "mpeg4", *EVERY_24), "cinepak": ("-c:v", "cinepak", "-g", "24")}  # fmt: skip
     for name, options in quicktime.items():
         files[f"all keys {name}.mov"] = changed(made(*options), no_key_table)
-    for name in ("rpza", "qtrle", "smc"):
-        palette = ("-vf", PALETTE) if name == "smc" else ()
-        files[f"{name}.mov"] = made(*palette, "-c:v", name, "-g", "24")
+    for name, options in {"rpza": CIF, "qtrle": (), "smc": ("-vf", PALETTE)}.items():
+        files[f"{name}.mov"] = made(*options, "-c:v", name, "-g", "24")
     for name in ("h264", "mpeg4", "msmpeg4v3", "msmpeg4v2", "wmv2", "h263p", "msvideo1", "libvpx", "zmbv", "cinepak"):
         options = X264 if name == "h264" else VP8 if name == "libvpx" else ("-c:v", name)
         files[f"all keys {name}.avi"] = changed(made(*options, *EVERY_24[:2]), all_keys_in_avi)
@@ -289,10 +302,8 @@ def others() -> dict[str, Maker]:
     for ending in ("mp4", "mkv", "ts"):
         files[f"cut.{ending}"] = remuxed(h264, "mp4", "-ss", "1.55")
         files[f"cut with what was before.{ending}"] = remuxed(h264, "mp4", "-ss", "1.55", "-copyinkf")
-    cover = ("-f", "lavfi", "-i", "color=red:s=640x480:d=0.04:r=25", "-c:v:1", "mjpeg", "-pix_fmt:v:1", "yuvj420p")
     for disposition in ("attached_pic", "default", "0"):
-        name = f"cover called {disposition}.mp4"
-        files[name] = remuxed(h264, "mp4", *cover, "-map", "0", "-map", "1", "-disposition:v:1", disposition)
+        files[f"cover called {disposition}.mp4"] = with_cover(h264, disposition)
     return files
 
 
