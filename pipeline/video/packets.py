@@ -71,7 +71,8 @@ class Packets:
 
     def all(self, faults: Faults) -> PacketStream:
         """The packets from the first one on."""
-        can_go_back = not (self.needs_first or self.reopens)
+        # A damaged transport stream may lose another part when it goes back than it does from its beginning.
+        can_go_back = not (self.needs_first or self.reopens or self.container.format.name == "mpegts")
         if can_go_back and self.first is not None and self.seek(self.first[1]):
             packets = self.following(faults)
             packet = next(packets, None)
