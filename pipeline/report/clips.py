@@ -173,16 +173,25 @@ def _middle_frame(path: Path) -> av.VideoFrame:
 def _timed(
     source: av.container.InputContainer, stream: av.VideoStream, interval: Interval | None
 ) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Decode frames with their times in seconds, as the file has them; of an interval, its own frames alone."""
+    """Decode frames with their times in seconds; of an interval, its own frames alone.
+
+    The times are those of the file, counted on where its clock falls back, as the readers do with joined files.
+    """
     begin = beginning(source.start_time)
     first, stop = -math.inf, math.inf
     if interval is not None:
         first = begin + interval.start - TIME_TOLERANCE
         stop = math.inf if interval.stop is None else begin + interval.stop - TIME_TOLERANCE
         source.seek(int((begin + interval.start) * MICROSECONDS))
-    seconds = 0.0
+    seconds, step, late = None, 1 / MAX_FPS, 0.0
     for frame in _decoded(source, stream):
-        seconds = frame.time if frame.time is not None else seconds + 1 / MAX_FPS
+        now = frame.time + late if frame.time is not None else (seconds or 0.0) + step
+        if seconds is not None and now < seconds - step:
+            late += seconds + step - now
+            now = seconds + step
+        if seconds is not None and now > seconds:
+            step = now - seconds
+        seconds = now
         if seconds >= stop:
             return
         if seconds >= first:

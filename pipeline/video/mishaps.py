@@ -6,6 +6,7 @@ video would be left out for it.
 """
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import extract_tb
@@ -17,6 +18,8 @@ OF_THE_MACHINE = frozenset(
     | {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
 )
 MAX_MESSAGE = 120  # characters
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -40,6 +43,8 @@ def costing_one_video() -> Iterator[None]:
     except MemoryError as error:
         raise VideoError("reading it takes more memory than there is") from error
     except Exception as error:
+        # It may be a mistake of ours: the log has all that is needed to mend it.
+        log.warning("the readers stumbled over a video, which costs that video alone:", exc_info=error)
         raise VideoError(_told(error)) from error
 
 

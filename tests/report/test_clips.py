@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from toys.report import decode, encode
+from toys.videos import write_bar_video
 
 from pipeline.errors import VideoError
 from pipeline.report import clips
@@ -40,6 +41,13 @@ def test_transcoding_keeps_time(tmp_path):
     encode(tmp_path / "x.avi", seconds=2, fps=5)
     times = decode(data_uri(tmp_path / "x.avi"))[3]
     assert times == pytest.approx([i / 5 for i in range(10)], abs=2e-3)
+
+
+def test_parts_of_a_joined_file_follow_one_another(tmp_path):
+    write_bar_video(tmp_path / "x.ts", 10, rate=5)
+    (tmp_path / "joined.ts").write_bytes(2 * (tmp_path / "x.ts").read_bytes())
+    times = decode(data_uri(tmp_path / "joined.ts"))[3]
+    assert times == pytest.approx([i / 5 for i in range(20)], abs=2e-3)
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all"])

@@ -48,7 +48,7 @@ def test_a_file_that_may_not_be_read(video, monkeypatch):
     assert both(video) == ["it cannot be read (Permission denied)"] * 2
 
 
-def test_an_error_of_our_own_names_itself_and_its_place(video, monkeypatch):
+def test_an_error_of_our_own_names_itself_and_its_place(video, monkeypatch, caplog):
     def stumble(*_, **__):
         np.zeros((2, 3))[0] = np.zeros(4)
 
@@ -56,6 +56,7 @@ def test_an_error_of_our_own_names_itself_and_its_place(video, monkeypatch):
     monkeypatch.setattr(decoding, "suits", lambda *_: False)
     expected = "its readers stumbled over it (ValueError in _read: could not broadcast input array from shape (4,)"
     assert [said.startswith(expected) for said in both(video)] == [True, True]
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError, ValueError]  # the log has the traceback
 
 
 def test_a_file_that_takes_all_memory(video, monkeypatch):
