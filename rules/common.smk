@@ -23,6 +23,10 @@ from pipeline.datasets.readers import annotation_files, list_videos, listing_dig
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.splits import needed_splits, scored_splits
 
+# Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
+# cluster this is evaluated again: there they are all the cores that the job got.
+SOME_THREADS = min(4, workflow.cores if workflow.remote_exec else max(1, workflow.cores // 2))
+
 # For each word of a route, the section of config.yaml that it names an entry of.
 SECTIONS = {
     "dataset": "datasets",

@@ -24,7 +24,7 @@ rule generate_captions:
         trial=trial_names(kind="captioning"),
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(4000),
         runtime=scaled("4h"),

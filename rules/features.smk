@@ -138,7 +138,7 @@ rule extract_i3d:
         encoder=names("encoders", kind="i3d"),
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(6000),
         runtime=scaled("1d"),

@@ -84,7 +84,7 @@ rule extract_union_motion:
         graph=names("graphs", motion_of="union_box"),
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(12000),
         runtime=scaled("3d"),

@@ -52,7 +52,7 @@ rule embed_knowledge:
         "logs/embed_knowledge/{knowledge}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(4000),
         runtime=scaled("4h"),
@@ -89,7 +89,7 @@ rule extract_clip:
         encoder=names("encoders", kind="clip4clip"),
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(4000),
         runtime=scaled("4h"),

@@ -21,7 +21,7 @@ rule build_grid_nodes:
         nodes=names("nodes", kind="grid"),
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(4000),
         runtime=scaled("4h"),
@@ -59,7 +59,7 @@ rule build_object_nodes:
         nodes=names("nodes", kind="object"),
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(6000),
         runtime=scaled("1d"),

@@ -48,7 +48,7 @@ rule caption_videos:
         "logs/caption_videos/{prediction}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: 4
+    threads: SOME_THREADS
     resources:
         mem_mb=scaled(4000),
         runtime=scaled("4h"),
