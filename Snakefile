@@ -2,7 +2,7 @@
 Clipgraph: raw videos to captions through action graphs.
 
     snakemake --cores 8 --resources gpu=2                             everything in config.yaml
-    snakemake --quiet all check_data                                  what its data sets hold: videos, captions, splits
+    snakemake check_data --quiet all                                  what its data sets hold: videos, captions, splits
     snakemake results/datasets/shapes/nodes/grid/001.zarr/zarr.json   one shard of one stage, and what it needs
 """
 

@@ -13,6 +13,7 @@ start, each time. Either way frames are numbered from 0 in the order of presenta
 Shapes: F frames, H height, W width, C colour (red, green, blue).
 """
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
@@ -207,16 +208,19 @@ class Video:
         """Decode the first frames for their times; note their size, and whether they are plain."""
         probed: list[int | None] = []
         for num_before, packet in enumerate(self.packets.all(self.faults)):
-            for frame in self.faults.decode(packet):
-                if not probed:
-                    # PyAV's frames refer to what was asked of their side data and back: one asked of each would fill
-                    # the memory with frames until Python collects its garbage.
-                    self.shown = orientation_of(frame)
-                    self.size_hw = self.shown.upright_hw(frame.height, frame.width)
-                    self.is_plain = self._is_plain(frame, num_before)
-                probed.append(frame.pts)
-                if len(probed) == NUM_PROBED:
-                    return probed
+            frames = self.faults.decode(packet)
+            if frames and not probed:
+                self.shown = orientation_of(frames[0])
+                self.size_hw = self.shown.upright_hw(frames[0].height, frames[0].width)
+                self.is_plain = self._is_plain(frames[0], num_before)
+            probed += [frame.pts for frame in frames]
+            if len(probed) >= NUM_PROBED:
+                return probed[:NUM_PROBED]
+            if frames:
+                # PyAV's frames refer to what was asked of their side data and back. One that was asked must go before
+                # the next is decoded: 50 MB in 8K. For that reason only one is ever asked.
+                frames = []
+                gc.collect(0)
         if not probed:
             raise VideoError(f"no video frame in it{self.faults.because()}")
         return probed

@@ -34,7 +34,6 @@ def put(*paths):
 NEEDED = [
     "results/datasets/shapes/frames/action/000.zarr/zarr.json",
     "results/datasets/shapes/nodes/object/001.zarr/zarr.json",  # of an experiment that the report does not name
-    "results/datasets/shapes/check.txt",
     "results/encoders/clip/weights.safetensors",
     "results/experiments/object_knowledge/model.safetensors",
     "results/experiments/grid/train/captions.json",
@@ -45,6 +44,7 @@ NEEDED = [
 UNNEEDED = [
     "results/datasets/gone/frames/action/000.zarr/zarr.json",
     "results/datasets/shapes/frames/action/002.zarr/zarr.json",  # of a time with more shards
+    "results/datasets/shapes/check.txt",  # of generated videos the settings tell
     "results/datasets/shapes/pair_motion/grid/000.zarr/zarr.json",
     "results/experiments/grid_shuffled_knowledge/model.safetensors",
     "results/vocabularies/old.json",
@@ -64,11 +64,11 @@ def test_what_the_configuration_does_not_need(project, capsys):
     listed = {line.split()[2] for line in lines[:-1]}
     hidden = HIDDEN.removesuffix("/journal.jsonl")
     assert listed == {*(path.removesuffix("/zarr.json") for path in UNNEEDED), hidden, *MADE}
-    assert lines[-1] == "8 places, 0.0 MB, not needed; --yes deletes them; 15 artifacts in all"
+    assert lines[-1] == "9 places, 0.0 MB, not needed; --yes deletes them; 15 artifacts in all"
     assert {path for path in Path("results").rglob("*") if path.is_file()} == before
 
     assert gc_command.main(["--configfile", "configs/shapes_all.yaml", "--yes"]) == 0
-    shuffled = UNNEEDED[3]  # the overlay has it
+    shuffled = UNNEEDED[4]  # the overlay has it
     there = {path.as_posix() for path in Path("results").rglob("*") if path.is_file()}
     assert there == {*NEEDED, *FOREIGN, shuffled}
     assert (project / "results/encoders/old").is_symlink()

@@ -111,5 +111,5 @@ def frames_in_order(path: Path, held: list[Any] | None = None) -> list[tuple[flo
             if held is not None:
                 held += frames
             frame = frames = None  # they give their memory back
-            gc.collect()  # side data and its frame refer to each other
+            gc.collect(1)  # side data and its frame refer to each other; both are young
     return shown

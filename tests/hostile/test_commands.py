@@ -22,7 +22,7 @@ RULES = {
 }
 # Without quotes: numbers that a setting or Snakemake gives, words that the configuration's shape allows.
 NUMBERS = {"threads", "resources.gpu", "params.shards", "params.time_limit", "params.seed", "params.window"}
-WORDS = {"params.kind"}
+WORDS = {"params.kind", "params.artifacts"}  # the second is quoted word by word (`as_words`)
 NASTY = [
     "a b; touch pwned",
     "$(touch pwned)",

@@ -313,7 +313,7 @@ def test_clips_shown_are_captioned_by_some_experiment():
 def test_without_a_test_split_the_page_shows_that_of_validation(results):
     config = CONFIG | {"datasets": {"tiny": {"kind": "folder", "splits": {"train": 0.5, "val": 0.5, "test": 0.0}}}}
     write_report.run(
-        artifacts=[results / path for path in ARTIFACTS if "/test/" not in path],
+        artifacts=listed(results, [results / path for path in ARTIFACTS if "/test/" not in path]),
         config=json.dumps(config),
         settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False),
         stages={},

@@ -91,8 +91,8 @@ def project(tmp_path: Path) -> Project:
     found.edit("pipeline/workflow/experiment_chain.py", *makers)
     count = '    "count": "results/experiments/{trial}/count.txt",\n'
     found.edit("pipeline/workflow/paths.py", '    "settings": ', f'{count}    "settings": ')
-    last = 'include: "rules/report.smk"\n'
-    found.edit("Snakefile", last, f'{last}include: "rules/counting.smk"\n')
+    last = 'include: HERE.join("rules/report.smk")\n'
+    found.edit("Snakefile", last, f'{last}include: HERE.join("rules/counting.smk")\n')
     return found
 
 
