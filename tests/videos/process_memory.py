@@ -16,7 +16,7 @@ class Peak:
 
     Attributes:
         total: Bytes at the worst moment that was looked at: PSS of all its processes, so that what they share counts
-            once.
+            once; without pages of files, such as PyTorch's libraries, of which each kernel keeps as many as it likes.
         workers: The same without the command's own process.
         highest: For each process by its id, the most that it ever had in memory (VmHWM, kept by the kernel, so that
             nothing between two looks is missed), shared or not.
@@ -52,6 +52,11 @@ def field_of(path: Path, name: str) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
+def own_memory(path: Path) -> int:
+    """Bytes of a process that are no pages of files, its share of what it has together with others."""
+    return field_of(path, "Pss_Anon") + field_of(path, "Pss_Shmem")
+
+
 def measure(command: Sequence[str | Path]) -> Peak:
     """Run a command to its end and look at the memory of its processes all the time."""
     total = workers = 0
@@ -62,7 +67,7 @@ def measure(command: Sequence[str | Path]) -> Peak:
         reader = Thread(target=lambda stream: printed.append(stream.read()), args=[process.stdout])
         reader.start()
         while process.poll() is None:
-            pss = {pid: field_of(Path(f"/proc/{pid}/smaps_rollup"), "Pss") for pid in descendants(process.pid)}
+            pss = {pid: own_memory(Path(f"/proc/{pid}/smaps_rollup")) for pid in descendants(process.pid)}
             for pid in pss:
                 highest[pid] = max(highest.get(pid, 0), field_of(Path(f"/proc/{pid}/status"), "VmHWM"))
             total = max(total, sum(pss.values()))

@@ -151,7 +151,8 @@ def test_mistakes_are_those_of_its_kind_alone(project: Project) -> None:
             toy | {"dataset": "shaeps"}
         ),
         # No word of its being no entry of `graphs`: an experiment of this kind has no graph.
-        "`experiments.toy.graph`: there is no such key: did you mean `graphs`?": toy | {"graph": "nowhere"},
+        "`experiments.toy.graph`: there is no such key: there is dataset, kind, most, seeds": toy
+        | {"graph": "nowhere"},
     }
     experiments = [config["experiments"] | {"toy": entry} for entry in expected.values()]
     raws = [config | {"experiments": entries} for entries in experiments]
