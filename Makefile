@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-unit test-faults test-cluster test-field fuzz lint bench lock
+.PHONY: demo test test-long test-unit test-faults test-cluster test-field fuzz lint bench lock
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -18,6 +18,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	python -m pytest
+
+# Runs of the workflow that take minutes each, which `make test` leaves out.
+test-long: $(STAMP)
+	python -m pytest -m long
 
 test-unit: $(STAMP)
 	python -m pytest -m "not slow"

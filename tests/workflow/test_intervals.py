@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from toys.cut_files import cut
 from toys.tiny_project import Project
 from toys.videos import write_block_video
@@ -27,6 +28,7 @@ def write_parts(project: Project) -> None:
     )
 
 
+@pytest.mark.long
 def test_three_intervals_of_a_file_are_captioned_as_their_files_are(project: Project) -> None:
     write_parts(project)
     galleries = [f"results/predictions/{name}/index.html" for name in ("parts", "cut")]

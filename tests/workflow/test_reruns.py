@@ -5,6 +5,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from toys.tiny_project import Project, home_shard
 from toys.videos import write_block_video
 
@@ -115,6 +116,7 @@ def test_added_video(project: Project) -> None:
     assert project.jobs() == expected | experiment_jobs("grid", "everything")
 
 
+@pytest.mark.long
 def test_lost_shard_is_made_again_and_then_there_is_nothing_to_do(project: Project) -> None:
     lost = project.root / "results/datasets/home/nodes/grid/001.zarr/zarr.json"
     before = lost.read_bytes()
@@ -143,6 +145,7 @@ def test_an_experiment_that_the_report_does_not_name_is_not_made(project: Projec
     assert project.jobs(scores) == expected
 
 
+@pytest.mark.long
 def test_a_further_seed_trains_and_scores_that_seed_alone(project: Project) -> None:
     # An entry that is `like` another has its seeds, too.
     project.configure(experiments={"grid": {"seeds": [1, 5]}, "everything": {"seeds": [1]}})
