@@ -3,8 +3,8 @@
 Shapes: S sampled frames, H height, W width, C colour.
 """
 
-import gc
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from videos.process_memory import field_of
 
 from pipeline.errors import VideoError
 from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
-from pipeline.video.orientation import orientation_of
+from pipeline.video.orientation import AS_STORED, Orientation, orientation_of
 from pipeline.video.windows import WindowRequest, read_window_frames
 
 # Levels, of 255, as tests/videos/test_corpus.py has them: swscale of decord and of PyAV round differently. Half that
@@ -96,7 +96,25 @@ def frames_in_order(path: Path, held: list[Any] | None = None) -> list[tuple[flo
         path: The file.
         held: Keeps PyAV's own frames, if there is such a list.
     """
+    orientation = first_orientation(path)
     shown = []
+    for frames in decoded(path):
+        for frame in frames:
+            pixels_HWC = orientation.upright(frame.to_ndarray(format="rgb24"))
+            shown.append((frame.time or 0.0, pixels_HWC))
+        if held is not None:
+            held += frames
+        frame = frames = None  # they give their memory back
+    return shown
+
+
+def first_orientation(path: Path) -> Orientation:
+    """How the file says that its first frame is shown. No other is asked, because one that was stays in memory."""
+    return next((orientation_of(frames[0]) for frames in decoded(path) if frames), AS_STORED)
+
+
+def decoded(path: Path) -> Iterator[list[av.VideoFrame]]:
+    """The frames that each packet completes; none where PyAV raises an error."""
     with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.best("video")
         stream.codec_context.thread_count = 1
@@ -105,11 +123,5 @@ def frames_in_order(path: Path, held: list[Any] | None = None) -> list[tuple[flo
                 frames = packet.decode()
             except av.FFmpegError:
                 continue
-            for frame in frames:
-                pixels_HWC = orientation_of(frame).upright(frame.to_ndarray(format="rgb24"))
-                shown.append((frame.time or 0.0, pixels_HWC))
-            if held is not None:
-                held += frames
-            frame = frames = None  # they give their memory back
-            gc.collect(1)  # side data and its frame refer to each other; both are young
-    return shown
+            yield frames
+            del frames
