@@ -1,0 +1,207 @@
+"""The graph over regions that the video itself proposes (DyReg-GNN; Duta, Nicolicioiu and Leordeanu, NeurIPS 2021).
+
+A generator looks at each frame's map and moves and scales the regions of N nodes; a tent kernel around each region
+gathers its features; the nodes exchange messages in space and time; the same kernels put them back.
+
+Shapes: B clips, T time steps, N nodes (9), C channels of the backbone, D width of a node, O width of an offset's
+state, H height and W width of a map.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import PipelineError
+from pipeline.recognition.messages import DotAttention, SumMessages
+from pipeline.recognition.norms import JointNorm, MapNorm
+from pipeline.recognition.published import Rename, load_renamed
+from pipeline.recognition.region_generators import BigGenerator, LiteGenerator
+from pipeline.recognition.region_pool import pool, spread, tent_kernels
+from pipeline.recognition.space_time_graph import Recurrence, ResidualUpdate, SpaceTimeGraph, Stages
+
+GRID = 3  # nodes along a side, whose number also sets the size of a region
+NUM_NODES = GRID * GRID
+NORM_EPS = 1e-5
+EDGE = 1e-7  # how far an anchor stays from the border, so that its inverse tanh is finite
+
+RENAMES: tuple[Rename, ...] = (
+    (r"project\.(weight|bias)", r"dynamic_graph.project_i3d_linear.\1"),
+    (r"project_norm\.weight", r"dynamic_graph.norm_dict.dynamic_graph_projection.scale"),
+    (r"project_norm\.bias", r"dynamic_graph.norm_dict.dynamic_graph_projection.bias"),
+    (r"project_back\.(weight|bias)", r"dynamic_graph.project_back_i3d_linear.\1"),
+    (r"generator\.reduce\.(.+)", r"dynamic_graph.fishnet.conv1.\1"),
+    (r"generator\.down\.(\d)\.(.+)", r"dynamic_graph.fishnet.tail_conv.\1.\2"),
+    (r"generator\.up\.(.+)", r"dynamic_graph.fishnet.body_trans_conv.0.\1"),
+    (r"generator\.last\.(.+)", r"dynamic_graph.fishnet.head_conv.0.\1"),
+    (r"generator\.reduce_norm\.weight", r"dynamic_graph.fishnet.norm_dict.norm1.scale"),
+    (r"generator\.reduce_norm\.bias", r"dynamic_graph.fishnet.norm_dict.norm1.bias"),
+    (r"generator\.down_norm\.(\d)\.weight", r"dynamic_graph.fishnet.norm_dict.tail_norm_\1.scale"),
+    (r"generator\.down_norm\.(\d)\.bias", r"dynamic_graph.fishnet.norm_dict.tail_norm_\1.bias"),
+    (r"generator\.up_norm\.weight", r"dynamic_graph.fishnet.norm_dict.body_trans_norm_0.scale"),
+    (r"generator\.up_norm\.bias", r"dynamic_graph.fishnet.norm_dict.body_trans_norm_0.bias"),
+    (r"generator\.last_norm\.weight", r"dynamic_graph.fishnet.norm_dict.head_norm_0.scale"),
+    (r"generator\.last_norm\.bias", r"dynamic_graph.fishnet.norm_dict.head_norm_0.bias"),
+    (r"generator\.nodes\.(.+)", r"dynamic_graph.global_conv.0.\1"),
+    (r"generator\.mask\.(.+)", r"dynamic_graph.glore.mask_conv.\1"),
+    (r"generator\.position\.(.+)", r"dynamic_graph.glore.sin_pos_emb_proj.\1"),
+    (r"generator\.states\.(.+)", r"dynamic_graph.glore.update.\1"),
+    (r"offset_before\.weight", r"dynamic_graph.norm_dict.offset_ln_feats_coords.scale"),
+    (r"offset_before\.bias", r"dynamic_graph.norm_dict.offset_ln_feats_coords.bias"),
+    (r"offset_time\.cell\.(.+)", r"dynamic_graph.offset_lstm.\1"),
+    (r"offset_after\.weight", r"dynamic_graph.norm_dict.offset_ln_lstm.scale"),
+    (r"offset_after\.bias", r"dynamic_graph.norm_dict.offset_ln_lstm.bias"),
+    (r"offset\.(.+)", r"dynamic_graph.offset_pred.\1"),
+    (r"offset_scale", r"dynamic_graph.offset_alpha"),
+    (r"position\.(.+)", r"dynamic_graph.kernel_projection1.\1"),
+    (r"before\.weight", r"dynamic_graph.rstg.norm_dict.before_graph_norm.scale"),
+    (r"before\.bias", r"dynamic_graph.rstg.norm_dict.before_graph_norm.bias"),
+    (r"graph\.internal\.cell\.(.+)", r"dynamic_graph.rstg.internal_lstm.\1"),
+    (r"graph\.external\.cell\.(.+)", r"dynamic_graph.rstg.external_lstm.\1"),
+    (r"graph\.messages\.first\.(.+)", r"dynamic_graph.rstg.send_mlp.0.\1"),
+    (r"graph\.messages\.norm\.weight", r"dynamic_graph.rstg.norm_dict.send_message_norm.scale"),
+    (r"graph\.messages\.norm\.bias", r"dynamic_graph.rstg.norm_dict.send_message_norm.bias"),
+    (r"graph\.messages\.attention\.query\.(.+)", r"dynamic_graph.rstg.att_q.\1"),
+    (r"graph\.messages\.attention\.key\.(.+)", r"dynamic_graph.rstg.att_k.\1"),
+    (r"graph\.messages\.bias", r"dynamic_graph.rstg.att_bias"),
+    (r"graph\.update\.norm\.weight", r"dynamic_graph.rstg.norm_dict.update_norm.scale"),
+    (r"graph\.update\.norm\.bias", r"dynamic_graph.rstg.norm_dict.update_norm.bias"),
+    (r"residual_norm\.weight", r"norm_dict.residual_norm.scale"),
+    (r"residual_norm\.bias", r"norm_dict.residual_norm.bias"),
+)
+# Declared in the authors' Lite generator and never used.
+UNUSED = r"dynamic_graph\.glore\.norm_dict\.offset_location_emb\..*"
+
+
+class DyReg(nn.Module):
+    """A graph over nine regions that follow the video: the identity where it begins.
+
+    Args:
+        channels: C.
+        height: H in training; larger maps are taken too, for testing at full resolution.
+        width: W in training.
+        node_dim: D. Where it is not C, convolutions of one place project in and back.
+        offset_dim: O.
+        anchors: Where regions begin: all in the `centre`, or on a `grid`.
+        generator: `big`, or `lite`, which masks the map instead of reading it by convolutions.
+        num_rounds: Rounds of time and space.
+        stages: Which stages there are: see `SpaceTimeGraph`.
+
+    Raises:
+        PipelineError: if the big generator cannot be laid out over maps of this size.
+    """
+
+    anchor: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        node_dim: int,
+        offset_dim: int = 128,
+        anchors: Literal["centre", "grid"] = "centre",
+        generator: Literal["big", "lite"] = "big",
+        num_rounds: int = 3,
+        stages: Stages = "all",
+    ) -> None:
+        super().__init__()
+        if anchors not in ("centre", "grid"):
+            raise PipelineError(f"anchors: {anchors!r} is none of centre, grid")
+        self.size = (height, width)
+        projects = channels != node_dim
+        self.project = nn.Conv2d(channels, node_dim, 1) if projects else None
+        self.project_norm = MapNorm(node_dim) if projects else None
+        made = BigGenerator if generator == "big" else LiteGenerator
+        self.generator = made(node_dim, height, width, NUM_NODES, offset_dim)
+        self.offset_before = JointNorm(offset_dim, 2, NORM_EPS)
+        self.offset_time = Recurrence(nn.GRU(offset_dim, offset_dim))
+        self.offset_after = JointNorm(offset_dim, 2, NORM_EPS)
+        self.offset = nn.Linear(offset_dim, 4)  # height and width of the region, its shift down and to the right
+        self.offset_scale = nn.Parameter(torch.zeros(4))
+        self.position = nn.Linear(height * width, node_dim)
+        self.before = JointNorm(node_dim, 2, NORM_EPS)
+        self.graph = SpaceTimeGraph(
+            Recurrence(nn.GRU(node_dim, node_dim)),
+            Recurrence(nn.GRU(node_dim, node_dim)),
+            SumMessages(node_dim, DotAttention(node_dim, node_dim), JointNorm(node_dim, 3, NORM_EPS)),
+            ResidualUpdate(JointNorm(node_dim, 2, NORM_EPS)),
+            num_rounds,
+            stages,
+        )
+        self.project_back = nn.Conv2d(node_dim, channels, 1) if projects else None
+        self.residual_norm = MapNorm(channels, gain=0.0)
+        self.register_buffer("anchor", _anchors(anchors), persistent=False)
+
+    def regions(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Propose the regions of each frame.
+
+        Args:
+            x: Maps, `[B, T, C, H, W]`.
+
+        Returns:
+            Their centres (y, x) in places of the map, and half their heights and widths, `[B, T, N, 2]` each.
+        """
+        return self._regions(self._projected(x))
+
+    def branch(self, x: Tensor) -> Tensor:
+        """Give the maps that are normed and added to `x`, `[B, T, C, H, W]`."""
+        projected = self._projected(x)
+        kernels = tent_kernels(*self._regions(projected), *x.shape[-2:])
+        nodes_BTND = pool(projected, kernels) + self.position(self._of_training(kernels).flatten(-2).to(x.dtype))
+        nodes_BTND = self.graph(self.before(nodes_BTND))
+        branch = spread(nodes_BTND, kernels)
+        return branch if self.project_back is None else _framewise(self.project_back, branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give `x` with the normed branch added, `[B, T, C, H, W]`."""
+        return x + self.residual_norm(self.branch(x))  # type: ignore[no-any-return]
+
+    def load_published(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the tensors of a module of a published checkpoint.
+
+        Args:
+            state: The module's tensors, without the prefix of its place in a backbone.
+
+        Raises:
+            PipelineError: if a tensor is missing, unknown or of another shape.
+        """
+        load_renamed(self, state, RENAMES, "this DyReg module", UNUSED)
+
+    def _projected(self, x: Tensor) -> Tensor:
+        if self.project is None or self.project_norm is None:
+            return x
+        return self.project_norm(_framewise(self.project, x))  # type: ignore[no-any-return]
+
+    def _regions(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        states_BTNO = self.generator(self._of_training(x))
+        states_BTNO = self.offset_after(self.offset_time(self.offset_before(states_BTNO)))
+        offsets = (self.offset_scale * self.offset(states_BTNO)).float()
+        size = torch.tensor(x.shape[-2:], dtype=torch.float32, device=x.device)
+        half = torch.exp(offsets[..., :2]) * (size / (2 * GRID) + 1) + 1
+        start = torch.atanh((2 * self.anchor - 1).clamp(EDGE - 1, 1 - EDGE))
+        centre = size / 2 * (1 + torch.tanh(offsets[..., 2:] + start))
+        return torch.minimum(centre.clamp(min=0), size - 1), half
+
+    def _of_training(self, maps: Tensor) -> Tensor:
+        """Maps `[B, T, .., H, W]` averaged to the size of training."""
+        if maps.shape[-2:] == self.size:
+            return maps
+        frames = F.adaptive_avg_pool2d(maps.flatten(0, 1), self.size)
+        return frames.view(*maps.shape[:2], *frames.shape[1:])
+
+
+def _anchors(kind: str) -> Tensor:
+    """Where regions begin, as shares (y, x) of height and width, `[N, 2]`."""
+    if kind == "centre":
+        return torch.full((NUM_NODES, 2), 0.5)
+    cells = [(row, column) for row in range(GRID) for column in range(GRID)]
+    return torch.tensor([[(row + 0.5) / GRID, (column + 0.5) / GRID] for row, column in cells])
+
+
+def _framewise(layer: nn.Module, maps: Tensor) -> Tensor:
+    """Apply a layer of images to each frame of `[B, T, C, H, W]`."""
+    frames: Tensor = layer(maps.flatten(0, 1))
+    return frames.view(*maps.shape[:2], *frames.shape[1:])
