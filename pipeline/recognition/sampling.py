@@ -71,10 +71,13 @@ def dense(num_frames: int, num_sampled: int, stride: int, rng: np.random.Generat
     if num_frames > window:
         start = int(rng.integers(num_frames - window))
         even_T = np.linspace(start, start + window, num_sampled).astype(np.int64)
-        return np.minimum(even_T, start + window - 1)
-    spread = np.linspace(0, num_frames, num_frames // stride).astype(np.int64)
-    filled = np.concatenate([spread, np.full(num_sampled - len(spread), num_frames)])
-    return np.minimum(filled, num_frames - 1)
+        end = start + window
+    else:
+        spread = np.linspace(0, num_frames, num_frames // stride).astype(np.int64)
+        even_T = np.concatenate([spread, np.full(num_sampled - len(spread), num_frames)])
+        end = num_frames
+    frames_T: Frames = np.minimum(even_T, end - 1)
+    return frames_T
 
 
 def dense_views(num_frames: int, num_sampled: int, stride: int, num_views: int) -> Frames:
