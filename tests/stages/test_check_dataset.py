@@ -25,17 +25,13 @@ def written(tmp_path):
     return [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "captions.json"
 
 
+def check(folder, videos, captions):
+    run(folder / "o.json", folder / "o.txt", "mine", "msvd", videos, captions, passed_over=[])
+
+
 def test_counts(tmp_path, written):
     videos, captions = written
-    run(
-        tmp_path / "o.json",
-        tmp_path / "o.txt",
-        name="mine",
-        kind="msvd",
-        videos=videos,
-        captions=captions,
-        passed_over=[],
-    )
+    check(tmp_path, videos, captions)
     assert json.loads((tmp_path / "o.json").read_text()) == {
         "name": "mine",
         "kind": "msvd",
@@ -70,15 +66,7 @@ def test_what_is_passed_over_has_its_lines(tmp_path, written):
 def test_the_table(tmp_path, written, capsys, monkeypatch):
     videos, captions = written
     monkeypatch.chdir(tmp_path)
-    run(
-        tmp_path / "o.json",
-        tmp_path / "o.txt",
-        name="mine",
-        kind="msvd",
-        videos=videos,
-        captions=captions,
-        passed_over=[],
-    )
+    check(tmp_path, videos, captions)
     text = (tmp_path / "o.txt").read_text()
     assert text == capsys.readouterr().out
     assert text.replace(str(tmp_path), ".").splitlines() == [
