@@ -71,6 +71,7 @@ wildcard_constraints:
     graph=names("graphs"),
     knowledge=names("knowledge"),
     vocabulary=names("vocabularies"),
+    clipping=names("clippings"),
     experiment=names("experiments"),
     prediction=names("predictions"),
 

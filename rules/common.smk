@@ -41,6 +41,8 @@ SECTIONS = {
     "knowledge": "knowledge",
     "vocabulary": "vocabularies",
     "captioner": "captioners",
+    "clipping": "clippings",
+    "recognizer": "recognizers",
     "experiment": "experiments",
     "prediction": "predictions",
 }

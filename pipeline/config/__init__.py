@@ -10,6 +10,16 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.config.backbones import (
+    BackboneSettings,
+    DyRegSettings,
+    ModuleSettings,
+    OfExperiment,
+    ResNetSettings,
+    RstgSettings,
+    SimpleConvSettings,
+    TorchvisionSettings,
+)
 from pipeline.config.captioners import (
     BidirectionalSettings,
     CaptionerModelSettings,
@@ -19,6 +29,7 @@ from pipeline.config.captioners import (
     TrainingSettings,
     VocabularySettings,
 )
+from pipeline.config.clippings import ClippingSettings
 from pipeline.config.datasets import (
     Clips,
     CocoCaptionsSettings,
@@ -45,7 +56,7 @@ from pipeline.config.encoders import (
     TextArch,
     VisionArch,
 )
-from pipeline.config.experiments import CaptioningSettings, ExperimentSettings
+from pipeline.config.experiments import CaptioningSettings, ExperimentSettings, RecognitionSettings
 from pipeline.config.graphs import (
     EmbeddingSettings,
     GraphSettings,
@@ -60,25 +71,42 @@ from pipeline.config.graphs import (
 from pipeline.config.likes import resolve_likes, without_inherited
 from pipeline.config.mistakes import broken_references, describe
 from pipeline.config.plain import require_plain
+from pipeline.config.recognizers import (
+    ClipAugmentationSettings,
+    ClipSamplingSettings,
+    ConvolutionalSettings,
+    KickStartSettings,
+    ProbeSettings,
+    ProbeTrainingSettings,
+    RecognizerSettings,
+    RecognizerTrainingSettings,
+    ViewSettings,
+)
 from pipeline.config.types import Count, Name, Settings, WeightsUrl
 from pipeline.errors import PipelineError
 
 __all__ = [
     "ActiveClipArch",
+    "BackboneSettings",
     "BidirectionalSettings",
     "CaptionerModelSettings",
     "CaptionerSettings",
     "CaptioningSettings",
     "Clip4ClipSettings",
     "ClipArch",
+    "ClipAugmentationSettings",
+    "ClipSamplingSettings",
+    "ClippingSettings",
     "Clips",
     "CocoCaptionsSettings",
     "Config",
+    "ConvolutionalSettings",
     "DatasetSettings",
     "DecodingSettings",
     "DenseCaptionsSettings",
     "DetectorFinetuneSettings",
     "DetectorSettings",
+    "DyRegSettings",
     "EmbeddingSettings",
     "EncoderSettings",
     "ExperimentSettings",
@@ -87,25 +115,38 @@ __all__ = [
     "GraphSettings",
     "GridNodesSettings",
     "I3dSettings",
+    "KickStartSettings",
     "KnowledgeSettings",
     "LinkingSettings",
+    "ModuleSettings",
     "MsrvttSettings",
     "MsvdSettings",
     "NodesSettings",
     "NucleusSettings",
     "ObjectNodesSettings",
+    "OfExperiment",
     "PredictionSettings",
+    "ProbeSettings",
+    "ProbeTrainingSettings",
+    "RecognitionSettings",
+    "RecognizerSettings",
+    "RecognizerTrainingSettings",
     "ReportSettings",
+    "ResNetSettings",
+    "RstgSettings",
     "SamplingSettings",
     "Settings",
     "ShapesSettings",
     "SimilaritySettings",
+    "SimpleConvSettings",
     "SplitLists",
     "Splits",
     "TextArch",
+    "TorchvisionSettings",
     "TrainingSettings",
     "TripletSettings",
     "VatexSettings",
+    "ViewSettings",
     "VisionArch",
     "VocabularySettings",
     "WeightsUrl",
@@ -141,6 +182,8 @@ class Config(Settings):
     knowledge: dict[Name, KnowledgeSettings]
     vocabularies: dict[Name, VocabularySettings]
     captioners: dict[Name, CaptionerSettings]
+    clippings: dict[Name, ClippingSettings]
+    recognizers: dict[Name, RecognizerSettings]
     experiments: dict[Name, ExperimentSettings]
     predictions: dict[Name, PredictionSettings]
     report: ReportSettings

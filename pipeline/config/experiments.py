@@ -3,7 +3,9 @@
 Every kind of experiment has `kind`, `dataset` and `seeds`.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from pipeline.config.types import Seeds, Settings
 
@@ -21,5 +23,14 @@ class CaptioningSettings(Settings):
     seeds: Seeds
 
 
-# A further kind makes this a union: Annotated[CaptioningSettings | RecognitionSettings, Field(discriminator="kind")].
-ExperimentSettings = CaptioningSettings
+class RecognitionSettings(Settings):
+    """A recognizer trained on the labelled clips of a data set, once for each seed."""
+
+    kind: Literal["recognition"]
+    dataset: str
+    clipping: str
+    recognizer: str
+    seeds: Seeds
+
+
+ExperimentSettings = Annotated[CaptioningSettings | RecognitionSettings, Field(discriminator="kind")]

@@ -27,6 +27,10 @@ REFERENCES = (
     ("experiments of kind captioning", ("knowledge",), "knowledge", None),
     ("experiments of kind captioning", ("captioner",), "captioners", None),
     ("experiments of kind captioning", ("vocabulary",), "vocabularies", None),
+    ("experiments of kind recognition", ("clipping",), "clippings", None),
+    ("experiments of kind recognition", ("recognizer",), "recognizers", None),
+    ("recognizers of kind probe", ("features",), "experiments", "recognition"),
+    ("recognizers of kind convolutional", ("backbone", "weights", "experiment"), "experiments", "recognition"),
     ("predictions", ("experiment",), "experiments", "captioning"),
     ("predictions", ("dataset",), "datasets", None),
 )

@@ -1,0 +1,114 @@
+"""Settings of recognizers: which frames they see, how they learn, and which views of a clip are scored."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.config.backbones import BackboneSettings, ModuleSettings
+from pipeline.config.types import Count, Positive, Precision, Settings, Share
+
+
+class ClipSamplingSettings(Settings):
+    """Which frames of a clip a recognizer sees at once."""
+
+    sampling: Literal["segments", "dense", "uniform"]
+    number: Count
+    stride: Count | None
+
+    @model_validator(mode="after")
+    def _dense_has_a_stride(self) -> Self:
+        if (self.sampling == "dense") != (self.stride is not None):
+            raise ValueError(
+                "`stride` is the number of frames from one to the next of `sampling: dense`; null for others"
+            )
+        return self
+
+
+class ClipAugmentationSettings(Settings):
+    """How the pixels of a training clip are altered, the same way in all its frames."""
+
+    size: Count
+    crop: Literal["multi_scale", "random_resized", "random", "whole"]
+    flip: Literal["none", "swap_labels", "keep_labels"]
+    brightness: Share
+
+
+class ViewSettings(Settings):
+    """The views of a clip that are scored: so many samples in time, each cropped at so many places."""
+
+    temporal: Count
+    spatial: Literal[1, 3, 11]
+    short_side: Count | None
+    size: Count
+    batch_size: Count
+
+
+class KickStartSettings(Settings):
+    """Regions of trained models of one module each, which teach those of a model with several at its beginning."""
+
+    teachers: dict[str, str]
+    share: Share
+    weight: Positive
+
+
+class RecognizerTrainingSettings(Settings):
+    """How a recognizer is trained."""
+
+    epochs: Count
+    batch_size: Count
+    accumulate: Count
+    optimizer: Literal["sgd", "adamw"]
+    lr: Positive
+    momentum: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    multipliers: Literal["none", "tsm"]
+    schedule: Literal["constant", "cosine", "steps", "plateau"]
+    steps: list[Count]
+    warmup: Share
+    clip_norm: Positive | None
+    loss: Literal["mean", "sum"]
+    label_smoothing: Share
+    batch_norm: Literal["train", "partial", "frozen"]
+    per_class: Count | None
+    validate_every: Count
+    patience: Count | None
+    kick_start: KickStartSettings | None
+    precision: Precision
+
+
+class ConvolutionalSettings(Settings):
+    """A convolutional backbone with graph modules in it."""
+
+    kind: Literal["convolutional"]
+    backbone: BackboneSettings
+    modules: list[ModuleSettings]
+    dropout: Share
+    frames: ClipSamplingSettings
+    augmentation: ClipAugmentationSettings
+    training: RecognizerTrainingSettings
+    views: ViewSettings
+
+
+class ProbeTrainingSettings(Settings):
+    """How a head on stored features is trained."""
+
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    per_class: Count | None
+    patience: Count | None
+
+
+class ProbeSettings(Settings):
+    """A head alone, on features that a trained recognizer of another experiment has stored."""
+
+    kind: Literal["probe"]
+    features: str
+    head: Literal["linear", "attentive"]
+    heads: Count
+    dropout: Share
+    training: ProbeTrainingSettings
+
+
+RecognizerSettings = Annotated[ConvolutionalSettings | ProbeSettings, Field(discriminator="kind")]
