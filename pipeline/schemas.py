@@ -193,6 +193,24 @@ KNOWLEDGE = Schema(
     },
 )
 
+CLIPS = Schema(
+    name="clips",
+    version=1,
+    stage="decode_clips or draw_sync_mnist",
+    arrays={
+        "byte": ArraySpec(
+            "u1", ("byte",), "The clip's frames one after another, each as its codec says, so that each is read alone."
+        ),
+        "frame_end": ArraySpec("i8", ("frame",), "Where the frame's bytes end, counted from the clip's first byte."),
+        "time": ArraySpec("f4", ("frame",), TIME, "s"),
+        "size": ArraySpec("i4", (VIDEO, "hw"), "Height and width of the stored frames.", "pixel"),
+        "colours": ArraySpec("u1", (VIDEO,), "3 for red, green and blue; 1 for grey."),
+        "codec": ArraySpec(
+            "u1", (VIDEO,), "0: pixels, row after row, their colours together; 1: each frame is a JPEG."
+        ),
+    },
+)
+
 # By name, in the order in which the workflow makes them: the report lists them in it.
 SCHEMAS = {
     schema.name: schema
@@ -206,5 +224,6 @@ SCHEMAS = {
         TEMPORAL_GRAPHS,
         GRAPHS,
         KNOWLEDGE,
+        CLIPS,
     )
 }
