@@ -6,7 +6,6 @@ from the generator that is passed, so that a clip looks the same in whichever pr
 Shapes: T frames, H height, W width, C channels, S side of the square that the network sees.
 """
 
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +60,7 @@ def augment(pixels_THWC: Pixels, settings: ClipAugmentationSettings, rng: np.ran
         rng: Where all that is random comes from.
     """
     height, width = pixels_THWC.shape[1:3]
-    crop = CROPS[settings.crop](height, width, settings.size, rng)
+    crop = draw_crop(height, width, settings, rng)
     is_mirrored = settings.flip != "none" and bool(rng.integers(2))
     x_TCSS = resize(crop_out(pixels_THWC, crop), settings.size, settings.size)
     if is_mirrored:
@@ -69,6 +68,17 @@ def augment(pixels_THWC: Pixels, settings: ClipAugmentationSettings, rng: np.ran
     if settings.brightness > 0:
         x_TCSS = brighten(x_TCSS, float(rng.uniform(-settings.brightness, settings.brightness)))
     return Augmented(x_TCSS, is_mirrored)
+
+
+def draw_crop(height: int, width: int, settings: ClipAugmentationSettings, rng: np.random.Generator) -> Crop:
+    """The part of a frame that the settings ask for; of `whole`, nothing is drawn."""
+    if settings.crop == "multi_scale":
+        return multi_scale(height, width, settings.size, rng)
+    if settings.crop == "random_resized":
+        return random_resized(height, width, rng)
+    if settings.crop == "random":
+        return random_square(height, width, settings.size, rng)
+    return Crop(0, 0, height, width)
 
 
 def multi_scale(height: int, width: int, size: int, rng: np.random.Generator) -> Crop:
@@ -85,7 +95,7 @@ def multi_scale(height: int, width: int, size: int, rng: np.random.Generator) ->
     return Crop(down * ((height - crop_height) // 4), across * ((width - crop_width) // 4), crop_height, crop_width)
 
 
-def random_resized(height: int, width: int, size: int, rng: np.random.Generator) -> Crop:
+def random_resized(height: int, width: int, rng: np.random.Generator) -> Crop:
     """A crop of random area and aspect; the largest square in the middle where ten draws do not fit in the frame."""
     for _ in range(TRIES):
         area = height * width * rng.uniform(*AREAS)
@@ -104,26 +114,13 @@ def random_square(height: int, width: int, size: int, rng: np.random.Generator) 
     return Crop(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), side, side)
 
 
-def whole(height: int, width: int, size: int, rng: np.random.Generator) -> Crop:
-    """The whole frame; nothing is drawn."""
-    return Crop(0, 0, height, width)
-
-
-CROPS: Mapping[str, Callable[[int, int, int, np.random.Generator], Crop]] = {
-    "multi_scale": multi_scale,
-    "random_resized": random_resized,
-    "random": random_square,
-    "whole": whole,
-}
-
-
 def crop_out(pixels_THWC: Pixels, crop: Crop) -> Pixels:
     """The pixels of a crop, as a view."""
     return pixels_THWC[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
 
 
 def resize(pixels_THWC: Pixels, height: int, width: int) -> Tensor:
-    """Resize frames, by bilinear interpolation of areas, to bytes `[T, C, height, width]`; none that fits is touched."""
+    """Resize frames by bilinear interpolation of areas, to bytes `[T, C, height, width]`; none that fits is altered."""
     x_TCHW = torch.from_numpy(pixels_THWC).permute(0, 3, 1, 2)
     if x_TCHW.shape[2:] == (height, width):
         return x_TCHW

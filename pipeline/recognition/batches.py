@@ -62,7 +62,7 @@ class Seen(NamedTuple):
 class ClipSource(Protocol):
     """Where clips come from, such as the stored frames or stored features."""
 
-    def training_clip(self, clip_id: str, rng: np.random.Generator) -> Seen:
+    def training_clip(self, clip_id: str, rng: np.random.Generator, /) -> Seen:
         """A clip with what is random in it."""
 
     def validation_clip(self, clip_id: str) -> Tensor:

@@ -113,7 +113,7 @@ class FeatureSource:
     def __init__(self, features: dict[str, Tensor]) -> None:
         self.features = features
 
-    def training_clip(self, clip_id: str, rng: np.random.Generator) -> Seen:
+    def training_clip(self, clip_id: str, _: np.random.Generator) -> Seen:
         """The features of a clip, `[T, D]`: nothing in them is random."""
         return Seen(self.validation_clip(clip_id), False)
 

@@ -39,7 +39,8 @@ def validation_frames(settings: ClipSamplingSettings, num_frames: int) -> Frames
     """The frames of a validation clip `[T]`. Raises PipelineError if the clip has no frame."""
     if settings.sampling == "segments":
         return segments(num_frames, settings.number, "val")
-    return temporal_views(settings, num_frames, 1)[0]
+    frames_T: Frames = temporal_views(settings, num_frames, 1)[0]
+    return frames_T
 
 
 def temporal_views(settings: ClipSamplingSettings, num_frames: int, num_views: int) -> Frames:
@@ -121,7 +122,7 @@ def spatial_views(pixels_THWC: Pixels, short_side: int | None, size: int, number
     """
     if short_side is None:
         return resize(pixels_THWC, size, size)[None]
-    height, width = resized_size(*pixels_THWC.shape[1:3], short_side)
+    height, width = resized_size(pixels_THWC.shape[1], pixels_THWC.shape[2], short_side)
     x_TCHW = resize(pixels_THWC, height, width)
     cut = [
         x_TCHW[:, :, crop.top : crop.top + size, crop.left : crop.left + size]

@@ -213,7 +213,7 @@ def freeze_norms(model: nn.Module, how: str) -> None:
 
 
 def share_buffers(model: nn.Module, ranks: Ranks) -> None:
-    """Give all ranks the first rank's buffers, such as statistics of batch norm, which each rank has of its own clips."""
+    """Give all ranks the first rank's buffers, such as statistics of batch norm, which differ between them."""
     if ranks.num == 1:
         return
     first = ranks.from_first({name: buffer.cpu() for name, buffer in model.named_buffers()})
