@@ -88,6 +88,7 @@ class DyReg(nn.Module):
         generator: `big`, or `lite`, which masks the map instead of reading it by convolutions.
         num_rounds: Rounds of time and space.
         stages: Which stages there are: see `SpaceTimeGraph`.
+        residual: Whether the branch is normed and added to what came in; otherwise it takes its place, without a norm.
 
     Raises:
         PipelineError: if the big generator cannot be laid out over maps of this size.
@@ -106,6 +107,7 @@ class DyReg(nn.Module):
         generator: Literal["big", "lite"] = "big",
         num_rounds: int = 3,
         stages: Stages = "all",
+        residual: bool = True,
     ) -> None:
         super().__init__()
         if anchors not in ("centre", "grid"):
@@ -132,7 +134,7 @@ class DyReg(nn.Module):
             stages,
         )
         self.project_back = nn.Conv2d(node_dim, channels, 1) if projects else None
-        self.residual_norm = MapNorm(channels, gain=0.0)
+        self.residual_norm = MapNorm(channels, gain=0.0) if residual else None
         self.register_buffer("anchor", _anchors(anchors), persistent=False)
 
     def regions(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,8 +158,20 @@ class DyReg(nn.Module):
         return branch if self.project_back is None else _framewise(self.project_back, branch)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give `x` with the normed branch added, `[B, T, C, H, W]`."""
-        return x + self.residual_norm(self.branch(x))  # type: ignore[no-any-return]
+        """Give `x` with the normed branch added, or the branch alone, `[B, T, C, H, W]`."""
+        branch = self.branch(x)
+        return branch if self.residual_norm is None else x + self.residual_norm(branch)
+
+    def boxes(self, x: Tensor) -> Tensor:
+        """Give the region of each node as shares of the frame (left, top, right, bottom), cut at it, `[B, T, N, 4]`.
+
+        Args:
+            x: Maps, `[B, T, C, H, W]`.
+        """
+        centre, half = self.regions(x)
+        size = torch.tensor(x.shape[-2:], device=x.device)
+        ends = torch.cat([(centre - half) / size, (centre + half) / size], -1).clamp(0, 1)
+        return ends[..., [1, 0, 3, 2]]
 
     def load_published(self, state: Mapping[str, Tensor]) -> None:
         """Take over the tensors of a module of a published checkpoint.
