@@ -107,6 +107,13 @@ class ConvolutionalSettings(Settings):
     training: RecognizerTrainingSettings
     views: ViewSettings
 
+    @model_validator(mode="after")
+    def _validation_fits(self) -> Self:
+        short_side = self.views.short_side
+        if short_side is not None and self.augmentation.size > short_side:
+            raise ValueError("`augmentation.size` must fit into `views.short_side`: validation cuts such a square")
+        return self
+
 
 class ProbeTrainingSettings(Settings):
     """How a head on stored features is trained."""

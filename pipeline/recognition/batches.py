@@ -14,16 +14,19 @@ Shapes: B clips, T frames or steps in time, K heads.
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.errors import PipelineError
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class ClipBatch(NamedTuple):
@@ -217,16 +220,21 @@ class BatchesAhead:
         return len(self.pieces)
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        waiting: deque[Future[ClipBatch]] = deque()
-        pieces = iter(self.pieces)
-        pool = ThreadPoolExecutor(self.num_threads)
-        try:
-            for piece in itertools.islice(pieces, self.num_threads + 1):
-                waiting.append(pool.submit(self.batches.__getitem__, piece))
-            while waiting:
-                batch = waiting.popleft().result()
-                for piece in itertools.islice(pieces, 1):
-                    waiting.append(pool.submit(self.batches.__getitem__, piece))
-                yield batch
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return made_ahead(self.batches.__getitem__, self.pieces, self.num_threads)
+
+
+def made_ahead(make: Callable[[Item], Made], items: Iterable[Item], num_threads: int) -> Iterator[Made]:
+    """Make something of each item, in their order; threads make the next ones while the caller works on this one."""
+    waiting: deque[Future[Made]] = deque()
+    left = iter(items)
+    pool = ThreadPoolExecutor(num_threads)
+    try:
+        for item in itertools.islice(left, num_threads + 1):
+            waiting.append(pool.submit(make, item))
+        while waiting:
+            made = waiting.popleft().result()
+            for item in itertools.islice(left, 1):
+                waiting.append(pool.submit(make, item))
+            yield made
+    finally:
+        pool.shutdown(cancel_futures=True)

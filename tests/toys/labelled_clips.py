@@ -1,4 +1,4 @@
-"""Small clips that a small recognizer learns to tell apart: a bright bar is on the left, on the right, or there is none.
+"""Small clips that a small recognizer learns to tell apart: stripes that lean left, that lean right, or none.
 
 Half of them are longer than the others.
 """
@@ -13,17 +13,18 @@ from pipeline.config import ConvolutionalSettings
 from pipeline.schemas import CLIPS
 from pipeline.video.clip_encoding import EncodedFrames
 
-CLASSES = ["bar on the left", "bar on the right", "no bar"]
+CLASSES = ["stripes leaning left", "stripes leaning right", "no stripes"]
 FLIPS = [1, 0, 2]
 SIDE = 24
+PERIOD = 8  # pixels from one stripe to the next
 TRAINING: dict[str, Any] = {
-    "epochs": 2, "batch_size": 4, "accumulate": 1, "optimizer": "sgd", "lr": 0.02, "momentum": 0.9,
-    "weight_decay": 0.0005, "multipliers": "tsm", "schedule": "cosine", "steps": [], "warmup": 0.1, "clip_norm": 20.0,
+    "epochs": 2, "batch_size": 4, "accumulate": 1, "optimizer": "adamw", "lr": 0.01, "momentum": 0.9,
+    "weight_decay": 0.0005, "multipliers": "none", "schedule": "cosine", "steps": [], "warmup": 0.1, "clip_norm": 20.0,
     "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
     "validate_every": 1, "patience": None, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SIMPLE: dict[str, Any] = {
-    "kind": "simple_conv", "filters": 4, "colours": 1, "pixels": "unit", "weights": "random", "seed": 1,
+    "kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "weights": "random", "seed": 1,
 }  # fmt: skip
 VIEWS: dict[str, Any] = {"temporal": 2, "spatial": 3, "short_side": 28, "size": SIDE, "batch_size": 12}
 
@@ -40,12 +41,13 @@ def settings(training: dict[str, Any] | None = None, **others: Any) -> Convoluti
 
 
 def frames_of(number: int, label: int, num_frames: int, height: int = 28, width: int = 40) -> np.ndarray:
-    """Grey noise with the bar of a class, `[T, H, W, 1]`."""
+    """Grey noise with the stripes of a class, `[T, H, W, 1]`."""
     rng = np.random.default_rng(number)
     frames = rng.integers(0, 60, (num_frames, height, width, 1), dtype=np.uint8)
     if label < 2:
-        start = 6 + int(rng.integers(4)) + label * (width // 2)
-        frames[:, :, start : start + 5] = 230
+        lean = 1 if label == 0 else -1
+        along = np.arange(width) + lean * np.arange(height)[:, None] + int(rng.integers(PERIOD))
+        frames += (along % PERIOD < PERIOD // 2).astype(np.uint8)[..., None] * np.uint8(180)
     return frames
 
 
