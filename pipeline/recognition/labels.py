@@ -3,34 +3,32 @@
 A data set has heads, such as verb and noun, and each clip has a class of every head.
 """
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.artifact import read_json
+from pipeline.artifact.label_index import LabelIndex, read_label_index
 from pipeline.errors import PipelineError
 from pipeline.recognition.batches import LabelledClips
+from pipeline.recognition.few_shot import few_shot
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels.json of a data set.
+    """The labels of a data set, and where they were read.
 
     Attributes:
-        path: Its path, for messages.
-        heads: Names of the classes of each head, in the order of their numbers.
-        labels: The number of each clip's class, one a head, in the order of the heads.
-        splits: Ids of the clips of each split.
-        flips: For each head, the class of every class's mirrored clips; None where clips must not be mirrored.
+        path: Path of the labels.json, for messages.
+        index: What it holds.
     """
 
     path: Path
-    heads: dict[str, list[str]]
-    labels: dict[str, list[int]]
-    splits: dict[str, list[str]]
-    flips: dict[str, list[int] | None]
+    index: LabelIndex
+
+    @property
+    def heads(self) -> dict[str, list[str]]:
+        """Names of the classes of each head, in the order of their numbers."""
+        return self.index.heads
 
     @property
     def widths(self) -> dict[str, int]:
@@ -38,14 +36,14 @@ class Labels:
         return {head: len(names) for head, names in self.heads.items()}
 
     def split(self, name: str) -> list[str]:
-        """Ids of the clips of a split that have a label; PipelineError if one's label is none of the classes."""
-        ids = [clip_id for clip_id in self.splits.get(name, []) if clip_id in self.labels]
+        """Ids of the clips of a split; PipelineError if a clip has no class of every head."""
+        ids = self.index.splits.get(name, [])
         for clip_id in ids:
             self._check(clip_id)
         return ids
 
     def _check(self, clip_id: str) -> None:
-        given = self.labels[clip_id]
+        given = self.index.labels.get(clip_id, [])
         if len(given) != len(self.heads):
             raise PipelineError(
                 f"{self.path}: clip {clip_id} has {len(given)} labels, expected one for each of {', '.join(self.heads)}"
@@ -62,10 +60,9 @@ def read_labels(path: Path) -> Labels:
     """Read a labels.json.
 
     Raises:
-        ArtifactError: if it is missing or damaged.
+        ArtifactError: if it is missing, or is not what `index_labels` writes.
     """
-    content = read_json(path, ["heads", "labels", "splits", "flips"], "index_labels")
-    return Labels(path, *(content[key] for key in ("heads", "labels", "splits", "flips")))
+    return Labels(path, read_label_index(path))
 
 
 def training_clips(
@@ -87,8 +84,9 @@ def training_clips(
     clips = labelled_clips(labels, "train", known)
     ids, numbers = clips.ids, clips.labels
     if per_class is not None:
-        ids = few_shot(ids, [label[0] for label in numbers], per_class, seed)
-        numbers = [labels.labels[clip_id] for clip_id in ids]
+        classes = {clip_id: labels.index.labels[clip_id][0] for clip_id in ids}
+        ids = few_shot(classes, ids, per_class, seed)
+        numbers = [labels.index.labels[clip_id] for clip_id in ids]
     for place, (head, names) in enumerate(labels.heads.items()):
         found = {label[place] for label in numbers}
         if len(found) == 1:
@@ -104,10 +102,10 @@ def labelled_clips(labels: Labels, split: str, known: Collection[str]) -> Labell
     ids = [clip_id for clip_id in labels.split(split) if clip_id in known]
     if not ids:
         raise PipelineError(
-            f"{labels.path}: none of the {len(labels.splits.get(split, []))} clips of split '{split}' has both a label "
+            f"{labels.path}: none of the {len(labels.split(split))} clips of split '{split}' has both a label "
             "and frames, and training needs some; check the splits and the clips that failed"
         )
-    return LabelledClips(ids, [labels.labels[clip_id] for clip_id in ids])
+    return LabelledClips(ids, [labels.index.labels[clip_id] for clip_id in ids])
 
 
 def swaps(labels: Labels, flip: str) -> list[list[int]] | None:
@@ -120,7 +118,7 @@ def swaps(labels: Labels, flip: str) -> list[list[int]] | None:
         return None
     found = []
     for head in labels.heads:
-        partners = labels.flips.get(head)
+        partners = labels.index.flips.get(head)
         if partners is None:
             raise PipelineError(
                 f"augmentation: flip: swap_labels: {labels.path} has classes of {head} with left or right in their "
@@ -128,25 +126,6 @@ def swaps(labels: Labels, flip: str) -> list[list[int]] | None:
             )
         found.append(partners)
     return found
-
-
-def few_shot(ids: Sequence[str], classes: Sequence[int], number: int, seed: int) -> list[str]:
-    """Choose some clips of each class at random; those of a smaller number are among those of a larger one.
-
-    Args:
-        ids: Ids of the clips.
-        classes: Their classes.
-        number: Clips of each class; a class with fewer keeps all.
-        seed: Seed of the choice.
-
-    Returns:
-        The ids that are kept, in their order.
-    """
-    of_class = defaultdict(list)
-    for clip_id, label in zip(ids, classes, strict=True):
-        of_class[label].append((hashlib.sha256(f"{seed} {clip_id}".encode()).digest(), clip_id))
-    kept = {clip_id for drawn in of_class.values() for _, clip_id in sorted(drawn)[:number]}
-    return [clip_id for clip_id in ids if clip_id in kept]
 
 
 def require_same_classes(trained: Mapping[str, Sequence[str]], labels: Labels, model: Path) -> None:

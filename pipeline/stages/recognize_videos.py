@@ -46,7 +46,7 @@ def run(
     known = read_labels(labels)
     trained = read_recognizer(model)
     require_same_classes(trained.heads, known, model)
-    ids = known.splits.get(split, [])
+    ids = known.split(split)
     failed = {i: store.failed.get(i, "not in clips") for i in ids if i not in store}
     with joined_ranks() as ranks:
         device = compute_device()
