@@ -78,6 +78,7 @@ wildcard_constraints:
 
 include: HERE.join("rules/videos.smk")
 include: HERE.join("rules/clips.smk")
+include: HERE.join("rules/labels.smk")
 include: HERE.join("rules/features.smk")
 include: HERE.join("rules/nodes.smk")
 include: HERE.join("rules/graphs.smk")

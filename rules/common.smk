@@ -19,7 +19,7 @@ from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.listing import passed_over as passed_over_below
-from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files
+from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.splits import needed_splits, scored_splits
 
@@ -183,6 +183,11 @@ def needed(wildcards):
     return json.dumps(needed_splits(config, wildcards.dataset))
 
 
+def needed_labels(wildcards):
+    """Parameter function: the splits of a data set in which experiments need labelled clips, as JSON."""
+    return json.dumps(needed_splits(config, wildcards.dataset, "recognition"))
+
+
 def of_encoders(kind, routes, having=""):
     """Input function of an artifact of the encoders that the report's experiments stand on, each encoder once.
 
@@ -344,6 +349,18 @@ def glyph_files(wildcards):
     glyphs = config["datasets"][wildcards.dataset]["glyphs"]
     files = [] if isinstance(glyphs, str) else [path for split in glyphs.values() for path in split.values()]
     return [brought(path) for path in files]
+
+
+def label_annotations(wildcards):
+    """Input function: files of labels, classes and splits that the user brings.
+
+    Raises:
+        WorkflowError: if the settings of the data set say that it has no labels, before anything is run.
+    """
+    why = why_unlabelled(config["datasets"][wildcards.dataset])
+    if why is not None:
+        raise WorkflowError(f"datasets.{wildcards.dataset}: {why}")
+    return []
 
 
 def listing(wildcards):

@@ -28,6 +28,8 @@ from pipeline.datasets.listing import Video
 from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
 
+LABELLED = ("shapes", "sync_mnist")  # kinds whose clips have labels
+
 
 def list_videos(kind: str, source: Path, mapping: Path | None, intervals: Sequence[Path] = ()) -> list[Video]:
     """List the videos that the user brings, sorted by id. No video is opened: names and sizes are enough.
@@ -152,3 +154,15 @@ def mapping_files(dataset: dict[str, Any]) -> list[str]:
     if dataset["kind"] == "dense_captions":
         return annotation_files(dataset)
     return [dataset["mapping"]] if dataset.get("mapping") else []
+
+
+def why_unlabelled(dataset: dict[str, Any]) -> str | None:
+    """Why a data set has no labels, as a message; None if it has some.
+
+    Args:
+        dataset: Settings of the data set, as JSON gives them.
+    """
+    kind = dataset["kind"]
+    if kind in LABELLED:
+        return None
+    return f"a data set of kind {kind} has no labels: kinds with labels are {', '.join(LABELLED)}"

@@ -26,14 +26,28 @@ def run(videos: Path, out: Path, settings: ClippingSettings, threads: int) -> No
         threads: Number of clips that are decoded at a time, each in a process of its own.
 
     Raises:
-        PipelineError: if a clip cannot be decoded and `on_bad_video` is `fail`.
+        PipelineError: if a clip cannot be decoded and `on_bad_video` is `fail`, or the clipping gives a rate and a clip
+            is a folder of frames.
     """
+    clips = read_clips(videos)
+    of_folders = [clip.id for clip in clips.values() if clip.is_folder]
+    if of_folders and settings.fps is not None:
+        raise PipelineError(
+            f"{videos}: clip {of_folders[0]} is a folder of frames, which has no times: set `fps: null` in the clipping"
+        )
     quality = settings.quality if settings.codec == "jpeg" else None
     requests = {
         clip.id: ClipRequest(
-            clip.file, clip.size, settings.fps, settings.max_frames, settings.short_side, quality, clip.interval
+            clip.file,
+            clip.size,
+            settings.fps,
+            settings.max_frames,
+            settings.short_side,
+            quality,
+            clip.interval,
+            clip.frames,
         )
-        for clip in read_clips(videos).values()
+        for clip in clips.values()
     }
     with create(
         out, CLIPS, ids=list(requests), stage="decode_clips", settings=settings, inputs={"videos": videos}

@@ -17,6 +17,7 @@ JSON = {
     "truth": ("make_shapes or make_sync_mnist", ["videos"]),
     "videos": ("index_videos", ["root", "videos"]),
     "captions": ("index_captions", ["captions", "splits"]),
+    "labels": ("index_labels", ["heads", "labels", "splits"]),
     "vocabulary": ("build_vocabulary", ["words"]),
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from toys.sync_mnist import RAW, sync_mnist
 
-from pipeline.artifact import each_video
+from pipeline.artifact import each_video, read_json
 from pipeline.artifact.clip_store import ClipStore
-from pipeline.datasets.sync_mnist.made import read_boxes, read_list, read_scenes
+from pipeline.datasets.sync_mnist.made import read_boxes, read_scenes
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.stages import draw_sync_mnist, make_sync_mnist
 
@@ -23,7 +23,8 @@ def draw(folder, name="clips.zarr", clipping=RAW, **changed):
 
 def test_the_list_the_truth_and_the_frames_agree(tmp_path):
     make(tmp_path)
-    classes, videos = read_list(tmp_path / "list.json")
+    made = read_json(tmp_path / "list.json", ["classes", "videos"], "make_sync_mnist")
+    classes, videos = made["classes"], sorted(made["videos"], key=lambda video: video["id"])
     scenes, boxes = read_scenes(tmp_path / "truth.json"), read_boxes(tmp_path / "truth.json")
     store = draw(tmp_path)
     assert (len(classes), classes[:3], classes[45]) == (46, ["0+1", "0+2", "1+2"], "none")

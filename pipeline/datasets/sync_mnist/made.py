@@ -1,4 +1,4 @@
-"""The list and the truth of the clips of SyncMNIST, as `make_sync_mnist` writes them and others read them.
+"""The truth of the clips of SyncMNIST, as `make_sync_mnist` writes it and others read it.
 
 A clip's truth is a few short texts, because there may be 600,000 clips of five digits and ten frames.
 """
@@ -75,13 +75,3 @@ def read_boxes(truth: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
     """
     canvas = read_json(truth, ["canvas"], STAGE)["canvas"]
     return {clip_id: scene.boxes(canvas) for clip_id, scene in read_scenes(truth).items()}
-
-
-def read_list(made: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """The names of all classes in their order, and `id`, `split` and `label` of the clips of one shard, sorted by id.
-
-    Raises:
-        ArtifactError: if the list is missing or holds what `make_sync_mnist` does not write.
-    """
-    content = read_json(made, ["classes", "videos"], STAGE)
-    return content["classes"], sorted(content["videos"], key=lambda video: str(video["id"]))
