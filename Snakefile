@@ -77,6 +77,7 @@ wildcard_constraints:
 
 
 include: HERE.join("rules/videos.smk")
+include: HERE.join("rules/clips.smk")
 include: HERE.join("rules/labels.smk")
 include: HERE.join("rules/features.smk")
 include: HERE.join("rules/nodes.smk")

@@ -344,6 +344,13 @@ def annotations(wildcards):
     return [brought(path) for path in annotation_files(config["datasets"][wildcards.dataset])]
 
 
+def glyph_files(wildcards):
+    """Input function: files of real digits and their labels, where a data set shows them."""
+    glyphs = config["datasets"][wildcards.dataset]["glyphs"]
+    files = [] if isinstance(glyphs, str) else [path for split in glyphs.values() for path in split.values()]
+    return [brought(path) for path in files]
+
+
 def label_annotations(wildcards):
     """Input function: files of labels, classes and splits that the user brings.
 
@@ -390,9 +397,10 @@ def generated(wildcards):
         if "clips" in settings:
             clips = settings["clips"]
             parts = ", ".join(f"{split} {number:,}" for split, number in clips.items())
+            told = f"{settings['captions']} captions a video" if "captions" in settings else "a label a video"
             lines.append(
                 f"{name} ({settings['kind']}): {sum(clips.values()):,} videos, made when they are needed ({parts}; "
-                f"{settings['captions']} captions a video)"
+                f"{told})"
             )
     return lines
 

@@ -19,6 +19,7 @@ from pipeline.config import (
     MsrvttSettings,
     MsvdSettings,
     ShapesSettings,
+    SyncMnistSettings,
     VatexSettings,
 )
 from pipeline.datasets import annotated, coco_captions, dense_captions, folder, msrvtt, msvd, vatex
@@ -110,6 +111,8 @@ def read_captions(
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
             return folder.read_captions(settings, ids, cut_from)
+        case SyncMnistSettings():
+            raise PipelineError("a data set of kind sync_mnist has labels and no captions: recognizers learn from it")
     files = annotation_files(settings.model_dump(mode="json"))
     match settings:
         case MsvdSettings():
@@ -132,7 +135,7 @@ def annotation_files(dataset: dict[str, Any]) -> list[str]:
     Args:
         dataset: Settings of the data set, as JSON gives them.
     """
-    if dataset["kind"] == "shapes":
+    if dataset["kind"] in ("shapes", "sync_mnist"):
         return []
     named: list[Any] = [dataset["captions"], dataset.get("mapping")]
     named += [] if dataset["kind"] == "folder" else [dataset.get("splits")]  # the splits of a folder are shares

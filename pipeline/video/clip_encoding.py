@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from pipeline.errors import VideoError
 from pipeline.video.clip_frames import clip_frames
 from pipeline.video.decoding import open_video
+from pipeline.video.frame_files import FrameFiles
+from pipeline.video.frame_folder import FrameFolder
 from pipeline.video.frame_sampling import fit_short_side, sample_frames
 from pipeline.video.interval import Interval
 from pipeline.video.jpeg import JPEG, RAW, encode_jpeg
 from pipeline.video.mishaps import costing_one_video
 
 Arrays = dict[str, NDArray[Any]]
+
+FOLDER_FPS = 12  # by which frames of a folder, which have no times, count as seconds: Something-Something v1 has 12
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,14 @@ class ClipRequest:
     """Which frames of one clip to keep, how large, and as what.
 
     Attributes:
-        path: The file.
-        num_bytes: Size of the file in bytes when it was indexed.
+        path: The file, or the folder of frames.
+        num_bytes: Size of the file in bytes when it was indexed; of a folder, of all its frames.
         fps: Frames to keep of each second; None for every frame.
         max_frames: Most frames to keep.
         short_side: Most pixels that the short side of a frame may have; None for all.
         quality: Quality of JPEG, 1 to 100; None where pixels are kept as they are.
         interval: The clip's part of the file; None for all of it.
+        frames: Which files of the folder are the clip's frames; None where it is a file.
     """
 
     path: Path
@@ -58,6 +63,7 @@ class ClipRequest:
     short_side: int | None
     quality: int | None
     interval: Interval | None = None
+    frames: FrameFiles | None = None
 
 
 def read_clip(request: ClipRequest) -> EncodedClip:
@@ -65,11 +71,11 @@ def read_clip(request: ClipRequest) -> EncodedClip:
 
     Raises:
         VideoError: if the file is missing, is another one than was indexed, cannot be decoded, or has no frame in the
-            clip's interval; or whatever else it does.
+            clip's interval; if a frame of a folder is missing or cannot be read; or whatever else it does.
         PipelineError: if the machine refused what any video needs.
     """
     with costing_one_video():
-        return _of_file(request)
+        return _of_file(request) if request.frames is None else _of_folder(request, request.frames)
 
 
 def _of_file(request: ClipRequest) -> EncodedClip:
@@ -86,6 +92,22 @@ def _of_file(request: ClipRequest) -> EncodedClip:
         # A frame that is lost on the way is replaced by the one before it, as in players; the video is then suspect.
         video.read((clip.first + numbers_S).tolist(), size_hw, frames.keep, stand_ins=True)
         return EncodedClip(frames.arrays(clip.times_F[numbers_S]), clip.suspect(video))
+
+
+def _of_folder(request: ClipRequest, files: FrameFiles) -> EncodedClip:
+    folder = FrameFolder(request.path, files, request.num_bytes)
+    times_F = np.arange(len(folder)) / FOLDER_FPS
+    numbers_S = kept_frames(times_F, request.fps, request.max_frames)
+    height, width, colours = folder.shape_HWC
+    size_hw = (height, width) if request.short_side is None else fit_short_side(height, width, request.short_side)
+    frames = EncodedFrames(len(numbers_S), (*size_hw, colours), request.quality)
+    for row, number in enumerate(numbers_S.tolist()):
+        content = folder.jpeg(number) if request.quality is not None and size_hw == (height, width) else None
+        if content is None:
+            frames.keep(row, folder.pixels(number, size_hw))
+        else:
+            frames.take_over(row, content)
+    return EncodedClip(frames.arrays(times_F[numbers_S]), None)
 
 
 class EncodedFrames:
@@ -110,6 +132,10 @@ class EncodedFrames:
             self.raw[row] = self.raw[row - 1] if frame_HWC is None else frame_HWC
         else:
             self.encoded[row] = self.encoded[row - 1] if frame_HWC is None else encode_jpeg(frame_HWC, self.quality)
+
+    def take_over(self, row: int, content: bytes) -> None:
+        """Take a frame that is a JPEG of this shape already."""
+        self.encoded[row] = content
 
     def arrays(self, times_S: NDArray[np.float64]) -> Arrays:
         """The clip's rows of each array of the schema `clips`.
