@@ -90,7 +90,7 @@ class RstgSettings(Settings):
     inside: bool
     node_dim: Count
     rounds: Annotated[int, Field(ge=1)]
-    stages: Literal["all", "one", "space", "time"]
+    stages: Literal["all", "one", "space", "time", "homogeneous"]
     attention: Literal["dot", "gat"]
     heads: Count
     scalewise: bool

@@ -31,7 +31,8 @@ class Weights:
         """Those of the last round, averaged over the heads, `[B, T, N, N]`; None if there are no messages."""
         if not self.given:
             return None
-        last_FNN = torch.stack(self.given[-self.num_heads :]).mean(0)
+        last_FNX = torch.stack(self.given[-self.num_heads :]).mean(0)
+        last_FNN = last_FNX[..., : last_FNX.shape[1]]  # behind them, those of a node's own other frames
         return last_FNN.view(*clips_and_steps, *last_FNN.shape[1:])
 
 

@@ -104,4 +104,5 @@ def _dyreg(settings: DyRegSettings, channels: int, height: int, width: int) -> D
         settings.rounds,
         settings.stages,
         settings.residual,
+        settings.regions,
     )

@@ -8,6 +8,7 @@ nodes, K classes.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,10 @@ from pipeline.errors import PipelineError
 from pipeline.recognition.attention_watch import watching_attention
 from pipeline.recognition.backbones.choice import Backbone, build_backbone, colours_of, pixels_of
 from pipeline.recognition.backbones.places import FINAL, Maps, Recorder, in_clips
+from pipeline.recognition.dyreg import DyReg
 from pipeline.recognition.pixels import Pixels
 from pipeline.recognition.placement import Graph, build_graphs
+from pipeline.recognition.region_proposals import Regions
 from pipeline.recognition.rstg import Rstg
 
 HEAD_DEVIATION = 0.001  # TSM's, of the weights of a head at the beginning
@@ -56,28 +59,49 @@ class Recognizer(nn.Module):
         self.dropout = dropout
         self.heads = nn.ModuleDict({name: _head(width, classes) for name, classes in heads.items()})
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, boxes: Tensor | None = None) -> dict[str, Tensor]:
         """Give the logits of each head, `[B, K]`, averaged over time.
 
         Args:
             x: Pixels of 0 to 255 of any type, `[B, T, C, H, W]`, of any number of frames and any size.
+            boxes: Boxes of the objects, for modules of `regions: boxes` alone: shares of the frame (left, top, right,
+                bottom), `[B, T, N, 4]`.
         """
-        features_BTD = F.dropout(self.features(x), self.dropout, self.training)
-        return {name: head(features_BTD).mean(1) for name, head in self.heads.items()}
+        return self._logits(self.features(x, boxes))
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Give what the heads see before it is averaged over time, `[B, T', D]`.
 
         Args:
             x: Pixels of 0 to 255, `[B, T, C, H, W]`.
+            boxes: See `forward`.
         """
-        return self._features(x, {place: self._module(place) for place in self.places})
+        return self._features(x, {place: partial(self._through, place, boxes=boxes) for place in self.places})
 
-    def regions(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor | None]]:
+    def with_regions(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Regions]]:
+        """Give what `forward` gives, and the regions of each DyReg module that it was computed with.
+
+        Args:
+            x: Pixels of 0 to 255, `[B, T, C, H, W]`.
+        """
+        seen: dict[str, Regions] = {}
+
+        def keeping(place: str, maps: Tensor) -> Tensor:
+            graph = self.graph(place)
+            if not isinstance(graph, DyReg):
+                return self._through(place, maps)
+            maps, seen[place] = graph.with_regions(maps)
+            return maps
+
+        features_BTD = self._features(x, {place: partial(keeping, place) for place in self.places})
+        return self._logits(features_BTD), seen
+
+    def regions(self, x: Tensor, boxes: Tensor | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Give where each module looks, and whom its nodes listen to.
 
         Args:
             x: Pixels of 0 to 255, `[B, T, C, H, W]`.
+            boxes: See `forward`.
 
         Returns:
             For each place: the regions as shares of the frame (left, top, right, bottom), `[B, T', N, 4]`; and the
@@ -86,25 +110,31 @@ class Recognizer(nn.Module):
         """
         seen: dict[str, tuple[Tensor, Tensor | None]] = {}
 
-        def watching(place: str) -> Maps:
-            def watched(maps: Tensor) -> Tensor:
-                with watching_attention(self.graph(place).graph) as weights:
-                    result = self._module(place)(maps)
-                seen[place] = (self.graph(place).boxes(maps), weights.last(maps.shape[:2]))
-                return result
+        def watching(place: str, maps: Tensor) -> Tensor:
+            graph = self.graph(place)
+            with watching_attention(graph.graph) as weights:
+                result = self._through(place, maps, boxes)
+            found = graph.boxes(maps, _of_steps(boxes, maps)) if isinstance(graph, DyReg) else graph.boxes(maps)
+            seen[place] = (found, weights.last(maps.shape[:2]))
+            return result
 
-            return watched
-
-        self._features(x, {place: watching(place) for place in self.places})
+        self._features(x, {place: partial(watching, place) for place in self.places})
         return seen
 
     def graph(self, place: str) -> Graph:
         """The module at a place of `places`."""
         return self.graphs[_as_name(place)]  # type: ignore[return-value]
 
-    def _module(self, place: str) -> Maps:
+    def _through(self, place: str, maps: Tensor, boxes: Tensor | None = None) -> Tensor:
         graph = self.graph(place)
-        return graph.frames if place == FINAL and isinstance(graph, Rstg) else graph
+        if isinstance(graph, Rstg):
+            return graph.frames(maps) if place == FINAL else graph(maps)
+        result: Tensor = graph(maps, _of_steps(boxes, maps))
+        return result
+
+    def _logits(self, features_BTD: Tensor) -> dict[str, Tensor]:
+        features_BTD = F.dropout(features_BTD, self.dropout, self.training)
+        return {name: head(features_BTD).mean(1) for name, head in self.heads.items()}
 
     def _features(self, x: Tensor, used: Mapping[str, Maps]) -> Tensor:
         x_BTDHW: Tensor = self.backbone(self.pixels(x), used)
@@ -156,6 +186,11 @@ def map_shapes(settings: ConvolutionalSettings) -> dict[str, tuple[int, ...]]:
                 f"{settings.backbone.kind} ({str(error).splitlines()[0]})"
             ) from error
     return {**recorder.shapes, FINAL: tuple(maps.shape)}
+
+
+def _of_steps(boxes: Tensor | None, maps: Tensor) -> Tensor | None:
+    """Boxes of the frames that the time steps of some maps begin with, where these have fewer."""
+    return None if boxes is None else boxes[:, :: boxes.shape[1] // maps.shape[1]]
 
 
 def _head(width: int, classes: int) -> nn.Linear:
