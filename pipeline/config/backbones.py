@@ -48,7 +48,9 @@ class ResNetSettings(Settings):
 
     kind: Literal["tsm", "c2d", "i3d", "nonlocal"]
     depth: Literal[18, 34, 50, 101]
-    geometry: Literal["torchvision", "rstg", "video_nonlocal_net", "slowfast", "pytorchvideo", "mmaction"]
+    geometry: Literal[
+        "torchvision", "rstg", "video_nonlocal_net", "video_nonlocal_net_affine", "slowfast", "pytorchvideo"
+    ]
     clip: Literal["8x8", "32x2", "32x4"] | None
     stages: Literal[3, 4]
     colours: Literal[1, 3]
@@ -65,6 +67,8 @@ class ResNetSettings(Settings):
             raise ValueError(f"kind {self.kind} has depth: 50 or 101, and the geometry of a published video network")
         if self.kind != "tsm" and (self.shift_share or self.stages != 4 or self.colours != 3 or self.clip is None):
             raise ValueError(f"kind {self.kind} has shift_share: 0.0, stages: 4, colours: 3 and a clip such as 8x8")
+        if self.clip == "32x2" and self.geometry not in ("video_nonlocal_net", "video_nonlocal_net_affine"):
+            raise ValueError(f"geometry {self.geometry} has no clip 32x2, which is video_nonlocal_net's: write 8x8")
         if self.shift_share > 0.5:
             raise ValueError("shift_share is shifted forward and as much backward: at most 0.5; the paper's is 0.125")
         return self

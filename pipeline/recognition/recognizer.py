@@ -180,7 +180,7 @@ def map_shapes(settings: ConvolutionalSettings) -> dict[str, tuple[int, ...]]:
         frames = torch.empty(1, number, colours_of(settings.backbone), size, size)
         try:
             maps = build_backbone(settings.backbone).eval()(frames, recorder)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise PipelineError(
                 f"augmentation: size: {number} frames of {size} pixels are too small for the backbone "
                 f"{settings.backbone.kind} ({str(error).splitlines()[0]})"

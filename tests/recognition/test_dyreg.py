@@ -205,7 +205,7 @@ def test_regions_of_positions_alone_keep_their_size() -> None:
     torch.nn.init.ones_(module.proposals.offset_scale)
     centre, half = module.regions(torch.randn(1, 2, 8, 14, 14))
     torch.testing.assert_close(half, torch.full_like(half, 14 / 6 + 2))
-    assert float((centre - 7).abs().max()) > 0.01
+    assert (centre - 7).abs().max().item() > 0.01
 
 
 def test_semantic_regions_follow_content_wherever_it_is() -> None:
