@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from toys.labelled_clips import CLASSES, VIEWS, settings, write_clips
-from toys.recognizers import DYREG, RSTG
 
 from pipeline.config import ConvolutionalSettings, ViewSettings
 from pipeline.recognition.model_file import describe
 from pipeline.recognition.recognizer import build_recognizer
 from pipeline.stages import extract_regions, recognize_videos, score_recognizer
 from pipeline.weights.saving import save_weights
+from toys.labelled_clips import CLASSES, VIEWS, settings, write_clips
+from toys.recognizers import DYREG, RSTG
 
 MODULES: dict[str, list[dict[str, Any]]] = {
     "plain": [],
