@@ -68,6 +68,16 @@ from pipeline.config.graphs import (
     SimilaritySettings,
     TripletSettings,
 )
+from pipeline.config.labelled_datasets import (
+    AnnotationFiles,
+    ClipForm,
+    EpicKitchensSettings,
+    Hmdb51Settings,
+    KineticsSettings,
+    LabelledListSettings,
+    SomethingSomethingSettings,
+    Ucf101Settings,
+)
 from pipeline.config.likes import resolve_likes, without_inherited
 from pipeline.config.mistakes import broken_references, describe
 from pipeline.config.plain import require_plain
@@ -87,6 +97,7 @@ from pipeline.errors import PipelineError
 
 __all__ = [
     "ActiveClipArch",
+    "AnnotationFiles",
     "BackboneSettings",
     "BidirectionalSettings",
     "CaptionerModelSettings",
@@ -95,6 +106,7 @@ __all__ = [
     "Clip4ClipSettings",
     "ClipArch",
     "ClipAugmentationSettings",
+    "ClipForm",
     "ClipSamplingSettings",
     "ClippingSettings",
     "Clips",
@@ -109,14 +121,18 @@ __all__ = [
     "DyRegSettings",
     "EmbeddingSettings",
     "EncoderSettings",
+    "EpicKitchensSettings",
     "ExperimentSettings",
     "FinetuneSettings",
     "FolderSettings",
     "GraphSettings",
     "GridNodesSettings",
+    "Hmdb51Settings",
     "I3dSettings",
     "KickStartSettings",
+    "KineticsSettings",
     "KnowledgeSettings",
+    "LabelledListSettings",
     "LinkingSettings",
     "ModuleSettings",
     "MsrvttSettings",
@@ -139,12 +155,14 @@ __all__ = [
     "ShapesSettings",
     "SimilaritySettings",
     "SimpleConvSettings",
+    "SomethingSomethingSettings",
     "SplitLists",
     "Splits",
     "TextArch",
     "TorchvisionSettings",
     "TrainingSettings",
     "TripletSettings",
+    "Ucf101Settings",
     "VatexSettings",
     "ViewSettings",
     "VisionArch",
