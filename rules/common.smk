@@ -262,13 +262,20 @@ def own_file(route):
     return path
 
 
-def settings(route):
-    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare."""
+def settings(route, without=()):
+    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare.
+
+    Args:
+        route: Route from a wildcard to an entry or a setting.
+        without: Settings that the stage does not read, so that it does not run again for them.
+    """
 
     def text(wildcards):
         word = route.rpartition(".")[2]
         value = walk(route, dict(wildcards.items()))
         entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
+        if without:
+            entry = {key: setting for key, setting in entry.items() if key not in without}
         return json.dumps(entry, sort_keys=True)
 
     return text

@@ -103,7 +103,7 @@ rule index_captions:
         mem_mb=scaled(1000),
         runtime=scaled("1h"),
     params:
-        settings=settings("dataset"),
+        settings=settings("dataset", without=["labels"]),
         needed=needed,
         code=code("index_captions"),
     shell:
