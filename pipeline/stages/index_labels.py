@@ -65,8 +65,8 @@ def require_splits(found: FoundLabels, needed: Sequence[str]) -> None:
     empty = [split for split in needed if not found.splits[split]]
     counts = ", ".join(f"{split} {len(found.splits[split])} of {found.annotated.get(split, 0)}" for split in SPLITS)
     advice = (
-        "; where there is no split for tests, say `test: null` (a folder: `splits: {test: 0}`), and scores are those of "
-        "validation"
+        "; where there is no split for tests, say `test: null` (a folder: `splits: {test: 0}`), and scores are those "
+        "of validation"
     )
     if empty:
         raise PipelineError(
