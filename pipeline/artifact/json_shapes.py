@@ -110,8 +110,25 @@ class MadeList(TypedDict):
 
 
 @strict
+class Drawn(TypedDict):
+    """An entry of a list of clips that are drawn without a file."""
+
+    id: FileName
+    split: str
+    label: Size
+
+
+@strict
+class DrawnList(TypedDict):
+    """The list of drawn clips and the names of their classes, which `make_sync_mnist` writes."""
+
+    classes: list[Line]
+    videos: Annotated[list[Drawn], AfterValidator(_no_id_twice)]
+
+
+@strict
 class Truth(TypedDict):
-    """What is true of each generated video, by id; `make_shapes` writes it beside the list."""
+    """What is true of each generated video, by id, which is written beside the list."""
 
     videos: dict[Line, dict[str, Any]]
 
@@ -200,6 +217,8 @@ class Prediction(TypedDict):
 
 SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "make_shapes": TypeAdapter(MadeList),
+    "make_sync_mnist": TypeAdapter(DrawnList),
+    "make_shapes or make_sync_mnist": TypeAdapter(MadeList | DrawnList),
     "index_videos": TypeAdapter(VideoTable),
     "index_captions": TypeAdapter(Captions),
     "index_labels": TypeAdapter(Annotated[Labels, AfterValidator(_labels_fit)]),
@@ -218,7 +237,7 @@ def problem_of(content: Any, stage: str) -> str | None:
     """
     if stage not in SHAPES:
         return None
-    is_truth = stage == "make_shapes" and isinstance(content, dict) and isinstance(content.get("videos"), dict)
+    is_truth = stage.startswith("make_") and isinstance(content, dict) and isinstance(content.get("videos"), dict)
     try:
         (TRUTH if is_truth else SHAPES[stage]).validate_python(content)
     except ValidationError as error:
