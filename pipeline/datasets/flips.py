@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 # Left and right as words or as parts of words such as `leftwards`, in names of any style: `turn_left`, `TurnLeft`.
 WORD = re.compile(
-    r"(?<![A-Za-z])(left|right|LEFT|RIGHT|Left|Right)(?=(?:most|wards?|hande[dr])?(?![a-z]))"
+    r"(?<![A-Za-z])(left|right|LEFT|RIGHT|Left|Right)(?=(?:most|wards?|handed)?(?![a-z]))"
     r"|(Left|Right)(?![a-z])"
 )
 OTHER = {"left": "right", "right": "left"}

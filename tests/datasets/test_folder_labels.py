@@ -135,7 +135,7 @@ def test_folders_that_tell_no_class(names, message):
         ("video,label,split\na,run,train\nb,walk,\n", r"csv:3: b is in no split, other videos are"),
         ("video,label,split\na,run,train\na,run,test\n", r"csv:3: a.mp4 is in split test here and in train at"),
         ("video,label,split\na,run,trial\n", r"csv:2: unknown split 'trial'"),
-        ("video,lable\na,run\n", r"csv:1: expected the header `video,label` or `video,label,split`, found"),
+        ("video,lebal\na,run\n", r"csv:1: expected the header `video,label` or `video,label,split`, found"),
         ("video,label\nx,run\ny,walk\n", "has labels of 2 unknown videos: x .*: no row names a video that is there"),
         ("video,label\n", "no row with a label in it"),
         ("", "expected the header"),

@@ -109,7 +109,7 @@ def test_labels_that_start_at_one(tmp_path):
         (
             "a.mp4,1\n",
             {},
-            r"train.txt:1: expected path and label, separated by a space, found 'a.mp4,1': write `separat",
+            r"train.txt:1: expected path and label, separated by a space, found 'a.mp4,1': write `separator: comma`",
         ),
         ("a.mp4 one1\n", {}, r"train.txt:1: the label is 'one1': expected a whole number"),
         ("a.mp4 0\n../b.mp4 1\n", {}, r"train.txt:2: '../b.mp4' is no path of a clip"),
