@@ -87,5 +87,5 @@ def test_two_classes_of_one_name():
 def test_numbers_of_classes():
     numbers = {"jumping": 0, "running": 1}
     assert class_number("running", numbers, "t:1", "c.txt") == 1
-    with pytest.raises(PipelineError, match=r"t:1: the class 'runs' .* 2 of c.txt: did you mean 'running'"):
-        class_number("runs", numbers, "t:1", "c.txt")
+    with pytest.raises(PipelineError, match=r"t:1: the class 'Running' .* 2 of c.txt: did you mean 'running'"):
+        class_number("Running", numbers, "t:1", "c.txt")
