@@ -79,6 +79,13 @@ def test_a_clip_may_stand_twice_with_one_label():
     assert labelling(("a", 1, "train"), ("a", 1, "train")).labels == {"a": [1]}
 
 
+@pytest.mark.parametrize("name", ["", " ", "a\u2028b", "a\0", "\ud800", "x" * 301])
+def test_names_that_are_none(name):
+    clips = [("a", 0, None), ("b", 1, None)]
+    with pytest.raises(PipelineError, match="is no name of a class of class: expected a text on one line"):
+        find_labels(labelling(*clips, names=("x", name)), ["a", "b"])
+
+
 def test_two_classes_of_one_name():
     with pytest.raises(PipelineError, match="two classes of class are called 'x'"):
         find_labels(labelling(("a", 0, None), ("b", 1, None), names=("x", "y", "x")), ["a", "b"])

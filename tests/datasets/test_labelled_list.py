@@ -115,6 +115,7 @@ def test_labels_that_start_at_one(tmp_path):
         ("a.mp4 0\n../b.mp4 1\n", {}, r"train.txt:2: '../b.mp4' is no path of a clip"),
         ("a.mp4 0\na.mp4 1\n", {}, r"train.txt:2: a.mp4 is 1 here and 0 before: a clip has one label"),
         ("v.mp4 0\n", {}, r"val.txt:1: v.mp4 is in split val here and in train before"),
+        ("a.mp4 123456789\n", {}, r"a label of class is 123,456,789: expected fewer than 100,000 where no file names"),
         ("a.mp4 -1\n", {}, r"train.txt:1: the class of a.mp4 is -1: expected 0 to"),
         ("a 0 1\n", {"frames": "%d.jpg"}, r"train.txt:1: a has 0 frames: expected 1 or more"),
         ("a 1\n", {"frames": "%d.jpg"}, r"train.txt:1: expected folder, number of frames and label, separated by a"),
