@@ -241,7 +241,9 @@ REGIONS = Schema(
     stage="extract_regions",
     arrays={
         "box": ArraySpec(
-            "f4", ("node", "xyxy"), "Left, top, right and bottom of the node's region, as shares of the whole frame."
+            "f4",
+            ("node", "xyxy"),
+            "Left, top, right and bottom of the node's region, as shares of the whole frame; it may reach beyond.",
         ),
         "place": ArraySpec("u1", ("node",), "Number of the graph module that the node is of, from 0."),
         "step": ArraySpec("i2", ("node",), "Number of the step in time of the module's maps, from 0."),

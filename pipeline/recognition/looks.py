@@ -30,7 +30,7 @@ class Look:
 
     Attributes:
         frames: Numbers of the stored frames that its steps begin with, `[T']`.
-        boxes: Its regions, shares of the whole frame (left, top, right, bottom), `[T', N, 4]`.
+        boxes: Its regions, shares of the whole frame (left, top, right, bottom), `[T', N, 4]`; some reach beyond it.
         attention: How much each node listens to each, receivers first, `[T', N, N]`; None if it has no messages.
     """
 
@@ -92,7 +92,7 @@ def baselines(trained: TrainedRecognizer) -> dict[str, dict[str, Boxes]]:
 
     Returns:
         For each place `grid`, whose centres are those of the cells of a grid of 3 x 3, and `centre`, all of which lie
-        at the centre: boxes in shares of the square, cut at it, `[N, 4]`.
+        at the centre: boxes in shares of the square, `[N, 4]`, which may reach beyond it.
     """
     shapes = map_shapes(trained.settings)
     found: dict[str, dict[str, Boxes]] = {}
@@ -106,8 +106,7 @@ def baselines(trained: TrainedRecognizer) -> dict[str, dict[str, Boxes]]:
 def _boxes(proposals: FixedRegions, maps: Tensor) -> Boxes:
     regions = proposals(maps)
     size = torch.tensor(maps.shape[-2:])
-    first = ((regions.centre - regions.half) / size).clamp(0, 1)
-    last = ((regions.centre + regions.half) / size).clamp(0, 1)
+    first, last = (regions.centre - regions.half) / size, (regions.centre + regions.half) / size
     boxes: Boxes = torch.cat([first.flip(-1), last.flip(-1)], -1)[0, 0].double().numpy()
     return boxes
 

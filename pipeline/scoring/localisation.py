@@ -3,7 +3,8 @@
 The NeurIPS paper (Duta et al., 2021) gives a normalised L2 distance, whose formula is not published; the workshop paper
 (arXiv 2009.08427v1) gives precision and recall by intersection over union, and their harmonic mean.
 
-Shapes: V clips, R resamples, M metrics, N regions, K objects. Boxes are (left, top, right, bottom), shares of a frame.
+Shapes: V clips, R resamples, M metrics, N regions, K objects. Boxes are (left, top, right, bottom), shares of a frame;
+regions may reach beyond it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,9 +95,9 @@ def precision_and_recall(regions_N4: Rows, objects_K4: Rows) -> tuple[float, flo
     """Precision and recall of the regions of a frame.
 
     Precision is the mean over regions of the largest intersection over union with any object; recall is the mean over
-    objects of the largest one with any region.
+    objects of the largest one with any region. Regions are cut at the frame.
     """
-    overlap_NK = overlaps(regions_N4, objects_K4)
+    overlap_NK = overlaps(regions_N4.clip(0, 1), objects_K4)
     return float(overlap_NK.max(1).mean()), float(overlap_NK.max(0).mean())
 
 

@@ -8,7 +8,9 @@ from pipeline.report.score_lines import score_lines
 def write_scores(results, cider_of_seeds):
     """An experiment `grid`, finished for each of these seeds."""
     folder = results / "experiments/grid"
-    write_json(folder / "settings.json", {"name": "grid", "experiment": {"kind": "captioning", "seeds": list(cider_of_seeds)}})
+    write_json(
+        folder / "settings.json", {"name": "grid", "experiment": {"kind": "captioning", "seeds": list(cider_of_seeds)}}
+    )
     for number, (seed, cider) in enumerate(cider_of_seeds.items()):
         of = folder / f"seeds/{seed}" if number else folder
         metrics = {"Bleu_4": 0.5, "CIDEr": cider}
