@@ -62,6 +62,7 @@ rule index_videos:
         kind=kind,
         source=source,
         mapping=mapping,
+        form=form,
         shards=settings("dataset.shards"),
         listing=listing,
         code=code("index_videos"),
@@ -72,6 +73,7 @@ rule index_videos:
             --kind {params.kind} \
             --source {params.source:q} \
             --mapping {params.mapping:q} \
+            --form {params.form:q} \
             --shard {wildcards.shard} \
             --shards {params.shards} \
             --out {output:q} \
