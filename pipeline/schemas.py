@@ -211,6 +211,30 @@ CLIPS = Schema(
     },
 )
 
+LOGITS = Schema(
+    name="logits",
+    version=1,
+    stage="recognize_videos",
+    arrays={
+        "logits": ArraySpec(
+            "f4",
+            ("view", "class"),
+            "Logits of a view of the clip for the classes of all heads, one head after another.",
+        ),
+        "temporal": ArraySpec("i2", ("view",), "Number of the view's sample of frames, from 0."),
+        "spatial": ArraySpec("i2", ("view",), "Number of the view's square of these frames, from 0."),
+    },
+)
+
+FEATURES = Schema(
+    name="features",
+    version=1,
+    stage="extract_features",
+    arrays={
+        "x": ArraySpec("f2", ("step", "feature"), "What the heads of the recognizer see in each step of time."),
+    },
+)
+
 # By name, in the order in which the workflow makes them: the report lists them in it.
 SCHEMAS = {
     schema.name: schema
@@ -225,5 +249,7 @@ SCHEMAS = {
         GRAPHS,
         KNOWLEDGE,
         CLIPS,
+        FEATURES,
+        LOGITS,
     )
 }

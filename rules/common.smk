@@ -170,20 +170,24 @@ def captioner_inputs(experiment, dataset, **more):
     }
 
 
-def captions_with_split(wildcards):
-    """Input function: captions and splits of an experiment's data set, which must have the split of the job.
+def with_split(kind):
+    """Input function: captions or labels of an experiment's data set, which must have the split of the job.
 
     Raises:
         WorkflowError: if the settings of the data set say that it has no such split, before anything is run.
     """
-    dataset = walk("experiment.dataset", wildcards)
-    scored = scored_splits(config["datasets"][dataset])
-    if wildcards.split not in ("train", *scored):
-        raise WorkflowError(
-            f"data set {dataset} has no split {wildcards.split}: its settings say so (`test: null`, or a share of 0); "
-            f"ask for the scores of {' or '.join(scored)}"
-        )
-    return expand(ARTIFACTS["captions"], dataset=dataset)
+
+    def paths(wildcards):
+        dataset = walk("experiment.dataset", wildcards)
+        scored = scored_splits(config["datasets"][dataset])
+        if wildcards.split not in ("train", *scored):
+            raise WorkflowError(
+                f"data set {dataset} has no split {wildcards.split}: its settings say so (`test: null`, or a share of "
+                f"0); ask for the scores of {' or '.join(scored)}"
+            )
+        return expand(ARTIFACTS[kind], dataset=dataset)
+
+    return paths
 
 
 def needed(wildcards):
@@ -272,6 +276,27 @@ def settings(route):
         return json.dumps(entry, sort_keys=True)
 
     return text
+
+
+def backbone_weights(wildcards):
+    """Input function: the file of a backbone's weights that the user brings, or the model of another experiment."""
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    weights = recognizer.get("backbone", {}).get("weights")
+    if isinstance(weights, dict) and "experiment" in weights:
+        return expand(ARTIFACTS["model"], trial=weights["experiment"])
+    return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
+
+
+def trained_recognizer(wildcards):
+    """Parameter function: what of a recognizer's settings decides its weights, as JSON.
+
+    Of the views, validation has the size of training and one sample: those that are scored re-run no training.
+    """
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    if "views" in recognizer:
+        validated = {"temporal": 1, "spatial": 1, "size": recognizer["augmentation"]["size"], "batch_size": 1}
+        recognizer = recognizer | {"views": recognizer["views"] | validated}
+    return json.dumps(recognizer, sort_keys=True)
 
 
 def experiment_chain(wildcards):

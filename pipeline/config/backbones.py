@@ -1,8 +1,8 @@
 """Settings of the backbones of recognizers, and of the graph modules that stand in them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.types import Count, Settings, Share, WeightsUrl
 
@@ -41,11 +41,16 @@ class SimpleConvSettings(Settings):
 
 
 class ResNetSettings(Settings):
-    """A ResNet over frames (`tsm`, `c2d`) or over space and time (`i3d`, `nonlocal`)."""
+    """A ResNet over frames (`tsm`), or over space and time (`c2d`, `i3d`, `nonlocal`).
+
+    `geometry` and `clip` are those of a published network over space and time; a `tsm` has torchvision's and null.
+    """
 
     kind: Literal["tsm", "c2d", "i3d", "nonlocal"]
     depth: Literal[18, 34, 50, 101]
-    geometry: Literal["torchvision", "rstg", "video_nonlocal_net", "slowfast", "pytorchvideo", "mmaction"]
+    geometry: Literal[
+        "torchvision", "rstg", "video_nonlocal_net", "video_nonlocal_net_affine", "slowfast", "pytorchvideo"
+    ]
     clip: Literal["8x8", "32x2", "32x4"] | None
     stages: Literal[3, 4]
     colours: Literal[1, 3]
@@ -53,6 +58,20 @@ class ResNetSettings(Settings):
     pixels: Literal["imagenet", "nonlocal", "half", "unit", "raw"]
     weights: BackboneWeights
     seed: int
+
+    @model_validator(mode="after")
+    def _is_built(self) -> Self:
+        if self.kind == "tsm" and (self.geometry != "torchvision" or self.clip is not None):
+            raise ValueError("kind tsm has geometry: torchvision and clip: null, not those of a network over time")
+        if self.kind != "tsm" and (self.depth not in (50, 101) or self.geometry == "torchvision"):
+            raise ValueError(f"kind {self.kind} has depth: 50 or 101, and the geometry of a published video network")
+        if self.kind != "tsm" and (self.shift_share or self.stages != 4 or self.colours != 3 or self.clip is None):
+            raise ValueError(f"kind {self.kind} has shift_share: 0.0, stages: 4, colours: 3 and a clip such as 8x8")
+        if self.clip == "32x2" and self.geometry not in ("video_nonlocal_net", "video_nonlocal_net_affine"):
+            raise ValueError(f"geometry {self.geometry} has no clip 32x2, which is video_nonlocal_net's: write 8x8")
+        if self.shift_share > 0.5:
+            raise ValueError("shift_share is shifted forward and as much backward: at most 0.5; the paper's is 0.125")
+        return self
 
 
 class TorchvisionSettings(Settings):

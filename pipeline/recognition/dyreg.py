@@ -12,49 +12,53 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
 from pipeline.recognition.messages import DotAttention, SumMessages
 from pipeline.recognition.norms import JointNorm, MapNorm
 from pipeline.recognition.published import Rename, load_renamed
-from pipeline.recognition.region_generators import BigGenerator, LiteGenerator
-from pipeline.recognition.region_pool import pool, spread, tent_kernels
-from pipeline.recognition.space_time_graph import Recurrence, ResidualUpdate, SpaceTimeGraph, Stages
-
-GRID = 3  # nodes along a side, whose number also sets the size of a region
-NUM_NODES = GRID * GRID
-NORM_EPS = 1e-5
-EDGE = 1e-7  # how far an anchor stays from the border, so that its inverse tanh is finite
+from pipeline.recognition.region_pool import pool, spread
+from pipeline.recognition.region_proposals import (
+    NORM_EPS,
+    Anchors,
+    FixedRegions,
+    GivenRegions,
+    PredictedRegions,
+    RegionKind,
+    Regions,
+    SemanticRegions,
+    of_size,
+)
+from pipeline.recognition.space_time_graph import Recurrence, ResidualUpdate, SpaceTimeGraph
 
 RENAMES: tuple[Rename, ...] = (
     (r"project\.(weight|bias)", r"dynamic_graph.project_i3d_linear.\1"),
     (r"project_norm\.weight", r"dynamic_graph.norm_dict.dynamic_graph_projection.scale"),
     (r"project_norm\.bias", r"dynamic_graph.norm_dict.dynamic_graph_projection.bias"),
     (r"project_back\.(weight|bias)", r"dynamic_graph.project_back_i3d_linear.\1"),
-    (r"generator\.reduce\.(.+)", r"dynamic_graph.fishnet.conv1.\1"),
-    (r"generator\.down\.(\d)\.(.+)", r"dynamic_graph.fishnet.tail_conv.\1.\2"),
-    (r"generator\.up\.(.+)", r"dynamic_graph.fishnet.body_trans_conv.0.\1"),
-    (r"generator\.last\.(.+)", r"dynamic_graph.fishnet.head_conv.0.\1"),
-    (r"generator\.reduce_norm\.weight", r"dynamic_graph.fishnet.norm_dict.norm1.scale"),
-    (r"generator\.reduce_norm\.bias", r"dynamic_graph.fishnet.norm_dict.norm1.bias"),
-    (r"generator\.down_norm\.(\d)\.weight", r"dynamic_graph.fishnet.norm_dict.tail_norm_\1.scale"),
-    (r"generator\.down_norm\.(\d)\.bias", r"dynamic_graph.fishnet.norm_dict.tail_norm_\1.bias"),
-    (r"generator\.up_norm\.weight", r"dynamic_graph.fishnet.norm_dict.body_trans_norm_0.scale"),
-    (r"generator\.up_norm\.bias", r"dynamic_graph.fishnet.norm_dict.body_trans_norm_0.bias"),
-    (r"generator\.last_norm\.weight", r"dynamic_graph.fishnet.norm_dict.head_norm_0.scale"),
-    (r"generator\.last_norm\.bias", r"dynamic_graph.fishnet.norm_dict.head_norm_0.bias"),
-    (r"generator\.nodes\.(.+)", r"dynamic_graph.global_conv.0.\1"),
-    (r"generator\.mask\.(.+)", r"dynamic_graph.glore.mask_conv.\1"),
-    (r"generator\.position\.(.+)", r"dynamic_graph.glore.sin_pos_emb_proj.\1"),
-    (r"generator\.states\.(.+)", r"dynamic_graph.glore.update.\1"),
-    (r"offset_before\.weight", r"dynamic_graph.norm_dict.offset_ln_feats_coords.scale"),
-    (r"offset_before\.bias", r"dynamic_graph.norm_dict.offset_ln_feats_coords.bias"),
-    (r"offset_time\.cell\.(.+)", r"dynamic_graph.offset_lstm.\1"),
-    (r"offset_after\.weight", r"dynamic_graph.norm_dict.offset_ln_lstm.scale"),
-    (r"offset_after\.bias", r"dynamic_graph.norm_dict.offset_ln_lstm.bias"),
-    (r"offset\.(.+)", r"dynamic_graph.offset_pred.\1"),
-    (r"offset_scale", r"dynamic_graph.offset_alpha"),
+    (r"proposals\.generator\.reduce\.(.+)", r"dynamic_graph.fishnet.conv1.\1"),
+    (r"proposals\.generator\.down\.(\d)\.(.+)", r"dynamic_graph.fishnet.tail_conv.\1.\2"),
+    (r"proposals\.generator\.up\.(.+)", r"dynamic_graph.fishnet.body_trans_conv.0.\1"),
+    (r"proposals\.generator\.last\.(.+)", r"dynamic_graph.fishnet.head_conv.0.\1"),
+    (r"proposals\.generator\.reduce_norm\.weight", r"dynamic_graph.fishnet.norm_dict.norm1.scale"),
+    (r"proposals\.generator\.reduce_norm\.bias", r"dynamic_graph.fishnet.norm_dict.norm1.bias"),
+    (r"proposals\.generator\.down_norm\.(\d)\.weight", r"dynamic_graph.fishnet.norm_dict.tail_norm_\1.scale"),
+    (r"proposals\.generator\.down_norm\.(\d)\.bias", r"dynamic_graph.fishnet.norm_dict.tail_norm_\1.bias"),
+    (r"proposals\.generator\.up_norm\.weight", r"dynamic_graph.fishnet.norm_dict.body_trans_norm_0.scale"),
+    (r"proposals\.generator\.up_norm\.bias", r"dynamic_graph.fishnet.norm_dict.body_trans_norm_0.bias"),
+    (r"proposals\.generator\.last_norm\.weight", r"dynamic_graph.fishnet.norm_dict.head_norm_0.scale"),
+    (r"proposals\.generator\.last_norm\.bias", r"dynamic_graph.fishnet.norm_dict.head_norm_0.bias"),
+    (r"proposals\.generator\.nodes\.(.+)", r"dynamic_graph.global_conv.0.\1"),
+    (r"proposals\.generator\.mask\.(.+)", r"dynamic_graph.glore.mask_conv.\1"),
+    (r"proposals\.generator\.position\.(.+)", r"dynamic_graph.glore.sin_pos_emb_proj.\1"),
+    (r"proposals\.generator\.states\.(.+)", r"dynamic_graph.glore.update.\1"),
+    (r"proposals\.offset_before\.weight", r"dynamic_graph.norm_dict.offset_ln_feats_coords.scale"),
+    (r"proposals\.offset_before\.bias", r"dynamic_graph.norm_dict.offset_ln_feats_coords.bias"),
+    (r"proposals\.offset_time\.cell\.(.+)", r"dynamic_graph.offset_lstm.\1"),
+    (r"proposals\.offset_after\.weight", r"dynamic_graph.norm_dict.offset_ln_lstm.scale"),
+    (r"proposals\.offset_after\.bias", r"dynamic_graph.norm_dict.offset_ln_lstm.bias"),
+    (r"proposals\.offset\.(.+)", r"dynamic_graph.offset_pred.\1"),
+    (r"proposals\.offset_scale", r"dynamic_graph.offset_alpha"),
     (r"position\.(.+)", r"dynamic_graph.kernel_projection1.\1"),
     (r"before\.weight", r"dynamic_graph.rstg.norm_dict.before_graph_norm.scale"),
     (r"before\.bias", r"dynamic_graph.rstg.norm_dict.before_graph_norm.bias"),
@@ -88,12 +92,15 @@ class DyReg(nn.Module):
         generator: `big`, or `lite`, which masks the map instead of reading it by convolutions.
         num_rounds: Rounds of time and space.
         stages: Which stages there are: see `SpaceTimeGraph`.
+        residual: Whether the branch is normed and added to what came in; otherwise it takes its place, without a norm.
+        regions: Where regions come from. `dynamic`: they are predicted. `position`: their size is not, and stays as it
+            begins. `static`: moved and scaled by learned numbers, the same for all videos. `fixed`: they stay at their
+            anchors. `semantic`: by content alone, wherever it is. `boxes`: they are given to `forward`. The first two
+            alone have a generator.
 
     Raises:
         PipelineError: if the big generator cannot be laid out over maps of this size.
     """
-
-    anchor: Tensor
 
     def __init__(
         self,
@@ -102,10 +109,12 @@ class DyReg(nn.Module):
         width: int,
         node_dim: int,
         offset_dim: int = 128,
-        anchors: Literal["centre", "grid"] = "centre",
+        anchors: Anchors = "centre",
         generator: Literal["big", "lite"] = "big",
         num_rounds: int = 3,
-        stages: Stages = "all",
+        stages: Literal["all", "one", "space", "time"] = "all",
+        residual: bool = True,
+        regions: RegionKind = "dynamic",
     ) -> None:
         super().__init__()
         if anchors not in ("centre", "grid"):
@@ -114,13 +123,17 @@ class DyReg(nn.Module):
         projects = channels != node_dim
         self.project = nn.Conv2d(channels, node_dim, 1) if projects else None
         self.project_norm = MapNorm(node_dim) if projects else None
-        made = BigGenerator if generator == "big" else LiteGenerator
-        self.generator = made(node_dim, height, width, NUM_NODES, offset_dim)
-        self.offset_before = JointNorm(offset_dim, 2, NORM_EPS)
-        self.offset_time = Recurrence(nn.GRU(offset_dim, offset_dim))
-        self.offset_after = JointNorm(offset_dim, 2, NORM_EPS)
-        self.offset = nn.Linear(offset_dim, 4)  # height and width of the region, its shift down and to the right
-        self.offset_scale = nn.Parameter(torch.zeros(4))
+        self.proposals: nn.Module
+        if regions in ("dynamic", "position"):
+            self.proposals = PredictedRegions(
+                node_dim, height, width, offset_dim, anchors, generator, regions == "dynamic"
+            )
+        elif regions == "semantic":
+            self.proposals = SemanticRegions(node_dim)
+        elif regions == "boxes":
+            self.proposals = GivenRegions()
+        else:
+            self.proposals = FixedRegions(anchors, regions == "static")
         self.position = nn.Linear(height * width, node_dim)
         self.before = JointNorm(node_dim, 2, NORM_EPS)
         self.graph = SpaceTimeGraph(
@@ -132,32 +145,47 @@ class DyReg(nn.Module):
             stages,
         )
         self.project_back = nn.Conv2d(node_dim, channels, 1) if projects else None
-        self.residual_norm = MapNorm(channels, gain=0.0)
-        self.register_buffer("anchor", _anchors(anchors), persistent=False)
+        self.residual_norm = MapNorm(channels, gain=0.0) if residual else None
 
-    def regions(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def regions(self, x: Tensor, boxes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Propose the regions of each frame.
 
         Args:
             x: Maps, `[B, T, C, H, W]`.
+            boxes: For `regions: boxes`: shares of the frame (left, top, right, bottom), `[B, T, N, 4]`.
 
         Returns:
             Their centres (y, x) in places of the map, and half their heights and widths, `[B, T, N, 2]` each.
         """
-        return self._regions(self._projected(x))
+        regions = self.proposals(self._projected(x), boxes)
+        return regions.centre, regions.half
 
-    def branch(self, x: Tensor) -> Tensor:
+    def branch(self, x: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Give the maps that are normed and added to `x`, `[B, T, C, H, W]`."""
         projected = self._projected(x)
-        kernels = tent_kernels(*self._regions(projected), *x.shape[-2:])
-        nodes_BTND = pool(projected, kernels) + self.position(self._of_training(kernels).flatten(-2).to(x.dtype))
-        nodes_BTND = self.graph(self.before(nodes_BTND))
-        branch = spread(nodes_BTND, kernels)
-        return branch if self.project_back is None else _framewise(self.project_back, branch)
+        return self._branch(projected, self.proposals(projected, boxes).kernels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Give `x` with the normed branch added, `[B, T, C, H, W]`."""
-        return x + self.residual_norm(self.branch(x))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """Give `x` with the normed branch added, or the branch alone, `[B, T, C, H, W]`."""
+        return self._joined(x, self.branch(x, boxes))
+
+    def with_regions(self, x: Tensor, boxes: Tensor | None = None) -> tuple[Tensor, Regions]:
+        """Give what `forward` gives, and the regions that it was computed with."""
+        projected = self._projected(x)
+        regions = self.proposals(projected, boxes)
+        return self._joined(x, self._branch(projected, regions.kernels)), regions
+
+    def boxes(self, x: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """Give the region of each node as shares of the frame (left, top, right, bottom), cut at it, `[B, T, N, 4]`.
+
+        Args:
+            x: Maps, `[B, T, C, H, W]`.
+            boxes: For `regions: boxes`: see `regions`.
+        """
+        centre, half = self.regions(x, boxes)
+        size = torch.tensor(x.shape[-2:], device=x.device)
+        ends = torch.cat([(centre - half) / size, (centre + half) / size], -1).clamp(0, 1)
+        return ends[..., [1, 0, 3, 2]]
 
     def load_published(self, state: Mapping[str, Tensor]) -> None:
         """Take over the tensors of a module of a published checkpoint.
@@ -175,30 +203,14 @@ class DyReg(nn.Module):
             return x
         return self.project_norm(_framewise(self.project, x))  # type: ignore[no-any-return]
 
-    def _regions(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        states_BTNO = self.generator(self._of_training(x))
-        states_BTNO = self.offset_after(self.offset_time(self.offset_before(states_BTNO)))
-        offsets = (self.offset_scale * self.offset(states_BTNO)).float()
-        size = torch.tensor(x.shape[-2:], dtype=torch.float32, device=x.device)
-        half = torch.exp(offsets[..., :2]) * (size / (2 * GRID) + 1) + 1
-        start = torch.atanh((2 * self.anchor - 1).clamp(EDGE - 1, 1 - EDGE))
-        centre = size / 2 * (1 + torch.tanh(offsets[..., 2:] + start))
-        return torch.minimum(centre.clamp(min=0), size - 1), half
+    def _branch(self, projected: Tensor, kernels: Tensor) -> Tensor:
+        positions_BTND = self.position(of_size(kernels, self.size).flatten(-2).to(projected.dtype))
+        nodes_BTND = self.graph(self.before(pool(projected, kernels) + positions_BTND))
+        branch = spread(nodes_BTND, kernels)
+        return branch if self.project_back is None else _framewise(self.project_back, branch)
 
-    def _of_training(self, maps: Tensor) -> Tensor:
-        """Maps `[B, T, .., H, W]` averaged to the size of training."""
-        if maps.shape[-2:] == self.size:
-            return maps
-        frames = F.adaptive_avg_pool2d(maps.flatten(0, 1), self.size)
-        return frames.view(*maps.shape[:2], *frames.shape[1:])
-
-
-def _anchors(kind: str) -> Tensor:
-    """Where regions begin, as shares (y, x) of height and width, `[N, 2]`."""
-    if kind == "centre":
-        return torch.full((NUM_NODES, 2), 0.5)
-    cells = [(row, column) for row in range(GRID) for column in range(GRID)]
-    return torch.tensor([[(row + 0.5) / GRID, (column + 0.5) / GRID] for row, column in cells])
+    def _joined(self, x: Tensor, branch: Tensor) -> Tensor:
+        return branch if self.residual_norm is None else x + self.residual_norm(branch)
 
 
 def _framewise(layer: nn.Module, maps: Tensor) -> Tensor:

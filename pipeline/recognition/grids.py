@@ -37,6 +37,17 @@ def grid_edges(scales: int = 3) -> Tensor:
     return edges
 
 
+def grid_boxes(scales: int = 3) -> Tensor:
+    """Where each region is, as shares of the frame (left, top, right, bottom), `[N, 4]`."""
+    boxes = [
+        (column / cells, row / cells, (column + 1) / cells, (row + 1) / cells)
+        for cells in range(scales, 0, -1)
+        for row in range(cells)
+        for column in range(cells)
+    ]
+    return torch.tensor(boxes)
+
+
 def grid_positions(scales: int = 3) -> Tensor:
     """Where each region is, `[N, 36]`: a map of 6 x 6 cells, zero outside the region and a Gaussian around its centre.
 

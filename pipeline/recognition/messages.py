@@ -4,7 +4,8 @@ The first layer of a message sees sender and receiver. It is linear before its a
 nodes and not for N x N pairs: W [v_j ; v_i] = A v_j + B v_i, and W (v_j + v_i) = W v_j + W v_i. Where a norm over all
 messages of a frame follows, the weighted sum is taken before it, because the weights of a receiver sum to 1.
 
-Shapes: F frames (clips times time steps), N nodes, D width of a node, P width of a position, E heads.
+Shapes: F frames (clips times time steps), N nodes, D width of a node, P width of a position, E heads, S
+other frames in which a node hears itself.
 """
 
 import torch
@@ -29,10 +30,16 @@ class DotAttention(nn.Module):
         self.key = nn.Linear(node_dim, width)
         self.register_buffer("edges", edges, persistent=False)
 
-    def forward(self, nodes_FND: Tensor) -> Tensor:
-        """Give the weights, `[F, N, N]`."""
-        logits_FNN = self.query(nodes_FND) @ self.key(nodes_FND).transpose(1, 2)
-        return torch.softmax(logits_FNN if self.edges is None else logits_FNN * self.edges, -1)
+    def forward(self, nodes_FND: Tensor, beside_FNSD: Tensor | None = None) -> Tensor:
+        """Give the weights, `[F, N, N]`; with those of a node's own other frames behind them, `[F, N, N + S]`."""
+        query_FND = self.query(nodes_FND)
+        logits_FNX = query_FND @ self.key(nodes_FND).transpose(1, 2)
+        if self.edges is not None:
+            logits_FNX = logits_FNX * self.edges
+        if beside_FNSD is not None:
+            logits_FNS = (self.key(beside_FNSD) @ query_FND[..., None])[..., 0]
+            logits_FNX = torch.cat([logits_FNX, logits_FNS], -1)
+        return torch.softmax(logits_FNX, -1)
 
 
 class AdditiveAttention(nn.Module):
@@ -51,10 +58,15 @@ class AdditiveAttention(nn.Module):
         self.sender = nn.Linear(node_dim, 1)
         self.register_buffer("edges", edges, persistent=False)
 
-    def forward(self, nodes_FND: Tensor) -> Tensor:
-        """Give the weights, `[F, N, N]`."""
-        sums_FNN = self.receiver(nodes_FND) + self.sender(nodes_FND).transpose(1, 2)
-        return torch.softmax(F.leaky_relu(sums_FNN * self.edges, 0.2) + self.edges, -1)
+    def forward(self, nodes_FND: Tensor, beside_FNSD: Tensor | None = None) -> Tensor:
+        """Give the weights, `[F, N, N]`; with those of a node's own other frames behind them, `[F, N, N + S]`."""
+        receiver_FN1 = self.receiver(nodes_FND)
+        sums_FNN = receiver_FN1 + self.sender(nodes_FND).transpose(1, 2)
+        logits_FNX = F.leaky_relu(sums_FNN * self.edges, 0.2) + self.edges
+        if beside_FNSD is not None:
+            sums_FNS = receiver_FN1 + self.sender(beside_FNSD)[..., 0]
+            logits_FNX = torch.cat([logits_FNX, F.leaky_relu(sums_FNS, 0.2) + 1], -1)
+        return torch.softmax(logits_FNX, -1)
 
 
 class PairMessages(nn.Module):
@@ -93,30 +105,37 @@ class PairMessages(nn.Module):
         self.heads = nn.ModuleList([] if alone else [nn.Linear(node_dim, head_dim) for _ in attentions])
         self.bias = nn.Parameter(torch.zeros(node_dim))
 
-    def forward(self, nodes_FND: Tensor) -> Tensor:
-        """Give what each node is told, `[F, N, D]`, not negative."""
-        messages_FNND = self._messages(nodes_FND)
-        told = [self._weighted(attention(nodes_FND), messages_FNND) for attention in self.attentions]
+    def forward(self, nodes_FND: Tensor, beside_FNSD: Tensor | None = None) -> Tensor:
+        """Give what each node is told, `[F, N, D]`, not negative, by the nodes and by itself in other frames."""
+        messages_FNXD = self._messages(nodes_FND, beside_FNSD)
+        told = [self._weighted(attention(nodes_FND, beside_FNSD), messages_FNXD) for attention in self.attentions]
         if len(self.heads):
             told = [head(sums_FND) for head, sums_FND in zip(self.heads, told, strict=True)]
         sums_FND = torch.cat(told, -1) + self.bias
         return torch.relu(sums_FND if self.sum_norm is None else self.sum_norm(sums_FND))
 
-    def _messages(self, nodes_FND: Tensor) -> Tensor:
-        """Messages to each receiver from each sender, `[F, N, N, D]`."""
-        seen = nodes_FND
-        if self.positions is not None:
-            positions_FNP = self.positions.to(nodes_FND.dtype).expand(len(nodes_FND), -1, -1)
-            seen = torch.cat([nodes_FND, positions_FNP], -1)
+    def _messages(self, nodes_FND: Tensor, beside_FNSD: Tensor | None) -> Tensor:
+        """Messages to each receiver from each sender, `[F, N, N, D]`, and from its own other frames behind them."""
+        seen = self._placed(nodes_FND)
         of_sender, of_receiver = torch.split(self.first.weight, seen.shape[-1], 1)
-        sent_FND = F.linear(seen, of_sender, self.first.bias)
-        taken_FND = F.linear(seen, of_receiver)
-        hidden_FNND = torch.relu(taken_FND[:, :, None] + sent_FND[:, None])
-        return torch.relu(self.second(hidden_FNND))
+        sent_FXXD = F.linear(seen, of_sender, self.first.bias)[:, None]
+        taken_FN1D = F.linear(seen, of_receiver)[:, :, None]
+        if beside_FNSD is not None:
+            own_FNSD = F.linear(self._placed(beside_FNSD), of_sender, self.first.bias)
+            sent_FXXD = torch.cat([sent_FXXD.expand(-1, nodes_FND.shape[1], -1, -1), own_FNSD], 2)
+        return torch.relu(self.second(torch.relu(taken_FN1D + sent_FXXD)))
 
-    def _weighted(self, weights_FNN: Tensor, messages_FNND: Tensor) -> Tensor:
-        sums_FND = (weights_FNN[:, :, None] @ messages_FNND)[:, :, 0]
-        return sums_FND if self.norm is None else normed_sum(self.norm, sums_FND, messages_FNND)
+    def _placed(self, nodes: Tensor) -> Tensor:
+        """Nodes `[F, N, .., D]` with the position of each behind it."""
+        if self.positions is None:
+            return nodes
+        between = (1,) * (nodes.ndim - 3)
+        positions = self.positions.to(nodes.dtype).view(len(self.positions), *between, -1)
+        return torch.cat([nodes, positions.expand(*nodes.shape[:-1], -1)], -1)
+
+    def _weighted(self, weights_FNX: Tensor, messages_FNXD: Tensor) -> Tensor:
+        sums_FND = (weights_FNX[:, :, None] @ messages_FNXD)[:, :, 0]
+        return sums_FND if self.norm is None else normed_sum(self.norm, sums_FND, messages_FNXD)
 
 
 class SumMessages(nn.Module):
@@ -135,8 +154,9 @@ class SumMessages(nn.Module):
         self.norm = norm
         self.bias = nn.Parameter(torch.zeros(node_dim))
 
-    def forward(self, nodes_FND: Tensor) -> Tensor:
-        """Give what each node is told, `[F, N, D]`, not negative."""
+    def forward(self, nodes_FND: Tensor, beside_FNSD: None = None) -> Tensor:
+        """Give what each node is told, `[F, N, D]`, not negative; by the nodes of the same frame alone."""
+        del beside_FNSD
         seen_FND = F.linear(nodes_FND, self.first.weight)
         messages_FNND = torch.relu((seen_FND + self.first.bias)[:, :, None] + seen_FND[:, None])
         sums_FND = (self.attention(nodes_FND)[:, :, None] @ messages_FNND)[:, :, 0]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.recognition.grids import grid_edges, grid_positions, grid_sizes
+from pipeline.recognition.grids import grid_boxes, grid_edges, grid_positions, grid_sizes
 from pipeline.recognition.messages import AdditiveAttention, DotAttention, PairMessages
 from pipeline.recognition.norms import JointNorm
 from pipeline.recognition.published import Rename, load_renamed
@@ -169,6 +169,25 @@ class Rstg(nn.Module):
         vector_BC = self.nodes(x).mean(1).sum(1)
         return vector_BC if self.residual is None else self.residual(x.mean((1, 3, 4)), vector_BC)
 
+    def frames(self, x: Tensor) -> Tensor:
+        """Give vectors for the head of a network, `[B, T, C]`: the mean of each map of `x` with `vector` added to it.
+
+        Their mean over time is `vector`. Without a residual the vector stands alone, `[B, 1, C]`.
+
+        Args:
+            x: Maps, `[B, T, C, H, W]`.
+        """
+        vector_B1C = self.nodes(x).mean(1).sum(1)[:, None]
+        return vector_B1C if self.residual is None else self.residual(x.mean((3, 4)), vector_B1C)
+
+    def boxes(self, x: Tensor) -> Tensor:
+        """Give the region of each node as shares of the frame (left, top, right, bottom), `[B, T, N, 4]`.
+
+        Args:
+            x: Maps, `[B, T, C, H, W]`; the regions of all are the same.
+        """
+        return grid_boxes(SCALES).to(x.device).expand(*x.shape[:2], -1, -1)
+
     def map(self, x: Tensor) -> Tensor:
         """Give maps, `[B, T, C, H, W]`: the nodes where their cells are, scales summed; added to `x` if residual.
 
@@ -178,7 +197,8 @@ class Rstg(nn.Module):
         map_BTCHW = spread(self.nodes(x), self._of_size("covers", x))
         if self.residual is None:
             return map_BTCHW
-        return self.residual(x.movedim(2, -1), map_BTCHW.movedim(2, -1)).movedim(-1, 2)  # type: ignore[no-any-return]
+        added = self.residual(x.movedim(2, -1), map_BTCHW.movedim(2, -1)).movedim(-1, 2)
+        return added.contiguous()  # type: ignore[no-any-return]  # as it came, so that what follows computes the same
 
     def forward(self, x: Tensor) -> Tensor:
         """Give maps: see `map`."""

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Stages = Literal["all", "one", "space", "time"]
+Stages = Literal["all", "one", "space", "time", "homogeneous"]
 
 
 class Recurrence(nn.Module):
@@ -39,11 +39,15 @@ class SpaceTimeGraph(nn.Module):
     Args:
         internal: Recurrence of each round.
         external: Recurrence after the last round.
-        messages: Gives what each node is told in a frame, `[F, N, D]` to `[F, N, D]`.
+        messages: Gives what each node is told in a frame, `[F, N, D]`, from the nodes, `[F, N, D]`, and from the same
+            nodes in other frames, `[F, N, S, D]` or None.
         update: Gives the nodes anew from nodes and what they were told.
         num_rounds: How often time and space take turns.
         stages: `all`: as above. `one`: rounds of messages, and the last recurrence alone. `space`: rounds of messages
-            alone; the caller's mean over time is all it knows of time. `time`: recurrences alone.
+            alone; the caller's mean over time is all it knows of time. `time`: recurrences alone. `homogeneous`:
+            rounds of messages alone, in which a node also hears itself a step earlier and a step later, by the same
+            weights as its neighbours in space. The paper says that space and time share their parameters, and no more;
+            at the ends of a clip, where a step is missing, a node hears itself.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class SpaceTimeGraph(nn.Module):
         self.num_rounds, self.stages = num_rounds, stages
         # A stage that is left out has no weights: what is counted and stored is what is used.
         self.internal = internal if stages in ("all", "time") else None
-        self.external = external if stages != "space" else None
+        self.external = external if stages not in ("space", "homogeneous") else None
         self.messages = messages if stages != "time" else None
         self.update = update if stages != "time" else None
 
@@ -70,8 +74,17 @@ class SpaceTimeGraph(nn.Module):
                 nodes_BTND = self.internal(nodes_BTND)
             if self.messages is not None and self.update is not None:
                 nodes_FND = nodes_BTND.flatten(0, 1)
-                nodes_BTND = self.update(nodes_FND, self.messages(nodes_FND)).view(nodes_BTND.shape)
+                told_FND = self.messages(nodes_FND, self._beside(nodes_BTND))
+                nodes_BTND = self.update(nodes_FND, told_FND).view(nodes_BTND.shape)
         return nodes_BTND if self.external is None else self.external(nodes_BTND)
+
+    def _beside(self, nodes_BTND: Tensor) -> Tensor | None:
+        """Each node a step earlier and a step later, `[F, N, 2, D]`, where these send messages, too."""
+        if self.stages != "homogeneous":
+            return None
+        earlier = torch.cat([nodes_BTND[:, :1], nodes_BTND[:, :-1]], 1)
+        later = torch.cat([nodes_BTND[:, 1:], nodes_BTND[:, -1:]], 1)
+        return torch.stack([earlier, later], 3).flatten(0, 1)
 
 
 class ResidualUpdate(nn.Module):

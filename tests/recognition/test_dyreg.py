@@ -161,3 +161,72 @@ def test_a_checkpoint_of_another_place_is_refused() -> None:
     state = published_state(DyReg(8, 14, 14, 8, offset_dim=6))
     with pytest.raises(PipelineError, match=r"this DyReg module: shapes: dynamic_graph\.global_conv\.0\.weight is"):
         DyReg(8, 7, 7, 8, offset_dim=6).load_published(state)
+
+
+@pytest.mark.parametrize(("regions", "generator", "count"), [
+    ("fixed", "big", 2_824),  # the paper's table, in thousands, of the network with 2,790,904 others
+    ("dynamic", "lite", 2_833),
+    ("boxes", "big", 2_824),
+    ("dynamic", "big", 3_081),
+])  # fmt: skip
+def test_ablations_have_the_published_number_of_parameters(regions: str, generator: str, count: int) -> None:
+    with torch.device("meta"):
+        module = DyReg(128, 16, 16, 32, 32, generator=generator, regions=regions)
+    assert round((2_790_904 + sum(tensor.numel() for tensor in module.parameters())) / 1000) == count
+
+
+@pytest.mark.parametrize("regions", ["fixed", "static", "semantic", "position", "dynamic"])
+def test_every_source_of_regions_begins_as_the_identity_and_learns_all_it_has(regions: str) -> None:
+    module = DyReg(8, 8, 6, 4, offset_dim=4, anchors="grid", regions=regions)
+    x = torch.randn(2, 3, 8, 8, 6)
+    assert torch.equal(module(x), x)
+    for name, tensor in module.named_parameters():
+        if name.endswith(("residual_norm.weight", "offset_scale")):
+            torch.nn.init.ones_(tensor)
+    module(x).square().sum().backward()
+    assert not [name for name, tensor in module.named_parameters() if tensor.grad is None or not tensor.grad.any()]
+
+
+def test_fixed_regions_stay_and_static_ones_move_alike_in_all_videos() -> None:
+    x = torch.randn(2, 3, 8, 9, 9)
+    fixed, static = (DyReg(8, 9, 9, 8, anchors="grid", regions=kind) for kind in ("fixed", "static"))
+    centre, half = fixed.regions(x)
+    assert centre[0, 0, 5].tolist() == pytest.approx([4.5, 7.5])
+    assert half[1, 2, 0].tolist() == pytest.approx([3.5, 3.5])
+    torch.nn.init.constant_(static.proposals.offsets, 0.3)
+    moved_centre, moved_half = static.regions(x)
+    assert bool((moved_half > half).all())
+    assert torch.equal(moved_centre[0], moved_centre[1])
+    assert moved_centre[0, 0, 4, 0].item() > 4.5
+
+
+def test_regions_of_positions_alone_keep_their_size() -> None:
+    module = DyReg(8, 14, 14, 8, offset_dim=4, regions="position")
+    torch.nn.init.ones_(module.proposals.offset_scale)
+    centre, half = module.regions(torch.randn(1, 2, 8, 14, 14))
+    torch.testing.assert_close(half, torch.full_like(half, 14 / 6 + 2))
+    assert (centre - 7).abs().max().item() > 0.01
+
+
+def test_semantic_regions_follow_content_wherever_it_is() -> None:
+    module = DyReg(4, 8, 8, 4, regions="semantic")
+    torch.nn.init.zeros_(module.proposals.mask.bias)
+    torch.nn.init.zeros_(module.proposals.mask.weight)
+    module.proposals.mask.weight.data[2, 0] = 50.0  # node 2 wants the first channel
+    x = torch.zeros(1, 2, 4, 8, 8)
+    x[0, 0, 0, 1, 6], x[0, 1, 0, 5, 2] = 1.0, 1.0
+    kernels = module.proposals(x).kernels
+    torch.testing.assert_close(kernels.sum((3, 4)), torch.ones(1, 2, 9))
+    assert [int(kernels[0, step, 2].argmax()) for step in (0, 1)] == [1 * 8 + 6, 5 * 8 + 2]
+
+
+def test_regions_of_boxes_lie_where_the_boxes_are() -> None:
+    module = DyReg(4, 10, 10, 4, regions="boxes")
+    x = torch.randn(1, 2, 4, 10, 10)
+    boxes = torch.tensor([[0.2, 0.4, 0.6, 1.0], [0.98, 0.98, 1.0, 1.0]]).expand(1, 2, 2, 4)
+    centre, half = module.regions(x, boxes)
+    torch.testing.assert_close(centre[0, 0], torch.tensor([[7.0, 4.0], [9.0, 9.0]]))
+    torch.testing.assert_close(half[0, 1], torch.tensor([[3.0, 2.0], [1.0, 1.0]]))
+    assert torch.equal(module(x, boxes), x)
+    with pytest.raises(PipelineError, match="needs a data set whose objects have known boxes"):
+        module(x)

@@ -124,12 +124,58 @@ def test_a_checkpoint_of_other_tensors_is_refused_by_name() -> None:
     ("one", {"external", "messages", "update"}),
     ("space", {"messages", "update"}),
     ("time", {"internal", "external"}),
+    ("homogeneous", {"messages", "update"}),
 ])  # fmt: skip
 def test_an_ablation_has_the_weights_it_uses_alone(stages: str, parts: set[str]) -> None:
     module = Rstg(8, 6, 6, 8, stages=stages, residual=False)
     assert {name for name, _ in module.graph.named_children()} == parts
     module.vector(torch.randn(1, 2, 8, 6, 6)).sum().backward()
     assert all(tensor.grad is not None for tensor in module.parameters())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_homogeneous_messages_come_from_the_same_node_in_other_frames_too(form: str) -> None:
+    o = DEFAULTS | FORMS[form] | {"num_heads": 1}
+    module = Rstg(8, 6, 6, 8, **o, num_rounds=1, stages="homogeneous")
+    messages, nodes = module.graph.messages, torch.randn(1, 3, 14, 8)
+    with torch.no_grad():
+        found = messages(nodes[0], module.graph._beside(nodes))
+        placed = torch.cat([nodes[0], grid_positions().expand(3, -1, -1)], -1) if o["positions"] else nodes[0]
+        for step, node in ((0, 3), (1, 13), (2, 0)):
+            around = placed[max(step - 1, 0), node], placed[min(step + 1, 2), node]
+            every = [[*placed[step], placed[max(step - 1, 0), i], placed[min(step + 1, 2), i]] for i in range(14)]
+            plain = torch.stack(
+                [
+                    torch.stack([messages.second(messages.first(torch.cat([sender, placed[step, i]])).relu()).relu()
+                                 for sender in every[i]])
+                    for i in range(14)
+                ]
+            )  # fmt: skip
+            assert torch.equal(every[node][-2], around[0])
+            if messages.norm is not None:
+                plain = messages.norm(plain[None])[0]
+            attention = messages.attentions[0]
+            senders = torch.stack(every[node])[:, :8]
+            linked = torch.cat([grid_edges()[node], torch.ones(2)])
+            if o["attention"] == "dot":
+                logits = attention.key(senders) @ attention.query(nodes[0, step, node]) * linked
+            else:
+                sums = attention.receiver(nodes[0, step, node]) + attention.sender(senders)[:, 0]
+                logits = F.leaky_relu(sums * linked, 0.2) + linked
+            told = torch.softmax(logits, 0) @ plain[node] + messages.bias
+            if messages.sum_norm is None:
+                torch.testing.assert_close(found[step, node], told.relu(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_homogeneous_graph_hears_one_step_further_in_each_round() -> None:
+    o = DEFAULTS | {"layer_norm": False}
+    module = Rstg(8, 6, 6, 8, **o, num_rounds=2, stages="homogeneous")
+    x = torch.randn(1, 6, 8, 6, 6)
+    changed = x.clone()
+    changed[:, 0] += 1
+    with torch.no_grad():
+        differs = (module.nodes(x) != module.nodes(changed)).flatten(2).any(-1)
+    assert differs[0].tolist() == [True, True, True, False, False, False]
 
 
 def test_heads_that_do_not_fit_are_refused() -> None:

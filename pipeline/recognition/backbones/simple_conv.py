@@ -1,0 +1,49 @@
+"""The network of frames that RSTG has for SyncMNIST (Nicolicioiu et al., 2019, section 4.1).
+
+Three times: a convolution of 3 x 3 without padding, ReLU, and the maximum of 2 x 2 places. 64 pixels become 6 places.
+
+Shapes: B clips, T frames, F = B * T, C channels, H height and W width of a map.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.recognition.backbones.places import Used, in_clips, of_frames
+
+KERNEL, POOL = 3, 2
+
+
+class SimpleConv(nn.Module):
+    """Three convolutions of each frame by itself.
+
+    Attributes:
+        blocks: Number of blocks of each stage: it has none.
+        pools_windows: Whether larger maps than in training are pooled by windows.
+
+    Args:
+        filters: Channels of each.
+        colours: Channels of a frame.
+    """
+
+    def __init__(self, filters: int, colours: int) -> None:
+        super().__init__()
+        self.blocks: tuple[int, ...] = ()
+        self.pools_windows = False
+        self.conv1 = nn.Conv2d(colours, filters, KERNEL)
+        self.conv2 = nn.Conv2d(filters, filters, KERNEL)
+        self.conv3 = nn.Conv2d(filters, filters, KERNEL)
+
+    def forward(self, x_BTCHW: Tensor, used: Used) -> Tensor:
+        """Give the last maps, `[B, T, filters, H', W']`.
+
+        Args:
+            x_BTCHW: Frames whose pixels are normalised, of at least 22 pixels along a side.
+            used: The modules of the places `conv1`, `conv2`, `conv3` each after its pooling.
+        """
+        steps = x_BTCHW.shape[1]
+        x_FCHW = x_BTCHW.flatten(0, 1)
+        for name in ("conv1", "conv2", "conv3"):
+            x_FCHW = F.max_pool2d(torch.relu(getattr(self, name)(x_FCHW)), POOL)
+            x_FCHW = of_frames(used, name, x_FCHW, steps)
+        return in_clips(x_FCHW, steps)
