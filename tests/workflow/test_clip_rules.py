@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import pytest
 import yaml
 from toys.project_sources import copy_sources
 from toys.sync_mnist import PUBLISHED, RAW
 from toys.tiny_project import Project
 
 
-@pytest.mark.slow
 def test_digits_are_drawn_and_videos_are_decoded(tmp_path: Path) -> None:
     copy_sources(tmp_path)
     files = {split: {"images": f"{split}-images", "labels": f"{split}-labels"} for split in ("train", "test")}
