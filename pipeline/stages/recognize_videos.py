@@ -21,6 +21,7 @@ from pipeline.recognition.block_sharing import blocks_of, found_in_turn, help_fi
 from pipeline.recognition.labels import read_labels, require_same_classes
 from pipeline.recognition.model_file import read_recognizer
 from pipeline.recognition.scored_views import ViewReader, ViewScorer
+from pipeline.recognition.training import channels_last
 from pipeline.schemas import LOGITS
 
 
@@ -51,7 +52,7 @@ def run(
     with joined_ranks() as ranks:
         device = compute_device()
         dtype = announced_dtype(trained.settings.training.precision, device, "the recognizer")
-        scorer = ViewScorer(trained.model.to(device), settings, dtype)
+        scorer = ViewScorer(channels_last(trained.model.to(device)), settings, dtype)
         reader = ViewReader(store, trained.settings.frames, settings, colours_of(trained.settings.backbone))
         size = max(1, settings.batch_size // (settings.temporal * settings.spatial))
         there = [clip_id for clip_id in ids if clip_id not in failed]
