@@ -68,9 +68,10 @@ def _tensor(name: str, held: Inert) -> Tensor:
     if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ValueError(f"its array {name} has no shape")
     dtype = _dtype(name, kind)
-    # What Python 3 wrote goes through a codec, as an Inert with the text and the name of the codec.
-    text = raw.arguments[0] if isinstance(raw, Inert) and raw.wanted == "_codecs.encode" and raw.arguments else raw
-    content = text.encode("latin1") if isinstance(text, str) else text
+    # What Python 3 wrote goes through a codec, as an Inert with the text and the name of the codec; no bytes are a call.
+    if isinstance(raw, Inert) and raw.wanted in ("_codecs.encode", "builtins.bytes", "__builtin__.bytes"):
+        raw = raw.arguments[0] if raw.arguments else b""
+    content = raw.encode("latin1") if isinstance(raw, str) else raw
     if not isinstance(content, bytes) or len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"its array {name} of {list(shape)} does not have the bytes of that shape")
     array = np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")

@@ -1,5 +1,6 @@
 """Pickles of NumPy arrays, whose bytes are read and whose wishes are not granted."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -31,13 +32,13 @@ def test_arrays_of_every_protocol_are_read(tmp_path: Path, protocol: int) -> Non
 
 
 class Touch:
-    """Makes a file when it is unpickled freely."""
+    """Makes a folder when it is unpickled freely."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.path,)
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
 
 
 def test_code_beside_arrays_does_not_run(tmp_path: Path) -> None:
