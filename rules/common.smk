@@ -19,7 +19,15 @@ from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.listing import passed_over as passed_over_below
-from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files, why_unlabelled
+from pipeline.datasets.readers import (
+    annotation_files,
+    clip_form,
+    label_files,
+    list_videos,
+    listing_digests,
+    mapping_files,
+    why_unlabelled,
+)
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.splits import needed_splits, scored_splits
 
@@ -258,13 +266,20 @@ def own_file(route):
     return path
 
 
-def settings(route):
-    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare."""
+def settings(route, without=()):
+    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare.
+
+    Args:
+        route: Route from a wildcard to an entry or a setting.
+        without: Settings that the stage does not read, so that it does not run again for them.
+    """
 
     def text(wildcards):
         word = route.rpartition(".")[2]
         value = walk(route, dict(wildcards.items()))
         entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
+        if without:
+            entry = {key: setting for key, setting in entry.items() if key not in without}
         return json.dumps(entry, sort_keys=True)
 
     return text
@@ -364,6 +379,11 @@ def mapping(wildcards):
     return mapping_files(config["datasets"][wildcards.dataset])
 
 
+def form(wildcards):
+    """Parameter function: how files of frames and lists of clips are written, as JSON."""
+    return json.dumps(clip_form(config["datasets"][wildcards.dataset]).model_dump(mode="json"), sort_keys=True)
+
+
 def annotations(wildcards):
     """Input function: files of captions, ids and splits that the user brings."""
     return [brought(path) for path in annotation_files(config["datasets"][wildcards.dataset])]
@@ -385,7 +405,7 @@ def label_annotations(wildcards):
     why = why_unlabelled(config["datasets"][wildcards.dataset])
     if why is not None:
         raise WorkflowError(f"datasets.{wildcards.dataset}: {why}")
-    return []
+    return [brought(path) for path in label_files(config["datasets"][wildcards.dataset])]
 
 
 def listing(wildcards):
@@ -406,7 +426,8 @@ def dataset_listing(dataset):
     settings = config["datasets"][dataset]
     named = [Path(path) for path in mapping_files(settings)]
     try:
-        videos = list_videos(settings["kind"], Path(settings["videos"]), named[0] if named else None, named)
+        source, form = Path(settings["videos"]), clip_form(settings)
+        videos = list_videos(settings["kind"], source, named[0] if named else None, named, form)
         return listing_digests(videos, settings["shards"])
     except PipelineError as error:
         raise WorkflowError(f"datasets.{dataset}: {error}") from None

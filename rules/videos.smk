@@ -62,6 +62,7 @@ rule index_videos:
         kind=kind,
         source=source,
         mapping=mapping,
+        form=form,
         shards=settings("dataset.shards"),
         listing=listing,
         code=code("index_videos"),
@@ -72,6 +73,7 @@ rule index_videos:
             --kind {params.kind} \
             --source {params.source:q} \
             --mapping {params.mapping:q} \
+            --form {params.form:q} \
             --shard {wildcards.shard} \
             --shards {params.shards} \
             --out {output:q} \
@@ -101,7 +103,7 @@ rule index_captions:
         mem_mb=scaled(1000),
         runtime=scaled("1h"),
     params:
-        settings=settings("dataset"),
+        settings=settings("dataset", without=["labels"]),
         needed=needed,
         code=code("index_captions"),
     shell:

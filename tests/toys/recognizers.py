@@ -13,7 +13,8 @@ TRAINING = {
 SIMPLE = {"kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "weights": "random", "seed": 1}
 TSM = {
     "kind": "tsm", "depth": 18, "geometry": "torchvision", "clip": None, "stages": 4, "colours": 3,
-    "shift_share": 0.125, "pixels": "imagenet", "weights": "random", "seed": 1,
+    "shift_share": 0.125, "pixels": "imagenet", "weights": "random", "head": "drawn", "channels": "rgb",
+    "seed": 1,
 }  # fmt: skip
 VIDEO = {**TSM, "kind": "i3d", "depth": 50, "geometry": "slowfast", "clip": "8x8", "shift_share": 0.0,
          "pixels": "nonlocal"}  # fmt: skip
