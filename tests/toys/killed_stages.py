@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+STAGES = ("finetune_clip4clip", "finetune_detector", "train_captioner", "train_recognizer", "recognize_videos")
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(
-    [f"pipeline.stages.{stage}" for stage in ("finetune_clip4clip", "finetune_detector", "train_captioner")]
+    [f"pipeline.stages.{stage}" for stage in STAGES]
 )
 
 
