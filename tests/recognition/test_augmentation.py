@@ -3,7 +3,15 @@ import pytest
 import torch
 
 from pipeline.config import ClipAugmentationSettings
-from pipeline.recognition.augmentation import Crop, augment, brighten, multi_scale, random_resized, random_square, resize
+from pipeline.recognition.augmentation import (
+    Crop,
+    augment,
+    brighten,
+    multi_scale,
+    random_resized,
+    random_square,
+    resize,
+)
 
 
 def settings(**others):
