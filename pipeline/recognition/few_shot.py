@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 def few_shot(labels: Mapping[str, int], ids: Iterable[str], k: int, seed: int) -> list[str]:
     """Choose k clips of each class.
 
-    A class keeps the k clips whose hashes come first: those for k = 5 are among those for k = 10, and neither the order
-    of the ids nor clips of other classes change the choice.
+    A class keeps the k clips whose hashes come first, so the clips for k = 5 are among those for k = 10, and neither
+    the order of the ids nor clips of other classes change the choice.
 
     Args:
         labels: Class of each clip.
