@@ -68,7 +68,7 @@ def _tensor(name: str, held: Inert) -> Tensor:
     if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ValueError(f"its array {name} has no shape")
     dtype = _dtype(name, kind)
-    # What Python 3 wrote goes through a codec, as an Inert with the text and the name of the codec; no bytes are a call.
+    # What Python 3 wrote goes through a codec: an Inert with the text and the codec's name; no bytes are a call.
     if isinstance(raw, Inert) and raw.wanted in ("_codecs.encode", "builtins.bytes", "__builtin__.bytes"):
         raw = raw.arguments[0] if raw.arguments else b""
     content = raw.encode("latin1") if isinstance(raw, str) else raw
