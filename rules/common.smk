@@ -408,6 +408,19 @@ def label_annotations(wildcards):
     return [brought(path) for path in label_files(config["datasets"][wildcards.dataset])]
 
 
+def captions_to_check(wildcards):
+    """Input function: captions of a data set; of one that may have some and has none, too, unless it has labels."""
+    settings = config["datasets"][wildcards.dataset]
+    is_told = settings.get("captions") or ("captions" in settings and why_unlabelled(settings) is not None)
+    return expand(ARTIFACTS["captions"], dataset=wildcards.dataset) if is_told else []
+
+
+def labels_to_check(wildcards):
+    """Input function: labels of a data set that has some."""
+    is_labelled = why_unlabelled(config["datasets"][wildcards.dataset]) is None
+    return expand(ARTIFACTS["labels"], dataset=wildcards.dataset) if is_labelled else []
+
+
 def listing(wildcards):
     """Parameter function: digest of the names, sizes and intervals of a shard's clips; empty for generated videos."""
     if not source(wildcards):
@@ -417,6 +430,8 @@ def listing(wildcards):
 
 def passed_over(wildcards):
     """Parameter function: what lies in the folder of the user's videos and is not listed, a line for each reason."""
+    if clip_form(config["datasets"][wildcards.dataset]).frames is not None:
+        return []  # clips are folders, in which files are frames
     return [line for folder in source(wildcards) for line in passed_over_below(Path(folder))]
 
 

@@ -14,9 +14,9 @@ from pipeline.config import ClipForm, EpicKitchensSettings
 from pipeline.datasets.annotated import clip_id, list_clips, shown
 from pipeline.datasets.frame_folders import FrameFolder, beyond, list_frame_folders
 from pipeline.datasets.label_files import read_class_names, table_rows, whole_number
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import Labelling
 from pipeline.datasets.listing import Video
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError
 from pipeline.video.frame_files import FrameFiles
 from pipeline.video.interval import Interval

@@ -18,11 +18,11 @@ from pipeline.datasets.annotated import shown
 from pipeline.datasets.caption_rows import columns_of, named_columns, rows_of, video_and_split
 from pipeline.datasets.folder import hashed_split
 from pipeline.datasets.label_files import numbers_of
+from pipeline.datasets.label_splits import cut_validation, draw_splits
 from pipeline.datasets.labelled import HEAD, Labelling
 from pipeline.datasets.named_videos import resolve, splits_of
 from pipeline.datasets.nulls import is_null, is_null_text
 from pipeline.datasets.split_names import split_named
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError, breaks_lines
 
 MAX_NAME = 200  # characters of a class's name; it stands in tables and pages
@@ -41,9 +41,9 @@ class LabelRow:
 def read_labels(settings: FolderSettings, clips: Mapping[str, Clip]) -> Labelling:
     """Read the label of each video, and its split.
 
-    A split that the table or the folders name counts; where they name none, the hash of a video's id decides by the
-    shares of `splits`, for captions and labels alike. Where they name training and test alone, validation is cut from
-    training, as large as its share says.
+    A split that the table or the folders name counts. Where they name training and test alone, validation is cut from
+    training, as large as its share says. Where they name none, each class is parted by the shares of `splits`; of a
+    data set that has captions, too, the hash of a video's id decides, as it does for captions.
 
     Args:
         settings: Settings of the data set, with `labels`.
@@ -60,14 +60,20 @@ def read_labels(settings: FolderSettings, clips: Mapping[str, Clip]) -> Labellin
         told, split_of, notes = _of_folders(settings.videos, paths)
     labelling = Labelling({HEAD: _in_order(set(told.values()))}, notes=notes)
     numbers = numbers_of(labelling.heads[HEAD])
+    shares = settings.splits
+    by_class = settings.captions is None and shares.train > 0
     for clip in sorted(told):
         is_part = clip in clips and clips[clip].interval is not None
         if is_part:
             labelling.groups[clip] = paths[clip]
-        split = split_of.get(clip) or hashed_split(paths[clip] if is_part else clip, settings.splits)
+        split = split_of.get(clip)
+        if not split_of and not by_class:
+            split = hashed_split(paths[clip] if is_part else clip, shares)
         labelling.add(clip, [numbers[told[clip]]], split, str(settings.labels))
-    if set(split_of.values()) == {"train", "test"} and settings.splits.val:
-        cut_validation(labelling, settings.splits.val / (settings.splits.train + settings.splits.val))
+    if not split_of and by_class:
+        draw_splits(labelling, shares.val, shares.test)
+    elif set(split_of.values()) == {"train", "test"} and shares.val:
+        cut_validation(labelling, shares.val / (shares.train + shares.val))
     return labelling
 
 

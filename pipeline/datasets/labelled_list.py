@@ -16,9 +16,9 @@ from pipeline.config import ClipForm, LabelledListSettings
 from pipeline.datasets.annotated import shown
 from pipeline.datasets.frame_folders import frame_folder
 from pipeline.datasets.label_files import label_lines, read_class_names, whole_number
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import Labelling
 from pipeline.datasets.listing import Video, is_folder
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError, breaks_lines
 from pipeline.video.frame_files import FrameFiles
 

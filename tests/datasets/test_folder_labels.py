@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from pipeline.video.interval import Interval
 SHARES = Splits(train=0.6, val=0.2, test=0.2)
 
 
-def read(names, labels="folders", splits=SHARES, root="data", **intervals):
-    clips = {name: Clip(name, name, Path(root) / name, 1, intervals.get(name)) for name in names}
-    settings = FolderSettings(kind="folder", shards=1, videos=Path(root), captions=None, labels=labels, splits=splits)
-    return read_labels(settings, clips)
+def read(names, labels="folders", splits=SHARES, captions=None):
+    clips = {name: Clip(name, name, Path("data") / name, 1, None) for name in names}
+    about = {"kind": "folder", "shards": 1, "videos": Path("data"), "captions": captions}
+    return read_labels(FolderSettings(**about, labels=labels, splits=splits), clips)
 
 
 def table(folder, text, name="metadata.csv"):
@@ -28,8 +29,32 @@ def test_a_folder_a_class():
     labelling = read(names)
     assert labelling.heads == {"class": ["run", "train", "walk"]}  # a vehicle
     assert labelling.labels == {"run/b.mp4": [0], "run/deep/c.mp4": [0], "train/d.mp4": [1], "walk/a.mp4": [2]}
-    assert labelling.split_of == {name: hashed_split(name, SHARES) for name in names[:4]}
+    assert labelling.split_of.keys() == labelling.labels.keys()
     assert labelling.notes == ["in no folder of a class, and so without a label: top.mp4"]
+
+
+def test_splits_are_drawn_class_by_class():
+    names = [
+        f"{name}/{number}.mp4" for name, count in (("run", 10), ("sit", 3), ("walk", 1)) for number in range(count)
+    ]
+    split_of = read(names).split_of
+    counted = Counter((name.split("/")[0], split) for name, split in split_of.items())
+    assert counted == {
+        ("run", "train"): 6,
+        ("run", "val"): 2,
+        ("run", "test"): 2,
+        ("sit", "train"): 1,
+        ("sit", "val"): 1,
+        ("sit", "test"): 1,
+        ("walk", "train"): 1,
+    }
+    assert read(names[::-1]).split_of == split_of
+    assert set(read(names, splits=Splits(train=0.8, val=0.2, test=0.0)).split_of.values()) == {"train", "val"}
+
+
+def test_a_data_set_with_captions_has_the_splits_of_these():
+    names = [f"{name}/{number}.mp4" for name in ("run", "walk") for number in range(20)]
+    assert read(names, captions=Path("c.csv")).split_of == {name: hashed_split(name, SHARES) for name in names}
 
 
 def test_folders_of_splits():
@@ -56,7 +81,6 @@ def test_a_table(tmp_path):
     labelling = read(["a.mp4", "sub/b.mp4", "c.mp4"], table(tmp_path, text))
     assert labelling.heads == {"class": ["run", "walk"]}
     assert labelling.labels == {"a.mp4": [1], "sub/b.mp4": [0], "vanished.avi": [0]}
-    assert labelling.split_of == {name: hashed_split(name, SHARES) for name in labelling.labels}
     path = tmp_path / "metadata.csv"
     assert labelling.notes == [
         f"{path}: 1 labels are empty or null, and left out",
@@ -72,16 +96,21 @@ def test_a_table_with_splits_in_lines_of_json(tmp_path):
     assert labelling.split_of == {"a.mp4": "train", "b.mp4": "val"}
 
 
-def test_clips_of_one_file_stay_together():
-    names = {f"run/long.mp4@{start}-{start + 1}": Interval(float(start), start + 1.0) for start in range(6)}
-    clips = {name: Clip(name, "run/long.mp4", Path("data/run/long.mp4"), 1, part) for name, part in names.items()}
-    clips["walk/a.mp4"] = Clip("walk/a.mp4", "walk/a.mp4", Path("data/walk/a.mp4"), 1, None)
-    settings = FolderSettings(
-        kind="folder", shards=1, videos=Path("data"), captions=None, labels="folders", splits=SHARES
-    )
-    labelling = read_labels(settings, clips)
-    assert {labelling.split_of[name] for name in names} == {hashed_split("run/long.mp4", SHARES)}
-    assert labelling.groups == dict.fromkeys(names, "run/long.mp4")
+@pytest.mark.parametrize("captions", [None, Path("c.csv")])
+def test_clips_of_one_file_stay_together(captions):
+    names = {f"{number}@{start}": number for number in range(4) for start in range(3)}
+    clips = {
+        name: Clip(name, f"run/{of}.mp4", Path(f"data/run/{of}.mp4"), 1, Interval(0.0, 1.0))
+        for name, of in names.items()
+    }
+    clips |= {f"walk/{of}": Clip(f"walk/{of}", f"walk/{of}", Path(f"data/walk/{of}"), 1, None) for of in range(9)}
+    about = {"kind": "folder", "shards": 1, "videos": Path("data"), "captions": captions}
+    labelling = read_labels(FolderSettings(**about, labels="folders", splits=SHARES), clips)
+    splits = [{labelling.split_of[f"{number}@{start}"] for start in range(3)} for number in range(4)]
+    assert all(len(of) == 1 for of in splits)
+    assert labelling.groups == {name: f"run/{of}.mp4" for name, of in names.items()}
+    if captions is None:
+        assert sorted(split for (split,) in splits) == ["test", "train", "train", "val"]
 
 
 @pytest.mark.parametrize(
