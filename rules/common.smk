@@ -294,6 +294,14 @@ def backbone_weights(wildcards):
     return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
 
 
+def teachers(wildcards):
+    """Input function: the models whose regions a recognizer learns first, in the order of the places' names."""
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    kick_start = recognizer["training"].get("kick_start") or {"teachers": {}}
+    experiments = [experiment for _, experiment in sorted(kick_start["teachers"].items())]
+    return expand(ARTIFACTS["model"], trial=experiments)
+
+
 def trained_recognizer(wildcards):
     """Parameter function: what of a recognizer's settings decides its weights, as JSON.
 

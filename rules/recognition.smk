@@ -1,7 +1,8 @@
 """
 Recognition: recognizers trained on labelled clips, logits of the views of a split's clips, and their scores.
 
-REQUIRED INPUTS   clips, labels; a file of weights, or the model of another experiment, where the backbone begins there
+REQUIRED INPUTS   clips, labels; a file of weights, or the model of another experiment, where the backbone begins there;
+                  the models of other experiments whose regions are learned first, where there are any
 OUTPUTS           results/experiments/{trial}/model.safetensors and curves.csv
                   results/experiments/{trial}/{split}/logits.zarr   (schema: logits)
                   results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
@@ -29,6 +30,7 @@ rule train_recognizer:
         clips=clips_of(),
         labels=artifact("labels", dataset="experiment.dataset"),
         weights=backbone_weights,
+        teachers=teachers,
     output:
         model=artifact("model"),
         curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
@@ -56,6 +58,7 @@ rule train_recognizer:
             --clips {input.clips:q} \
             --labels {input.labels:q} \
             --weights {input.weights:q} \
+            --teachers {input.teachers:q} \
             --recognizer {params.recognizer:q} \
             --seed {params.seed} \
             --threads {threads} \

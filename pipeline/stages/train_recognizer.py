@@ -19,8 +19,9 @@ from pipeline.jobs.training_run import training_run
 from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.batches import EpochPlan
 from pipeline.recognition.clip_source import FrameSource
+from pipeline.recognition.kick_start import Teachers
 from pipeline.recognition.labels import Labels, labelled_clips, read_labels, training_clips
-from pipeline.recognition.model_file import describe
+from pipeline.recognition.model_file import describe, read_recognizer
 from pipeline.recognition.pretrained import load_backbone
 from pipeline.recognition.recognizer import Recognizer, build_recognizer
 from pipeline.recognition.training import CURVES, ClipData, RecognizerTraining, kept_by
@@ -37,6 +38,7 @@ def run(
     clips: list[Path],
     labels: Path,
     weights: list[Path],
+    teachers: list[Path],
     checkpoints: Path,
     out: Path,
     curves: Path,
@@ -53,6 +55,8 @@ def run(
         labels: The data set's labels.json: classes, labels and splits.
         weights: The file of the backbone's weights, or the model of the experiment that they are taken from; nothing
             for random ones and for those of a URL.
+        teachers: The models whose regions are learned first, in the order of the places that `kick_start` names;
+            nothing without one.
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where the trained model goes (safetensors).
         curves: Where losses and accuracies of each epoch go (CSV), with `kept_by` in the row of the epoch whose weights
@@ -72,13 +76,14 @@ def run(
         "settings": recognizer.model_dump(mode="json", exclude={"views": {"temporal", "spatial", "batch_size"}}),
         "seed": seed,
         "code": code_digest("train_recognizer"),
-        "inputs": [file_digest(path) for path in (*clips, labels, *weights)],
+        "inputs": [file_digest(path) for path in (*clips, labels, *weights, *teachers)],
     }
     with training_run(checkpoints, provenance, [out, curves]) as run:
         if run.is_finished:
             return
         model, origin = new_recognizer(recognizer, known, weights, seed)
-        task = RecognizerTraining(model, model.heads, data, recognizer.training, seed, run.ranks)
+        guides = read_teachers(recognizer, teachers, model)
+        task = RecognizerTraining(model, model.heads, data, recognizer.training, seed, run.ranks, guides)
         trained = train(task, run)
         if run.ranks.is_first:
             write_curves(curves, trained)
@@ -126,6 +131,14 @@ def new_recognizer(
     url = settings.backbone.weights
     path = fetch(url) if isinstance(url, WeightsUrl) else next(iter(weights), None)
     return model, load_backbone(model, path, settings)
+
+
+def read_teachers(settings: ConvolutionalSettings, paths: list[Path], student: Recognizer) -> Teachers | None:
+    """Read the models that `kick_start` names; None without one. Raises PipelineError if they cannot teach a place."""
+    if settings.training.kick_start is None:
+        return None
+    places = settings.training.kick_start.teachers
+    return Teachers({place: read_recognizer(path).model for place, path in zip(places, paths, strict=True)}, student)
 
 
 def write_curves(path: Path, trained: Trained) -> None:

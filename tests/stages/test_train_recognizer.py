@@ -2,13 +2,17 @@ import csv
 import json
 
 import pytest
-from toys.labelled_clips import CLASSES, SIMPLE, settings, write_clips
+import torch
+from toys.labelled_clips import CLASSES, SIMPLE, VIEWS, settings, write_clips
 
 from pipeline.__main__ import main
 from pipeline.artifact import read_json, write_json
 from pipeline.errors import PipelineError
-from pipeline.recognition.model_file import read_recognizer
+from pipeline.recognition.kick_start import region_loss
+from pipeline.recognition.model_file import describe, read_recognizer
+from pipeline.recognition.recognizer import build_recognizer
 from pipeline.stages.train_recognizer import run
+from pipeline.weights.saving import save_weights
 
 
 def train(folder, flags, given, **others):
@@ -18,7 +22,9 @@ def train(folder, flags, given, **others):
         "out": folder / "model.safetensors",
         "curves": folder / "curves.csv",
     }
-    run(**{**arguments, "weights": [], "recognizer": given, "seed": 1, "threads": 1, **places, **others})
+    run(
+        **{**arguments, "weights": [], "teachers": [], "recognizer": given, "seed": 1, "threads": 1, **places, **others}
+    )
     with places["curves"].open() as file:
         return list(csv.DictReader(file))
 
@@ -109,9 +115,38 @@ def test_a_module_where_the_backbone_has_no_such_block_ends_with_one_line(tmp_pa
     module |= {"stages": "all", "anchors": "grid", "generator": "big", "regions": "dynamic", "residual": True}
     given["modules"] = [module]
     arguments = ["train_recognizer", "--clips", *map(str, flags["--clips"]), "--labels", str(flags["--labels"])]
-    arguments += ["--weights", "--recognizer", json.dumps(given), "--seed", "1", "--threads", "1"]
+    arguments += ["--weights", "--teachers", "--recognizer", json.dumps(given), "--seed", "1", "--threads", "1"]
     arguments += ["--checkpoints", str(tmp_path / "c"), "--out", str(tmp_path / "m"), "--curves", str(tmp_path / "v")]
     assert main(arguments) == 2
     error = capfd.readouterr().err
     assert "modules: at: layer3.4 of dyreg: this backbone has no such place; it has " in error
     assert "Traceback" not in error
+
+
+def dyreg(place):
+    module = {"kind": "dyreg", "at": place, "inside": False, "node_dim": 8, "offset_dim": 4, "rounds": 1}
+    return module | {"stages": "all", "anchors": "grid", "generator": "big", "regions": "dynamic", "residual": True}
+
+
+def test_regions_of_another_model_are_learned_first(tmp_path):
+    """A kick-start of all steps, with a weight beside which labels count for nothing, brings the regions nearer."""
+    flags = write_clips(tmp_path, num_train=12)
+    recipe = {"epochs": 6, "validate_every": 6, "batch_size": 2, "lr": 0.03, "schedule": "constant", "warmup": 0.0, "clip_norm": None}
+    augmentation = {"size": 48, "crop": "whole", "flip": "none", "brightness": 0.0}
+    sizes = {"augmentation": augmentation, "views": VIEWS | {"short_side": None, "spatial": 1, "size": 48}}
+    torch.manual_seed(3)
+    teacher = build_recognizer(settings(modules=[dyreg("conv1")], **sizes), {"class": 3}).eval()
+    teacher.graph("conv1").proposals.offset_scale.data.fill_(1.0)  # 0 at the beginning: regions lie where their anchors do
+    path = tmp_path / "teacher.safetensors"
+    save_weights(teacher.state_dict(), path, describe(settings(modules=[dyreg("conv1")], **sizes), {"class": CLASSES}, ""))
+    kick_start = {"teachers": {"conv1": "first"}, "share": 1.0, "weight": 1000.0}
+    x = torch.randint(0, 256, (4, 3, 1, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    distance = {}
+    for name, taught in (("alone", None), ("taught", kick_start)):
+        (tmp_path / name).mkdir()
+        student = settings(recipe | {"kick_start": taught}, modules=[dyreg("conv1")], **sizes)
+        train(tmp_path / name, flags, student, seed=2, teachers=[path] if taught else [])
+        model = read_recognizer(tmp_path / name / "model.safetensors").model
+        distance[name] = region_loss(model.with_regions(x)[1], teacher.with_regions(x)[1]).item()
+    print(distance)
+    assert distance["taught"] < distance["alone"] / 2
