@@ -48,7 +48,8 @@ def run(
 ) -> None:
     """Train a recognizer and keep the weights with the best top-1 on the validation split.
 
-    Where epochs have the same top-1, the validation loss chooses.
+    Where epochs have the same top-1, the validation loss chooses. With `epochs: 0` the weights that the backbone begins
+    with are the model, so that published ones can be scored as they are.
 
     Args:
         clips: Frames of the data set's clips, of all its shards.
@@ -71,6 +72,11 @@ def run(
     """
     torch.set_num_threads(threads)
     known = read_labels(labels)
+    if recognizer.training.epochs == 0:
+        model, origin = new_recognizer(recognizer, known, weights, seed)
+        write_curves(curves, Trained([], 0))
+        save_weights(model.state_dict(), out, describe(recognizer, known.heads, origin))
+        return
     data = clip_data(ClipStore(clips), known, recognizer, seed, threads)
     provenance = {
         "settings": recognizer.model_dump(mode="json", exclude={"views": {"temporal", "spatial", "batch_size"}}),
@@ -130,7 +136,7 @@ def new_recognizer(
     model = build_recognizer(settings, labels.widths)
     url = settings.backbone.weights
     path = fetch(url) if isinstance(url, WeightsUrl) else next(iter(weights), None)
-    return model, load_backbone(model, path, settings)
+    return model, load_backbone(model, path, settings, labels.heads)
 
 
 def read_teachers(settings: ConvolutionalSettings, paths: list[Path], student: Recognizer) -> Teachers | None:
@@ -146,8 +152,9 @@ def write_curves(path: Path, trained: Trained) -> None:
 
     The row of the epoch that was kept says in `kept_by` which column chose it.
     """
-    chosen = kept_by(trained.records, trained.kept_epoch)
-    log.info("train_recognizer: kept the weights of epoch %d, chosen by %s", trained.kept_epoch, chosen)
+    chosen = kept_by(trained.records, trained.kept_epoch) if trained.records else ""
+    if chosen:
+        log.info("train_recognizer: kept the weights of epoch %d, chosen by %s", trained.kept_epoch, chosen)
     with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*CURVES, "kept_by"), lineterminator="\n")
         writer.writeheader()

@@ -81,6 +81,12 @@ def test_the_backbone_of_another_experiment(tmp_path):
     assert difference.abs().max() < 1e-6
 
 
+def test_weights_as_they_are_need_no_training(tmp_path):
+    flags = write_clips(tmp_path, num_train=0)
+    assert train(tmp_path, flags, settings({"epochs": 0, "schedule": "constant"})) == []
+    assert read_recognizer(tmp_path / "model.safetensors").heads == {"class": CLASSES}
+
+
 def one_class(content):
     content["labels"] = {clip: [2] for clip in content["labels"]}
 
