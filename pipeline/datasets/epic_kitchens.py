@@ -23,7 +23,7 @@ from pipeline.video.interval import Interval
 
 COLUMNS = ("narration_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame")
 CLASSES = ("verb_class", "noun_class")
-TIME = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
+TIME = re.compile(r"(\d{1,4}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
 SECONDS_OF_UNITS = (3600, 60, 1)
 
 Row = Mapping[str, str]

@@ -23,9 +23,7 @@ from pipeline.datasets.labelled import HEAD, Labelling
 from pipeline.datasets.named_videos import resolve, splits_of
 from pipeline.datasets.nulls import is_null, is_null_text
 from pipeline.datasets.split_names import split_named
-from pipeline.errors import PipelineError, breaks_lines
-
-MAX_NAME = 200  # characters of a class's name; it stands in tables and pages
+from pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True)
@@ -125,11 +123,8 @@ def read_rows(path: Path) -> tuple[list[LabelRow], list[str]]:
 def _label(value: object, place: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
         value = str(int(value))  # classes may be numbers, and pandas writes 7.0 for 7
-    if not isinstance(value, str) or breaks_lines(value) or len(value) > MAX_NAME:
-        raise PipelineError(
-            f"{place}: `label` is {value!r:.60}: expected the name of a class, of at most {MAX_NAME} characters on one "
-            "line"
-        )
+    if not isinstance(value, str):
+        raise PipelineError(f"{place}: `label` is {value!r:.60}: expected the name of a class")
     return " ".join(unicodedata.normalize("NFC", value).split())
 
 
