@@ -77,12 +77,15 @@ wildcard_constraints:
 
 
 include: HERE.join("rules/videos.smk")
+include: HERE.join("rules/clips.smk")
+include: HERE.join("rules/labels.smk")
 include: HERE.join("rules/features.smk")
 include: HERE.join("rules/nodes.smk")
 include: HERE.join("rules/graphs.smk")
 include: HERE.join("rules/knowledge.smk")
 include: HERE.join("rules/training.smk")
 include: HERE.join("rules/evaluation.smk")
+include: HERE.join("rules/recognition.smk")
 include: HERE.join("rules/predictions.smk")
 include: HERE.join("rules/report.smk")
 
@@ -100,6 +103,7 @@ rule all:
     input:
         artifact("report"),
         *rules.write_report.input,
+        *recognition_results,
         artifact("settings", each="experiment"),
         artifact("gallery", each="prediction"),
 

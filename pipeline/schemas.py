@@ -193,6 +193,48 @@ KNOWLEDGE = Schema(
     },
 )
 
+CLIPS = Schema(
+    name="clips",
+    version=1,
+    stage="decode_clips or draw_sync_mnist",
+    arrays={
+        "byte": ArraySpec(
+            "u1", ("byte",), "The clip's frames one after another, each as its codec says, so that each is read alone."
+        ),
+        "frame_end": ArraySpec("i8", ("frame",), "Where the frame's bytes end, counted from the clip's first byte."),
+        "time": ArraySpec("f4", ("frame",), TIME, "s"),
+        "size": ArraySpec("i4", (VIDEO, "hw"), "Height and width of the stored frames.", "pixel"),
+        "colours": ArraySpec("u1", (VIDEO,), "3 for red, green and blue; 1 for grey."),
+        "codec": ArraySpec(
+            "u1", (VIDEO,), "0: pixels, row after row, their colours together; 1: each frame is a JPEG."
+        ),
+    },
+)
+
+LOGITS = Schema(
+    name="logits",
+    version=1,
+    stage="recognize_videos",
+    arrays={
+        "logits": ArraySpec(
+            "f4",
+            ("view", "class"),
+            "Logits of a view of the clip for the classes of all heads, one head after another.",
+        ),
+        "temporal": ArraySpec("i2", ("view",), "Number of the view's sample of frames, from 0."),
+        "spatial": ArraySpec("i2", ("view",), "Number of the view's square of these frames, from 0."),
+    },
+)
+
+FEATURES = Schema(
+    name="features",
+    version=1,
+    stage="extract_features",
+    arrays={
+        "x": ArraySpec("f2", ("step", "feature"), "What the heads of the recognizer see in each step of time."),
+    },
+)
+
 # By name, in the order in which the workflow makes them: the report lists them in it.
 SCHEMAS = {
     schema.name: schema
@@ -206,5 +248,8 @@ SCHEMAS = {
         TEMPORAL_GRAPHS,
         GRAPHS,
         KNOWLEDGE,
+        CLIPS,
+        FEATURES,
+        LOGITS,
     )
 }

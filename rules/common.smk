@@ -19,7 +19,7 @@ from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.listing import passed_over as passed_over_below
-from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files
+from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.splits import needed_splits, scored_splits
 
@@ -162,25 +162,34 @@ def captioner_inputs(experiment, dataset, **more):
     }
 
 
-def captions_with_split(wildcards):
-    """Input function: captions and splits of an experiment's data set, which must have the split of the job.
+def with_split(kind):
+    """Input function: captions or labels of an experiment's data set, which must have the split of the job.
 
     Raises:
         WorkflowError: if the settings of the data set say that it has no such split, before anything is run.
     """
-    dataset = walk("experiment.dataset", wildcards)
-    scored = scored_splits(config["datasets"][dataset])
-    if wildcards.split not in ("train", *scored):
-        raise WorkflowError(
-            f"data set {dataset} has no split {wildcards.split}: its settings say so (`test: null`, or a share of 0); "
-            f"ask for the scores of {' or '.join(scored)}"
-        )
-    return expand(ARTIFACTS["captions"], dataset=dataset)
+
+    def paths(wildcards):
+        dataset = walk("experiment.dataset", wildcards)
+        scored = scored_splits(config["datasets"][dataset])
+        if wildcards.split not in ("train", *scored):
+            raise WorkflowError(
+                f"data set {dataset} has no split {wildcards.split}: its settings say so (`test: null`, or a share of "
+                f"0); ask for the scores of {' or '.join(scored)}"
+            )
+        return expand(ARTIFACTS[kind], dataset=dataset)
+
+    return paths
 
 
 def needed(wildcards):
     """Parameter function: the splits of a data set that experiments need, as JSON."""
     return json.dumps(needed_splits(config, wildcards.dataset))
+
+
+def needed_labels(wildcards):
+    """Parameter function: the splits of a data set in which experiments need labelled clips, as JSON."""
+    return json.dumps(needed_splits(config, wildcards.dataset, "recognition"))
 
 
 def of_encoders(kind, routes, having=""):
@@ -261,6 +270,27 @@ def settings(route):
     return text
 
 
+def backbone_weights(wildcards):
+    """Input function: the file of a backbone's weights that the user brings, or the model of another experiment."""
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    weights = recognizer.get("backbone", {}).get("weights")
+    if isinstance(weights, dict) and "experiment" in weights:
+        return expand(ARTIFACTS["model"], trial=weights["experiment"])
+    return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
+
+
+def trained_recognizer(wildcards):
+    """Parameter function: what of a recognizer's settings decides its weights, as JSON.
+
+    Of the views, validation has the size of training and one sample: those that are scored re-run no training.
+    """
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    if "views" in recognizer:
+        validated = {"temporal": 1, "spatial": 1, "size": recognizer["augmentation"]["size"], "batch_size": 1}
+        recognizer = recognizer | {"views": recognizer["views"] | validated}
+    return json.dumps(recognizer, sort_keys=True)
+
+
 def experiment_chain(wildcards):
     """Parameter function: all settings that an experiment stands on, as JSON."""
     return json.dumps(chain_of(config, wildcards.experiment, ARTIFACTS), sort_keys=True)
@@ -339,6 +369,25 @@ def annotations(wildcards):
     return [brought(path) for path in annotation_files(config["datasets"][wildcards.dataset])]
 
 
+def glyph_files(wildcards):
+    """Input function: files of real digits and their labels, where a data set shows them."""
+    glyphs = config["datasets"][wildcards.dataset]["glyphs"]
+    files = [] if isinstance(glyphs, str) else [path for split in glyphs.values() for path in split.values()]
+    return [brought(path) for path in files]
+
+
+def label_annotations(wildcards):
+    """Input function: files of labels, classes and splits that the user brings.
+
+    Raises:
+        WorkflowError: if the settings of the data set say that it has no labels, before anything is run.
+    """
+    why = why_unlabelled(config["datasets"][wildcards.dataset])
+    if why is not None:
+        raise WorkflowError(f"datasets.{wildcards.dataset}: {why}")
+    return []
+
+
 def listing(wildcards):
     """Parameter function: digest of the names, sizes and intervals of a shard's clips; empty for generated videos."""
     if not source(wildcards):
@@ -373,9 +422,10 @@ def generated(wildcards):
         if "clips" in settings:
             clips = settings["clips"]
             parts = ", ".join(f"{split} {number:,}" for split, number in clips.items())
+            told = f"{settings['captions']} captions a video" if "captions" in settings else "a label a video"
             lines.append(
                 f"{name} ({settings['kind']}): {sum(clips.values()):,} videos, made when they are needed ({parts}; "
-                f"{settings['captions']} captions a video)"
+                f"{told})"
             )
     return lines
 

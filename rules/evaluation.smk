@@ -12,7 +12,7 @@ rule generate_captions:
     """Search for the best caption of every video of a split."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset"),
-        captions=captions_with_split,
+        captions=with_split("captions"),
         model=artifact("model"),
     output:
         artifact("generated"),

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from typing_extensions import TypedDict
 
 from pipeline.errors import breaks_lines
+from pipeline.video.frame_files import FrameFiles
 from pipeline.video.interval import Interval
 from pipeline.vocabulary import Tokenizer
 
@@ -53,21 +54,31 @@ def _no_id_twice(videos: list[Any]) -> list[Any]:
     return videos
 
 
-def _is_interval(video: Any) -> Any:
-    if "start" in video or "stop" in video:
+def _is_clip(video: Any) -> Any:
+    is_interval = "start" in video or "stop" in video
+    if is_interval:
         Interval(video.get("start", 0.0), video.get("stop"))  # raises what is wrong
+    if "pattern" in video:
+        FrameFiles(video["pattern"])  # raises what is wrong
+    elif "first" in video or "frames" in video:
+        raise ValueError("`first` and `frames` number the frames of a folder, which has a `pattern`")
+    if is_interval and "pattern" in video:
+        raise ValueError("a folder of frames has no `start` and `stop` in seconds")
     return video
 
 
 @strict
 class Video(TypedDict):
-    """An entry of a video table: a file, or an interval of one in seconds."""
+    """An entry of a video table: a file, an interval of one in seconds, or a folder of numbered frames."""
 
     id: Line
     path: Below
     size: Size
     start: NotRequired[Seconds]
     stop: NotRequired[Seconds]
+    pattern: NotRequired[str]
+    first: NotRequired[Size]
+    frames: NotRequired[Annotated[int, Field(ge=1)]]
 
 
 @strict
@@ -75,7 +86,7 @@ class VideoTable(TypedDict):
     """A video table, which `index_videos` writes."""
 
     root: NotRequired[Line]
-    videos: Annotated[list[Annotated[Video, AfterValidator(_is_interval)]], AfterValidator(_no_id_twice)]
+    videos: Annotated[list[Annotated[Video, AfterValidator(_is_clip)]], AfterValidator(_no_id_twice)]
 
 
 @strict
@@ -98,8 +109,25 @@ class MadeList(TypedDict):
 
 
 @strict
+class Drawn(TypedDict):
+    """An entry of a list of clips that are drawn without a file."""
+
+    id: FileName
+    split: str
+    label: Size
+
+
+@strict
+class DrawnList(TypedDict):
+    """The list of drawn clips and the names of their classes, which `make_sync_mnist` writes."""
+
+    classes: list[Line]
+    videos: Annotated[list[Drawn], AfterValidator(_no_id_twice)]
+
+
+@strict
 class Truth(TypedDict):
-    """What is true of each generated video, by id; `make_shapes` writes it beside the list."""
+    """What is true of each generated video, by id, which is written beside the list."""
 
     videos: dict[Line, dict[str, Any]]
 
@@ -110,6 +138,39 @@ class Captions(TypedDict):
 
     captions: NotRequired[dict[Line, list[str]]]
     splits: NotRequired[dict[str, list[Line]]]
+
+
+@strict
+class Labels(TypedDict):
+    """The labels of a data set by id, and the ids of each split; `index_labels` writes them."""
+
+    heads: Annotated[dict[Line, Annotated[list[Line], Field(min_length=2)]], Field(min_length=1)]
+    labels: dict[Line, list[Size]]
+    splits: dict[str, list[Line]]
+    missing: list[Line]
+    annotated: dict[str, Size]
+    notes: list[str]
+    flips: dict[str, list[Size] | None]
+    groups: dict[Line, str]
+
+
+def _labels_fit(content: Any) -> Any:
+    sizes = [len(names) for names in content["heads"].values()]
+    for clip, numbers in content["labels"].items():
+        if len(numbers) != len(sizes) or any(number >= size for number, size in zip(numbers, sizes, strict=True)):
+            raise ValueError(f"the label of {clip} is {numbers}, where the heads have {sizes} classes")
+    placed: set[str] = set()
+    for split, clips in content["splits"].items():
+        if not placed.isdisjoint(clips) or len(set(clips)) < len(clips):
+            raise ValueError(f"a clip of split {split} is in the splits twice")
+        if not content["labels"].keys() >= set(clips):
+            raise ValueError(f"a clip of split {split} has no label")
+        placed |= set(clips)
+    for head, names in content["heads"].items():
+        mirrored = content["flips"].get(head)
+        if mirrored is not None and sorted(mirrored) != list(range(len(names))):
+            raise ValueError(f"the flips of {head} do not give each of its {len(names)} classes once")
+    return content
 
 
 @strict
@@ -155,8 +216,11 @@ class Prediction(TypedDict):
 
 SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "make_shapes": TypeAdapter(MadeList),
+    "make_sync_mnist": TypeAdapter(DrawnList),
+    "make_shapes or make_sync_mnist": TypeAdapter(MadeList | DrawnList),
     "index_videos": TypeAdapter(VideoTable),
     "index_captions": TypeAdapter(Captions),
+    "index_labels": TypeAdapter(Annotated[Labels, AfterValidator(_labels_fit)]),
     "generate_captions": TypeAdapter(Generated),
     "caption_videos": TypeAdapter(Prediction),
 }
@@ -172,12 +236,16 @@ def problem_of(content: Any, stage: str) -> str | None:
     """
     if stage not in SHAPES:
         return None
-    is_truth = stage == "make_shapes" and isinstance(content, dict) and isinstance(content.get("videos"), dict)
+    is_truth = stage.startswith("make_") and isinstance(content, dict) and isinstance(content.get("videos"), dict)
     try:
         (TRUTH if is_truth else SHAPES[stage]).validate_python(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        told = [f"`{'.'.join(map(str, mistake['loc']))[:200]}`: {mistake['msg']}" for mistake in found[:MOST_TOLD]]
+        told = [_place(mistake["loc"]) + mistake["msg"] for mistake in found[:MOST_TOLD]]
         more = [f"and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
         return "; ".join([*told, *more]).replace("Value error, ", "")
     return None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return f"`{'.'.join(map(str, location))[:200]}`: " if location else ""

@@ -102,6 +102,23 @@ class Artifact:
             rows[name] = self._rows(name, *bounds)
         return rows
 
+    def row(self, video_id: str) -> int:
+        """Number of a video in the order of the store, from 0."""
+        return self._numbers[video_id]
+
+    def part(self, video_id: str, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Some rows of one video, of an array that has many: those from `start` up to, without, `stop` of the video.
+
+        Raises:
+            ArtifactError: if the array is damaged.
+            IndexError: if the video does not have these rows.
+        """
+        row = self._numbers[video_id]
+        first, end = (int(bound) for bound in self.ptr(self.schema.arrays[name].dims[0])[row : row + 2])
+        if not 0 <= start <= stop <= end - first:
+            raise IndexError(f"rows {start} to {stop} of `{name}` of {video_id}, which has {end - first}")
+        return self._rows(name, first + start, first + stop)
+
     def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         try:
             return self._chunks[name].rows(start, stop)

@@ -1,4 +1,6 @@
-"""Video tables, which `index_videos` makes: the clips of a shard, each a whole video file or an interval of one.
+"""Video tables, which `index_videos` makes: the clips of a shard.
+
+A clip is a whole video file, an interval of one, or a folder of numbered frames or a run of these.
 
 This module alone knows how a table is laid out. What a table may hold is checked when it is read (`json_shapes`).
 """
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact.json_files import read_json
+from pipeline.video.frame_files import FrameFiles
 from pipeline.video.interval import Interval
 
 
@@ -18,10 +21,11 @@ class Clip:
 
     Attributes:
         id: Its name in every artifact.
-        path: Path of its file below the table's root.
-        file: Path of its file with the root.
-        size: Bytes of the file when it was indexed.
-        interval: The part of the file that it is; None for the whole file.
+        path: Path of its file, or of the folder of its frames, below the table's root.
+        file: The same path with the root.
+        size: Bytes of the file when it was indexed; of a folder, those of all its frames.
+        interval: The part of the file that it is; None for the whole file, and for a folder.
+        frames: Which files of the folder are its frames; None where it is a file.
     """
 
     id: str
@@ -29,6 +33,12 @@ class Clip:
     file: Path
     size: int
     interval: Interval | None
+    frames: FrameFiles | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of frames, and no file."""
+        return self.frames is not None
 
 
 def read_clips(table: Path) -> dict[str, Clip]:
@@ -53,13 +63,20 @@ def read_all_clips(tables: Iterable[Path]) -> dict[str, Clip]:
 def _clip(root: str, entry: Mapping[str, Any]) -> Clip:
     is_part = "start" in entry or "stop" in entry
     interval = Interval(entry.get("start", 0.0), entry.get("stop")) if is_part else None
-    return Clip(entry["id"], entry["path"], Path(root) / entry["path"], entry["size"], interval)
+    frames = FrameFiles(entry["pattern"], entry.get("first"), entry.get("frames")) if "pattern" in entry else None
+    return Clip(entry["id"], entry["path"], Path(root) / entry["path"], entry["size"], interval, frames)
 
 
-def table_entry(clip_id: str, path: str, size: int, interval: Interval | None) -> dict[str, Any]:
-    """A clip's entry in a video table: `id`, `path`, `size`, and for an interval `start` and `stop` in seconds."""
+def table_entry(
+    clip_id: str, path: str, size: int, interval: Interval | None, frames: FrameFiles | None = None
+) -> dict[str, Any]:
+    """A clip's entry in a video table.
+
+    It has `id`, `path`, `size`; for an interval `start` and `stop` in seconds; for a folder of frames `pattern`, and
+    where they are known `first`, the number of its first frame, and `frames`, how many there should be.
+    """
     entry: dict[str, Any] = {"id": clip_id, "path": path, "size": size}
-    return entry | ({} if interval is None else interval.as_json())
+    return entry | (interval.as_json() if interval is not None else {}) | (frames.as_json() if frames else {})
 
 
 def total_size(clips: Iterable[Clip]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from pipeline.config.mistakes import suggest
 from pipeline.config.types import Count, Positive, Settings, Share
@@ -76,6 +76,53 @@ class ShapesSettings(Settings):
             raise ValueError("`seconds` is shortest, then longest: write the smaller number first")
         if self.webm + self.avi > 1:
             raise ValueError("`webm` and `avi` are shares of all the clips: together at most 1")
+        return self
+
+
+class GlyphFiles(Settings):
+    """Images of digits and their labels, as MNIST is published (IDX, also gzipped)."""
+
+    images: Path
+    labels: Path
+
+
+class IdxGlyphs(Settings):
+    """Real digits: `train` has those of the clips for training and, in its last sixth, for validation."""
+
+    train: GlyphFiles
+    test: GlyphFiles
+
+
+class SyncMnistSettings(Settings):
+    """Generated clips of digits that wander on black: the class tells which of them move alike (SyncMNIST)."""
+
+    kind: Literal["sync_mnist"]
+    shards: Count
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    clips: Clips
+    digits: Count
+    classes: Annotated[int, Field(ge=2, le=10)]
+    synchronous: Literal["pair", "subset"]
+    repeated_classes: bool
+    none_share: Share
+    inclusive_upper: bool
+    canvas: Annotated[int, Field(gt=28)]
+    size: Count
+    frames: Count
+    max_step: Count
+    glyphs: Annotated[
+        Annotated[Literal["procedural"], Tag("a word")] | Annotated[IdxGlyphs, Tag("files")],
+        Discriminator(lambda value: "files" if isinstance(value, dict | IdxGlyphs) else "a word"),
+    ]
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> Self:
+        if not self.repeated_classes and self.digits > self.classes:
+            raise ValueError(f"`digits` is {self.digits} and `classes` {self.classes}: give as many classes as digits")
+        if self.repeated_classes and self.synchronous == "pair":
+            raise ValueError("`repeated_classes: true` goes with `synchronous: subset`: a pair has no class of its own")
+        if self.digits == 1 and self.none_share > 0:
+            raise ValueError("`digits: 1` goes with `none_share: 0.0`: a digit alone is labelled by its own class")
         return self
 
 
@@ -170,6 +217,7 @@ class DenseCaptionsSettings(Settings):
 
 DatasetSettings = Annotated[
     ShapesSettings
+    | SyncMnistSettings
     | FolderSettings
     | MsvdSettings
     | MsrvttSettings

@@ -42,6 +42,14 @@ class ViewSettings(Settings):
     size: Count
     batch_size: Count
 
+    @model_validator(mode="after")
+    def _squares_fit(self) -> Self:
+        if self.short_side is None and self.spatial != 1:
+            raise ValueError("`short_side: null` squeezes the whole frame into one square: write `spatial: 1`")
+        if self.short_side is not None and self.size > self.short_side:
+            raise ValueError("squares of `size` must fit into frames of `short_side`")
+        return self
+
 
 class KickStartSettings(Settings):
     """Regions of trained models of one module each, which teach those of a model with several at its beginning."""
@@ -70,10 +78,21 @@ class RecognizerTrainingSettings(Settings):
     label_smoothing: Share
     batch_norm: Literal["train", "partial", "frozen"]
     per_class: Count | None
+    epoch_clips: Count | None
     validate_every: Count
     patience: Count | None
     kick_start: KickStartSettings | None
     precision: Precision
+
+    @model_validator(mode="after")
+    def _steps_fit_the_schedule(self) -> Self:
+        fits = {"steps": len(self.steps) > 0, "plateau": len(self.steps) == 1}.get(self.schedule, not self.steps)
+        if not fits:
+            raise ValueError(
+                "`steps` are the epochs at which `schedule: steps` divides the learning rate by 10; of `plateau`, one "
+                "number: the validations without a better loss before it does; [] for others"
+            )
+        return self
 
 
 class ConvolutionalSettings(Settings):
@@ -87,6 +106,13 @@ class ConvolutionalSettings(Settings):
     augmentation: ClipAugmentationSettings
     training: RecognizerTrainingSettings
     views: ViewSettings
+
+    @model_validator(mode="after")
+    def _validation_fits(self) -> Self:
+        short_side = self.views.short_side
+        if short_side is not None and self.augmentation.size > short_side:
+            raise ValueError("`augmentation.size` must fit into `views.short_side`: validation cuts such a square")
+        return self
 
 
 class ProbeTrainingSettings(Settings):

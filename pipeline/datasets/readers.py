@@ -19,6 +19,7 @@ from pipeline.config import (
     MsrvttSettings,
     MsvdSettings,
     ShapesSettings,
+    SyncMnistSettings,
     VatexSettings,
 )
 from pipeline.datasets import annotated, coco_captions, dense_captions, folder, msrvtt, msvd, vatex
@@ -26,6 +27,8 @@ from pipeline.datasets.annotated import FoundClips
 from pipeline.datasets.listing import Video
 from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
+
+LABELLED = ("shapes", "sync_mnist")  # kinds whose clips have labels
 
 
 def list_videos(kind: str, source: Path, mapping: Path | None, intervals: Sequence[Path] = ()) -> list[Video]:
@@ -108,6 +111,8 @@ def read_captions(
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
             return folder.read_captions(settings, ids, cut_from)
+        case SyncMnistSettings():
+            raise PipelineError("a data set of kind sync_mnist has labels and no captions: recognizers learn from it")
     files = annotation_files(settings.model_dump(mode="json"))
     match settings:
         case MsvdSettings():
@@ -130,7 +135,7 @@ def annotation_files(dataset: dict[str, Any]) -> list[str]:
     Args:
         dataset: Settings of the data set, as JSON gives them.
     """
-    if dataset["kind"] == "shapes":
+    if dataset["kind"] in ("shapes", "sync_mnist"):
         return []
     named: list[Any] = [dataset["captions"], dataset.get("mapping")]
     named += [] if dataset["kind"] == "folder" else [dataset.get("splits")]  # the splits of a folder are shares
@@ -149,3 +154,15 @@ def mapping_files(dataset: dict[str, Any]) -> list[str]:
     if dataset["kind"] == "dense_captions":
         return annotation_files(dataset)
     return [dataset["mapping"]] if dataset.get("mapping") else []
+
+
+def why_unlabelled(dataset: dict[str, Any]) -> str | None:
+    """Why a data set has no labels, as a message; None if it has some.
+
+    Args:
+        dataset: Settings of the data set, as JSON gives them.
+    """
+    kind = dataset["kind"]
+    if kind in LABELLED:
+        return None
+    return f"a data set of kind {kind} has no labels: kinds with labels are {', '.join(LABELLED)}"

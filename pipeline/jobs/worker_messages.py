@@ -19,6 +19,9 @@ ADMITTED = {
     "numpy._core.numeric._frombuffer",
     "pathlib.PosixPath",
     "pathlib._local.PosixPath",  # Python 3.13
+    "pipeline.video.clip_encoding.ClipRequest",
+    "pipeline.video.clip_encoding.EncodedClip",
+    "pipeline.video.frame_files.FrameFiles",
     "pipeline.video.frame_sampling.FramesRequest",
     "pipeline.video.frame_sampling.SampledFrames",
     "pipeline.video.interval.Interval",

@@ -9,22 +9,39 @@ seeds together. With one seed it is over videos alone, and says nothing about an
 Two experiments are compared on the same draws of videos, so that what a video adds to both cancels out. Their seeds are
 drawn independently, because equal seeds of two experiments have nothing in common.
 
-Shapes: N seeds, V videos, R resamples, S statistics, 7 metrics.
+Shapes: N seeds, V videos, R resamples, S statistics, M metrics (7 of captions).
 """
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.statistics import METRICS, Rows, Statistics, scores_of
+from pipeline.scoring.statistics import Rows
 
 SEED = 0
 PERCENT = (2.5, 97.5)
 MIN_VIDEOS = 10  # resamples of fewer videos say nothing about further videos
 DRAWN_AT_ONCE = 250
+
+
+class Statistics(Protocol):
+    """What is known of each of some videos, from which the metrics of any set of them follow."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the videos."""
+
+    def of(self, ids: tuple[str, ...]) -> Self:
+        """Those of some of the videos, in the order of `ids`."""
+
+    def scores(self) -> dict[str, float]:
+        """The metrics of all the videos together, by name."""
+
+    def scores_of_draws(self, times_RV: NDArray[np.int64]) -> Rows:
+        """The metrics of resamples `[R, M]`, in the order of `scores`; each says how often it drew each video."""
 
 
 class Estimate(NamedTuple):
@@ -74,12 +91,12 @@ def estimate_difference(
         return {}
     one, other = [seed.of(common) for seed in one], [seed.of(common) for seed in other]
     above, below = _mean_scores(one), _mean_scores(other)
-    drawn_R7 = resampled_means(one, num_resamples, 1) - resampled_means(other, num_resamples, 2)
-    return _estimates({metric: above[metric] - below[metric] for metric in METRICS}, drawn_R7, len(common))
+    drawn_RM = resampled_means(one, num_resamples, 1) - resampled_means(other, num_resamples, 2)
+    return _estimates({metric: above[metric] - below[metric] for metric in above}, drawn_RM, len(common))
 
 
 def resampled_means(seeds: Sequence[Statistics], num_resamples: int, stream: int) -> Rows:
-    """Compute the metrics of resamples of the videos and the seeds, `[R, 7]`.
+    """Compute the metrics of resamples of the videos and the seeds, `[R, M]`.
 
     Args:
         seeds: The statistics of each seed; all of the same videos.
@@ -87,52 +104,52 @@ def resampled_means(seeds: Sequence[Statistics], num_resamples: int, stream: int
         stream: Number of the experiment in a comparison; experiments with different numbers draw their seeds
             independently.
     """
-    scores_NR7 = np.stack([resampled_scores(seed.rows_VS, num_resamples) for seed in seeds])
+    scores_NRM = np.stack([resampled_scores(seed, num_resamples) for seed in seeds])
     generator = np.random.default_rng([SEED, stream])
     times_RN = generator.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), num_resamples)
-    return mean_of_drawn(scores_NR7, times_RN)
+    return mean_of_drawn(scores_NRM, times_RN)
 
 
-def mean_of_drawn(scores_NR7: Rows, times_RN: NDArray[np.int64]) -> Rows:
+def mean_of_drawn(scores_NRM: Rows, times_RN: NDArray[np.int64]) -> Rows:
     """Average each resample over the seeds that it drew, where a seed that it drew twice counts twice.
 
     Args:
-        scores_NR7: The metrics of each seed in each resample.
+        scores_NRM: The metrics of each seed in each resample.
         times_RN: How often each resample drew each seed.
 
     Returns:
-        `[R, 7]`.
+        `[R, M]`.
     """
-    mean_R7: Rows = np.einsum("nrm,rn->rm", scores_NR7, times_RN) / times_RN.shape[1]
-    return mean_R7
+    mean_RM: Rows = np.einsum("nrm,rn->rm", scores_NRM, times_RN) / times_RN.shape[1]
+    return mean_RM
 
 
-def resampled_scores(rows_VS: Rows, num_resamples: int) -> Rows:
+def resampled_scores(statistics: Statistics, num_resamples: int) -> Rows:
     """Compute the metrics of resamples of the videos.
 
     Args:
-        rows_VS: Statistics of each video.
+        statistics: The statistics of the videos.
         num_resamples: Number of resamples, R.
 
     Returns:
-        `[R, 7]`. Calls with equally many videos draw alike: resample i takes the same rows in each.
+        `[R, M]`. Calls with equally many videos draw alike: resample i takes the same rows in each.
     """
-    num_videos = len(rows_VS)
+    num_videos = len(statistics.ids)
     generator = np.random.default_rng(SEED)
     scores = []
     for start in range(0, num_resamples, DRAWN_AT_ONCE):
         size = min(DRAWN_AT_ONCE, num_resamples - start)
         times_RV = generator.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size)
-        scores.append(scores_of(times_RV @ rows_VS, num_videos))
+        scores.append(statistics.scores_of_draws(times_RV))
     return np.concatenate(scores)
 
 
 def _mean_scores(seeds: Sequence[Statistics]) -> dict[str, float]:
     scores = [seed.scores() for seed in seeds]
-    return {metric: fmean(of[metric] for of in scores) for metric in METRICS}
+    return {metric: fmean(of[metric] for of in scores) for metric in scores[0]}
 
 
-def _estimates(values: dict[str, float], drawn_R7: Rows, num_videos: int) -> dict[str, Estimate]:
-    low, high = np.percentile(drawn_R7, PERCENT, axis=0).tolist()
+def _estimates(values: dict[str, float], drawn_RM: Rows, num_videos: int) -> dict[str, Estimate]:
+    low, high = np.percentile(drawn_RM, PERCENT, axis=0).tolist()
     enough = num_videos >= MIN_VIDEOS
-    return {metric: Estimate(values[metric], (low[i], high[i]) if enough else None) for i, metric in enumerate(METRICS)}
+    return {metric: Estimate(values[metric], (low[i], high[i]) if enough else None) for i, metric in enumerate(values)}

@@ -63,6 +63,10 @@ class Statistics(NamedTuple):
         scores = scores_of(self.rows_VS.sum(0, keepdims=True), len(self.ids))[0]
         return dict(zip(METRICS, scores.tolist(), strict=True))
 
+    def scores_of_draws(self, times_RV: NDArray[np.int64]) -> Rows:
+        """Compute the metrics of resamples `[R, 7]`, each of which says how often it drew each video."""
+        return scores_of(times_RV @ self.rows_VS, len(self.ids))
+
     def by_video(self) -> dict[str, dict[str, float]]:
         """Compute the metrics of each video alone; BLEU-n is not smoothed: it is 0 without a run of n common words."""
         scores = scores_of(self.rows_VS, 1).tolist()

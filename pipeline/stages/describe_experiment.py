@@ -1,4 +1,4 @@
-"""Write down all settings that an experiment depends on, so that its captioner can be used without config.yaml."""
+"""Write down all settings that an experiment depends on, so that its model can be used without config.yaml."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def run(out: Path, settings: ExperimentChain) -> None:
 
     Args:
         out: Where the settings go (JSON).
-        settings: The chain of the experiment: samplings, encoders, nodes, graph, knowledge, captioner, vocabulary, and
-            the paths of the files made of them.
+        settings: The chain of the experiment. Of captioning: samplings, encoders, nodes, graph, knowledge, captioner,
+            vocabulary, and the paths of the files made of them. Of recognition: clipping and recognizer.
     """
     write_json(out, settings.model_dump(mode="json"))

@@ -7,10 +7,7 @@ truncated and no word is dropped because a vocabulary lacks it, so the figures a
 the captioner's vocabulary has `tokenizer: characters`, the words that are scored are characters.
 """
 
-import csv
-import io
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +18,7 @@ from pipeline.errors import PipelineError
 from pipeline.jobs.storage import replaced
 from pipeline.scoring.coco import cider_can_tell, score_tokenised, tokenise_pairs
 from pipeline.scoring.statistics import METRICS
+from pipeline.scoring.tables import csv_text, inert
 from pipeline.scoring.tokenising import split_all
 from pipeline.vocabulary import Tokenizer
 
@@ -136,22 +134,11 @@ def tabulate(
 ) -> str:
     """Write a CSV table with a line for each video: id, caption, scores, first reference."""
     metrics = ("CIDEr", "METEOR", "ROUGE_L", "Bleu_4")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["video", "caption", *metrics, "reference"])
-    for i, caption in hypotheses.items():
-        figures = [f"{by_video[i][metric]:.6f}" for metric in metrics]
-        writer.writerow([inert(i), inert(caption), *figures, inert(references[i][0])])
-    return text.getvalue()
-
-
-def inert(text: str) -> str:
-    """Put an apostrophe before a text that begins like a formula, so that no spreadsheet takes the cell for one.
-
-    Ids such as MSVD's, of letters, digits, underscores, hyphens and dots, stay as they are: they can call nothing.
-    """
-    begins_like_a_formula = text[:1] in ("=", "+", "-", "@")
-    return f"'{text}" if begins_like_a_formula and not re.fullmatch(r"[\w.-]*", text) else text
+    rows = [
+        [inert(i), inert(caption), *[f"{by_video[i][metric]:.6f}" for metric in metrics], inert(references[i][0])]
+        for i, caption in hypotheses.items()
+    ]
+    return csv_text(["video", "caption", *metrics, "reference"], rows)
 
 
 def table(scores: Mapping[str, Any]) -> str:

@@ -50,7 +50,8 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
         PipelineError: An artifact has the path of none, or cannot be read.
     """
     whole = json.loads(config)
-    found = sort_by_kind(map(Path, artifacts.read_text(encoding="utf-8").splitlines()))
+    # An empty list is an empty line: a report of recognition experiments alone has nothing of captioning.
+    found = sort_by_kind(map(Path, filter(None, artifacts.read_text(encoding="utf-8").splitlines())))
     stores = read_stores(found)
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.jobs import preemption
+from pipeline.jobs.kept_memory import keep_freed_memory
 from pipeline.jobs.training_run import State, TrainingRun
 from pipeline.training.task import Record, Score, Task
 
@@ -62,6 +63,8 @@ def train(task: Task, run: TrainingRun) -> Trained:
         Preempted: SIGTERM has come; the state is saved.
     """
     device = next(task.module.parameters()).device
+    if device.type == "cpu":
+        keep_freed_memory()
     with torch.random.fork_rng([device] if device.type == "cuda" else []), closing(_Loop(task, run, device)) as loop:
         torch.manual_seed(task.recipe.seed)
         return loop.go()

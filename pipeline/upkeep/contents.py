@@ -13,10 +13,11 @@ from pipeline.upkeep.inventory import Found
 
 # For each kind of JSON artifact, the stage that makes it and the keys that its top level must have.
 JSON = {
-    "made": ("make_shapes", ["videos"]),
-    "truth": ("make_shapes", ["videos"]),
+    "made": ("make_shapes or make_sync_mnist", ["videos"]),
+    "truth": ("make_shapes or make_sync_mnist", ["videos"]),
     "videos": ("index_videos", ["root", "videos"]),
     "captions": ("index_captions", ["captions", "splits"]),
+    "labels": ("index_labels", ["heads", "labels", "splits"]),
     "vocabulary": ("build_vocabulary", ["words"]),
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),

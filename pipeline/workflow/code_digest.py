@@ -30,7 +30,7 @@ NOT_VALUES = (
     "__main__",
 )
 # These only choose a module by the kind of the data set: the chosen module counts, and they do not.
-CHOOSERS = {"datasets.readers"}
+CHOOSERS = {"datasets.readers", "datasets.label_readers"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 Import = tuple[str, str, str]  # module, symbol or "", and the name that it has where it is imported
@@ -95,7 +95,7 @@ class _Digests:
         if name == "pipeline" or _is_in(_room_path(name), NOT_VALUES):
             return False
         if _room_path(importer) in CHOOSERS and self.dataset is not None:
-            return _is_in(_room_path(name), [f"datasets.{self.dataset}"])
+            return _is_in(_room_path(name), [f"datasets.{self.dataset}", f"datasets.{self.dataset}_labels"])
         return True
 
 

@@ -1,14 +1,17 @@
 """The chain of an experiment, whatever its kind: all entries of the configuration that the experiment stands on."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pipeline.workflow.captioning_chain import CaptioningChain, captioning_chain
+from pipeline.workflow.recognition_chain import RecognitionChain, recognition_chain
 
 # Another kind is added in these two lines: its chain, to a union that `kind` tells apart, and the function that makes
 # the chain.
-ExperimentChain = CaptioningChain
-CHAINS = {"captioning": captioning_chain}
+ExperimentChain = Annotated[CaptioningChain | RecognitionChain, Field(discriminator="kind")]
+CHAINS = {"captioning": captioning_chain, "recognition": recognition_chain}
 
 
 def chain_of(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:

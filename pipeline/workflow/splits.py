@@ -5,24 +5,25 @@ from typing import Any
 
 
 def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
-    """The splits that captions are scored on: that of validation and, unless the settings say there is none, of tests.
+    """The splits that experiments are scored on: validation and, unless the settings say that there is none, test.
 
     There is none where a file or list of each split is named and `test` is null, or where its share is 0.
 
     Args:
         dataset: Settings of the data set, as JSON gives them.
     """
-    named = [dataset[key] for key in ("captions", "splits") if isinstance(dataset.get(key), Mapping)]
+    named = [dataset[key] for key in ("captions", "splits", "annotations") if isinstance(dataset.get(key), Mapping)]
     return ["val"] if any(not splits.get("test", True) for splits in named) else ["val", "test"]
 
 
-def needed_splits(config: Mapping[str, Any], name: str) -> list[str]:
+def needed_splits(config: Mapping[str, Any], name: str, kind: str = "captioning") -> list[str]:
     """The splits of a data set that must have captioned videos: none if no captioner learns from it.
 
     Args:
         config: The whole configuration, checked, in its JSON form.
         name: The data set.
+        kind: Kind of the experiments; for `recognition` these are the splits that must have labelled clips.
     """
     experiments = config["experiments"].values()
-    learns = any(entry["kind"] == "captioning" and entry["dataset"] == name for entry in experiments)
+    learns = any(entry["kind"] == kind and entry["dataset"] == name for entry in experiments)
     return ["train", *scored_splits(config["datasets"][name])] if learns else []

@@ -11,8 +11,9 @@ import pytest
 
 from pipeline.artifact import write_json
 from pipeline.report.dag import Stage, draw_dag
+from pipeline.scoring.tables import inert
 from pipeline.stages import write_gallery, write_report
-from pipeline.stages.score_captions import inert, tabulate
+from pipeline.stages.score_captions import tabulate
 
 TEMPLATES = sorted((Path(write_report.__file__).parents[1] / "report").glob("*.j2"))
 PAYLOADS = [

@@ -34,6 +34,9 @@ FILES = {
     "datasets/shapes.py": "from pipeline.datasets.shapes_captions import y\n",
     "datasets/shapes_captions.py": "y = 1\n",
     "stages/read_things.py": "from pipeline.datasets import readers\n",
+    "stages/label_things.py": "from pipeline.datasets import label_readers\n",
+    "datasets/label_readers.py": "from pipeline.datasets import folder, folder_labels, shapes\n",
+    "datasets/folder_labels.py": "a = 1\n",
     "datasets/readers.py": "from pipeline.datasets import annotated, folder, msvd, shapes, vatex\n",
     "datasets/annotated.py": "from pipeline.datasets import folder\n",
     "datasets/msvd.py": "from pipeline.datasets import annotated\n",
@@ -88,6 +91,15 @@ def test_readers_of_other_kinds_of_data_sets_do_not_count(package):
     assert code_digest.digest("index_things", "folder") != before["folder"]
     edit(package, "datasets/shapes_captions.py", "y = 1", "y = 2")
     assert code_digest.digest("index_things", "shapes") != before["shapes"]
+
+
+def test_a_module_of_labels_belongs_to_its_kind(package):
+    before = {kind: code_digest.digest("label_things", kind) for kind in ("folder", "shapes")}
+    captions = code_digest.digest("index_things", "folder")
+    edit(package, "datasets/folder_labels.py", "a = 1", "a = 2")
+    assert code_digest.digest("label_things", "shapes") == before["shapes"]
+    assert code_digest.digest("label_things", "folder") != before["folder"]
+    assert code_digest.digest("index_things", "folder") == captions
 
 
 @pytest.mark.parametrize(

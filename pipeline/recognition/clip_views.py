@@ -1,0 +1,137 @@
+"""The views of a clip that are scored: which frames, and which squares of them.
+
+Views are numbered by time first: view v of S squares has sample v // S in time, and square v % S.
+
+Shapes: V samples in time, S squares, T frames of a view, H height, W width, C channels.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.config import ClipSamplingSettings, ViewSettings
+from pipeline.recognition.augmentation import Crop, Pixels, resize
+from pipeline.recognition.sampling import Frames, dense, dense_views, segments, uniform
+
+Numbers = NDArray[np.int16]
+
+
+def training_frames(settings: ClipSamplingSettings, num_frames: int, rng: np.random.Generator) -> Frames:
+    """The frames of a training clip `[T]`.
+
+    Args:
+        settings: How frames are taken. `uniform` draws how late they are, up to the distance of two of them.
+        num_frames: Frames of the clip.
+        rng: Draws them.
+
+    Raises:
+        PipelineError: if the clip has no frame.
+    """
+    if settings.sampling == "segments":
+        return segments(num_frames, settings.number, "train", rng)
+    if settings.sampling == "dense":
+        return dense(num_frames, settings.number, _stride(settings), rng)
+    return uniform(num_frames, settings.number, float(rng.random()))
+
+
+def validation_frames(settings: ClipSamplingSettings, num_frames: int) -> Frames:
+    """The frames of a validation clip `[T]`. Raises PipelineError if the clip has no frame."""
+    if settings.sampling == "segments":
+        return segments(num_frames, settings.number, "val")
+    frames_T: Frames = temporal_views(settings, num_frames, 1)[0]
+    return frames_T
+
+
+def temporal_views(settings: ClipSamplingSettings, num_frames: int, num_views: int) -> Frames:
+    """The frames of every sample in time `[V, T]`.
+
+    Of segments, one sample is of their middles; two are of their middles and of their starts (TSM, DyReg); of more,
+    sample v lies the share v / V into its segments. Uniform samples are late by the share v / V (RSTG).
+
+    Args:
+        settings: How frames are taken.
+        num_frames: Frames of the clip.
+        num_views: V.
+
+    Raises:
+        PipelineError: if the clip has no frame.
+    """
+    number = settings.number
+    if settings.sampling == "dense":
+        return dense_views(num_frames, number, _stride(settings), num_views)
+    shares = np.arange(num_views) / num_views
+    if settings.sampling == "uniform":
+        return np.stack([uniform(num_frames, number, float(share)) for share in shares])
+    middles_T = segments(num_frames, number, "test")
+    if num_views <= 2:
+        return np.stack([middles_T, segments(num_frames, number, "test_starts")])[:num_views]
+    places_VT = (np.arange(number) + shares[:, None]) * (num_frames / number)
+    views_VT: Frames = places_VT.astype(np.int64)
+    return views_VT
+
+
+def _stride(settings: ClipSamplingSettings) -> int:
+    assert settings.stride is not None  # the settings of `dense` have one
+    return settings.stride
+
+
+def resized_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """Height and width of a frame whose short side is made so long; the long side is rounded down."""
+    if height <= width:
+        return short_side, int(short_side * width / height)
+    return int(short_side * height / width), short_side
+
+
+def squares(height: int, width: int, size: int, number: int) -> list[Crop]:
+    """The squares of a frame that are scored, from left to right, or from top to bottom of an upright frame.
+
+    One is in the centre. Three are at 0, 2 and 4 quarters of the free way, rounded down to a pixel (TSM, DyReg). Eleven
+    lie at equal distances, rounded down (RSTG). Across the long side, all are in the middle.
+
+    Args:
+        height: H.
+        width: W.
+        size: Side of a square, at most H and W.
+        number: 1, 3 or 11.
+    """
+    free = max(height, width) - size
+    if number == 1:
+        starts = [round(free / 2)]
+    elif number == 3:
+        starts = [quarters * (free // 4) for quarters in (0, 2, 4)]
+    else:
+        starts = [int(start) for start in np.linspace(0, free, number)]
+    middle = round((min(height, width) - size) / 2)
+    if width >= height:
+        return [Crop(middle, start, size, size) for start in starts]
+    return [Crop(start, middle, size, size) for start in starts]
+
+
+def spatial_views(pixels_THWC: Pixels, short_side: int | None, size: int, number: int) -> Tensor:
+    """Cut the squares out of the frames of one sample in time.
+
+    Args:
+        pixels_THWC: The frames, as the store gives them.
+        short_side: Their short side before squares are cut; None for the whole frame, squeezed into one square.
+        size: Side of a square.
+        number: Squares, S.
+
+    Returns:
+        Bytes `[S, T, C, size, size]`.
+    """
+    if short_side is None:
+        return resize(pixels_THWC, size, size)[None]
+    height, width = resized_size(pixels_THWC.shape[1], pixels_THWC.shape[2], short_side)
+    x_TCHW = resize(pixels_THWC, height, width)
+    cut = [
+        x_TCHW[:, :, crop.top : crop.top + size, crop.left : crop.left + size]
+        for crop in squares(height, width, size, number)
+    ]
+    return torch.stack(cut)
+
+
+def view_numbers(views: ViewSettings) -> tuple[Numbers, Numbers]:
+    """The number of every view's sample in time, and of its square, both `[V S]`."""
+    temporal, spatial = np.divmod(np.arange(views.temporal * views.spatial), views.spatial)
+    return temporal.astype(np.int16), spatial.astype(np.int16)

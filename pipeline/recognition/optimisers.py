@@ -1,0 +1,142 @@
+"""Optimisers of recognizers: groups of parameters, and learning rates over time."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from pipeline.config import RecognizerTrainingSettings
+
+DROP = 0.1  # factor of the learning rate at each of `steps`, and where a loss stays on a plateau
+ENOUGH = 1e-4  # share by which a loss must fall below the least one to be off the plateau
+
+# Learning rate and weight decay of the kinds of parameters, as multiples of what the settings say (TSM, DyReg).
+TSM_MULTIPLES = {
+    "head weight": (5.0, 1.0),
+    "head bias": (10.0, 0.0),
+    "weight": (1.0, 1.0),
+    "bias": (2.0, 0.0),
+    "norm": (1.0, 0.0),
+}
+
+
+def make_optimizer(model: nn.Module, heads: nn.Module, settings: RecognizerTrainingSettings) -> Optimizer:
+    """Make the optimiser of a model: SGD with Nesterov's momentum, or AdamW.
+
+    Args:
+        model: The model; parameters that need no gradient are left out.
+        heads: The part of it that gives the logits, whose learning rate is another with `multipliers: tsm`.
+        settings: Learning rate, momentum, weight decay and multipliers.
+    """
+    groups = parameter_groups(model, heads, settings)
+    if settings.optimizer == "adamw":
+        return AdamW(groups, lr=settings.lr, fused=True)
+    return SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0, fused=True)
+
+
+def parameter_groups(model: nn.Module, heads: nn.Module, settings: RecognizerTrainingSettings) -> list[dict[str, Any]]:
+    """The parameters in groups with a learning rate and a weight decay each; see `make_optimizer`."""
+    if settings.multipliers == "none":
+        everything = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        return [{"params": everything, "lr": settings.lr, "weight_decay": settings.weight_decay}]
+    found: dict[str, list[nn.Parameter]] = {kind: [] for kind in TSM_MULTIPLES}
+    for kind, parameter in kinds_of_parameters(model, heads):
+        found[kind].append(parameter)
+    return [
+        {"params": found[kind], "lr": settings.lr * rate, "weight_decay": settings.weight_decay * decay}
+        for kind, (rate, decay) in TSM_MULTIPLES.items()
+        if found[kind]
+    ]
+
+
+def kinds_of_parameters(model: nn.Module, heads: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """The kind of each parameter, a key of `TSM_MULTIPLES`.
+
+    Biases are those of layers and of recurrent cells. What a module holds under a name of its own, such as a gain of
+    offsets, counts as a weight.
+    """
+    in_heads = set(heads.modules())
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad:
+                continue
+            part = "bias" if name.startswith("bias") and isinstance(module, LAYERS) else "weight"
+            yield ("norm" if is_norm(module) else f"head {part}" if module in in_heads else part), parameter
+
+
+LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase)
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module normalises: one of PyTorch's norms, or a module whose name ends like one."""
+    own = isinstance(module, _BatchNorm | _InstanceNorm | nn.LayerNorm | nn.GroupNorm)
+    return own or type(module).__name__.endswith("Norm")
+
+
+@dataclass
+class Rate:
+    """The factor of the learning rate in each step; the state of `plateau` is in its numbers.
+
+    Attributes:
+        schedule: `constant`, `cosine` (to 0 at the end), `steps` (a tenth at each), or `plateau` (a tenth where the
+            validation loss was not better for some validations).
+        num_steps: Steps of the whole training.
+        warmup: Steps in which the rate rises, at the beginning.
+        drops: The steps at which it drops; of `plateau`, one number: the validations that are waited for.
+        factor: What is left of it after the drops of `plateau`.
+        least: The least validation loss so far.
+        waited: Validations since then.
+    """
+
+    schedule: str
+    num_steps: int
+    warmup: int
+    drops: list[int] = field(default_factory=list)
+    factor: float = 1.0
+    least: float = math.inf
+    waited: int = 0
+
+    def __call__(self, step: int) -> float:
+        """The factor in a step, from 0."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.schedule == "cosine":
+            done = (step - self.warmup) / max(1, self.num_steps - self.warmup)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        if self.schedule == "steps":
+            return float(DROP ** sum(step >= drop for drop in self.drops))
+        return self.factor
+
+    def observe(self, loss: float) -> None:
+        """Take a validation loss into account, with `plateau` alone."""
+        if self.schedule != "plateau":
+            return
+        if loss < self.least * (1 - ENOUGH):
+            self.least, self.waited = loss, 0
+            return
+        self.waited += 1
+        if self.waited >= self.drops[0]:
+            self.factor, self.waited = self.factor * DROP, 0
+
+
+def make_schedule(optimizer: Optimizer, settings: RecognizerTrainingSettings, steps_per_epoch: int) -> LambdaLR:
+    """Make the schedule of the learning rate, whose `Rate` a checkpoint holds."""
+    num_steps = settings.epochs * steps_per_epoch
+    drops = [epoch * steps_per_epoch for epoch in settings.steps] if settings.schedule == "steps" else settings.steps
+    warmup = round(settings.warmup * num_steps)
+    return LambdaLR(optimizer, Rate(settings.schedule, num_steps, warmup, list(drops)))
+
+
+def observe_loss(schedule: LambdaLR, loss: float) -> None:
+    """Give a validation loss to the schedule; the next step has the learning rate that follows from it."""
+    (rate, *_) = schedule.lr_lambdas
+    assert isinstance(rate, Rate)
+    rate.observe(loss)
+    for group, base in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=True):
+        group["lr"] = base * rate(schedule.last_epoch)

@@ -1,0 +1,235 @@
+"""Training of recognizers: loss, validation, curves.
+
+The weights that are kept are those with the best top-1 on the *validation* clips, as a mean over the heads, and, where
+that is equal, with the lowest validation loss. The test split is never looked at.
+
+Shapes: B clips, K heads, P pieces of an epoch that a rank has computed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pipeline.config import RecognizerTrainingSettings
+from pipeline.jobs.rank_group import Ranks
+from pipeline.models.precision import announced_dtype, compute_device
+from pipeline.recognition.batches import (
+    BatchesAhead,
+    ClipBatch,
+    ClipSource,
+    EpochPlan,
+    LabelledClips,
+    PieceBatches,
+    validation_pieces,
+)
+from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
+from pipeline.training.task import Recipe, Record, Score
+
+CURVES = ("epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "lr")
+
+
+@dataclass(frozen=True)
+class ClipData:
+    """The clips of a training, and the batches made of them.
+
+    Attributes:
+        plan: How the pieces of an epoch are drawn from the training clips.
+        train: The training clips.
+        val: The validation clips.
+        source: Where pixels or features come from.
+        num_threads: Number of batches that are made at once.
+    """
+
+    plan: EpochPlan
+    train: LabelledClips
+    val: LabelledClips
+    source: ClipSource
+    num_threads: int
+
+    def train_batches(self, epoch: int, rank: int, num_done: int = 0) -> BatchesAhead:
+        """Batches of one rank in an epoch (counted from 0), without its first `num_done` pieces."""
+        pieces = self.plan.draw(epoch, rank)[num_done:]
+        return BatchesAhead(PieceBatches(self.train, self.source, self.plan.seed), pieces, self.num_threads)
+
+    def val_batches(self, rank: int) -> BatchesAhead:
+        """Batches of one rank's share of the validation clips; over all ranks, each clip occurs once."""
+        plan = self.plan
+        size = -(-plan.batch_size // plan.accumulate)
+        pieces = validation_pieces(len(self.val.ids), size, rank, plan.num_processes)
+        return BatchesAhead(PieceBatches(self.val, self.source, plan.seed), pieces, self.num_threads)
+
+
+class RecognizerTraining:
+    """The training of one recognizer, a task for `pipeline.training.loop`.
+
+    Args:
+        model: The recognizer, which turns what a batch holds into logits by head; it is moved to the device that it is
+            trained on.
+        heads: The part of it that gives the logits.
+        data: Batches of the training and the validation split.
+        settings: How the recognizer is trained.
+        seed: Seed of the run; dropout follows from it.
+        ranks: The processes that share the work.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        heads: nn.Module,
+        data: ClipData,
+        settings: RecognizerTrainingSettings,
+        seed: int,
+        ranks: Ranks,
+    ) -> None:
+        self.device = compute_device()
+        self.dtype = announced_dtype(settings.precision, self.device, "the recognizer")
+        freeze_norms(model, settings.batch_norm)
+        self.module = model.to(self.device)
+        self.data = data
+        self.settings = settings
+        self.seed = seed
+        self.ranks = ranks
+        optimizer = make_optimizer(model, heads, settings)
+        self.recipe = Recipe(
+            stage="train_recognizer",
+            optimizer=optimizer,
+            schedule=make_schedule(optimizer, settings, data.plan.steps_per_epoch),
+            seed=seed,
+            epochs=settings.epochs,
+            accumulate=settings.accumulate,
+            clip_norm=settings.clip_norm,
+            patience=settings.patience,
+        )
+
+    def batches(self, epoch: int, num_done: int) -> Iterator[ClipBatch]:
+        """This rank's pieces. Dropout is seeded by run, epoch, piece and rank, so that it differs between them."""
+        freeze_norms(self.module, self.settings.batch_norm)  # the loop has just put all modules into training mode
+        rank = self.ranks.number
+        for piece, batch in enumerate(self.data.train_batches(epoch, rank, num_done), num_done):
+            place = [self.seed, epoch, piece, rank]
+            torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+            yield batch.to(self.device)
+
+    def loss(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        """The piece's share of the step's loss, and the piece's loss, hits (a mean over heads) and clips `[3]`."""
+        with self._autocast():
+            logits = self.module(batch.x)
+        total = summed_loss(logits, batch.labels, self.settings.label_smoothing)
+        share = total if self.settings.loss == "sum" else total / batch.num_clips
+        return share, _numbers(total, logits, batch.labels)
+
+    def after_step(self) -> None:
+        """Do nothing: no parameter has bounds."""
+
+    @torch.inference_mode()
+    def end_epoch(self, epoch: int, numbers_PK: Tensor) -> tuple[Record, Score | None]:
+        """The epoch's row of the curves, named by `CURVES`, and its score; None if it was not validated."""
+        self.module.eval()
+        number = epoch + 1
+        lr = self.recipe.optimizer.param_groups[0]["lr"]
+        train_loss, train_top1 = self._means(numbers_PK)
+        val_loss, val_top1, score = None, None, None
+        if number % self.settings.validate_every == 0 or number == self.settings.epochs:
+            val_loss, val_top1 = self._validate()
+            score = (val_top1, -val_loss)
+            observe_loss(self.recipe.schedule, val_loss)  # type: ignore[arg-type]
+        step = number * self.data.plan.steps_per_epoch
+        values = (number, step, train_loss, train_top1, val_loss, val_top1, lr)
+        return dict(zip(CURVES, values, strict=True)), score
+
+    def describe(self, record: Record) -> str:
+        """A line of the log with the losses and the accuracies of an epoch."""
+        line = (
+            f"epoch {record['epoch']} of {self.settings.epochs}: loss {record['train_loss']:.3f}, "
+            f"top-1 {record['train_top1']:.1%}"
+        )
+        if record["val_loss"] is None:
+            return line
+        return f"{line}; validation loss {record['val_loss']:.3f}, top-1 {record['val_top1']:.1%}"
+
+    def _autocast(self) -> torch.autocast:
+        is_mixed = self.dtype != torch.float32
+        # With autocast's cache, the gradients of a weight used twice would be added up in bf16, not in float32.
+        return torch.autocast(self.device.type, self.dtype, enabled=is_mixed, cache_enabled=False)
+
+    def _validate(self) -> tuple[float, float]:
+        """Mean loss and top-1 of the validation clips. All ranks have the statistics of batch norm of the first."""
+        share_buffers(self.module, self.ranks)
+        numbers = [torch.zeros(3, dtype=torch.float64, device=self.device)]  # for a rank that has no validation clip
+        for batch in self.data.val_batches(self.ranks.number):
+            moved = batch.to(self.device)
+            with self._autocast():
+                logits = self.module(moved.x)
+            numbers.append(_numbers(summed_loss(logits, moved.labels, 0.0), logits, moved.labels))
+        return self._means(torch.stack(numbers))
+
+    def _means(self, numbers_PK: Tensor) -> tuple[float, float]:
+        loss, hits, clips = self.ranks.sum(numbers_PK.sum(0)).tolist()
+        return loss / clips, hits / clips
+
+
+def summed_loss(logits: Mapping[str, Tensor], labels_BK: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy, summed over clips and heads, in float32.
+
+    Args:
+        logits: Logits `[B, classes]` by head, in the order of the labels.
+        labels_BK: The classes.
+        smoothing: Share of the target that is spread over all classes.
+    """
+    losses = [
+        F.cross_entropy(logits_BC.float(), labels_BK[:, head], reduction="sum", label_smoothing=smoothing)
+        for head, logits_BC in enumerate(logits.values())
+    ]
+    return torch.stack(losses).sum()
+
+
+def _numbers(total: Tensor, logits: Mapping[str, Tensor], labels_BK: Tensor) -> Tensor:
+    """Summed loss, hits (a mean over heads) and number of clips `[3]`; they add up over pieces and ranks."""
+    hits = [(one.argmax(1) == labels_BK[:, head]).sum() for head, one in enumerate(logits.values())]
+    clips = torch.tensor(len(labels_BK), device=labels_BK.device)
+    mean = torch.stack(hits).double().mean()
+    return torch.stack([total.detach().double(), mean, clips.double()])
+
+
+def freeze_norms(model: nn.Module, how: str) -> None:
+    """Keep the statistics of layers of batch norm as they are.
+
+    Args:
+        model: The model, in training mode.
+        how: `train`: none is kept. `partial`: all but the first layer's, and these layers do not learn either (TSN).
+            `frozen`: all (RSTG); gains and offsets still learn.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    kept: Sequence[_BatchNorm] = [] if how == "train" else norms[1:] if how == "partial" else norms
+    for norm in kept:
+        norm.eval()
+        if how == "partial":
+            norm.requires_grad_(False)
+
+
+def share_buffers(model: nn.Module, ranks: Ranks) -> None:
+    """Give all ranks the first rank's buffers, such as statistics of batch norm, which differ between them."""
+    if ranks.num == 1:
+        return
+    first = ranks.from_first({name: buffer.cpu() for name, buffer in model.named_buffers()})
+    for name, buffer in model.named_buffers():
+        buffer.copy_(first[name])
+
+
+def kept_by(records: Sequence[Record], kept_epoch: int) -> str:
+    """What chose the epoch whose weights were kept: the column of its curves that is better than in all others.
+
+    Args:
+        records: The records of all epochs.
+        kept_epoch: Number of the epoch, from 1.
+
+    Returns:
+        `val_top1`; `val_loss` where another epoch has the same top-1.
+    """
+    best = records[kept_epoch - 1]["val_top1"]
+    return "val_loss" if sum(record["val_top1"] == best for record in records) > 1 else "val_top1"

@@ -1,0 +1,70 @@
+"""Keep every frame of every clip for random access, each as a JPEG of its own or as pixels.
+
+Worker processes (`pipeline.jobs.workers`) decode the clips, each by `pipeline.video.clip_encoding`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.artifact import create
+from pipeline.artifact.each_video import Outcomes, VideoRows, videos_together
+from pipeline.artifact.video_table import read_clips
+from pipeline.config import ClippingSettings
+from pipeline.errors import PipelineError, VideoError
+from pipeline.jobs.workers import decode_ahead
+from pipeline.schemas import CLIPS
+from pipeline.video.clip_encoding import ClipRequest, read_clip
+
+
+def run(videos: Path, out: Path, settings: ClippingSettings, threads: int) -> None:
+    """Decode the frames of one shard of clips, and encode each.
+
+    Args:
+        videos: The shard's video table.
+        out: Where the clips (CLIPS) go.
+        settings: Which frames are kept, at what size and how, and what happens to a clip that cannot be decoded.
+        threads: Number of clips that are decoded at a time, each in a process of its own.
+
+    Raises:
+        PipelineError: if a clip cannot be decoded and `on_bad_video` is `fail`, or the clipping gives a rate and a clip
+            is a folder of frames.
+    """
+    clips = read_clips(videos)
+    of_folders = [clip.id for clip in clips.values() if clip.is_folder]
+    if of_folders and settings.fps is not None:
+        raise PipelineError(
+            f"{videos}: clip {of_folders[0]} is a folder of frames, which has no times: set `fps: null` in the clipping"
+        )
+    quality = settings.quality if settings.codec == "jpeg" else None
+    requests = {
+        clip.id: ClipRequest(
+            clip.file,
+            clip.size,
+            settings.fps,
+            settings.max_frames,
+            settings.short_side,
+            quality,
+            clip.interval,
+            clip.frames,
+        )
+        for clip in clips.values()
+    }
+    with create(
+        out, CLIPS, ids=list(requests), stage="decode_clips", settings=settings, inputs={"videos": videos}
+    ) as writer:
+
+        def encoded(ids: Sequence[str]) -> Outcomes:
+            todo = [requests[clip_id] for clip_id in ids]
+            with decode_ahead(read_clip, todo, threads, settings.time_limit) as decoded:
+                for clip_id, result in zip(ids, decoded, strict=True):
+                    if not isinstance(result, VideoError):
+                        yield VideoRows(result.arrays, result.suspect)
+                    elif settings.on_bad_video == "record":
+                        yield result
+                    else:
+                        raise PipelineError(
+                            f"{requests[clip_id].path} (video {clip_id}): {result}; remove it, or set "
+                            "`on_bad_video: record` in the clipping to go on without it"
+                        ) from result
+
+        videos_together(writer, {}, encoded)

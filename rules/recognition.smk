@@ -1,0 +1,141 @@
+"""
+Recognition: recognizers trained on labelled clips, logits of the views of a split's clips, and their scores.
+
+REQUIRED INPUTS   clips, labels; a file of weights, or the model of another experiment, where the backbone begins there
+OUTPUTS           results/experiments/{trial}/model.safetensors and curves.csv
+                  results/experiments/{trial}/{split}/logits.zarr   (schema: logits)
+                  results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
+                  checkpoints/ (not declared; an interrupted training goes on from there)
+"""
+
+from functools import partial
+
+clips_of = partial(artifact, "clips", dataset="experiment.dataset", clipping="experiment.clipping", shard="all")
+
+# What the target `all` makes of the report's recognition experiments, once everything before it is there.
+of_recognized = partial(artifact, each="recognition trial", dataset="experiment.dataset", split="scored")
+recognition_results = [
+    *[of_recognized(kind) for kind in ("scores", "per_video", "per_class", "logits")],
+    artifact("curves", each="recognition trial"),
+    artifact("model", each="recognition trial"),
+]
+
+
+# For more GPUs call with `--resources gpu=4 --set-resources train_recognizer:gpu=4`. Without any GPU the training is one
+# process on the CPU.
+rule train_recognizer:
+    """Train the recognizer of one experiment with one of its seeds."""
+    input:
+        clips=clips_of(),
+        labels=artifact("labels", dataset="experiment.dataset"),
+        weights=backbone_weights,
+    output:
+        model=artifact("model"),
+        curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
+    log:
+        "logs/train_recognizer/{trial}.log",
+    benchmark:
+        "logs/train_recognizer/{trial}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="recognition"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled("2d"),
+        gpu=1,
+    params:
+        recognizer=trained_recognizer,
+        seed=seed,
+        code=code("train_recognizer"),
+    shell:
+        with_checkpoints("""
+        python -m pipeline.jobs.gpus {resources.gpu} \
+            python -m pipeline.jobs.ranks {resources.gpu} -m pipeline train_recognizer \
+            --clips {input.clips:q} \
+            --labels {input.labels:q} \
+            --weights {input.weights:q} \
+            --recognizer {params.recognizer:q} \
+            --seed {params.seed} \
+            --threads {threads} \
+            --checkpoints checkpoints/{wildcards.trial} \
+            --out {output.model:q} \
+            --curves {output.curves:q} \
+            >{log:q} 2>&1
+        """)
+
+
+rule recognize_videos:
+    """Compute the logits of all views of every clip of a split."""
+    input:
+        clips=clips_of(),
+        labels=with_split("labels"),
+        model=artifact("model"),
+    output:
+        artifact("logits"),
+    log:
+        "logs/recognize_videos/{trial}/{split}.log",
+    benchmark:
+        "logs/recognize_videos/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="recognition"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled("12h"),
+        gpu=1,
+    params:
+        settings=settings("experiment.recognizer.views"),
+        code=code("recognize_videos"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} \
+            python -m pipeline.jobs.ranks {resources.gpu} -m pipeline recognize_videos \
+            --clips {input.clips:q} \
+            --labels {input.labels:q} \
+            --model {input.model:q} \
+            --split {wildcards.split} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule score_recognizer:
+    """Score the recognized clips of a split."""
+    input:
+        logits=artifact("logits"),
+        labels=artifact("labels", dataset="experiment.dataset"),
+    output:
+        scores=report(artifact("scores"), category="Scores", labels={"experiment": "{trial}", "split": "{split}"}),
+        per_video=artifact("per_video"),
+        per_class=artifact("per_class"),
+    log:
+        "logs/score_recognizer/{trial}/{split}.log",
+    benchmark:
+        "logs/score_recognizer/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="recognition"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
+    params:
+        code=code("score_recognizer"),
+    shell:
+        """
+        python -m pipeline score_recognizer \
+            --logits {input.logits:q} \
+            --labels {input.labels:q} \
+            --split {wildcards.split} \
+            --out {output.scores:q} \
+            --per-video {output.per_video:q} \
+            --per-class {output.per_class:q} \
+            >{log:q} 2>&1
+        """
