@@ -125,7 +125,7 @@ def new_recognizer(
     model = build_recognizer(settings, labels.widths)
     url = settings.backbone.weights
     path = fetch(url) if isinstance(url, WeightsUrl) else next(iter(weights), None)
-    return model, load_backbone(model, path, settings)
+    return model, load_backbone(model, path, settings, labels.heads)
 
 
 def write_curves(path: Path, trained: Trained) -> None:
