@@ -91,7 +91,14 @@ def recognizer(folder: Path) -> Training:
     """With batch norm, of which each rank has statistics of its own clips."""
     flags = write_clips(folder, num_train=16, num_val=6, num_test=0)
     given = settings({"epochs": EPOCHS, "accumulate": 2, "schedule": "plateau", "steps": [1]}, modules=[NODE_NORM])
-    flags |= {"--weights": [], "--teachers": [], "--recognizer": given.model_dump_json(), "--seed": 1, "--threads": 1}
+    flags |= {
+        "--features": [],
+        "--weights": [],
+        "--teachers": [],
+        "--recognizer": given.model_dump_json(),
+        "--seed": 1,
+        "--threads": 1,
+    }
     return Training("train_recognizer", 4, flags, {"--out": "model.safetensors", "--curves": "curves.csv"})
 
 

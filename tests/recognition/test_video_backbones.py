@@ -68,6 +68,19 @@ def test_modules_are_the_identity_at_the_beginning(backbone: dict) -> None:
         assert torch.equal(plain(x)["class"], changed(x)["class"])
 
 
+@pytest.mark.parametrize("arch", ["s3d", "swin3d_t"])
+def test_modules_at_the_end_of_networks_without_blocks_are_the_identity_at_the_beginning(arch: str) -> None:
+    backbone = {"kind": "torchvision", "arch": arch, "weights": "random", "head": "drawn", "seed": 1}
+    x = torch.randint(0, 256, (1, 16, 3, 64, 64), dtype=torch.uint8)
+    made = [
+        build_recognizer(recognizer_settings(backbone, *modules, frames=16), {"class": 5}).eval()
+        for modules in ([], [{**RSTG, "at": "final"}], [{**DYREG, "at": "final", "generator": "lite"}])
+    ]
+    with torch.no_grad():
+        features = [one.features(x) for one in made]
+    assert all(torch.equal(one, features[0]) for one in features)
+
+
 @pytest.mark.parametrize("group", [None, 4])
 def test_a_non_local_block_lets_each_place_attend_to_all_of_its_group(group: int | None) -> None:
     torch.manual_seed(2)

@@ -30,12 +30,13 @@ def write_model(folder, classes=CLASSES):
 
 def recognize(flags, model, out, **views):
     arguments = {name.removeprefix("--"): value for name, value in flags.items()}
-    run(**arguments, model=model, out=out, split="test", settings=ViewSettings(**VIEWS | views), threads=1)
+    given = {"model": model, "out": out, "split": "test", "settings": ViewSettings(**VIEWS | views), "threads": 1}
+    run(**arguments, features=[], **given)
     return read(out, LOGITS)
 
 
 def arguments(flags, model, out):
-    given = ["recognize_videos", "--clips", *flags["--clips"], "--labels", flags["--labels"], "--model", model]
+    given = ["recognize_videos", "--clips", *flags["--clips"], "--features", "--labels", flags["--labels"], "--model", model]
     return [*given, "--split", "test", "--settings", json.dumps(VIEWS), "--threads", "1", "--out", out]
 
 

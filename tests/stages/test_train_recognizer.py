@@ -23,7 +23,17 @@ def train(folder, flags, given, **others):
         "curves": folder / "curves.csv",
     }
     run(
-        **{**arguments, "weights": [], "teachers": [], "recognizer": given, "seed": 1, "threads": 1, **places, **others}
+        **{
+            **arguments,
+            "features": [],
+            "weights": [],
+            "teachers": [],
+            "recognizer": given,
+            "seed": 1,
+            "threads": 1,
+            **places,
+            **others,
+        }
     )
     with places["curves"].open() as file:
         return list(csv.DictReader(file))
@@ -121,7 +131,17 @@ def test_a_module_where_the_backbone_has_no_such_block_ends_with_one_line(tmp_pa
     module |= {"stages": "all", "anchors": "grid", "generator": "big", "regions": "dynamic", "residual": True}
     given["modules"] = [module]
     arguments = ["train_recognizer", "--clips", *map(str, flags["--clips"]), "--labels", str(flags["--labels"])]
-    arguments += ["--weights", "--teachers", "--recognizer", json.dumps(given), "--seed", "1", "--threads", "1"]
+    arguments += [
+        "--features",
+        "--weights",
+        "--teachers",
+        "--recognizer",
+        json.dumps(given),
+        "--seed",
+        "1",
+        "--threads",
+        "1",
+    ]
     arguments += ["--checkpoints", str(tmp_path / "c"), "--out", str(tmp_path / "m"), "--curves", str(tmp_path / "v")]
     assert main(arguments) == 2
     error = capfd.readouterr().err
@@ -137,14 +157,26 @@ def dyreg(place):
 def test_regions_of_another_model_are_learned_first(tmp_path):
     """A kick-start of all steps, with a weight beside which labels count for nothing, brings the regions nearer."""
     flags = write_clips(tmp_path, num_train=12)
-    recipe = {"epochs": 6, "validate_every": 6, "batch_size": 2, "lr": 0.03, "schedule": "constant", "warmup": 0.0, "clip_norm": None}
+    recipe = {
+        "epochs": 6,
+        "validate_every": 6,
+        "batch_size": 2,
+        "lr": 0.03,
+        "schedule": "constant",
+        "warmup": 0.0,
+        "clip_norm": None,
+    }
     augmentation = {"size": 48, "crop": "whole", "flip": "none", "brightness": 0.0}
     sizes = {"augmentation": augmentation, "views": VIEWS | {"short_side": None, "spatial": 1, "size": 48}}
     torch.manual_seed(3)
     teacher = build_recognizer(settings(modules=[dyreg("conv1")], **sizes), {"class": 3}).eval()
-    teacher.graph("conv1").proposals.offset_scale.data.fill_(1.0)  # 0 at the beginning: regions lie where their anchors do
+    teacher.graph("conv1").proposals.offset_scale.data.fill_(
+        1.0
+    )  # 0 at the beginning: regions lie where their anchors do
     path = tmp_path / "teacher.safetensors"
-    save_weights(teacher.state_dict(), path, describe(settings(modules=[dyreg("conv1")], **sizes), {"class": CLASSES}, ""))
+    save_weights(
+        teacher.state_dict(), path, describe(settings(modules=[dyreg("conv1")], **sizes), {"class": CLASSES}, "")
+    )
     kick_start = {"teachers": {"conv1": "first"}, "share": 1.0, "weight": 1000.0}
     x = torch.randint(0, 256, (4, 3, 1, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     distance = {}
