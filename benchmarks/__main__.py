@@ -24,6 +24,7 @@ NAMES = (
     "graph_stages",
     "graph_encoder",
     "beam_search",
+    "recognition_modules",
     "scoring",
 )
 

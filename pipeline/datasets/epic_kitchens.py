@@ -14,16 +14,16 @@ from pipeline.config import ClipForm, EpicKitchensSettings
 from pipeline.datasets.annotated import clip_id, list_clips, shown
 from pipeline.datasets.frame_folders import FrameFolder, beyond, list_frame_folders
 from pipeline.datasets.label_files import read_class_names, table_rows, whole_number
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import Labelling
 from pipeline.datasets.listing import Video
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError
 from pipeline.video.frame_files import FrameFiles
 from pipeline.video.interval import Interval
 
 COLUMNS = ("narration_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame")
 CLASSES = ("verb_class", "noun_class")
-TIME = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
+TIME = re.compile(r"(\d{1,4}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
 SECONDS_OF_UNITS = (3600, 60, 1)
 
 Row = Mapping[str, str]

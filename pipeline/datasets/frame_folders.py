@@ -78,12 +78,11 @@ def frame_folder(folder: Path, clip: str, path: str, frames: FrameFiles) -> Fram
 
 
 def _counted(entries: list[os.DirEntry[str]], clip: str, path: str, frames: FrameFiles) -> FrameFolder | None:
-    names = {entry.name: entry for entry in entries}
-    numbers = frames.numbers(names)
-    if not numbers:
+    found = {number: entry for entry in entries if (number := frames.number(entry.name)) is not None}
+    if not found:
         return None
-    size = sum(names[frames.name(number)].stat().st_size for number in numbers)
-    return FrameFolder(clip, path, size, frames=frames, lacking=len(frames.missing(numbers)), last=numbers[-1])
+    size = sum(entry.stat().st_size for entry in found.values())
+    return FrameFolder(clip, path, size, frames=frames, lacking=len(frames.missing(found)), last=max(found))
 
 
 def _walk(

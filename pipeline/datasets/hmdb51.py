@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.config import Hmdb51Settings
 from pipeline.datasets.annotated import list_clips, named_clip
 from pipeline.datasets.label_files import label_lines
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import HEAD, Labelling
 from pipeline.datasets.listing import Video
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError
 
 SPLITS = {"0": None, "1": "train", "2": "test"}

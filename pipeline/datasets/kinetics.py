@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.config import KineticsSettings
 from pipeline.datasets.annotated import clip_id, list_clips
 from pipeline.datasets.label_files import numbers_of, read_class_names, table_rows, whole_number
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import HEAD, Labelling, class_number
 from pipeline.datasets.listing import Video
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError
 
 COLUMNS = ("youtube_id", "time_start", "time_end")

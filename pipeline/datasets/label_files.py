@@ -9,7 +9,7 @@ from pipeline.datasets.near_names import nearest
 from pipeline.datasets.text_tables import DELIMITERS, csv_rows
 from pipeline.errors import PipelineError
 
-NUMBERED = re.compile(r"(\d+)[ \t,;]+(\S.*)")  # `1 ApplyEyeMakeup`
+NUMBERED = re.compile(r"(\d{1,9})[ \t,;]+(\S.*)")  # `1 ApplyEyeMakeup`
 WHOLE = re.compile(r"[+-]?\d{1,9}")
 
 

@@ -19,6 +19,7 @@ from pipeline.config import (
 )
 from pipeline.datasets import (
     epic_kitchens,
+    folder_labels,
     hmdb51,
     kinetics,
     labelled_list,
@@ -54,6 +55,8 @@ def read_labels(
             generated = shapes_labels.read_labels(settings.actions, made, truths)
         case "sync_mnist":
             generated = sync_mnist_labels.read_labels(made)
+        case "folder":
+            return find_labels(folder_labels.read_labels(settings, clips), clips, label_files(dataset))
         case _:
             return find_labels(_brought(settings, clip_form(dataset)), clips, label_files(dataset))
     return find_labels(generated, generated.split_of)

@@ -16,14 +16,15 @@ from pipeline.config import ClipForm, LabelledListSettings
 from pipeline.datasets.annotated import shown
 from pipeline.datasets.frame_folders import frame_folder
 from pipeline.datasets.label_files import label_lines, read_class_names, whole_number
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import Labelling
 from pipeline.datasets.listing import Video, is_folder
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError, breaks_lines
 from pipeline.video.frame_files import FrameFiles
 
 SEPARATORS = {"space": None, "comma": ",", "semicolon": ";", "tab": "\t"}
 VIDEO_EXTENSIONS = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".MP4")  # that a list may leave out
+MAX_CLASSES = 100_000
 MAX_PATH = 1024  # characters; ids stand in tables, logs and pages
 
 
@@ -81,7 +82,7 @@ def read_labels(settings: LabelledListSettings, form: ClipForm) -> Labelling:
     for column, head in enumerate(settings.heads):
         used = {numbers[column] for numbers in every}
         names = read_class_names(settings.classes[head], f"classes.{head}") if settings.classes else None
-        _check_first(used, names, head, settings.first_label)
+        _check_range(used, names, head, settings.first_label)
         heads[head] = names or [str(number) for number in range(settings.first_label, max(used) + 1)]
     labelling = Labelling(heads, are_named=settings.classes is not None)
     for split, of in lines.items():
@@ -92,8 +93,12 @@ def read_labels(settings: LabelledListSettings, form: ClipForm) -> Labelling:
     return labelling
 
 
-def _check_first(used: set[int], names: Sequence[str] | None, head: str, first: int) -> None:
-    """Refuse labels that start at 1 where 0 is said, which would give every clip the class after its own."""
+def _check_range(used: set[int], names: Sequence[str] | None, head: str, first: int) -> None:
+    """Refuse labels that are none, and those from 1 where 0 is said: every clip would get the class after its own."""
+    if names is None and max(used) >= MAX_CLASSES:
+        raise PipelineError(
+            f"a label of {head} is {max(used):,}: expected fewer than {MAX_CLASSES:,} where no file names the `classes`"
+        )
     if first == 1 and 0 in used:
         raise PipelineError(f"`first_label: 1`: a label of {head} is 0: write `first_label: 0`")
     if first == 0 and min(used) == 1 and (names is None or max(used) == len(names)):

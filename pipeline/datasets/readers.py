@@ -246,8 +246,13 @@ def clip_form(dataset: dict[str, Any]) -> ClipForm:
     Args:
         dataset: Settings of the data set, as JSON gives them.
     """
-    if dataset["kind"] == "something_something":
-        frames = something_something.FRAMES if dataset["version"] == 1 else None
-        return ClipForm(frames=frames, separator=None, num_labels=None)
-    num_labels = len(dataset["heads"]) if "heads" in dataset else None
-    return ClipForm(frames=dataset.get("frames"), separator=dataset.get("separator"), num_labels=num_labels)
+    match dataset["kind"]:
+        case "something_something":
+            frames = something_something.FRAMES if dataset["version"] == 1 else None
+            return ClipForm(frames=frames, separator=None, num_labels=None)
+        case "labelled_list":
+            form, num_labels = dataset["frames"], len(dataset["heads"])
+            return ClipForm(frames=form, separator=dataset["separator"], num_labels=num_labels)
+        case "epic_kitchens":
+            return ClipForm(frames=dataset["frames"], separator=None, num_labels=None)
+    return NO_FORM

@@ -22,9 +22,9 @@ from pipeline.datasets.label_files import (
     read_class_names,
     read_name_lines,
 )
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import HEAD, Labelling, class_number
 from pipeline.datasets.listing import Video
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError
 
 FRAMES = "%05d.jpg"  # of version 1

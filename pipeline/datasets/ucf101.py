@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.config import Ucf101Settings
 from pipeline.datasets.annotated import list_clips, named_file
 from pipeline.datasets.label_files import existing, found_files, label_lines, numbers_of, read_class_names, whole_number
+from pipeline.datasets.label_splits import cut_validation
 from pipeline.datasets.labelled import HEAD, Labelling, class_number
 from pipeline.datasets.listing import Video
-from pipeline.datasets.validation_cut import cut_validation
 from pipeline.errors import PipelineError
 
 CLASSES = "classInd.txt"

@@ -64,10 +64,14 @@ def require_splits(found: FoundLabels, needed: Sequence[str]) -> None:
     """
     empty = [split for split in needed if not found.splits[split]]
     counts = ", ".join(f"{split} {len(found.splits[split])} of {found.annotated.get(split, 0)}" for split in SPLITS)
+    advice = (
+        "; where there is no split for tests, say `test: null` (a folder: `splits: {test: 0}`), and scores are those "
+        "of validation"
+    )
     if empty:
         raise PipelineError(
             f"experiments on this data set need labelled clips of split {' and '.join(empty)}, and none is there "
-            f"(clips of those labelled: {counts}): check where the splits come from"
+            f"(clips of those labelled: {counts}): check where the splits come from{advice if 'test' in empty else ''}"
         )
     for number, head in enumerate(found.heads):
         used = {found.labels[clip][number] for clip in found.splits["train"]}

@@ -34,7 +34,7 @@ def test_numbers_that_are_names_stay(tmp_path):
         ("c.json", '["a", 3]', "expected a list of names"),
         ("c.json", '{"a": 0, "b": 2}', "the numbers of the 2 classes are not 0, 1, 2 and so on.* there are 0, 2 to 2"),
         ("c.json", '{"a": 0, "b": "x"}', "the number of 'b' is 'x': expected a whole number"),
-        ("c.csv", "id,nane\n0,a\n", "there is no `key` and no `name` of a class .is it `nane`"),
+        ("c.csv", "id,naam\n0,a\n", "there is no `key` and no `name` of a class .is it `naam`"),
         ("c.csv", "number,name\n0,a\n", "expected the header with id"),
     ],
 )

@@ -109,7 +109,11 @@ def test_clips_are_videos_or_folders_of_frames(tmp_path):
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("train", "1;Holding somethin\n", r"train.csv:1: the class 'Holding somethin' is not among the 5 of .*did you"),
+        (
+            "train",
+            "1;Holding somethings\n",
+            r"train.csv:1: the class 'Holding somethings' is not among the 5 of .*did you",
+        ),
         ("train", "1,Holding something\n", r"train.csv:1: expected `id;template` with a semicolon"),
         ("train", "1;\n", r"train.csv:1: expected `id;template`"),
         ("train", "", r"train.csv`: the file is empty: expected lines of `id;template`"),

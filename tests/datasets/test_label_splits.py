@@ -1,5 +1,5 @@
+from pipeline.datasets.label_splits import cut_groups, cut_validation
 from pipeline.datasets.labelled import Labelling
-from pipeline.datasets.validation_cut import cut_groups, cut_validation
 
 
 def test_a_share_of_each_stratum():

@@ -1,4 +1,4 @@
-"""Cut validation from training, where a benchmark is published in two parts and no test may choose a model."""
+"""Cut splits of labelled clips: validation from training, where a benchmark has two parts alone; or all three."""
 
 import hashlib
 from collections.abc import Mapping
@@ -24,6 +24,25 @@ def cut_validation(labelling: Labelling, share: float) -> None:
     labelling.split_of |= dict.fromkeys(cut, "val")
     by = f", by the {len(clips_of)} groups that they come from" if len(clips_of) < len(train) else ""
     labelling.notes.append(f"validation is cut from training: {len(cut)} of {len(train)} clips{by}")
+
+
+def draw_splits(labelling: Labelling, val: float, test: float) -> None:
+    """Put all labelled clips in splits, class by class, so that few clips of a class are in all of them.
+
+    Args:
+        labelling: Labels of clips that are in no split; groups stay together.
+        val: Share of validation in each class, at least one clip of three if it is not 0.
+        test: Share of test, likewise; training gets the rest.
+    """
+    clips_of: dict[str, list[str]] = {}
+    for clip in labelling.labels:
+        clips_of.setdefault(labelling.groups.get(clip, clip), []).append(clip)
+    strata = _strata(labelling, clips_of)
+    split_of = dict.fromkeys(clips_of, "train")
+    for split, share, rest in (("test", test, 1.0), ("val", val, 1 - test)):
+        left = {group: stratum for group, stratum in strata.items() if split_of[group] == "train"}
+        split_of |= dict.fromkeys(cut_groups(left, share / rest) if share else [], split)
+    labelling.split_of |= {clip: split_of[group] for group, clips in clips_of.items() for clip in clips}
 
 
 def _strata(labelling: Labelling, clips_of: Mapping[str, list[str]]) -> dict[str, int]:
