@@ -19,6 +19,7 @@ NAMES = (
     "beside_other_work",
     "retrieval_step",
     "decoding",
+    "clips",
     "encoders",
     "graph_stages",
     "graph_encoder",

@@ -19,7 +19,15 @@ from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.listing import passed_over as passed_over_below
-from pipeline.datasets.readers import annotation_files, list_videos, listing_digests, mapping_files, why_unlabelled
+from pipeline.datasets.readers import (
+    annotation_files,
+    clip_form,
+    label_files,
+    list_videos,
+    listing_digests,
+    mapping_files,
+    why_unlabelled,
+)
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.splits import needed_splits, scored_splits
 
@@ -258,13 +266,20 @@ def own_file(route):
     return path
 
 
-def settings(route):
-    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare."""
+def settings(route, without=()):
+    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare.
+
+    Args:
+        route: Route from a wildcard to an entry or a setting.
+        without: Settings that the stage does not read, so that it does not run again for them.
+    """
 
     def text(wildcards):
         word = route.rpartition(".")[2]
         value = walk(route, dict(wildcards.items()))
         entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
+        if without:
+            entry = {key: setting for key, setting in entry.items() if key not in without}
         return json.dumps(entry, sort_keys=True)
 
     return text
@@ -277,6 +292,33 @@ def backbone_weights(wildcards):
     if isinstance(weights, dict) and "experiment" in weights:
         return expand(ARTIFACTS["model"], trial=weights["experiment"])
     return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
+
+
+def teachers(wildcards):
+    """Input function: the models whose regions a recognizer learns first, in the order of the places' names."""
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    kick_start = recognizer["training"].get("kick_start") or {"teachers": {}}
+    experiments = [experiment for _, experiment in sorted(kick_start["teachers"].items())]
+    return expand(ARTIFACTS["model"], trial=experiments)
+
+
+def recognizer_inputs():
+    """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
+    whole = {"dataset": "experiment.dataset", "shard": "all"}
+    is_probe = "experiment.recognizer.kind=probe"
+    return {
+        "clips": artifact(
+            "clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole
+        ),
+        "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
+    }
+
+
+def views(wildcards):
+    """Parameter function: the views of a recognizer, as JSON; a probe has one."""
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    one = {"temporal": 1, "spatial": 1, "short_side": None, "size": 1, "batch_size": recognizer["training"]["batch_size"]}
+    return json.dumps(recognizer.get("views", one), sort_keys=True)
 
 
 def trained_recognizer(wildcards):
@@ -364,6 +406,11 @@ def mapping(wildcards):
     return mapping_files(config["datasets"][wildcards.dataset])
 
 
+def form(wildcards):
+    """Parameter function: how files of frames and lists of clips are written, as JSON."""
+    return json.dumps(clip_form(config["datasets"][wildcards.dataset]).model_dump(mode="json"), sort_keys=True)
+
+
 def annotations(wildcards):
     """Input function: files of captions, ids and splits that the user brings."""
     return [brought(path) for path in annotation_files(config["datasets"][wildcards.dataset])]
@@ -385,7 +432,20 @@ def label_annotations(wildcards):
     why = why_unlabelled(config["datasets"][wildcards.dataset])
     if why is not None:
         raise WorkflowError(f"datasets.{wildcards.dataset}: {why}")
-    return []
+    return [brought(path) for path in label_files(config["datasets"][wildcards.dataset])]
+
+
+def captions_to_check(wildcards):
+    """Input function: captions of a data set; of one that may have some and has none, too, unless it has labels."""
+    settings = config["datasets"][wildcards.dataset]
+    is_told = settings.get("captions") or ("captions" in settings and why_unlabelled(settings) is not None)
+    return expand(ARTIFACTS["captions"], dataset=wildcards.dataset) if is_told else []
+
+
+def labels_to_check(wildcards):
+    """Input function: labels of a data set that has some."""
+    is_labelled = why_unlabelled(config["datasets"][wildcards.dataset]) is None
+    return expand(ARTIFACTS["labels"], dataset=wildcards.dataset) if is_labelled else []
 
 
 def listing(wildcards):
@@ -397,6 +457,8 @@ def listing(wildcards):
 
 def passed_over(wildcards):
     """Parameter function: what lies in the folder of the user's videos and is not listed, a line for each reason."""
+    if clip_form(config["datasets"][wildcards.dataset]).frames is not None:
+        return []  # clips are folders, in which files are frames
     return [line for folder in source(wildcards) for line in passed_over_below(Path(folder))]
 
 
@@ -406,7 +468,8 @@ def dataset_listing(dataset):
     settings = config["datasets"][dataset]
     named = [Path(path) for path in mapping_files(settings)]
     try:
-        videos = list_videos(settings["kind"], Path(settings["videos"]), named[0] if named else None, named)
+        source, form = Path(settings["videos"]), clip_form(settings)
+        videos = list_videos(settings["kind"], source, named[0] if named else None, named, form)
         return listing_digests(videos, settings["shards"])
     except PipelineError as error:
         raise WorkflowError(f"datasets.{dataset}: {error}") from None

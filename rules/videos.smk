@@ -62,6 +62,7 @@ rule index_videos:
         kind=kind,
         source=source,
         mapping=mapping,
+        form=form,
         shards=settings("dataset.shards"),
         listing=listing,
         code=code("index_videos"),
@@ -72,6 +73,7 @@ rule index_videos:
             --kind {params.kind} \
             --source {params.source:q} \
             --mapping {params.mapping:q} \
+            --form {params.form:q} \
             --shard {wildcards.shard} \
             --shards {params.shards} \
             --out {output:q} \
@@ -101,7 +103,7 @@ rule index_captions:
         mem_mb=scaled(1000),
         runtime=scaled("1h"),
     params:
-        settings=settings("dataset"),
+        settings=settings("dataset", without=["labels"]),
         needed=needed,
         code=code("index_captions"),
     shell:
@@ -117,10 +119,11 @@ rule index_captions:
 
 
 rule check_dataset:
-    """Count the videos, captions and splits of a data set, and list what is missing."""
+    """Count the videos, captions, labels and splits of a data set, and list what is missing."""
     input:
         videos=artifact("videos", shard="all"),
-        captions=artifact("captions"),
+        captions=captions_to_check,
+        labels=labels_to_check,
     output:
         counts=artifact("check"),
         table=artifact("check_table"),
@@ -146,6 +149,7 @@ rule check_dataset:
             --kind {params.kind} \
             --videos {input.videos:q} \
             --captions {input.captions:q} \
+            --labels {input.labels:q} \
             --passed-over {params.passed_over:q} \
             --out {output.counts:q} \
             --table {output.table:q} \

@@ -79,6 +79,7 @@ class Video(TypedDict):
     pattern: NotRequired[str]
     first: NotRequired[Size]
     frames: NotRequired[Annotated[int, Field(ge=1)]]
+    lacking: NotRequired[Size]
 
 
 @strict

@@ -26,6 +26,7 @@ class Clip:
         size: Bytes of the file when it was indexed; of a folder, those of all its frames.
         interval: The part of the file that it is; None for the whole file, and for a folder.
         frames: Which files of the folder are its frames; None where it is a file.
+        lacking: How many frames that it should have the folder had not when it was indexed.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Clip:
     size: int
     interval: Interval | None
     frames: FrameFiles | None = None
+    lacking: int = 0
 
     @property
     def is_folder(self) -> bool:
@@ -64,19 +66,23 @@ def _clip(root: str, entry: Mapping[str, Any]) -> Clip:
     is_part = "start" in entry or "stop" in entry
     interval = Interval(entry.get("start", 0.0), entry.get("stop")) if is_part else None
     frames = FrameFiles(entry["pattern"], entry.get("first"), entry.get("frames")) if "pattern" in entry else None
-    return Clip(entry["id"], entry["path"], Path(root) / entry["path"], entry["size"], interval, frames)
+    return Clip(
+        entry["id"], entry["path"], Path(root) / entry["path"], entry["size"], interval, frames, entry.get("lacking", 0)
+    )
 
 
 def table_entry(
-    clip_id: str, path: str, size: int, interval: Interval | None, frames: FrameFiles | None = None
+    clip_id: str, path: str, size: int, interval: Interval | None, frames: FrameFiles | None = None, lacking: int = 0
 ) -> dict[str, Any]:
     """A clip's entry in a video table.
 
     It has `id`, `path`, `size`; for an interval `start` and `stop` in seconds; for a folder of frames `pattern`, and
-    where they are known `first`, the number of its first frame, and `frames`, how many there should be.
+    where they are known `first`, the number of its first frame, and `frames`, how many there should be; and `lacking`,
+    how many of these are not there, if any.
     """
     entry: dict[str, Any] = {"id": clip_id, "path": path, "size": size}
-    return entry | (interval.as_json() if interval is not None else {}) | (frames.as_json() if frames else {})
+    part = (interval.as_json() if interval is not None else {}) | (frames.as_json() if frames is not None else {})
+    return entry | part | ({"lacking": lacking} if lacking else {})
 
 
 def total_size(clips: Iterable[Clip]) -> int:

@@ -70,6 +70,16 @@ from pipeline.config.graphs import (
     SimilaritySettings,
     TripletSettings,
 )
+from pipeline.config.labelled_datasets import (
+    AnnotationFiles,
+    ClipForm,
+    EpicKitchensSettings,
+    Hmdb51Settings,
+    KineticsSettings,
+    LabelledListSettings,
+    SomethingSomethingSettings,
+    Ucf101Settings,
+)
 from pipeline.config.likes import resolve_likes, without_inherited
 from pipeline.config.mistakes import broken_references, describe
 from pipeline.config.plain import require_plain
@@ -89,6 +99,7 @@ from pipeline.errors import PipelineError
 
 __all__ = [
     "ActiveClipArch",
+    "AnnotationFiles",
     "BackboneSettings",
     "BidirectionalSettings",
     "CaptionerModelSettings",
@@ -97,6 +108,7 @@ __all__ = [
     "Clip4ClipSettings",
     "ClipArch",
     "ClipAugmentationSettings",
+    "ClipForm",
     "ClipSamplingSettings",
     "ClippingSettings",
     "Clips",
@@ -111,15 +123,19 @@ __all__ = [
     "DyRegSettings",
     "EmbeddingSettings",
     "EncoderSettings",
+    "EpicKitchensSettings",
     "ExperimentSettings",
     "FinetuneSettings",
     "FolderSettings",
     "GraphSettings",
     "GridNodesSettings",
+    "Hmdb51Settings",
     "I3dSettings",
     "IdxGlyphs",
     "KickStartSettings",
+    "KineticsSettings",
     "KnowledgeSettings",
+    "LabelledListSettings",
     "LinkingSettings",
     "ModuleSettings",
     "MsrvttSettings",
@@ -142,6 +158,7 @@ __all__ = [
     "ShapesSettings",
     "SimilaritySettings",
     "SimpleConvSettings",
+    "SomethingSomethingSettings",
     "SplitLists",
     "Splits",
     "SyncMnistSettings",
@@ -149,6 +166,7 @@ __all__ = [
     "TorchvisionSettings",
     "TrainingSettings",
     "TripletSettings",
+    "Ucf101Settings",
     "VatexSettings",
     "ViewSettings",
     "VisionArch",

@@ -6,6 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from pipeline.config.labelled_datasets import (
+    EpicKitchensSettings,
+    Hmdb51Settings,
+    KineticsSettings,
+    LabelledListSettings,
+    SomethingSomethingSettings,
+    Ucf101Settings,
+)
 from pipeline.config.mistakes import suggest
 from pipeline.config.types import Count, Positive, Settings, Share
 
@@ -152,13 +160,22 @@ class SplitLists(Settings):
 
 
 class FolderSettings(Settings):
-    """The user's own videos, from a folder, a list of files or a table of clips, with or without captions."""
+    """The user's own videos, from a folder, a list of files or a table of clips, perhaps with captions and labels.
+
+    `labels` is a table of videos and labels, or `folders`, where a video's folder is called as its class is.
+    """
 
     kind: Literal["folder"]
     shards: Count
     videos: Path
     captions: Path | None
+    labels: Literal["folders"] | Path | None
     splits: Splits
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_labels_unless_said(cls, raw: Any) -> Any:
+        return {"labels": None, **raw} if isinstance(raw, dict) else raw
 
 
 class MsvdSettings(Settings):
@@ -223,7 +240,13 @@ DatasetSettings = Annotated[
     | MsrvttSettings
     | VatexSettings
     | CocoCaptionsSettings
-    | DenseCaptionsSettings,
+    | DenseCaptionsSettings
+    | SomethingSomethingSettings
+    | LabelledListSettings
+    | Ucf101Settings
+    | Hmdb51Settings
+    | KineticsSettings
+    | EpicKitchensSettings,
     Field(discriminator="kind"),
 ]
 

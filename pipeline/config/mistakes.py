@@ -131,7 +131,29 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
             elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    return mistakes + _unknown_in_report(raw)
+    return mistakes + _unknown_teachers(raw) + _unknown_in_report(raw)
+
+
+def _unknown_teachers(raw: Mapping[str, Any]) -> list[str]:
+    recognizers, experiments = raw.get("recognizers"), raw.get("experiments")
+    if not isinstance(recognizers, Mapping) or not isinstance(experiments, Mapping):
+        return []
+    mistakes = []
+    for name, settings in recognizers.items():
+        inside = settings
+        for key in ("training", "kick_start", "teachers"):
+            inside = inside.get(key) if isinstance(inside, Mapping) else None
+        for place, teacher in inside.items() if isinstance(inside, Mapping) else ():
+            named = experiments.get(teacher) if isinstance(teacher, str) else None
+            if not isinstance(named, Mapping) or named.get("kind") != "recognition":
+                where = f"recognizers.{name}.training.kick_start.teachers.{place}"
+                known = [
+                    str(n) for n, e in experiments.items() if isinstance(e, Mapping) and e.get("kind") == "recognition"
+                ]
+                mistakes.append(
+                    f"`{where}: {teacher}`: no experiment of kind recognition{suggest(str(teacher), known)}"
+                )
+    return mistakes
 
 
 def _unknown_in_report(raw: Mapping[str, Any]) -> list[str]:

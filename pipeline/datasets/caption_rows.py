@@ -24,10 +24,10 @@ NAMES = {
     "video": ("video", "video_id", "videoid", "file_name", "filename", "video_path", "video_name"),
     "caption": ("caption", "captions", "golden_caption", "sentence", "sentences", "text", "encap"),
     "split": ("split", "subset"),
+    "label": ("label", "class", "class_name", "label_name", "action", "category"),
 }
 NUM_SHOWN = 5  # columns that a note spells out
 MAX_PATH = 4096  # characters; no file system takes more
-EXAMPLE = '{"video": ..., "caption": ...}'
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,11 @@ def read_rows(path: Path) -> CaptionRows:
     found = CaptionRows()
     ignored: dict[str, None] = {}
     num_null = 0
-    for number, row in _rows(path):
+    for number, row in rows_of(path, "caption"):
         place = f"{path}:{number}"
-        columns = _columns(row, place)
+        columns = columns_of(row, place, "caption")
         ignored |= dict.fromkeys(name for name in row if name not in columns.values())
-        video, split = (
-            _video(row[columns["video"]], place),
-            _split(row[columns["split"]] if "split" in columns else None, place),
-        )
+        video, split = video_and_split(row, columns, place)
         given = row[columns["caption"]]
         for caption in (given or [None]) if isinstance(given, list) else [given]:
             if is_null(caption) or (isinstance(caption, str) and not caption.strip()):
@@ -79,42 +76,71 @@ def read_rows(path: Path) -> CaptionRows:
     if num_null:
         found.notes.append(f"{path}: {num_null} captions are empty or null, and left out")
     if ignored:
-        found.notes.append(f"{path}: columns that are not read: {_named(list(ignored))}")
+        found.notes.append(f"{path}: columns that are not read: {named_columns(list(ignored))}")
     return found
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def rows_of(path: Path, value: str) -> Iterator[Row]:
+    """Give the rows of a table of whatever form, which tell a `caption` or a `label` of a video.
+
+    Args:
+        path: The file.
+        value: Which of the two they tell; the setting that names the file is called so, in the plural.
+
+    Raises:
+        PipelineError: if the file is missing or of another kind, or a row is malformed.
+    """
     if not is_file(path):
         raise PipelineError(
-            f"`captions: {path}`: there is no such file (relative paths start where Snakemake is called)"
+            f"`{value}s: {path}`: there is no such file (relative paths start where Snakemake is called)"
         )
     suffix = path.suffix.lower()
     if suffix in DELIMITERS:
-        return csv_rows(path, _has_columns, "`video,caption` or `video,caption,split`")
+        return csv_rows(path, lambda header: _has_columns(header, value), f"`video,{value}` or `video,{value},split`")
     if suffix in JSON_LINES:
-        return json_lines(path, EXAMPLE)
+        return json_lines(path, _example(value))
     if suffix == ".json":
-        return json_objects(path, EXAMPLE)
-    raise PipelineError(f"`captions: {path}`: expected JSON Lines (.jsonl), JSON (.json), CSV (.csv) or TSV (.tsv)")
+        return json_objects(path, _example(value))
+    raise PipelineError(f"`{value}s: {path}`: expected JSON Lines (.jsonl), JSON (.json), CSV (.csv) or TSV (.tsv)")
 
 
-def _has_columns(header: list[str]) -> bool:
+def _example(value: str) -> str:
+    return f'{{"video": ..., "{value}": ...}}'
+
+
+def _has_columns(header: list[str], value: str) -> bool:
     names = {name.casefold() for name in header}
-    return all(names & set(NAMES[column]) for column in ("video", "caption"))
+    return all(names & set(NAMES[column]) for column in ("video", value))
 
 
-def _columns(row: Mapping[str, object], place: str) -> dict[str, str]:
-    """Name in the row of each column that it has."""
+def columns_of(row: Mapping[str, object], place: str, value: str) -> dict[str, str]:
+    """Name in the row of each column that it has, of `video`, `split` and the one that tells the value.
+
+    Raises:
+        PipelineError: if there is no video or no value.
+    """
     names = {name.strip().casefold(): name for name in row}
-    found = {column: next((names[name] for name in NAMES[column] if name in names), None) for column in NAMES}
-    for column in ("video", "caption"):
+    read = ("video", value, "split")
+    found = {column: next((names[name] for name in NAMES[column] if name in names), None) for column in read}
+    for column in ("video", value):
         if found[column] is None:
             near = nearest(column, list(row))
             meant = f" (is it `{near}`?)" if near else ""
             raise PipelineError(
-                f"{place}: there is no `{column}`{meant}: expected {EXAMPLE} and perhaps a split{other_kind(dict(row))}"
+                f"{place}: there is no `{column}`{meant}: expected {_example(value)} and perhaps a split"
+                f"{other_kind(dict(row))}"
             )
     return {column: name for column, name in found.items() if name is not None}
+
+
+def video_and_split(row: Mapping[str, object], columns: Mapping[str, str], place: str) -> tuple[str, str | None]:
+    """The video that a row names, and its split if it names one.
+
+    Raises:
+        PipelineError: if it names no video, or an unknown split.
+    """
+    split = _split(row[columns["split"]], place) if "split" in columns else None
+    return _video(row[columns["video"]], place), split
 
 
 def _video(value: object, place: str) -> str:
@@ -146,7 +172,8 @@ def _caption(value: object, place: str) -> str:
     return " ".join(value.split())
 
 
-def _named(columns: list[str]) -> str:
+def named_columns(columns: list[str]) -> str:
+    """Name columns that are not read for a note, and say which known one each resembles."""
     known = [name for names in NAMES.values() for name in names]
     told = []
     for name in columns[:NUM_SHOWN]:

@@ -1,8 +1,7 @@
 """What becomes of a class when its clips are mirrored, told from the names of the classes.
 
 Mirroring swaps left and right, and so the label of a clip whose class says either ("Pushing something from left to
-right"). Other words whose meaning a mirror changes, such as `clockwise`, are not known here: who trains on such classes
-sets flips to 0.
+right", "Swiping Left"); and what turned clockwise turns counterclockwise ("Turning Hand Clockwise").
 """
 
 import re
@@ -10,17 +9,19 @@ from collections.abc import Sequence
 
 # Left and right as words or as parts of words such as `leftwards`, in names of any style: `turn_left`, `TurnLeft`.
 WORD = re.compile(
-    r"(?<![A-Za-z])(left|right|LEFT|RIGHT|Left|Right)(?=(?:most|wards?|hande[dr])?(?![a-z]))"
+    r"(?<![A-Za-z])(left|right|LEFT|RIGHT|Left|Right)(?=(?:most|wards?|handed)?(?![a-z]))"
     r"|(Left|Right)(?![a-z])"
+    r"|(?<![A-Za-z])((?:(?:[Cc]ounter|[Aa]nti)[- ]?)?[Cc]lockwise)(?![a-z])"
 )
-OTHER = {"left": "right", "right": "left"}
+OTHER = {"left": "right", "right": "left", "clockwise": "counterclockwise"}  # of all else that fits, clockwise
+COUNTER = re.compile(r"(?:counter|anti)[- ]?clockwise")
 # "right out of" is no direction, and "left behind" none either: a mirror leaves such classes as they are.
 NO_DIRECTION = re.compile(r"\bright[ _-](?:out|after|away|before|next)\b|\bleft[ _-](?:behind|alone|over)\b", re.I)
 
 
 def mirrored_name(name: str) -> str:
-    """The name of a class with left and right swapped, wherever they are words of their own."""
-    return WORD.sub(lambda found: _in_case_of(found[0], OTHER[found[0].lower()]), name)
+    """The name of a class with left and right, and the ways to turn, swapped wherever they are words of their own."""
+    return WORD.sub(lambda found: _in_case_of(found[0], OTHER.get(found[0].lower(), "clockwise")), name)
 
 
 def _in_case_of(word: str, other: str) -> str:
@@ -50,4 +51,4 @@ def without_partner(names: Sequence[str]) -> list[str]:
 
 
 def _key(name: str) -> str:
-    return " ".join(name.casefold().split())
+    return COUNTER.sub("counterclockwise", " ".join(name.casefold().split()))

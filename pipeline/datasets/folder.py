@@ -3,22 +3,18 @@
 import hashlib
 import os
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.config import FolderSettings, Splits
 from pipeline.datasets import listing
 from pipeline.datasets.annotated import FoundClips
-from pipeline.datasets.caption_rows import Annotation, read_rows
+from pipeline.datasets.caption_rows import read_rows
 from pipeline.datasets.clip_list import is_clip_list, read_clip_list
-from pipeline.datasets.extensions import file_stem
 from pipeline.datasets.listing import Video, is_file
-from pipeline.datasets.near_names import nearest
-from pipeline.errors import PipelineError
+from pipeline.datasets.named_videos import resolve, splits_of
 from pipeline.workflow.paths import SPLITS
-
-NUM_SHOWN = 5  # mistakes of one kind that a message spells out
 
 
 def list_videos(source: Path) -> list[Video]:
@@ -61,11 +57,11 @@ def read_captions(
     rows = read_rows(settings.captions)
     root = listing.root_of(settings.videos)
     files = {clip: unicodedata.normalize("NFC", os.path.relpath(file, root)) for clip, file in cut_from.items()}
-    resolved, notes = _resolve(rows.annotations, ids, files, settings.captions)
+    resolved, notes = resolve(rows.annotations, ids, files, f"{settings.captions} has captions")
     captions: dict[str, list[str]] = {}
     for annotation in rows.annotations:
         captions.setdefault(resolved[annotation.video], []).append(annotation.caption)
-    split_of = _splits_of(rows.annotations, resolved)
+    split_of = splits_of(rows.annotations, resolved)
     members: dict[str, list[str]] = {split: [] for split in SPLITS}
     for video_id in sorted(captions):
         drawn_by = files.get(video_id, video_id)
@@ -87,70 +83,3 @@ def hashed_split(video_id: str, shares: Splits) -> str:
     if drawn < shares.train:
         return "train"
     return "val" if drawn < shares.train + shares.val or shares.test == 0 else "test"
-
-
-def _resolve(
-    annotations: Sequence[Annotation], ids: Collection[str], files: Mapping[str, str], path: Path
-) -> tuple[dict[str, str], list[str]]:
-    """Find the id of the video behind every name that the captions file uses; a name of none is its own.
-
-    Returns:
-        The ids by name, and notes about names of videos that are not there.
-    """
-    by_name: dict[str, list[str]] = {}
-    for video_id in ids:
-        file = files.get(video_id, video_id)
-        names = {file, os.path.basename(file)}  # noqa: PTH119
-        names |= {file_stem(name) for name in names}
-        for name in names - {video_id}:
-            by_name.setdefault(name, []).append(video_id)
-    exact = set(ids)
-    resolved: dict[str, str] = {}
-    unknown: dict[str, str] = {}
-    for annotation in annotations:
-        name = annotation.video
-        fitting = [name] if name in exact else by_name.get(name, [])
-        if len(fitting) > 1:
-            raise PipelineError(
-                f"{annotation.place}: {name} may be {' or '.join(sorted(fitting)[:NUM_SHOWN])}: name one"
-            )
-        if not fitting:
-            unknown.setdefault(name, annotation.place)
-        resolved[name] = fitting[0] if fitting else name
-    if not unknown:
-        return resolved, []
-    known = {video_id: video_id for video_id in ids} | {name: fitting[0] for name, fitting in by_name.items()}
-    told = [_unknown(name, place, known) for name, place in list(unknown.items())[:NUM_SHOWN]]
-    more = f"; and {len(unknown) - NUM_SHOWN} more" if len(unknown) > NUM_SHOWN else ""
-    note = f"{path} has captions of {len(unknown)} unknown videos: {'; '.join(told)}{more}"
-    if len(unknown) == len(resolved):
-        raise PipelineError(f"{note}: no row names a video that is there")
-    return resolved, [note]
-
-
-def _unknown(name: str, place: str, known: Mapping[str, str]) -> str:
-    near = nearest(name, known)
-    return f"{name} (line {place.rpartition(':')[2]}{f', did you mean {known[near]}?' if near else ''})"
-
-
-def _splits_of(annotations: Sequence[Annotation], resolved: Mapping[str, str]) -> dict[str, str]:
-    """Split of each video, where the captions file names splits; nothing where it names none.
-
-    A video in two splits is refused, because it would be tested on what it was trained on. So is a file that names a
-    split for some videos only, because it leaves open what the others are for.
-    """
-    named: dict[str, Annotation] = {}
-    for annotation in annotations:
-        video_id = resolved[annotation.video]
-        first = named.setdefault(video_id, annotation)
-        if first.split != annotation.split:
-            raise PipelineError(
-                f"{annotation.place}: {video_id} is in split {annotation.split or '(none)'} here and in "
-                f"{first.split or '(none)'} at {first.place}: every line of a video names the same"
-            )
-    without = [annotation for annotation in named.values() if annotation.split is None]
-    if without and len(without) < len(named):
-        raise PipelineError(
-            f"{without[0].place}: {without[0].video} is in no split, other videos are: name the split of all or of none"
-        )
-    return {video_id: annotation.split for video_id, annotation in named.items() if annotation.split is not None}

@@ -13,9 +13,10 @@ from itertools import pairwise
 from pipeline.datasets.annotated import shown
 from pipeline.datasets.flips import flip_map, without_partner
 from pipeline.datasets.near_names import nearest, other_cases
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, breaks_lines
 from pipeline.workflow.paths import SPLITS
 
+MAX_NAME = 300  # characters of a class's name; it stands in tables and pages
 NUM_SHOWN = 3  # clips whose names differ in case alone, which a note spells out
 HEAD = "class"  # the head of data sets that have one
 
@@ -154,6 +155,12 @@ def find_labels(labelling: Labelling, ids: Collection[str], files: Collection[st
 
 
 def _check_names(head: str, names: Sequence[str], read: str) -> None:
+    for name in names:
+        if not name.strip() or breaks_lines(name) or len(name) > MAX_NAME:
+            raise PipelineError(
+                f"{read}{name!r:.60} is no name of a class of {head}: expected a text on one line, of at most "
+                f"{MAX_NAME} characters"
+            )
     for name, following in pairwise(sorted(names)):
         if name == following:
             raise PipelineError(f"{read}two classes of {head} are called {name!r}: give each a name of its own")

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.config import (
+    ClipForm,
     CocoCaptionsSettings,
     DatasetSettings,
     DenseCaptionsSettings,
@@ -19,26 +20,54 @@ from pipeline.config import (
     MsrvttSettings,
     MsvdSettings,
     ShapesSettings,
-    SyncMnistSettings,
     VatexSettings,
 )
-from pipeline.datasets import annotated, coco_captions, dense_captions, folder, msrvtt, msvd, vatex
+from pipeline.datasets import (
+    annotated,
+    coco_captions,
+    dense_captions,
+    epic_kitchens,
+    folder,
+    hmdb51,
+    kinetics,
+    labelled_list,
+    msrvtt,
+    msvd,
+    something_something,
+    ucf101,
+    vatex,
+)
 from pipeline.datasets.annotated import FoundClips
+from pipeline.datasets.frame_folders import FrameFolder
 from pipeline.datasets.listing import Video
 from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
 
-LABELLED = ("shapes", "sync_mnist")  # kinds whose clips have labels
+# Kinds whose clips always have labels; those of a `folder` may have some.
+LABELLED = (
+    "shapes",
+    "sync_mnist",
+    "something_something",
+    "labelled_list",
+    "ucf101",
+    "hmdb51",
+    "kinetics",
+    "epic_kitchens",
+)
+NO_FORM = ClipForm(frames=None, separator=None, num_labels=None)
 
 
-def list_videos(kind: str, source: Path, mapping: Path | None, intervals: Sequence[Path] = ()) -> list[Video]:
+def list_videos(
+    kind: str, source: Path, mapping: Path | None, intervals: Sequence[Path] = (), form: ClipForm | None = None
+) -> list[Video]:
     """List the videos that the user brings, sorted by id. No video is opened: names and sizes are enough.
 
     Args:
         kind: Kind of the data set.
         source: Folder or list file of its videos.
         mapping: File that maps names of clips to ids (`msvd`); None where there is none.
-        intervals: Files that name the intervals which are clips (`dense_captions`).
+        intervals: Files that name the clips (`dense_captions`, `labelled_list`, `epic_kitchens`).
+        form: How files of frames and lists of clips are written, where that is needed.
 
     Raises:
         PipelineError: if the videos cannot be listed, or the user brings none to this kind.
@@ -56,6 +85,18 @@ def list_videos(kind: str, source: Path, mapping: Path | None, intervals: Sequen
             return coco_captions.list_videos(source)
         case "dense_captions":
             return dense_captions.list_videos(source, intervals)
+        case "something_something":
+            return something_something.list_videos(source, (form or NO_FORM).frames)
+        case "labelled_list":
+            return labelled_list.list_videos(source, intervals, form or NO_FORM)
+        case "ucf101":
+            return ucf101.list_videos(source)
+        case "hmdb51":
+            return hmdb51.list_videos(source)
+        case "kinetics":
+            return kinetics.list_videos(source)
+        case "epic_kitchens":
+            return epic_kitchens.list_videos(source, intervals, form or NO_FORM)
     raise PipelineError(f"a data set of kind {kind} has no folder of videos")
 
 
@@ -74,7 +115,7 @@ def read_made(made: Path) -> list[dict[str, Any]]:
 
 
 def listing_digests(videos: Sequence[Video], shards: int) -> list[str]:
-    """Digest of the names, sizes and intervals of each shard's videos; when it changes, `index_videos` re-runs.
+    """Digest of the names, sizes and parts of each shard's videos; when it changes, `index_videos` re-runs.
 
     Args:
         videos: All the videos of the data set, sorted by id.
@@ -82,7 +123,9 @@ def listing_digests(videos: Sequence[Video], shards: int) -> list[str]:
     """
     lines: list[list[str]] = [[] for _ in range(shards)]
     for video in videos:
-        part = [] if video.interval is None else [video.interval.start, video.interval.stop]
+        part: list[Any] = [] if video.interval is None else [video.interval.start, video.interval.stop]
+        if isinstance(video, FrameFolder):
+            part = [video.frames.as_json(), video.lacking]
         lines[shard_of(video.id, shards)].append(json.dumps([video.id, video.path, video.size, *part]))
     return [hashlib.sha256("\n".join(shard).encode()).hexdigest()[:16] for shard in lines]
 
@@ -111,8 +154,6 @@ def read_captions(
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
             return folder.read_captions(settings, ids, cut_from)
-        case SyncMnistSettings():
-            raise PipelineError("a data set of kind sync_mnist has labels and no captions: recognizers learn from it")
     files = annotation_files(settings.model_dump(mode="json"))
     match settings:
         case MsvdSettings():
@@ -127,6 +168,7 @@ def read_captions(
             return annotated.find_clips(coco_captions.read_annotations(settings), ids, files=files)
         case DenseCaptionsSettings():
             return annotated.find_clips(dense_captions.read_annotations(settings), ids, files=files)
+    raise PipelineError(f"a data set of kind {settings.kind} has labels and no captions")
 
 
 def annotation_files(dataset: dict[str, Any]) -> list[str]:
@@ -135,24 +177,49 @@ def annotation_files(dataset: dict[str, Any]) -> list[str]:
     Args:
         dataset: Settings of the data set, as JSON gives them.
     """
-    if dataset["kind"] in ("shapes", "sync_mnist"):
+    if "captions" not in dataset or dataset["kind"] == "shapes":
         return []
     named: list[Any] = [dataset["captions"], dataset.get("mapping")]
     named += [] if dataset["kind"] == "folder" else [dataset.get("splits")]  # the splits of a folder are shares
+    return _paths(named)
+
+
+def _paths(named: Sequence[Any]) -> list[str]:
+    """The paths among some settings, each of which may be a list or an object of several, sorted."""
     found: list[Any] = []
     for value in named:
         found += value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
-    return sorted({path for path in found if isinstance(path, str) and path not in ("position", "file")})
+    return sorted({path for path in found if isinstance(path, str) and path not in ("position", "file", "folders")})
+
+
+def label_files(dataset: dict[str, Any]) -> list[str]:
+    """Paths of the files with labels, classes and splits that the settings of a data set name, sorted.
+
+    Args:
+        dataset: Settings of the data set, as JSON gives them.
+    """
+    match dataset["kind"]:
+        case "something_something":
+            found = something_something.label_files(Path(dataset["annotations"]), dataset["version"])
+        case "ucf101":
+            found = ucf101.label_files(Path(dataset["annotations"]), dataset["split"])
+        case "hmdb51":
+            found = hmdb51.label_files(Path(dataset["annotations"]), dataset["split"])
+        case _:
+            return _paths([dataset.get(key) for key in ("annotations", "classes", "labels")])
+    return sorted(str(path) for path in found)
 
 
 def mapping_files(dataset: dict[str, Any]) -> list[str]:
-    """Paths of the files that say which clips there are: their ids (`msvd`) or intervals (`dense_captions`).
+    """Paths of the files that say which clips there are: their ids (`msvd`), intervals (`dense_captions`) or paths.
 
     Args:
         dataset: Settings of the data set, as JSON gives them.
     """
     if dataset["kind"] == "dense_captions":
         return annotation_files(dataset)
+    if dataset["kind"] in ("labelled_list", "epic_kitchens"):
+        return _paths([dataset["annotations"]])
     return [dataset["mapping"]] if dataset.get("mapping") else []
 
 
@@ -163,6 +230,29 @@ def why_unlabelled(dataset: dict[str, Any]) -> str | None:
         dataset: Settings of the data set, as JSON gives them.
     """
     kind = dataset["kind"]
-    if kind in LABELLED:
+    if kind in LABELLED or dataset.get("labels"):
         return None
-    return f"a data set of kind {kind} has no labels: kinds with labels are {', '.join(LABELLED)}"
+    if kind == "folder":
+        return (
+            "`labels` is null, so its videos have none: name a table of `video,label`, or write `labels: folders`, and "
+            "a video's folder is its class"
+        )
+    return f"a data set of kind {kind} has no labels: kinds with labels are folder, {', '.join(LABELLED)}"
+
+
+def clip_form(dataset: dict[str, Any]) -> ClipForm:
+    """How files of frames and lists of clips are written.
+
+    Args:
+        dataset: Settings of the data set, as JSON gives them.
+    """
+    match dataset["kind"]:
+        case "something_something":
+            frames = something_something.FRAMES if dataset["version"] == 1 else None
+            return ClipForm(frames=frames, separator=None, num_labels=None)
+        case "labelled_list":
+            form, num_labels = dataset["frames"], len(dataset["heads"])
+            return ClipForm(frames=form, separator=dataset["separator"], num_labels=num_labels)
+        case "epic_kitchens":
+            return ClipForm(frames=dataset["frames"], separator=None, num_labels=None)
+    return NO_FORM

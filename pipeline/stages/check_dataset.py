@@ -1,10 +1,12 @@
-"""Count the videos, captions and splits of a data set, before any video is decoded."""
+"""Count the videos, captions, labels and splits of a data set, before any video is decoded."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import read_json, write_json
+from pipeline.artifact.label_index import LabelIndex, read_label_index
 from pipeline.artifact.video_table import Clip, read_all_clips, total_size
 from pipeline.jobs.storage import replaced
 from pipeline.workflow.paths import SPLITS
@@ -13,25 +15,41 @@ NUM_SHOWN = 5  # videos of one kind that the table names
 
 
 def run(
-    out: Path, table: Path, name: str, kind: str, videos: list[Path], captions: Path, passed_over: list[str]
+    out: Path,
+    table: Path,
+    name: str,
+    kind: str,
+    videos: list[Path],
+    captions: list[Path],
+    labels: list[Path],
+    passed_over: list[str],
 ) -> None:
-    """Write how many videos and captions a data set and its splits have, and what is missing.
+    """Write how many videos, captions and labels a data set and its splits have, and what is missing.
 
     Args:
-        out: JSON to write: `name`, `kind`, the numbers `videos`, `bytes`, `captioned` (videos with captions),
-            `captions` and `captions_per_video`, the ids `uncaptioned` (videos without captions) and `missing`
-            (captions without a file), `passed_over`, `notes`; `splits`, each with its numbers `videos`, `annotated` and
-            `captions`; and `shared`, the numbers `videos` and `captions` of val and test, if they share any.
-        table: Text file to write, with the same numbers as a table.
+        out: JSON to write: `name`, `kind`, the numbers `videos` and `bytes`, `passed_over`, `notes`. With captions the
+            numbers `captioned` (videos with captions), `captions` and `captions_per_video`, the ids `uncaptioned`
+            (videos without captions) and `missing` (captions without a file); `splits`, each with its numbers `videos`,
+            `annotated` and `captions`; and `shared`, the numbers `videos` and `captions` of val and test, if they share
+            any. With labels `labels`, an object of the number `labelled`, the ids `unlabelled` and `missing`, `splits`
+            with `videos` and `annotated`, and `classes`: for each head the numbers of clips by class and split.
+        table: Text file to write, with the same numbers as tables.
         name: Name of the data set.
         kind: Kind of the data set.
         videos: The video tables of all its shards.
-        captions: The data set's captions.json: captions and splits.
+        captions: The data set's captions.json, captions and splits; nothing if it has none.
+        labels: The data set's labels.json, classes, labels and splits; nothing if it has none.
         passed_over: What lies in the data set's folder and is not among its videos: a line for each reason.
     """
-    index = read_json(captions, ["captions", "splits", "missing", "annotated", "notes"], "index_captions")
-    counted = {"name": name, "kind": kind} | count(read_all_clips(videos), index)
-    counted["passed_over"] = passed_over
+    clips = read_all_clips(videos)
+    counted: dict[str, Any] = {"name": name, "kind": kind, "passed_over": passed_over, "notes": []}
+    counted |= {"videos": len(clips), "bytes": total_size(clips.values())}
+    for path in captions:
+        index = read_json(path, ["captions", "splits", "missing", "annotated", "notes"], "index_captions")
+        counted |= count(clips, index)
+    for path in labels:
+        label_index = read_label_index(path)
+        counted |= {"labels": count_labels(clips, label_index), "notes": [*counted["notes"], *label_index.notes]}
     write_json(out, counted)
     text = describe(counted, out)
     with replaced(table) as new:
@@ -74,13 +92,48 @@ def count(videos: Mapping[str, Clip], index: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def describe(counted: dict[str, Any], source: Path) -> str:
-    """Format the numbers as a table of splits, with what the user should know below it.
+def count_labels(videos: Mapping[str, Clip], index: LabelIndex) -> dict[str, Any]:
+    """Count the labels of a data set.
 
     Args:
-        counted: The numbers that `count` returns, with `name`, `kind` and `passed_over`.
+        videos: The clips by id.
+        index: The labels and splits.
+
+    Returns:
+        The content of `labels` in the JSON that `run` writes.
+    """
+    classes = {}
+    for head, names in index.heads.items():
+        of_split = {split: Counter(index.label_of(clip)[head] for clip in index.splits[split]) for split in SPLITS}
+        classes[head] = {
+            name: {split: numbers[number] for split, numbers in of_split.items()} for number, name in enumerate(names)
+        }
+    splits = {split: {"videos": len(index.splits[split]), "annotated": index.annotated[split]} for split in SPLITS}
+    return {
+        "labelled": len(index.labels),
+        "unlabelled": sorted(videos.keys() - index.labels.keys()) if videos else [],
+        "missing": index.missing,
+        "splits": splits,
+        "classes": classes,
+    }
+
+
+def describe(counted: dict[str, Any], source: Path) -> str:
+    """Format the numbers as tables of splits, with what the user should know below them.
+
+    Args:
+        counted: The numbers that `run` writes.
         source: The file that holds them in full, which the text names where it shortens a list of ids.
     """
+    lines = [f"{counted['name']} ({counted['kind']}): {counted['videos']:,} videos, {counted['bytes'] / 1e6:,.1f} MB"]
+    lines += _captions(counted, source) if "captions" in counted else []
+    lines += _labels(counted["labels"], source) if "labels" in counted else []
+    lines += [f"  passed over: {line}" for line in counted["passed_over"]]
+    lines += [f"  note: {note}" for note in counted["notes"]]
+    return "\n".join([*lines, "", ""])
+
+
+def _captions(counted: dict[str, Any], source: Path) -> list[str]:
     splits = counted["splits"]
     free = {
         of: total + counted.get("shared", {}).get(of, 0) - sum(split[of] for split in splits.values())
@@ -90,24 +143,60 @@ def describe(counted: dict[str, Any], source: Path) -> str:
     if free["videos"]:
         rows.append(_row("no split", free["videos"], free["captions"], None))
     rows.append(_row("all", counted["captioned"], counted["captions"], None))
-    head = ["", "videos", "captions", "a video", "missing"]
-    widths = [max(10, *(len(row[column]) for row in [head, *rows])) for column in range(len(head))]
-    lines = [f"{counted['name']} ({counted['kind']}): {counted['videos']:,} videos, {counted['bytes'] / 1e6:,.1f} MB"]
-    for row in [head, *rows]:
-        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(["  " + row[0].ljust(widths[0]), *cells]).rstrip())
+    lines = _table(["", "videos", "captions", "a video", "missing"], rows)
     for label, ids in (("captions, but no file", counted["missing"]), ("no captions", counted["uncaptioned"])):
         if ids:
             lines.append(f"  {label}: {_some(ids, source)}")
-    lines += [f"  passed over: {line}" for line in counted["passed_over"]]
-    lines += [f"  note: {note}" for note in counted["notes"]]
-    return "\n".join([*lines, "", ""])
+    return lines
 
 
 def _row(name: str, videos: int, captions: int, annotated: int | None) -> list[str]:
     mean = f"{captions / videos:.1f}" if videos else "-"
-    missing = "" if annotated is None else f"{annotated - videos:,} of {annotated:,}" if annotated > videos else "0"
-    return [name, f"{videos:,}", f"{captions:,}", mean, missing]
+    return [name, f"{videos:,}", f"{captions:,}", mean, "" if annotated is None else _missing(videos, annotated)]
+
+
+def _missing(videos: int, annotated: int) -> str:
+    return f"{annotated - videos:,} of {annotated:,}" if annotated > videos else "0"
+
+
+def _labels(labels: dict[str, Any], source: Path) -> list[str]:
+    splits = labels["splits"]
+    rows = [[split, f"{of['videos']:,}", _missing(of["videos"], of["annotated"])] for split, of in splits.items()]
+    free = labels["labelled"] - sum(split["videos"] for split in splits.values())
+    if free:
+        rows.append(["no split", f"{free:,}", ""])
+    lines = _table(["labels", "videos", "missing"], [*rows, ["all", f"{labels['labelled']:,}", ""]])
+    lines += [f"  {head}: {_sizes(classes)}" for head, classes in labels["classes"].items()]
+    for label, ids in (("labels, but no file", labels["missing"]), ("no label", labels["unlabelled"])):
+        if ids:
+            lines.append(f"  {label}: {_some(ids, source)}")
+    return lines
+
+
+def _sizes(classes: dict[str, dict[str, int]]) -> str:
+    """The largest and the smallest class in training, and the classes of which a split has no clip."""
+    in_train = {name: numbers["train"] for name, numbers in classes.items() if numbers["train"]}
+    told = [f"{len(classes):,} classes"]
+    if in_train:
+        least, most = min(in_train, key=lambda name: in_train[name]), max(in_train, key=lambda name: in_train[name])
+        range_of = f" ({least}) to {in_train[most]:,} ({most})" if in_train[least] < in_train[most] else ""
+        told.append(f"train has {in_train[least]:,}{range_of} videos of one")
+    for split in SPLITS:
+        none = [name for name, numbers in classes.items() if not numbers[split]]
+        if none and len(none) < len(classes):
+            more = f" and {len(none) - NUM_SHOWN:,} more" if len(none) > NUM_SHOWN else ""
+            told.append(f"{split} has none of {len(none):,}: {', '.join(none[:NUM_SHOWN])}{more}")
+    return "; ".join(told)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table, with the numbers under one another."""
+    widths = [max(10, *(len(row[column]) for row in [head, *rows])) for column in range(len(head))]
+    lines = []
+    for row in [head, *rows]:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(["  " + row[0].ljust(widths[0]), *cells]).rstrip())
+    return lines
 
 
 def _some(ids: list[str], source: Path) -> str:

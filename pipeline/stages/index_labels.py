@@ -1,12 +1,12 @@
 """Gather the classes of a data set, the labels of its clips and their splits."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.artifact import write_json
-from pipeline.artifact.video_table import read_all_clips
+from pipeline.artifact.video_table import Clip, read_all_clips
 from pipeline.config import DatasetSettings
 from pipeline.datasets.annotated import shown
 from pipeline.datasets.label_readers import read_labels
@@ -45,7 +45,8 @@ def run(
             experiments need has no labelled clip.
     """
     clips = read_all_clips(videos)
-    found = read_labels(settings, made, truth)
+    found = read_labels(settings, clips, made, truth)
+    found.notes.extend(lacking_frames(clips))
     require_splits(found, needed)
     write_json(out, asdict(found))
     heads = ", ".join(f"{len(names)} of {head}" for head, names in found.heads.items())
@@ -63,10 +64,14 @@ def require_splits(found: FoundLabels, needed: Sequence[str]) -> None:
     """
     empty = [split for split in needed if not found.splits[split]]
     counts = ", ".join(f"{split} {len(found.splits[split])} of {found.annotated.get(split, 0)}" for split in SPLITS)
+    advice = (
+        "; where there is no split for tests, say `test: null` (a folder: `splits: {test: 0}`), and scores are those "
+        "of validation"
+    )
     if empty:
         raise PipelineError(
             f"experiments on this data set need labelled clips of split {' and '.join(empty)}, and none is there "
-            f"(clips of those labelled: {counts}): check where the splits come from"
+            f"(clips of those labelled: {counts}): check where the splits come from{advice if 'test' in empty else ''}"
         )
     for number, head in enumerate(found.heads):
         used = {found.labels[clip][number] for clip in found.splits["train"]}
@@ -76,3 +81,11 @@ def require_splits(found: FoundLabels, needed: Sequence[str]) -> None:
                 f"all training clips that are there are of one {head}, {name!r} (clips of those labelled: {counts}): "
                 "two classes are the least that can be told apart"
             )
+
+
+def lacking_frames(clips: Mapping[str, Clip]) -> list[str]:
+    """A note about folders that lack frames, or none; which of them can be used is decided when they are decoded."""
+    lacking = {clip.id: clip.lacking for clip in clips.values() if clip.lacking}
+    if not lacking:
+        return []
+    return [f"{sum(lacking.values())} frames are missing, of {len(lacking)} clips: {shown(list(lacking))}"]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 PATTERN = r"[^/\\%]*%(0[1-9]\d?)?d[^/\\%]*"  # one number: `%05d.jpg`, `img_%d.jpg`
 
@@ -34,12 +35,14 @@ class FrameFiles:
         """Name of the file of a frame."""
         return self.pattern % number
 
+    def number(self, name: str) -> int | None:
+        """Number of the frame that a file of this name is; None if it is none."""
+        found = _expression(self.pattern).fullmatch(name)
+        return int(found[1]) if found else None
+
     def numbers(self, names: Iterable[str]) -> list[int]:
         """The numbers of all the files among these that are called as frames are, sorted."""
-        before, after = re.split(r"%(?:0[1-9]\d?)?d", self.pattern)
-        called = re.compile(re.escape(before) + r"([0-9]+)" + re.escape(after))
-        found = (called.fullmatch(name) for name in names)
-        return sorted(number for match in found if match and self.name(number := int(match[1])) == match[0])
+        return sorted(number for name in names if (number := self.number(name)) is not None)
 
     def wanted(self, present: Collection[int]) -> range:
         """The numbers of the frames that the clip should have.
@@ -60,3 +63,11 @@ class FrameFiles:
         return {"pattern": self.pattern} | {
             key: value for key, value in (("first", self.first), ("frames", self.count)) if value is not None
         }
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    """What matches the names of frames, with the number as printf writes it: padded to a width, and no further."""
+    before, width, after = re.split(r"%(?:0([1-9]\d?))?d", pattern)
+    digits = rf"\d{{{width}}}|[1-9]\d{{{width},}}" if width else r"0|[1-9]\d*"
+    return re.compile(f"{re.escape(before)}({digits}){re.escape(after)}", re.ASCII)

@@ -10,7 +10,7 @@ from pipeline.video.interval import Interval
 WHOLE = {"id": "b", "path": "sub/b.mp4", "size": 5}
 PART = {"id": "a", "path": "long.mp4", "size": 9, "start": 1.5, "stop": 2}
 REST = {"id": "c", "path": "long.mp4", "size": 9, "start": 2}
-FRAMES = {"id": "d", "path": "77", "size": 4, "pattern": "%05d.jpg", "first": 3, "frames": 12}
+FRAMES = {"id": "d", "path": "77", "size": 4, "pattern": "%05d.jpg", "first": 3, "frames": 12, "lacking": 2}
 
 
 def write(path, *entries):
@@ -43,12 +43,12 @@ def test_tables_of_several_shards_and_files_counted_once(tmp_path):
 def test_entries_are_written_as_they_are_read(tmp_path):
     for entry in (WHOLE, PART, REST, FRAMES, FRAMES | {"first": 0}, WHOLE | {"pattern": "%d.png"}):
         (clip,) = read_clips(write(tmp_path / "t.json", entry)).values()
-        assert table_entry(clip.id, clip.path, clip.size, clip.interval, clip.frames) == entry
+        assert table_entry(clip.id, clip.path, clip.size, clip.interval, clip.frames, clip.lacking) == entry
 
 
 def test_a_folder_of_frames(tmp_path):
     (clip,) = read_clips(write(tmp_path / "t.json", FRAMES)).values()
-    assert clip == Clip("d", "77", Path("data/77"), 4, None, FrameFiles("%05d.jpg", 3, 12))
+    assert clip == Clip("d", "77", Path("data/77"), 4, None, FrameFiles("%05d.jpg", 3, 12), 2)
     assert clip.is_folder
     assert not read_clips(write(tmp_path / "t.json", PART))["a"].is_folder
 

@@ -28,6 +28,8 @@ def test_something_something():
         ("TurnRight", "TurnLeft"),
         ("LEFT turn", "RIGHT turn"),
         ("drifting leftwards, then right", "drifting rightwards, then left"),
+        ("turn 2, clockwise", "turn 2, counterclockwise"),
+        ("Turning Hand Clockwise", "Turning Hand Counterclockwise"),
         ("left-handed throw", "right-handed throw"),
         ("brightening", "brightening"),
         ("Cleft", "Cleft"),
@@ -46,3 +48,9 @@ def test_a_direction_without_its_opposite_forbids_mirroring():
     assert without_partner(["moves left", "moves up"]) == ["moves left"]
     assert flip_map(["moves left", "Moves  right", "leaves right away", "is left behind"]) == [1, 0, 2, 3]
     assert flip_map([]) == []
+
+
+@pytest.mark.parametrize("other", ["counterclockwise", "Counter-Clockwise", "anticlockwise", "anti clockwise"])
+def test_ways_to_turn(other):
+    assert flip_map(["turns clockwise", "stops", f"turns {other}"]) == [2, 1, 0]
+    assert flip_map(["stops", f"turns {other}"]) is None

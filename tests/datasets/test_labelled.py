@@ -79,6 +79,13 @@ def test_a_clip_may_stand_twice_with_one_label():
     assert labelling(("a", 1, "train"), ("a", 1, "train")).labels == {"a": [1]}
 
 
+@pytest.mark.parametrize("name", ["", " ", "a\u2028b", "a\0", "\ud800", "x" * 301])
+def test_names_that_are_none(name):
+    clips = [("a", 0, None), ("b", 1, None)]
+    with pytest.raises(PipelineError, match="is no name of a class of class: expected a text on one line"):
+        find_labels(labelling(*clips, names=("x", name)), ["a", "b"])
+
+
 def test_two_classes_of_one_name():
     with pytest.raises(PipelineError, match="two classes of class are called 'x'"):
         find_labels(labelling(("a", 0, None), ("b", 1, None), names=("x", "y", "x")), ["a", "b"])
@@ -87,5 +94,5 @@ def test_two_classes_of_one_name():
 def test_numbers_of_classes():
     numbers = {"jumping": 0, "running": 1}
     assert class_number("running", numbers, "t:1", "c.txt") == 1
-    with pytest.raises(PipelineError, match=r"t:1: the class 'runing' .* 2 of c.txt: did you mean 'running'"):
-        class_number("runing", numbers, "t:1", "c.txt")
+    with pytest.raises(PipelineError, match=r"t:1: the class 'Running' .* 2 of c.txt: did you mean 'running'"):
+        class_number("Running", numbers, "t:1", "c.txt")

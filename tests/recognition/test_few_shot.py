@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 from pipeline.recognition.few_shot import few_shot
 
@@ -14,7 +15,7 @@ def test_k_clips_of_each_class():
 
 def test_fewer_are_among_more():
     subsets = [set(few_shot(LABELS, IDS, k, seed=1)) for k in (1, 2, 5, 10, 100)]
-    assert all(small < large for small, large in zip(subsets, subsets[1:], strict=False))
+    assert all(small < large for small, large in pairwise(subsets))
     assert subsets[-1] == set(IDS)
 
 

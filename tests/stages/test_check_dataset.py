@@ -13,6 +13,16 @@ INDEX = {
     "annotated": {"train": 1200, "val": 1, "test": 0},
     "notes": ["with captions, but in no split: c-1"],
 }
+LABELS = {
+    "heads": {"class": ["jump", "run", "sit", "walk"]},
+    "labels": {"a": [1], "b": [1], "c-1": [3]},
+    "splits": {"train": ["a", "b"], "val": ["c-1"], "test": []},
+    "missing": ["m0"],
+    "annotated": {"train": 2, "val": 2, "test": 0},
+    "notes": ["class: in val, but not in train, where nothing is learned of them: walk"],
+    "flips": {"class": [0, 1, 2, 3]},
+    "groups": {},
+}
 
 
 @pytest.fixture
@@ -26,7 +36,7 @@ def written(tmp_path):
 
 
 def check(folder, videos, captions):
-    run(folder / "o.json", folder / "o.txt", "mine", "msvd", videos, captions, passed_over=[])
+    run(folder / "o.json", folder / "o.txt", "mine", "msvd", videos, [captions], [], passed_over=[])
 
 
 def test_counts(tmp_path, written):
@@ -55,7 +65,7 @@ def test_counts(tmp_path, written):
 def test_what_is_passed_over_has_its_lines(tmp_path, written):
     videos, captions = written
     lines = ["2 files are not called as videos are (2 .txt)", "a link that leads nowhere: gone.mp4"]
-    run(tmp_path / "o.json", tmp_path / "o.txt", "mine", "msvd", videos, captions, passed_over=lines)
+    run(tmp_path / "o.json", tmp_path / "o.txt", "mine", "msvd", videos, [captions], [], passed_over=lines)
     assert json.loads((tmp_path / "o.json").read_text())["passed_over"] == lines
     assert [line for line in (tmp_path / "o.txt").read_text().splitlines() if "passed over" in line] == [
         "  passed over: 2 files are not called as videos are (2 .txt)",
@@ -94,7 +104,8 @@ def test_captions_of_an_older_version_are_refused(tmp_path, written):
             name="mine",
             kind="msvd",
             videos=videos,
-            captions=captions,
+            captions=[captions],
+            labels=[],
             passed_over=[],
         )
 
@@ -111,7 +122,57 @@ def test_a_file_of_several_clips_is_counted_once(tmp_path, written):
         name="mine",
         kind="folder",
         videos=tables,
-        captions=captions,
+        captions=[captions],
+        labels=[],
         passed_over=[],
     )
     assert (tmp_path / "o.txt").read_text().startswith("mine (folder): 3 videos, 2.0 MB\n")
+
+
+def test_labels_by_split_and_class(tmp_path, written):
+    videos, _ = written
+    write_json(tmp_path / "labels.json", LABELS)
+    run(tmp_path / "o.json", tmp_path / "o.txt", "mine", "ucf101", videos, [], [tmp_path / "labels.json"], [])
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert "captions" not in found
+    assert found["labels"] == {
+        "labelled": 3,
+        "unlabelled": ["silent"],
+        "missing": ["m0"],
+        "splits": {
+            "train": {"videos": 2, "annotated": 2},
+            "val": {"videos": 1, "annotated": 2},
+            "test": {"videos": 0, "annotated": 0},
+        },
+        "classes": {
+            "class": {
+                "jump": {"train": 0, "val": 0, "test": 0},
+                "run": {"train": 2, "val": 0, "test": 0},
+                "sit": {"train": 0, "val": 0, "test": 0},
+                "walk": {"train": 0, "val": 1, "test": 0},
+            }
+        },
+    }
+    assert (tmp_path / "o.txt").read_text().splitlines() == [
+        "mine (ucf101): 4 videos, 1.5 MB",
+        "  labels          videos     missing",
+        "  train                2           0",
+        "  val                  1      1 of 2",
+        "  test                 0           0",
+        "  all                  3",
+        "  class: 4 classes; train has 2 videos of one; train has none of 3: jump, sit, walk; val has none of 3: jump, "
+        "run, sit",
+        "  labels, but no file: 1 video: m0",
+        "  no label: 1 video: silent",
+        "  note: class: in val, but not in train, where nothing is learned of them: walk",
+        "",
+    ]
+
+
+def test_captions_and_labels_of_one_data_set(tmp_path, written):
+    videos, captions = written
+    write_json(tmp_path / "labels.json", LABELS)
+    run(tmp_path / "o.json", tmp_path / "o.txt", "mine", "folder", videos, [captions], [tmp_path / "labels.json"], [])
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert (found["captioned"], found["labels"]["labelled"]) == (3, 3)
+    assert found["notes"] == [*INDEX["notes"], *LABELS["notes"]]

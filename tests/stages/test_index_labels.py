@@ -71,7 +71,10 @@ def test_a_truth_of_other_actions_is_refused(tmp_path, shapes, made):
 
 def test_splits_that_experiments_need(tmp_path, shapes, made):
     lists, truths = (of[:1] for of in made)  # v0 and v2: one clip of train, none of test
-    with pytest.raises(PipelineError, match=r"need labelled clips of split test, .* \(.*: train 1 of 1, val 1 of 1"):
+    with pytest.raises(
+        PipelineError,
+        match=r"need labelled clips of split test, .* \(.*: train 1 of 1, val 1 of 1, test.*say `test: null`",
+    ):
         run(tmp_path / "out.json", shapes, [], lists, truths, needed=["train", "val", "test"])
     with pytest.raises(PipelineError, match="all training clips that are there are of one class, 'moves left'"):
         run(tmp_path / "out.json", shapes, [], lists, truths, needed=["train", "val"])
