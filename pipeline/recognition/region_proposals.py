@@ -156,8 +156,8 @@ class GivenRegions(nn.Module):
         """
         if boxes is None:
             raise PipelineError(
-                "regions: boxes wants the boxes of the objects in each frame, which Recognizer.forward(x, boxes) takes and "
-                "no stage gives: name regions: dynamic, or call it from Python"
+                "regions: boxes wants the boxes of the objects in each frame, which Recognizer.forward(x, boxes) takes "
+                "and no stage gives: name regions: dynamic, or call it from Python"
             )
         size = _size(x)
         first, last = boxes[..., [1, 0]].float() * size, boxes[..., [3, 2]].float() * size
