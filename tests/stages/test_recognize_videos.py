@@ -36,7 +36,16 @@ def recognize(flags, model, out, **views):
 
 
 def arguments(flags, model, out):
-    given = ["recognize_videos", "--clips", *flags["--clips"], "--features", "--labels", flags["--labels"], "--model", model]
+    given = [
+        "recognize_videos",
+        "--clips",
+        *flags["--clips"],
+        "--features",
+        "--labels",
+        flags["--labels"],
+        "--model",
+        model,
+    ]
     return [*given, "--split", "test", "--settings", json.dumps(VIEWS), "--threads", "1", "--out", out]
 
 
