@@ -21,7 +21,8 @@ JSON = {
     "vocabulary": ("build_vocabulary", ["words"]),
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),
-    "settings": ("describe_experiment", ["name", "encoders"]),
+    "settings": ("describe_experiment", ["kind", "name", "experiment"]),
+    "region_scores": ("extract_regions", ["places", "statistics"]),
 }
 BLOCK_BYTES = 2**20
 
