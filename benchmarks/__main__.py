@@ -19,10 +19,12 @@ NAMES = (
     "beside_other_work",
     "retrieval_step",
     "decoding",
+    "clips",
     "encoders",
     "graph_stages",
     "graph_encoder",
     "beam_search",
+    "recognition_modules",
     "scoring",
 )
 

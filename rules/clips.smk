@@ -18,7 +18,7 @@ rule decode_clips:
     benchmark:
         "logs/decode_clips/{dataset}/{clipping}/{shard}.tsv"
     wildcard_constraints:
-        dataset=names("datasets", having="videos") + "|" + names("datasets", kind="shapes"),
+        dataset=f"{names('datasets', having='videos')}|{names('datasets', kind='shapes')}",
     conda:
         "../envs/pipeline.yaml"
     threads: SOME_THREADS

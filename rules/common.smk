@@ -294,6 +294,33 @@ def backbone_weights(wildcards):
     return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
 
 
+def teachers(wildcards):
+    """Input function: the models whose regions a recognizer learns first, in the order of the places' names."""
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    kick_start = recognizer["training"].get("kick_start") or {"teachers": {}}
+    experiments = [experiment for _, experiment in sorted(kick_start["teachers"].items())]
+    return expand(ARTIFACTS["model"], trial=experiments)
+
+
+def recognizer_inputs():
+    """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
+    whole = {"dataset": "experiment.dataset", "shard": "all"}
+    is_probe = "experiment.recognizer.kind=probe"
+    return {
+        "clips": artifact(
+            "clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole
+        ),
+        "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
+    }
+
+
+def views(wildcards):
+    """Parameter function: the views of a recognizer, as JSON; a probe has one."""
+    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    one = {"temporal": 1, "spatial": 1, "short_side": None, "size": 1, "batch_size": recognizer["training"]["batch_size"]}
+    return json.dumps(recognizer.get("views", one), sort_keys=True)
+
+
 def trained_recognizer(wildcards):
     """Parameter function: what of a recognizer's settings decides its weights, as JSON.
 

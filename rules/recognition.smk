@@ -1,16 +1,16 @@
 """
 Recognition: recognizers trained on labelled clips, logits of the views of a split's clips, and their scores.
 
-REQUIRED INPUTS   clips, labels; a file of weights, or the model of another experiment, where the backbone begins there
+REQUIRED INPUTS   clips, labels; a file of weights, or the model of another experiment, where the backbone begins there;
+                  the models of other experiments whose regions are learned first, where there are any
 OUTPUTS           results/experiments/{trial}/model.safetensors and curves.csv
+                  results/datasets/{dataset}/features/{trial}/{shard}.zarr   (schema: features)
                   results/experiments/{trial}/{split}/logits.zarr   (schema: logits)
                   results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
                   checkpoints/ (not declared; an interrupted training goes on from there)
 """
 
 from functools import partial
-
-clips_of = partial(artifact, "clips", dataset="experiment.dataset", clipping="experiment.clipping", shard="all")
 
 # What the target `all` makes of the report's recognition experiments, once everything before it is there.
 of_recognized = partial(artifact, each="recognition trial", dataset="experiment.dataset", split="scored")
@@ -26,9 +26,10 @@ recognition_results = [
 rule train_recognizer:
     """Train the recognizer of one experiment with one of its seeds."""
     input:
-        clips=clips_of(),
+        **recognizer_inputs(),
         labels=artifact("labels", dataset="experiment.dataset"),
         weights=backbone_weights,
+        teachers=teachers,
     output:
         model=artifact("model"),
         curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
@@ -54,8 +55,10 @@ rule train_recognizer:
         python -m pipeline.jobs.gpus {resources.gpu} \
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline train_recognizer \
             --clips {input.clips:q} \
+            --features {input.features:q} \
             --labels {input.labels:q} \
             --weights {input.weights:q} \
+            --teachers {input.teachers:q} \
             --recognizer {params.recognizer:q} \
             --seed {params.seed} \
             --threads {threads} \
@@ -66,10 +69,45 @@ rule train_recognizer:
         """)
 
 
+rule extract_features:
+    """Store what the heads of a recognizer see of the clips of one shard, for probes."""
+    input:
+        clips=artifact("clips", clipping="experiment.clipping"),
+        model=artifact("model"),
+    output:
+        artifact("features"),
+    log:
+        "logs/extract_features/{dataset}/{trial}/{shard}.log",
+    benchmark:
+        "logs/extract_features/{dataset}/{trial}/{shard}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="recognition"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled("4h"),
+        gpu=1,
+    params:
+        settings=views,
+        code=code("extract_features"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_features \
+            --clips {input.clips:q} \
+            --model {input.model:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule recognize_videos:
     """Compute the logits of all views of every clip of a split."""
     input:
-        clips=clips_of(),
+        **recognizer_inputs(),
         labels=with_split("labels"),
         model=artifact("model"),
     output:
@@ -88,13 +126,14 @@ rule recognize_videos:
         runtime=scaled("12h"),
         gpu=1,
     params:
-        settings=settings("experiment.recognizer.views"),
+        settings=views,
         code=code("recognize_videos"),
     shell:
         """
         python -m pipeline.jobs.gpus {resources.gpu} \
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline recognize_videos \
             --clips {input.clips:q} \
+            --features {input.features:q} \
             --labels {input.labels:q} \
             --model {input.model:q} \
             --split {wildcards.split} \

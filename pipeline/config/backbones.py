@@ -29,6 +29,10 @@ BackboneWeights = Annotated[
 ]
 
 
+# Where the layer of the classes comes from: drawn anew, or the file of the weights, if it has the same classes.
+WeightsHead = Literal["drawn", "weights"]
+
+
 class SimpleConvSettings(Settings):
     """RSTG's network for SyncMNIST: three convolutions of each frame."""
 
@@ -44,6 +48,7 @@ class ResNetSettings(Settings):
     """A ResNet over frames (`tsm`), or over space and time (`c2d`, `i3d`, `nonlocal`).
 
     `geometry` and `clip` are those of a published network over space and time; a `tsm` has torchvision's and null.
+    `channels` is the order of the colours that the weights were trained on; recognizers take RGB whichever it is.
     """
 
     kind: Literal["tsm", "c2d", "i3d", "nonlocal"]
@@ -57,6 +62,8 @@ class ResNetSettings(Settings):
     shift_share: Share
     pixels: Literal["imagenet", "nonlocal", "half", "unit", "raw"]
     weights: BackboneWeights
+    head: WeightsHead
+    channels: Literal["rgb", "bgr"]
     seed: int
 
     @model_validator(mode="after")
@@ -69,6 +76,10 @@ class ResNetSettings(Settings):
             raise ValueError(f"kind {self.kind} has shift_share: 0.0, stages: 4, colours: 3 and a clip such as 8x8")
         if self.clip == "32x2" and self.geometry not in ("video_nonlocal_net", "video_nonlocal_net_affine"):
             raise ValueError(f"geometry {self.geometry} has no clip 32x2, which is video_nonlocal_net's: write 8x8")
+        if self.channels == "bgr" and self.pixels == "imagenet":
+            raise ValueError(
+                "channels: bgr is for weights whose colours are normalised alike, such as pixels: nonlocal"
+            )
         if self.shift_share > 0.5:
             raise ValueError("shift_share is shifted forward and as much backward: at most 0.5; the paper's is 0.125")
         return self
@@ -80,6 +91,7 @@ class TorchvisionSettings(Settings):
     kind: Literal["torchvision"]
     arch: Literal["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
     weights: BackboneWeights
+    head: WeightsHead
     seed: int
 
 

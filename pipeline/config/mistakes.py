@@ -54,7 +54,7 @@ def describe(
         if location[2] in kinds[location[0]]:
             location = location[:2] + location[3:]  # the YAML has no level for the kind that chose the model
     if error["type"] in ("union_tag_not_found", "union_tag_invalid") and location[0] in kinds:
-        return _wrong_kind(raw, location, kinds)
+        return _wrong_kind(raw, location, kinds) if len(location) == 2 else _wrong_kind_within(raw, location, error)
     path, value = _path_in(raw, location, error["type"] == "missing")
     if error["type"] == "extra_forbidden":
         word = path.rsplit(".", 1)[-1]
@@ -73,6 +73,15 @@ def _wrong_kind(raw: Mapping[str, Any], location: tuple[int | str, ...], kinds: 
     entry = raw[section][name]
     problem = f"there is no such kind (is {json.dumps(entry['kind'])})" if "kind" in entry else "missing"
     return f"`{section}.{name}.kind`: {problem}: expected {' or '.join(kinds[section])}"
+
+
+def _wrong_kind_within(raw: Mapping[str, Any], location: tuple[int | str, ...], error: Mapping[str, Any]) -> str:
+    """Say that a part of an entry, such as a backbone, has no kind or an unknown one."""
+    path, part = _path_in(raw, location, is_missing=False)
+    if error["type"] == "union_tag_not_found" or not isinstance(part, Mapping):
+        return f"`{path}.kind`: missing"
+    expected = error["ctx"]["expected_tags"].replace("'", "")
+    return f"`{path}.kind`: there is no such kind (is {json.dumps(part['kind'])}): expected one of {expected}"
 
 
 def _path_in(raw: Any, location: tuple[int | str, ...], is_missing: bool) -> tuple[str, Any]:
@@ -122,7 +131,29 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
             elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    return mistakes + _unknown_in_report(raw)
+    return mistakes + _unknown_teachers(raw) + _unknown_in_report(raw)
+
+
+def _unknown_teachers(raw: Mapping[str, Any]) -> list[str]:
+    recognizers, experiments = raw.get("recognizers"), raw.get("experiments")
+    if not isinstance(recognizers, Mapping) or not isinstance(experiments, Mapping):
+        return []
+    mistakes = []
+    for name, settings in recognizers.items():
+        inside = settings
+        for key in ("training", "kick_start", "teachers"):
+            inside = inside.get(key) if isinstance(inside, Mapping) else None
+        for place, teacher in inside.items() if isinstance(inside, Mapping) else ():
+            named = experiments.get(teacher) if isinstance(teacher, str) else None
+            if not isinstance(named, Mapping) or named.get("kind") != "recognition":
+                where = f"recognizers.{name}.training.kick_start.teachers.{place}"
+                known = [
+                    str(n) for n, e in experiments.items() if isinstance(e, Mapping) and e.get("kind") == "recognition"
+                ]
+                mistakes.append(
+                    f"`{where}: {teacher}`: no experiment of kind recognition{suggest(str(teacher), known)}"
+                )
+    return mistakes
 
 
 def _unknown_in_report(raw: Mapping[str, Any]) -> list[str]:

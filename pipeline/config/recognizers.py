@@ -60,9 +60,9 @@ class KickStartSettings(Settings):
 
 
 class RecognizerTrainingSettings(Settings):
-    """How a recognizer is trained."""
+    """How a recognizer is trained; without epochs it has the weights that its backbone begins with."""
 
-    epochs: Count
+    epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
     accumulate: Count
     optimizer: Literal["sgd", "adamw"]

@@ -20,7 +20,6 @@ from pipeline.config import (
     MsrvttSettings,
     MsvdSettings,
     ShapesSettings,
-    SyncMnistSettings,
     VatexSettings,
 )
 from pipeline.datasets import (
@@ -155,8 +154,6 @@ def read_captions(
             return FoundClips.of_all(*read_made_captions(made))
         case FolderSettings():
             return folder.read_captions(settings, ids, cut_from)
-        case SyncMnistSettings():
-            raise PipelineError("a data set of kind sync_mnist has labels and no captions: recognizers learn from it")
     files = annotation_files(settings.model_dump(mode="json"))
     match settings:
         case MsvdSettings():

@@ -65,6 +65,9 @@ class Seen(NamedTuple):
 class ClipSource(Protocol):
     """Where clips come from, such as the stored frames or stored features."""
 
+    def hold(self, ids: Sequence[str], /) -> None:
+        """Keep clips that will be asked for in memory, if they fit."""
+
     def training_clip(self, clip_id: str, rng: np.random.Generator, /) -> Seen:
         """A clip with what is random in it."""
 

@@ -6,18 +6,23 @@ Shapes: T frames or steps in time, C channels, S side of a square, H height, W w
 """
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.artifact import read
+from pipeline.artifact.all_shards import AllShards, hold_smallest
 from pipeline.config import ClipAugmentationSettings, ClipSamplingSettings
 from pipeline.errors import PipelineError
 from pipeline.recognition.augmentation import Pixels, augment
 from pipeline.recognition.batches import Seen
 from pipeline.recognition.clip_views import spatial_views, training_frames, validation_frames
 from pipeline.recognition.sampling import Frames
+from pipeline.schemas import FEATURES
 
 HELD_BYTES = 640 * 2**20  # clips that take no more when they are decoded are held in memory
 
@@ -36,24 +41,19 @@ class Clips(Protocol):
 
 
 class FrameSource:
-    """Clips of frames, which are held in memory once they have been decoded, if all of them fit.
+    """Clips of frames.
 
     Args:
         clips: Where frames are read.
-        ids: The clips that will be asked for.
         frames: Which frames of a clip the network sees.
         augmentation: How they are altered in training.
         short_side: Short side of frames before the central square of validation is cut; None for whole frames.
         colours: Channels that the network takes, C.
-
-    Raises:
-        PipelineError: if the network takes grey frames, and those of the clips have colours.
     """
 
     def __init__(
         self,
         clips: Clips,
-        ids: list[str],
         frames: ClipSamplingSettings,
         augmentation: ClipAugmentationSettings,
         short_side: int | None,
@@ -64,9 +64,18 @@ class FrameSource:
         self.augmentation = augmentation
         self.short_side = short_side
         self.colours = colours
-        stored = with_colours(clips.read(ids[0], np.zeros(1, np.int64)), colours).shape[-1]
-        self.holds = sum(clips.num_frames(i) * stored * math.prod(clips.size(i)) for i in ids) <= HELD_BYTES
+        self.holds = False
         self._held: dict[str, Pixels] = {}
+
+    def hold(self, ids: Sequence[str]) -> None:
+        """Keep all clips that will be asked for in memory once they have been decoded, if they fit.
+
+        Raises:
+            PipelineError: if the network takes grey frames, and those of the clips have colours.
+        """
+        clips = self.clips
+        stored = with_colours(clips.read(ids[0], np.zeros(1, np.int64)), self.colours).shape[-1]
+        self.holds = sum(clips.num_frames(i) * stored * math.prod(clips.size(i)) for i in ids) <= HELD_BYTES
 
     def training_clip(self, clip_id: str, rng: np.random.Generator) -> Seen:
         """A clip with what is random in it: bytes `[T, C, S, S]`."""
@@ -104,14 +113,18 @@ def with_colours(pixels_THWC: Pixels, colours: int) -> Pixels:
 
 
 class FeatureSource:
-    """Clips of features, all in memory.
+    """Clips of features.
 
     Args:
-        features: The features `[T, D]` of each clip by its id; all of one T.
+        paths: The features of a data set's clips, of all its shards.
     """
 
-    def __init__(self, features: dict[str, Tensor]) -> None:
-        self.features = features
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.features = AllShards([read(path, FEATURES) for path in paths], ["x"])
+
+    def hold(self, _: Sequence[str]) -> None:
+        """Keep all features in memory, if they fit."""
+        hold_smallest([self.features], HELD_BYTES)
 
     def training_clip(self, clip_id: str, _: np.random.Generator) -> Seen:
         """The features of a clip, `[T, D]`: nothing in them is random."""
@@ -119,4 +132,8 @@ class FeatureSource:
 
     def validation_clip(self, clip_id: str) -> Tensor:
         """The features of a clip, `[T, D]`."""
-        return self.features[clip_id].to(torch.float32)
+        return torch.from_numpy(self.features.video(clip_id)["x"].astype(np.float32))
+
+    def read(self, ids: Sequence[str]) -> Tensor:
+        """The features of some clips, each as its one view: `[B, 1, T, D]`."""
+        return torch.stack([self.validation_clip(clip_id) for clip_id in ids])[:, None]

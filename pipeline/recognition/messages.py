@@ -165,5 +165,10 @@ class SumMessages(nn.Module):
 
 def normed_sum(norm: JointNorm, sums_FND: Tensor, messages_FNND: Tensor) -> Tensor:
     """The weighted sums as they would be of messages that were normalised before, if the weights of each sum to 1."""
-    variance, mean = torch.var_mean(messages_FNND, (1, 2, 3), correction=0)
-    return norm.scaled(sums_FND, mean[:, None, None], variance[:, None, None])
+    # In float32 whatever is computed in: a variance is what is left of two larger numbers.
+    with torch.autocast(messages_FNND.device.type, enabled=False):
+        flat_FX = messages_FNND.flatten(1).float()
+        mean_F11 = flat_FX.mean(1)[:, None, None]
+        # The mean square by a product of a row with itself, without another tensor of this size.
+        square_F11 = flat_FX[:, None] @ flat_FX[:, :, None] / flat_FX.shape[1]
+        return norm.scaled(sums_FND.float(), mean_F11, (square_F11 - mean_F11.square()).clamp(min=0))

@@ -6,6 +6,7 @@ each channel. Layer norm of a token alone is another operation.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class JointNorm(nn.Module):
@@ -20,20 +21,25 @@ class JointNorm(nn.Module):
 
     def __init__(self, channels: int, axes: int, eps: float, gain: float = 1.0) -> None:
         super().__init__()
-        self.axes = tuple(range(-axes, 0))
+        self.axes = axes
         self.eps = eps
         self.weight = nn.Parameter(torch.full((channels,), gain))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """New values of the shape of `x`."""
-        variance, mean = torch.var_mean(x, self.axes, correction=0, keepdim=True)
-        return self.scaled(x, mean, variance)
+        # torch's own norm is several times as fast as its variances are, and has one gain for each value, not channel.
+        normed = F.layer_norm(x, x.shape[-self.axes :], eps=self.eps)
+        return torch.addcmul(self._of_channels(self.bias), normed, self._of_channels(self.weight))
 
     def scaled(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """Normalise by a mean and a variance that are known."""
-        factor = torch.rsqrt(variance + self.eps) * self.weight
-        return torch.addcmul(self.bias - mean * factor, x, factor)
+        factor = torch.rsqrt(variance + self.eps) * self._of_channels(self.weight)
+        return torch.addcmul(self._of_channels(self.bias) - mean * factor, x, factor)
+
+    def _of_channels(self, numbers: Tensor) -> Tensor:
+        """Numbers of the channels, so that they broadcast over what is normalised."""
+        return numbers
 
 
 class MapNorm(JointNorm):
@@ -49,7 +55,5 @@ class MapNorm(JointNorm):
     def __init__(self, channels: int, axes: int = 1, eps: float = 1e-5, gain: float = 1.0) -> None:
         super().__init__(channels, axes + 2, eps, gain)
 
-    def scaled(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        """Normalise by a mean and a variance that are known."""
-        factor = torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
-        return torch.addcmul(self.bias[:, None, None] - mean * factor, x, factor)
+    def _of_channels(self, numbers: Tensor) -> Tensor:
+        return numbers[:, None, None]

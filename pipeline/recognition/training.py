@@ -27,6 +27,7 @@ from pipeline.recognition.batches import (
     PieceBatches,
     validation_pieces,
 )
+from pipeline.recognition.kick_start import Teachers, region_loss
 from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
 from pipeline.training.task import Recipe, Record, Score
 
@@ -64,6 +65,21 @@ class ClipData:
         return BatchesAhead(PieceBatches(self.val, self.source, plan.seed), pieces, self.num_threads)
 
 
+@dataclass(frozen=True)
+class KickStart:
+    """Regions of trained models that are learned beside the labels, in the first steps.
+
+    Attributes:
+        teachers: The trained models, on the device of the training.
+        weight: Weight of the distance of the regions, beside the mean loss of a clip.
+        num_steps: How many steps.
+    """
+
+    teachers: Teachers
+    weight: float
+    num_steps: int
+
+
 class RecognizerTraining:
     """The training of one recognizer, a task for `pipeline.training.loop`.
 
@@ -75,6 +91,7 @@ class RecognizerTraining:
         settings: How the recognizer is trained.
         seed: Seed of the run; dropout follows from it.
         ranks: The processes that share the work.
+        teachers: Models whose regions are learned in the first steps, as `settings.kick_start` says; None for none.
     """
 
     def __init__(
@@ -85,15 +102,20 @@ class RecognizerTraining:
         settings: RecognizerTrainingSettings,
         seed: int,
         ranks: Ranks,
+        teachers: Teachers | None = None,
     ) -> None:
         self.device = compute_device()
         self.dtype = announced_dtype(settings.precision, self.device, "the recognizer")
         freeze_norms(model, settings.batch_norm)
-        self.module = model.to(self.device)
+        self.module = channels_last(model.to(self.device))
         self.data = data
         self.settings = settings
         self.seed = seed
         self.ranks = ranks
+        self.kick_start: KickStart | None = None
+        if teachers is not None and settings.kick_start is not None:
+            num_steps = round(settings.kick_start.share * settings.epochs * data.plan.steps_per_epoch)
+            self.kick_start = KickStart(teachers.to(self.device), settings.kick_start.weight, num_steps)
         optimizer = make_optimizer(model, heads, settings)
         self.recipe = Recipe(
             stage="train_recognizer",
@@ -117,11 +139,19 @@ class RecognizerTraining:
 
     def loss(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """The piece's share of the step's loss, and the piece's loss, hits (a mean over heads) and clips `[3]`."""
-        with self._autocast():
-            logits = self.module(batch.x)
+        guide = self.kick_start
+        if guide is None or self.recipe.schedule.last_epoch >= guide.num_steps:
+            with self._autocast():
+                logits = self.module(batch.x)
+            taught = None
+        else:
+            with self._autocast():
+                logits, regions = self.module.with_regions(batch.x)  # type: ignore[operator]
+                taught = guide.weight * len(batch.labels) * region_loss(regions, guide.teachers.regions(batch.x))
         total = summed_loss(logits, batch.labels, self.settings.label_smoothing)
-        share = total if self.settings.loss == "sum" else total / batch.num_clips
-        return share, _numbers(total, logits, batch.labels)
+        numbers = _numbers(total, logits, batch.labels)
+        total = total if taught is None else total + taught
+        return (total if self.settings.loss == "sum" else total / batch.num_clips), numbers
 
     def after_step(self) -> None:
         """Do nothing: no parameter has bounds."""
@@ -194,6 +224,14 @@ def _numbers(total: Tensor, logits: Mapping[str, Tensor], labels_BK: Tensor) -> 
     clips = torch.tensor(len(labels_BK), device=labels_BK.device)
     mean = torch.stack(hits).double().mean()
     return torch.stack([total.detach().double(), mean, clips.double()])
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """Lay the weights of convolutions of frames out with channels last, and so the maps: half of the time on a CPU."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+    return model
 
 
 def freeze_norms(model: nn.Module, how: str) -> None:

@@ -3,12 +3,14 @@
 The stage runs as one process, or as several under `pipeline.jobs.ranks`, and commits clip by clip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from torch import Tensor, nn
 
 from pipeline.artifact import create
 from pipeline.artifact.clip_store import ClipStore
@@ -18,50 +20,94 @@ from pipeline.jobs.rank_group import Ranks, joined_ranks
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.block_sharing import blocks_of, found_in_turn, help_first
+from pipeline.recognition.clip_source import FeatureSource
 from pipeline.recognition.labels import read_labels, require_same_classes
 from pipeline.recognition.model_file import read_recognizer
+from pipeline.recognition.probe import read_probe
 from pipeline.recognition.scored_views import ViewReader, ViewScorer
+from pipeline.recognition.training import channels_last
 from pipeline.schemas import LOGITS
 
 
 def run(
-    *, clips: list[Path], labels: Path, model: Path, out: Path, split: str, settings: ViewSettings, threads: int
+    *,
+    clips: list[Path],
+    features: list[Path],
+    labels: Path,
+    model: Path,
+    out: Path,
+    split: str,
+    settings: ViewSettings,
+    threads: int,
 ) -> None:
     """Compute the logits of all views of every clip of a split.
 
     Args:
-        clips: Frames of the data set's clips, of all its shards.
+        clips: Frames of the data set's clips, of all its shards; nothing for a probe.
+        features: Features that a recognizer has stored of the clips, of all shards, for a probe; nothing for others.
         labels: The data set's labels.json: classes and splits.
-        model: A trained recognizer (safetensors).
+        model: A trained recognizer or probe (safetensors).
         out: The store to write (schema `logits`); a clip that has no frames is a failed video in it.
         split: The split whose clips are recognized: train, val or test.
-        settings: The views of a clip.
+        settings: The views of a clip; a probe has one.
         threads: CPU threads of a process.
 
     Raises:
         PipelineError: The model was trained with other classes, or in another order.
     """
     torch.set_num_threads(threads)
-    store = ClipStore(clips)
     known = read_labels(labels)
-    trained = read_recognizer(model)
-    require_same_classes(trained.heads, known, model)
-    ids = known.split(split)
-    failed = {i: store.failed.get(i, "not in clips") for i in ids if i not in store}
     with joined_ranks() as ranks:
+        found = of_probe(features, model) if features else of_frames(clips, model, settings)
+        require_same_classes(found.classes, known, model)
         device = compute_device()
-        dtype = announced_dtype(trained.settings.training.precision, device, "the recognizer")
-        scorer = ViewScorer(trained.model.to(device), settings, dtype)
-        reader = ViewReader(store, trained.settings.frames, settings, colours_of(trained.settings.backbone))
+        dtype = announced_dtype(found.precision, device, "the recognizer")
+        scorer = ViewScorer(channels_last(found.model.to(device)), settings, dtype)
+        ids, there = known.split(split), set(found.ids)
+        failed = {clip_id: found.failed.get(clip_id, "not in clips") for clip_id in ids if clip_id not in there}
         size = max(1, settings.batch_size // (settings.temporal * settings.spatial))
-        there = [clip_id for clip_id in ids if clip_id not in failed]
+        shared = _Shared([clip_id for clip_id in ids if clip_id not in failed], size, found.read, scorer, ranks)
         if not ranks.is_first:
-            help_first(_left(there, size, ranks.from_first(None)), reader.read, scorer.score, ranks)
+            shared.help()
             return
-        inputs = {"model": model, "labels": labels} | {f"clips_{number}": path for number, path in enumerate(clips)}
+        made_of = {f"clips_{number}": path for number, path in enumerate([*clips, *features])}
+        inputs = {"model": model, "labels": labels} | made_of
         with create(out, LOGITS, ids=ids, stage="recognize_videos", settings=settings, inputs=inputs) as writer:
-            write = _Shared(there, size, reader, scorer, ranks)
-            videos_together(writer, failed, write)
+            videos_together(writer, failed, shared)
+
+
+class Found(NamedTuple):
+    """A trained model and the clips that it can be shown.
+
+    Attributes:
+        model: The network, in evaluation mode on the CPU.
+        classes: Names of the classes of each head.
+        precision: As settings say it.
+        ids: Ids of the clips.
+        failed: The reason for each clip that was left out, by id.
+        read: Gives the views of some clips, `[B, V, ..]`.
+    """
+
+    model: nn.Module
+    classes: dict[str, list[str]]
+    precision: str
+    ids: list[str]
+    failed: dict[str, str]
+    read: Callable[[Sequence[str]], Tensor]
+
+
+def of_frames(clips: list[Path], model: Path, settings: ViewSettings) -> Found:
+    """A recognizer, and stored frames."""
+    store, trained = ClipStore(clips), read_recognizer(model)
+    reader = ViewReader(store, trained.settings.frames, settings, colours_of(trained.settings.backbone))
+    precision = trained.settings.training.precision
+    return Found(trained.model, trained.heads, precision, store.ids, store.failed, reader.read)
+
+
+def of_probe(features: list[Path], model: Path) -> Found:
+    """A probe, and stored features."""
+    source, trained = FeatureSource(features), read_probe(model)
+    return Found(trained.model, trained.heads, "fp32", source.features.ids, source.features.failed, source.read)
 
 
 class _Shared:
@@ -70,25 +116,35 @@ class _Shared:
     Args:
         ids: All clips that can be computed.
         size: Clips of a block.
-        reader: Reads them.
+        read: Reads the views of a block.
         scorer: Computes their rows.
         ranks: The processes that share the work.
     """
 
-    def __init__(self, ids: list[str], size: int, reader: ViewReader, scorer: ViewScorer, ranks: Ranks) -> None:
+    def __init__(
+        self,
+        ids: list[str],
+        size: int,
+        read: Callable[[Sequence[str]], Tensor],
+        scorer: ViewScorer,
+        ranks: Ranks,
+    ) -> None:
         self.ids = ids
         self.size = size
-        self.reader = reader
+        self.read = read
         self.scorer = scorer
         self.ranks = ranks
 
     def __call__(self, remaining: Sequence[str]) -> Outcomes:
+        """On the first rank: the rows of the clips that remain."""
         num_done = self.ranks.from_first(len(self.ids) - len(remaining))
-        blocks = _left(self.ids, self.size, num_done)
-        with closing(found_in_turn(blocks, self.reader.read, self.scorer.score, self.ranks)) as found:
+        with closing(found_in_turn(self._left(num_done), self.read, self.scorer.score, self.ranks)) as found:
             yield from islice(found, num_done % self.size, None)
 
+    def help(self) -> None:
+        """On the others: compute a share of them."""
+        help_first(self._left(self.ranks.from_first(None)), self.read, self.scorer.score, self.ranks)
 
-def _left(ids: list[str], size: int, num_done: int) -> list[list[str]]:
-    """The blocks that hold the clips after the first `num_done`."""
-    return blocks_of(ids, size)[num_done // size :]
+    def _left(self, num_done: int) -> list[list[str]]:
+        """The blocks that hold the clips after the first `num_done`."""
+        return blocks_of(self.ids, self.size)[num_done // self.size :]

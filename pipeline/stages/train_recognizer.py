@@ -1,4 +1,4 @@
-"""Train a recognizer on the labelled clips of the training split.
+"""Train a recognizer, or a head on features that one has stored, on the labelled clips of the training split.
 
 The stage runs as one process, or as several under `pipeline.jobs.ranks`. The next call with equal settings, code and
 inputs continues one that was interrupted.
@@ -12,16 +12,24 @@ import torch
 
 from pipeline.artifact import file_digest
 from pipeline.artifact.clip_store import ClipStore
-from pipeline.config import ConvolutionalSettings, WeightsUrl
+from pipeline.config import (
+    ConvolutionalSettings,
+    ProbeSettings,
+    RecognizerSettings,
+    RecognizerTrainingSettings,
+    WeightsUrl,
+)
 from pipeline.jobs.rank_group import num_ranks
 from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.recognition.backbones.choice import colours_of
-from pipeline.recognition.batches import EpochPlan
-from pipeline.recognition.clip_source import FrameSource
+from pipeline.recognition.batches import ClipSource, EpochPlan
+from pipeline.recognition.clip_source import FeatureSource, FrameSource
+from pipeline.recognition.kick_start import Teachers
 from pipeline.recognition.labels import Labels, labelled_clips, read_labels, training_clips
-from pipeline.recognition.model_file import describe
+from pipeline.recognition.model_file import describe, read_recognizer
 from pipeline.recognition.pretrained import load_backbone
+from pipeline.recognition.probe import Probe, describe_probe, training_of_probe
 from pipeline.recognition.recognizer import Recognizer, build_recognizer
 from pipeline.recognition.training import CURVES, ClipData, RecognizerTraining, kept_by
 from pipeline.training.loop import Trained, train
@@ -35,24 +43,30 @@ log = logging.getLogger(__name__)
 def run(
     *,
     clips: list[Path],
+    features: list[Path],
     labels: Path,
     weights: list[Path],
+    teachers: list[Path],
     checkpoints: Path,
     out: Path,
     curves: Path,
-    recognizer: ConvolutionalSettings,
+    recognizer: RecognizerSettings,
     seed: int,
     threads: int,
 ) -> None:
     """Train a recognizer and keep the weights with the best top-1 on the validation split.
 
-    Where epochs have the same top-1, the validation loss chooses.
+    Where epochs have the same top-1, the validation loss chooses. With `epochs: 0` the weights that the backbone begins
+    with are the model, so that published ones can be scored as they are.
 
     Args:
-        clips: Frames of the data set's clips, of all its shards.
+        clips: Frames of the data set's clips, of all its shards; nothing for a probe.
+        features: Features that a recognizer has stored of the clips, of all shards, for a probe; nothing for others.
         labels: The data set's labels.json: classes, labels and splits.
         weights: The file of the backbone's weights, or the model of the experiment that they are taken from; nothing
             for random ones and for those of a URL.
+        teachers: The models whose regions are learned first, in the order of the places that `kick_start` names;
+            nothing without one.
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where the trained model goes (safetensors).
         curves: Where losses and accuracies of each epoch go (CSV), with `kept_by` in the row of the epoch whose weights
@@ -67,65 +81,100 @@ def run(
     """
     torch.set_num_threads(threads)
     known = read_labels(labels)
-    data = clip_data(ClipStore(clips), known, recognizer, seed, threads)
+    model: Recognizer | Probe
+    if isinstance(recognizer, ProbeSettings):
+        stored = FeatureSource(features)
+        training, guides = training_of_probe(recognizer.training), None
+        data = gather(list(stored.features.ids), stored, known, training, seed, threads)
+        torch.manual_seed(seed)
+        model = Probe(recognizer, stored.features.width("x"), known.widths)
+        description = describe_probe(recognizer, known.heads)
+    else:
+        training = recognizer.training
+        model, description = new_recognizer(recognizer, known, weights, seed)
+        if training.epochs == 0:
+            write_curves(curves, Trained([], 0))
+            save_weights(model.state_dict(), out, description)
+            return
+        store = ClipStore(clips)
+        data = gather(
+            store.ids, frame_source(store, recognizer), known, training, seed, threads, recognizer.augmentation.flip
+        )
+        guides = read_teachers(recognizer, teachers, model)
     provenance = {
         "settings": recognizer.model_dump(mode="json", exclude={"views": {"temporal", "spatial", "batch_size"}}),
         "seed": seed,
         "code": code_digest("train_recognizer"),
-        "inputs": [file_digest(path) for path in (*clips, labels, *weights)],
+        "inputs": [file_digest(path) for path in (*clips, *features, labels, *weights, *teachers)],
     }
     with training_run(checkpoints, provenance, [out, curves]) as run:
         if run.is_finished:
             return
-        model, origin = new_recognizer(recognizer, known, weights, seed)
-        task = RecognizerTraining(model, model.heads, data, recognizer.training, seed, run.ranks)
+        task = RecognizerTraining(model, model.heads, data, training, seed, run.ranks, guides)
         trained = train(task, run)
         if run.ranks.is_first:
             write_curves(curves, trained)
-            save_weights(task.module.state_dict(), out, describe(recognizer, known.heads, origin))
+            save_weights(task.module.state_dict(), out, description)
 
 
-def clip_data(store: ClipStore, labels: Labels, settings: ConvolutionalSettings, seed: int, threads: int) -> ClipData:
+def gather(
+    known: list[str],
+    source: ClipSource,
+    labels: Labels,
+    training: RecognizerTrainingSettings,
+    seed: int,
+    threads: int,
+    flip: str = "none",
+) -> ClipData:
     """Gather the clips of a training.
 
     Args:
-        store: The frames of the clips.
+        known: Ids of the clips that can be read.
+        source: Where they are read.
         labels: Their labels.
-        settings: The recognizer's.
+        training: How a model is trained.
         seed: Seed of the run.
         threads: CPU threads of the process; on a GPU, as many batches are made at once.
+        flip: What becomes of the labels of mirrored clips, as `augmentation` says.
 
     Raises:
         PipelineError: as `run` does.
     """
-    training = settings.training
-    known = set(store.ids)
-    train_set = training_clips(labels, known, training.per_class, settings.augmentation.flip, seed)
-    val = labelled_clips(labels, "val", known)
+    there = set(known)
+    train_set = training_clips(labels, there, training.per_class, flip, seed)
+    val = labelled_clips(labels, "val", there)
     plan = EpochPlan(
         len(train_set.ids), training.batch_size, training.accumulate, training.epoch_clips, seed, num_ranks()
     )
     plan.check()
-    source = FrameSource(
-        store,
-        [*train_set.ids, *val.ids],
-        settings.frames,
-        settings.augmentation,
-        settings.views.short_side,
-        colours_of(settings.backbone),
-    )
+    source.hold([*train_set.ids, *val.ids])
     return ClipData(plan, train_set, val, source, threads if torch.cuda.is_available() else 1)
+
+
+def frame_source(store: ClipStore, settings: ConvolutionalSettings) -> FrameSource:
+    """The clips as a recognizer sees them."""
+    colours, short_side = colours_of(settings.backbone), settings.views.short_side
+    return FrameSource(store, settings.frames, settings.augmentation, short_side, colours)
 
 
 def new_recognizer(
     settings: ConvolutionalSettings, labels: Labels, weights: list[Path], seed: int
-) -> tuple[Recognizer, str]:
-    """Make a recognizer whose backbone has the weights that its settings name, and say where these come from."""
+) -> tuple[Recognizer, dict[str, str]]:
+    """Make a recognizer whose backbone has the weights that its settings name, and the metadata of its file."""
     torch.manual_seed(seed)
     model = build_recognizer(settings, labels.widths)
     url = settings.backbone.weights
     path = fetch(url) if isinstance(url, WeightsUrl) else next(iter(weights), None)
-    return model, load_backbone(model, path, settings)
+    origin = load_backbone(model, path, settings, labels.heads)
+    return model, describe(settings, labels.heads, origin)
+
+
+def read_teachers(settings: ConvolutionalSettings, paths: list[Path], student: Recognizer) -> Teachers | None:
+    """Read the models that `kick_start` names; None without one. Raises PipelineError if they cannot teach a place."""
+    if settings.training.kick_start is None:
+        return None
+    places = settings.training.kick_start.teachers
+    return Teachers({place: read_recognizer(path).model for place, path in zip(places, paths, strict=True)}, student)
 
 
 def write_curves(path: Path, trained: Trained) -> None:
@@ -133,8 +182,9 @@ def write_curves(path: Path, trained: Trained) -> None:
 
     The row of the epoch that was kept says in `kept_by` which column chose it.
     """
-    chosen = kept_by(trained.records, trained.kept_epoch)
-    log.info("train_recognizer: kept the weights of epoch %d, chosen by %s", trained.kept_epoch, chosen)
+    chosen = kept_by(trained.records, trained.kept_epoch) if trained.records else ""
+    if chosen:
+        log.info("train_recognizer: kept the weights of epoch %d, chosen by %s", trained.kept_epoch, chosen)
     with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*CURVES, "kept_by"), lineterminator="\n")
         writer.writeheader()

@@ -16,6 +16,8 @@ from safetensors import safe_open
 from pipeline.artifact import file_digest
 from pipeline.artifact.checking import provenance
 from pipeline.upkeep.inventory import Found, Inventory
+from pipeline.video.frame_files import FrameFiles
+from pipeline.video.frame_folder import frame_sizes
 from pipeline.weights.origin import imported_file
 from pipeline.workflow.paths import ARTIFACTS, identify
 
@@ -63,7 +65,8 @@ class Lineage:
             Gone: if an input is not there any more.
         """
         if found.kind == "made":
-            self._check_videos(found.place.parent, "", read(found)["videos"], "file")
+            filed = [video for video in read(found)["videos"] if "file" in video]  # clips may be drawn without a file
+            self._check_videos(found.place.parent, "", filed, "file")
         if found.kind == "videos":
             table = read(found)
             self._check_list(found, table["videos"])
@@ -111,9 +114,10 @@ class Lineage:
         """
         for video in videos:
             path = root / video[key]
-            if not path.is_file():
+            if not (path.is_dir() if "pattern" in video else path.is_file()):
                 raise Gone(f"video {video['id']} ({Path(shown, video[key])}) is not there any more")
-            size = path.stat().st_size
+            frames = FrameFiles(video["pattern"]) if "pattern" in video else None
+            size = path.stat().st_size if frames is None else sum(frame_sizes(path, frames).values())
             if size != video["size"]:
                 raise Changed(f"video {video['id']} ({Path(shown, video[key])}) had {video['size']} bytes, {size} now")
             if "sha256" in video and sha256_of(path) != video["sha256"]:

@@ -4,7 +4,9 @@ Shapes: H height, W width, C colours (3, or 1 for grey).
 """
 
 import io
+import os
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,22 @@ from pipeline.video.frame_files import FrameFiles
 
 COLOURS = {"RGB": 3, "L": 1}  # pictures of other kinds (palettes, CMYK) become RGB
 MOST_TOLD = 3  # missing frames in one message
+
+
+def frame_sizes(path: Path, files: FrameFiles) -> dict[int, int]:
+    """Bytes of each frame in a folder, by its number.
+
+    Args:
+        path: The folder.
+        files: Which of its files are frames.
+    """
+    entries = {entry.name: entry for entry in os.scandir(path)}
+    return {number: entries[files.name(number)].stat().st_size for number in files.numbers(entries)}
+
+
+@lru_cache(maxsize=1)  # of a long video in one folder, hundreds of runs are clips
+def _sizes(path: Path, files: FrameFiles, changed: int) -> dict[int, int]:  # noqa: ARG001, tells when it is another one
+    return frame_sizes(path, files)
 
 
 class FrameFolder:
@@ -37,8 +55,8 @@ class FrameFolder:
     def __init__(self, path: Path, files: FrameFiles, num_bytes: int) -> None:
         if not path.is_dir():
             raise VideoError("no such folder of frames")
-        sizes = {file.name: file.stat().st_size for file in path.iterdir() if file.is_file()}
-        present = files.numbers(sizes)
+        sizes = _sizes(path, files, path.stat().st_mtime_ns)
+        present = sorted(sizes)
         missing = files.missing(present)
         wanted = files.wanted(present)
         if not wanted:
@@ -48,8 +66,7 @@ class FrameFolder:
             more = f" and {len(missing) - MOST_TOLD} more" if len(missing) > MOST_TOLD else ""
             raise VideoError(f"{len(missing)} of its {len(wanted)} frames are missing: {told}{more}")
         self.paths = [path / files.name(number) for number in wanted]
-        now = sum(sizes[files.name(number)] for number in present)
-        if now != num_bytes:
+        if (now := sum(sizes.values())) != num_bytes:
             raise VideoError(
                 f"its frames have {now} bytes, they had {num_bytes} when they were indexed: index it again"
             )

@@ -22,7 +22,7 @@ def encode_jpeg(frame_HWC: NDArray[np.uint8], quality: int) -> bytes:
     """
     image = Image.fromarray(frame_HWC[:, :, 0] if frame_HWC.shape[2] == 1 else np.ascontiguousarray(frame_HWC))
     content = io.BytesIO()
-    image.save(content, "JPEG", quality=quality)
+    image.save(content, "JPEG", quality=quality, optimize=True)  # Huffman tables of its own: 2 to 4 % smaller
     return content.getvalue()
 
 

@@ -4,6 +4,7 @@ Pickles are read without running what they hold (`weights_only`, and `pipeline.w
 that holds no weights is called what it is. Messages say what differs, and give a table of what fits.
 """
 
+import argparse
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,8 @@ def read_state(path: Path, example: str) -> tuple[dict[str, Tensor], dict[str, s
 
     Returns:
         The tensors by name; and the metadata of a safetensors file, or for others their `format`: `TorchScript`, with
-        the text of its program as `code`, or `Lightning` with its version.
+        the text of its program as `code`, or `Lightning` with its version; and the `cfg` that PySlowFast puts beside a
+        state dict.
 
     Raises:
         PipelineError: if the file is not there, is something else (the message says what), or holds no state dict.
@@ -72,7 +74,8 @@ def read_state(path: Path, example: str) -> tuple[dict[str, Tensor], dict[str, s
         of = f"a dict of {some(sorted(map(str, held)))}" if isinstance(held, dict) else f"a {type(held).__name__}"
         raise PipelineError(f"{path} is a file of torch.save with {of}, and no state dict of tensors, as {example} is")
     version = held.get("pytorch-lightning_version")
-    return _bare(state), {"format": f"Lightning {version}"} if version is not None else {}
+    said = {"format": f"Lightning {version}"} if version is not None else {}
+    return _bare(state), said | ({"cfg": held["cfg"]} if isinstance(held.get("cfg"), str) else {})
 
 
 def _read_torchscript(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -94,7 +97,8 @@ def _read_pickled(path: Path, example: str) -> Any:
         PipelineError: if nothing can; the message says what the file is, and never how to read it less carefully.
     """
     try:
-        with path.open("rb") as file:  # by its content: of a path, torch looks at the suffix, too
+        # By its content: of a path, torch looks at the suffix, too. Arguments are names and values, and do nothing.
+        with path.open("rb") as file, torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no pickle make torch raise KeyError, struct.error and many others
         held = _beside_objects(path)
@@ -118,8 +122,8 @@ def _beside_objects(path: Path) -> dict[str, Any] | None:
     except Exception:  # whatever is wrong with it, the caller says what the file is
         return None
     log.info("%s: the state dict in it was read, and the objects beside it were not made", path)
-    version = held.get("pytorch-lightning_version")
-    return {found[0]: state} | ({"pytorch-lightning_version": version} if isinstance(version, str) else {})
+    beside = {key: held[key] for key in ("pytorch-lightning_version", "cfg") if isinstance(held.get(key), str)}
+    return {found[0]: state} | beside
 
 
 def _is_state(held: Any) -> bool:

@@ -15,6 +15,7 @@ from toys.clip import finetune_settings, write_colours
 from toys.detector import settings as detector_settings
 from toys.detector import write_dataset
 from toys.killed_stages import run_stage
+from toys.labelled_clips import NODE_NORM, settings, write_clips
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 EPOCHS = 3
@@ -86,8 +87,23 @@ def captioner(folder: Path, dropout: float = MODEL.dropout) -> Training:
     return Training("train_captioner", 4, flags | {"--nodes": GRID_NODES.model_dump_json()}, outputs)
 
 
+def recognizer(folder: Path) -> Training:
+    """With batch norm, of which each rank has statistics of its own clips."""
+    flags = write_clips(folder, num_train=16, num_val=6, num_test=0)
+    given = settings({"epochs": EPOCHS, "accumulate": 2, "schedule": "plateau", "steps": [1]}, modules=[NODE_NORM])
+    flags |= {
+        "--features": [],
+        "--weights": [],
+        "--teachers": [],
+        "--recognizer": given.model_dump_json(),
+        "--seed": 1,
+        "--threads": 1,
+    }
+    return Training("train_recognizer", 4, flags, {"--out": "model.safetensors", "--curves": "curves.csv"})
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, detector, captioner])
+@pytest.mark.parametrize("make", [clip, detector, captioner, recognizer])
 def test_it_goes_on_to_the_same_bytes(tmp_path, make):
     """After SIGTERM in the middle of an epoch, SIGKILL in the last step of the next one, and SIGTERM there, too."""
     made = make(tmp_path)
@@ -130,7 +146,7 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, captioner])
+@pytest.mark.parametrize("make", [clip, captioner, recognizer])
 def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path, make):
     """SIGTERM comes to the second one alone."""
     made = make(tmp_path)

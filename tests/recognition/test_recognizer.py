@@ -157,3 +157,16 @@ def test_networks_with_a_third_stage_of_23_blocks_shift_in_every_second_block() 
     with torch.device("meta"):
         deep = FrameResNet(101, 4, 3, 0.125)
     assert [block.share > 0 for block in deep.layer3] == [number % 2 == 0 for number in range(23)]
+
+
+def test_modules_compute_in_bfloat16_what_they_compute_in_float32() -> None:
+    modules = [{**RSTG, "at": "final"}, {**RSTG, "at": "conv2", "attention": "gat"}, {**DYREG, "at": "conv1"}]
+    made = eager(recognizer_settings(SIMPLE, *modules))
+    for name, tensor in made.graphs.named_parameters():
+        if name.endswith(("residual_norm.weight", "residual.scale")):
+            torch.nn.init.ones_(tensor)
+    with torch.no_grad():
+        exact = made.features(frames(1))
+        with torch.autocast("cpu", torch.bfloat16):
+            short = made.features(frames(1))
+    assert float((short.float() - exact).abs().mean() / exact.abs().mean()) < 0.03

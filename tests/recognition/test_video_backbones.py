@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchvision
 from pydantic import ValidationError
 from toys.recognizers import DYREG, RSTG, TSM, VIDEO, recognizer_settings
 
@@ -53,7 +52,7 @@ def test_the_published_number_of_parameters_is_reached() -> None:
 
 @pytest.mark.parametrize("backbone", [
     {**VIDEO, "kind": "nonlocal", "geometry": "video_nonlocal_net_affine", "clip": "32x4"},
-    {"kind": "torchvision", "arch": "r3d_18", "weights": "random", "seed": 1},
+    {"kind": "torchvision", "arch": "r3d_18", "weights": "random", "head": "drawn", "seed": 1},
 ], ids=["nonlocal", "r3d_18"])  # fmt: skip
 def test_modules_are_the_identity_at_the_beginning(backbone: dict) -> None:
     x = torch.randint(0, 256, (1, 4, 3, 64, 64), dtype=torch.uint8)
@@ -66,6 +65,19 @@ def test_modules_are_the_identity_at_the_beginning(backbone: dict) -> None:
     changed.heads.load_state_dict(plain.heads.state_dict())
     with torch.no_grad():
         assert torch.equal(plain(x)["class"], changed(x)["class"])
+
+
+@pytest.mark.parametrize("arch", ["s3d", "swin3d_t"])
+def test_modules_at_the_end_of_networks_without_blocks_are_the_identity_at_the_beginning(arch: str) -> None:
+    backbone = {"kind": "torchvision", "arch": arch, "weights": "random", "head": "drawn", "seed": 1}
+    x = torch.randint(0, 256, (1, 16, 3, 64, 64), dtype=torch.uint8)
+    made = [
+        build_recognizer(recognizer_settings(backbone, *modules, frames=16), {"class": 5}).eval()
+        for modules in ([], [{**RSTG, "at": "final"}], [{**DYREG, "at": "final", "generator": "lite"}])
+    ]
+    with torch.no_grad():
+        features = [one.features(x) for one in made]
+    assert all(torch.equal(one, features[0]) for one in features)
 
 
 @pytest.mark.parametrize("group", [None, 4])
@@ -101,7 +113,7 @@ def test_larger_frames_are_pooled_by_windows_of_the_size_of_training() -> None:
 
 @pytest.mark.parametrize("arch", ["mc3_18", "s3d", "swin3d_t"])
 def test_features_are_those_of_torchvision(arch: str) -> None:
-    backbone = {"kind": "torchvision", "arch": arch, "weights": "random", "seed": 1}
+    backbone = {"kind": "torchvision", "arch": arch, "weights": "random", "head": "drawn", "seed": 1}
     made = build_recognizer(recognizer_settings(backbone, size=64, frames=16), {"class": 5}).eval()
     x = torch.randint(0, 256, (1, 16, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
@@ -113,13 +125,15 @@ def test_features_are_those_of_torchvision(arch: str) -> None:
 
 
 def test_networks_without_such_blocks_say_so() -> None:
-    backbone = {"kind": "torchvision", "arch": "s3d", "weights": "random", "seed": 1}
+    backbone = {"kind": "torchvision", "arch": "s3d", "weights": "random", "head": "drawn", "seed": 1}
     with pytest.raises(PipelineError, match=r"at: layer3\.1 of rstg: this backbone has no such place; it has final$"):
         build_recognizer(recognizer_settings(backbone, {**RSTG, "at": "layer3.1"}, frames=16), {"class": 5})
     backbone["arch"] = "mvit_v2_s"
     with pytest.raises(PipelineError, match=r"mvit_v2_s takes 16 frames of 224 pixels, not \[3, 3, 64, 64\]"):
         build_recognizer(recognizer_settings(backbone), {"class": 5})
-    assert hasattr(torchvision.models.video, backbone["arch"])
+    settings = recognizer_settings(backbone, {**RSTG, "at": "final"}, size=224, frames=16)
+    with torch.device("meta"), pytest.raises(PipelineError, match="at: final of rstg: the map there is a single place"):
+        build_recognizer(settings, {"class": 5})
 
 
 @pytest.mark.parametrize(("changes", "message"), [

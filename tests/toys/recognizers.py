@@ -7,13 +7,14 @@ from pipeline.config import ConvolutionalSettings
 TRAINING = {
     "epochs": 1, "batch_size": 2, "accumulate": 1, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
     "weight_decay": 0.0, "multipliers": "none", "schedule": "constant", "steps": [], "warmup": 0.0, "clip_norm": None,
-    "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None, "validate_every": 1,
-    "patience": None, "kick_start": None, "precision": "fp32",
+    "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
+    "validate_every": 1, "patience": None, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SIMPLE = {"kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "weights": "random", "seed": 1}
 TSM = {
     "kind": "tsm", "depth": 18, "geometry": "torchvision", "clip": None, "stages": 4, "colours": 3,
-    "shift_share": 0.125, "pixels": "imagenet", "weights": "random", "seed": 1,
+    "shift_share": 0.125, "pixels": "imagenet", "weights": "random", "head": "drawn", "channels": "rgb",
+    "seed": 1,
 }  # fmt: skip
 VIDEO = {**TSM, "kind": "i3d", "depth": 50, "geometry": "slowfast", "clip": "8x8", "shift_share": 0.0,
          "pixels": "nonlocal"}  # fmt: skip

@@ -1,8 +1,10 @@
 """Settings of SyncMNIST as it is published, for its tests."""
 
 import json
+from pathlib import Path
 
 from pipeline.config import ClippingSettings, SyncMnistSettings
+from pipeline.stages import make_sync_mnist
 
 PUBLISHED = {
     "kind": "sync_mnist",
@@ -29,3 +31,9 @@ RAW = ClippingSettings(
 
 def sync_mnist(**changed) -> SyncMnistSettings:
     return SyncMnistSettings.model_validate_json(json.dumps(PUBLISHED | changed))
+
+
+def make_truth(folder: Path, shard: int = 0, **changed) -> Path:
+    """Make a shard's `list.json` and `truth.json` in a folder; the path of the second."""
+    make_sync_mnist.run(folder / "list.json", folder / "truth.json", sync_mnist(**changed), shard)
+    return folder / "truth.json"

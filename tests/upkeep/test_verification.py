@@ -214,6 +214,25 @@ def test_generated_videos_are_compared_with_their_digests(results):
     assert only(results)[:2] == ("damaged", "datasets/shapes/made/000/list.json")
 
 
+def test_lists_of_drawn_clips_have_no_files_and_folders_of_frames_have_many(results):
+    made = results / "datasets/digits/made/000"
+    made.mkdir(parents=True)
+    write_json(made / "list.json", {"classes": ["0", "1"], "videos": [{"id": "a", "split": "val", "label": 1}]})
+    write_json(made / "truth.json", {"videos": {"a": {}}, "canvas": 100})
+    frames = results.parent / "frames"
+    frames.mkdir()
+    for number in (1, 2):
+        (frames / f"{number:05d}.jpg").write_bytes(bytes(number))
+    entry = {"id": "1", "path": "frames", "size": 3, "pattern": "%05d.jpg"}
+    table = results / "datasets/folders/videos/000.json"
+    write_json(table, {"root": str(results.parent), "videos": [entry]})
+    assert found_in(results) == []
+    (frames / "00002.jpg").write_bytes(b"other")
+    assert only(results)[2].endswith("had 3 bytes, 6 now")
+    (made / "list.json").write_text('{"videos": [{"id": "a"}]}')
+    assert ("damaged", "datasets/digits/made/000/list.json") in [found[:2] for found in found_in(results)]
+
+
 def test_captions_of_another_model(results):
     inputs = {"model": {"digest": "sha256:0", "path": "experiments/grid/model.safetensors"}}
     write_json(results / "experiments/grid/test/captions.json", {"captions": {}, "inputs": inputs})

@@ -8,7 +8,18 @@ from pipeline.workflow.paths import ARTIFACTS, identify, path_below_results
 
 def test_every_path_is_identified_as_what_it_is():
     names = {"shard": "007", "split": "val"}
-    words = ("dataset", "sampling", "encoder", "nodes", "graph", "knowledge", "vocabulary", "experiment", "prediction")
+    words = (
+        "dataset",
+        "sampling",
+        "encoder",
+        "nodes",
+        "graph",
+        "knowledge",
+        "vocabulary",
+        "experiment",
+        "prediction",
+        "clipping",
+    )
     names |= {word: f"{word}-1" for word in words} | {"trial": "experiment-1/seeds/20"}
     for kind, pattern in ARTIFACTS.items():
         found = identify(pattern.format(**names))

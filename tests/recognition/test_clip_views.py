@@ -1,0 +1,87 @@
+"""The geometry of the views: 1x1, 3x2, 11x2 (RSTG) and 10x3, written out."""
+
+import numpy as np
+import pytest
+
+from pipeline.config import ClipSamplingSettings, ViewSettings
+from pipeline.errors import PipelineError
+from pipeline.recognition.augmentation import Crop
+from pipeline.recognition.clip_views import (
+    resized_size,
+    spatial_views,
+    squares,
+    temporal_views,
+    training_frames,
+    validation_frames,
+    view_numbers,
+)
+
+
+def sampling(kind, number, stride=None):
+    return ClipSamplingSettings(sampling=kind, number=number, stride=stride)
+
+
+def views(temporal, spatial, short_side=256, size=256):
+    return ViewSettings(temporal=temporal, spatial=spatial, short_side=short_side, size=size, batch_size=8)
+
+
+def test_squares_by_hand():
+    """Of 256 x 341, a frame of 240 x 320 whose short side is 256."""
+    assert resized_size(240, 320, 256) == (256, 341)
+    assert resized_size(320, 240, 256) == (341, 256)
+    assert squares(256, 341, 224, 1) == [Crop(16, 58, 224, 224)]
+    assert squares(256, 341, 256, 3) == [Crop(0, left, 256, 256) for left in (0, 42, 84)]
+    eleven = [0, 8, 17, 25, 34, 42, 51, 59, 68, 76, 85]
+    assert squares(256, 341, 256, 11) == [Crop(0, left, 256, 256) for left in eleven]
+    assert squares(341, 256, 256, 3) == [Crop(top, 0, 256, 256) for top in (0, 42, 84)]
+
+
+def test_samples_of_segments_by_hand():
+    """Of 10 frames, 4 segments of 2.5: middles 1.25, 3.75, 6.25, 8.75; starts 0, 2.5, 5, 7.5."""
+    four = sampling("segments", 4)
+    assert temporal_views(four, 10, 1).tolist() == [[1, 3, 6, 8]]
+    assert temporal_views(four, 10, 2).tolist() == [[1, 3, 6, 8], [0, 2, 5, 7]]
+    assert temporal_views(four, 40, 5).tolist() == [[2 * v + 10 * i for i in range(4)] for v in range(5)]
+    assert temporal_views(four, 3, 2).tolist() == [[0, 1, 1, 2], [0, 0, 1, 2]]  # a clip shorter than the sampling
+
+
+def test_uniform_samples_by_hand():
+    """RSTG: from the first to the last frame, rounded down; the second sample is late by round(0.5 x 50 / 4) = 6."""
+    assert temporal_views(sampling("uniform", 4), 50, 2).tolist() == [[0, 16, 32, 49], [6, 22, 38, 49]]
+
+
+def test_dense_samples_by_hand():
+    """Every second frame of 20, in three windows of 4: from the kept frames 0, 3 and 6."""
+    assert temporal_views(sampling("dense", 4, 2), 20, 3).tolist() == [[0, 2, 4, 6], [6, 8, 10, 12], [12, 14, 16, 18]]
+
+
+def test_training_and_validation_frames():
+    rng = np.random.default_rng(0)
+    drawn = [training_frames(sampling("segments", 4), 8, rng) for _ in range(99)]
+    assert {tuple(frames // 2) for frames in drawn} == {(0, 1, 2, 3)}
+    assert len({tuple(frames) for frames in drawn}) == 16
+    assert validation_frames(sampling("segments", 4), 8).tolist() == [1, 3, 5, 7]
+    assert validation_frames(sampling("segments", 4), 4).tolist() == [0, 0, 0, 0]  # as published
+    assert validation_frames(sampling("uniform", 4), 7).tolist() == [0, 2, 4, 6]
+    late = {tuple(training_frames(sampling("uniform", 2), 9, rng)) for _ in range(99)}
+    assert late == {(0, 8), (1, 8), (2, 8), (3, 8), (4, 8)}
+    with pytest.raises(PipelineError, match="cannot be taken of a clip of 0"):
+        training_frames(sampling("dense", 4, 2), 0, rng)
+
+
+@pytest.mark.parametrize(("temporal", "spatial"), [(1, 1), (2, 3), (2, 11), (10, 3)])
+def test_numbers_and_shapes_of_the_views(temporal, spatial):
+    when, where = view_numbers(views(temporal, spatial))
+    assert when.tolist() == [v // spatial for v in range(temporal * spatial)]
+    assert where.tolist() == [v % spatial for v in range(temporal * spatial)]
+
+
+def test_squares_are_cut_out_of_the_frames_from_left_to_right():
+    frames = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None], (2, 8, 16, 1))
+    found = spatial_views(frames.copy(), 8, 8, 3)
+    assert found.shape == (3, 2, 1, 8, 8)
+    assert found[:, 1, 0, 5].tolist() == [list(range(left, left + 8)) for left in (0, 4, 8)]
+    assert spatial_views(frames.copy(), 8, 6, 1)[0, 0, 0, :, 0].tolist() == [5] * 6  # (16 - 6) / 2
+    whole = spatial_views(frames.copy(), None, 8, 1)
+    assert whole.shape == (1, 2, 1, 8, 8)
+    assert (np.diff(whole[0, 0, 0, 0].numpy().astype(int)) > 0).all()  # squeezed, not cut
