@@ -310,9 +310,7 @@ def recognizer_inputs():
     whole = {"dataset": "experiment.dataset", "shard": "all"}
     is_probe = "experiment.recognizer.kind=probe"
     return {
-        "clips": artifact(
-            "clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole
-        ),
+        "clips": artifact("clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole),
         "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
     }
 
@@ -320,7 +318,13 @@ def recognizer_inputs():
 def views(wildcards):
     """Parameter function: the views of a recognizer, as JSON; a probe has one."""
     recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
-    one = {"temporal": 1, "spatial": 1, "short_side": None, "size": 1, "batch_size": recognizer["training"]["batch_size"]}
+    one = {
+        "temporal": 1,
+        "spatial": 1,
+        "short_side": None,
+        "size": 1,
+        "batch_size": recognizer["training"]["batch_size"],
+    }
     return json.dumps(recognizer.get("views", one), sort_keys=True)
 
 

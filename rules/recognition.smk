@@ -185,7 +185,7 @@ rule score_recognizer:
 rule extract_regions:
     """Extract where the graph modules of a recognizer look, and how near that is to objects of generated clips."""
     input:
-        clips=artifact("clips", dataset="experiment.dataset", clipping="experiment.clipping", shard="all"),
+        clips=recognizer_inputs()["clips"],
         labels=with_split("labels"),
         model=artifact("model"),
         truth=artifact("truth", where="experiment.dataset.clips", dataset="experiment.dataset", shard="all"),

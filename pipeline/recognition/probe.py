@@ -2,7 +2,7 @@
 
 A linear probe sees the mean of the features over time. An attentive one sees a mean that it weighs itself, by a query
 that is learned for each head (Bardes et al., "Revisiting Feature Prediction for Learning Visual Representations from
-Video", 2024). Features are normalised over the batch first, without gains, so that one learning rate fits the features of any
+Video", 2024). Features are normalised over the batch first, without gains, so that one learning rate fits those of any
 network (He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022).
 
 Shapes: B clips, T steps in time, D features, K classes.

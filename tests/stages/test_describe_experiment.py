@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from pipeline.__main__ import stage_parser
 from pipeline.config import validate
@@ -21,7 +22,7 @@ def chain():
 
 def test_what_goes_in_comes_out(tmp_path, chain):
     for out in ("one.json", "two.json"):
-        run(out=tmp_path / out, settings=ExperimentChain.model_validate_json(json.dumps(chain)))
+        run(out=tmp_path / out, settings=TypeAdapter(ExperimentChain).validate_json(json.dumps(chain)))
     assert json.loads((tmp_path / "one.json").read_text()) == chain
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from pipeline.config import validate
 from pipeline.workflow.experiment_chain import ExperimentChain, chain_of
@@ -27,7 +28,9 @@ PATHS = {
     ],
 )
 def test_all_that_is_named_and_nothing_else(name, encoders, nodes, knowledge):
-    found = ExperimentChain.model_validate_json(json.dumps(chain_of(CONFIG.model_dump(mode="json"), name, PATHS)))
+    found = TypeAdapter(ExperimentChain).validate_json(
+        json.dumps(chain_of(CONFIG.model_dump(mode="json"), name, PATHS))
+    )
     assert (found.kind, found.name) == ("captioning", name)
     assert found.experiment == CONFIG.experiments[name]
     assert found.samplings == CONFIG.samplings

@@ -78,7 +78,7 @@ for raw in json.load(sys.stdin):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """The project with a second kind of experiment."""
+    """The project with a further kind of experiment."""
     copy_sources(tmp_path)
     found = Project(tmp_path)
     (tmp_path / "tiny.yaml").write_text(CONFIG, encoding="utf-8")
@@ -87,8 +87,8 @@ def project(tmp_path: Path) -> Project:
     (tmp_path / "pipeline/workflow/counting_chain.py").write_text(CHAIN, encoding="utf-8")
     join(found, "pipeline/config/experiments.py", "ExperimentSettings", "config.counting", "Settings")
     join(found, "pipeline/workflow/experiment_chain.py", "ExperimentChain", "workflow.counting_chain", "Chain")
-    makers = ('{"captioning": captioning_chain}', '{"captioning": captioning_chain, "counting": counting_chain}')
-    found.edit("pipeline/workflow/experiment_chain.py", *makers)
+    makers = '"recognition": recognition_chain'
+    found.edit("pipeline/workflow/experiment_chain.py", makers, f'{makers}, "counting": counting_chain')
     count = '    "count": "results/experiments/{trial}/count.txt",\n'
     found.edit("pipeline/workflow/paths.py", '    "settings": ', f'{count}    "settings": ')
     last = 'include: HERE.join("rules/report.smk")\n'
@@ -97,11 +97,10 @@ def project(tmp_path: Path) -> Project:
 
 
 def join(project: Project, file: str, union: str, module: str, suffix: str) -> None:
-    """Write a second member into a union."""
-    imports = f"from typing import Annotated\nfrom pydantic import Field\nfrom pipeline.{module} import *\n"
-    members = f"Captioning{suffix} | Counting{suffix}"
-    both = f'{union} = Annotated[{members}, Field(discriminator="kind")]\n'
-    project.edit(file, f"{union} = Captioning{suffix}\n", f"{imports}{both}")
+    """Write a further member into a union."""
+    members = f"Captioning{suffix} | Recognition{suffix}"
+    project.edit(file, "from pydantic import Field\n", f"from pydantic import Field\nfrom pipeline.{module} import *\n")
+    project.edit(file, f"{union} = Annotated[{members}, ", f"{union} = Annotated[{members} | Counting{suffix}, ")
 
 
 def test_its_trials_are_made_by_its_own_rule(project: Project) -> None:
@@ -140,13 +139,12 @@ def test_it_is_described_by_its_own_chain_and_captions_nothing(project: Project)
 def test_mistakes_are_those_of_its_kind_alone(project: Project) -> None:
     config = yaml.safe_load((project.root / "config.yaml").read_text(encoding="utf-8"))
     toy = {"kind": "counting", "dataset": "shapes", "most": 9, "seeds": [4]}
+    kinds = "expected captioning or recognition or counting"
     expected = {
         "valid": toy,
         "`experiments.toy.seeds`: missing, there are no defaults: copy it from config.yaml": without(toy, "seeds"),
-        "`experiments.toy.kind`: missing: expected captioning or counting": without(toy, "kind"),
-        '`experiments.toy.kind`: there is no such kind (is "counted"): expected captioning or counting': (
-            toy | {"kind": "counted"}
-        ),
+        f"`experiments.toy.kind`: missing: {kinds}": without(toy, "kind"),
+        f'`experiments.toy.kind`: there is no such kind (is "counted"): {kinds}': (toy | {"kind": "counted"}),
         "`experiments.toy.dataset: shaeps`: no such entry in `datasets`: did you mean `shapes`?": (
             toy | {"dataset": "shaeps"}
         ),
