@@ -23,3 +23,57 @@ JSON = {
     "predicted": ("caption_videos", ["experiment", "videos"]),
     "settings": ("describe_experiment", ["name", "experiment"]),
     "region_scores": ("extract_regions", ["places", "statistics"]),
+}
+BLOCK_BYTES = 2**20
+
+
+def check_contents(found: Found) -> None:
+    """Check one artifact; a store is read a few chunks at a time.
+
+    Raises:
+        DamagedError: if it is not as it was written; the message says what was found.
+        OutdatedError: if it is of another version, whole or not.
+        PermissionError: if this user may not read it.
+    """
+    suffix = Path(found.target).suffix
+    try:
+        if found.is_store:
+            check_store(found.place, SCHEMAS[found.kind])
+        elif suffix == ".safetensors":
+            with safe_open(found.place, framework="np") as file:  # compares the header's sizes with the file's
+                file.keys()
+        elif suffix == ".json":
+            stage, keys = JSON.get(found.kind, ("", []))
+            check_json(found.place, keys, stage)
+        else:
+            check_text(found.place)
+    except (OutdatedError, DamagedError, PermissionError):
+        raise
+    except (PipelineError, SafetensorError, OSError, ArithmeticError) as error:
+        # without the path and the advice, which the caller gives in its own form
+        reason = str(error).partition(": delete ")[0].removeprefix(str(found.place)).lstrip(": ")
+        raise DamagedError(reason) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
+        # what zarr, numcodecs and JSON raise for metadata that says something else than it did
+        raise DamagedError(f"cannot be read: {error!r}") from error
+
+
+def check_text(path: Path) -> None:
+    """Check that a table or page is not empty and is text, because nothing more can be told of it.
+
+    Raises:
+        DamagedError: if it is empty or holds zero bytes.
+        UnicodeDecodeError: if it is not UTF-8.
+    """
+    if path.stat().st_size == 0:
+        raise DamagedError("is empty")
+    for _ in _lines(path):
+        pass
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8") as file:
+        while block := file.read(BLOCK_BYTES):
+            if "\0" in block:
+                raise DamagedError("holds zero bytes, which no text does")
+            yield block
