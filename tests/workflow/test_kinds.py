@@ -139,13 +139,12 @@ def test_it_is_described_by_its_own_chain_and_captions_nothing(project: Project)
 def test_mistakes_are_those_of_its_kind_alone(project: Project) -> None:
     config = yaml.safe_load((project.root / "config.yaml").read_text(encoding="utf-8"))
     toy = {"kind": "counting", "dataset": "shapes", "most": 9, "seeds": [4]}
+    kinds = "expected captioning or recognition or counting"
     expected = {
         "valid": toy,
         "`experiments.toy.seeds`: missing, there are no defaults: copy it from config.yaml": without(toy, "seeds"),
-        "`experiments.toy.kind`: missing: expected captioning or recognition or counting": without(toy, "kind"),
-        '`experiments.toy.kind`: there is no such kind (is "counted"): expected captioning or recognition or counting': (
-            toy | {"kind": "counted"}
-        ),
+        f"`experiments.toy.kind`: missing: {kinds}": without(toy, "kind"),
+        f'`experiments.toy.kind`: there is no such kind (is "counted"): {kinds}': (toy | {"kind": "counted"}),
         "`experiments.toy.dataset: shaeps`: no such entry in `datasets`: did you mean `shapes`?": (
             toy | {"dataset": "shaeps"}
         ),
