@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline <stage> ...`, and the commands `caption`, `verify` and `gc`.
+"""The command line: `python -m pipeline <stage> ...`, and the commands `caption`, `recognize`, `verify` and `gc`.
 
 A stage is a module of `pipeline.stages`; the signature and docstring of its `run` are the stage's flags and help.
 Only the stage asked for is imported, and that after its flags were read: torch and what stands on it take seconds.
@@ -28,6 +28,7 @@ log = logging.getLogger("pipeline.main")  # `__name__` is `__main__` when this i
 STAGES = Path(__file__).parent / "stages"
 COMMANDS = {  # each a module of `pipeline.commands`
     "caption": "Caption a few videos by a finished experiment.",
+    "recognize": "Say of a few videos which classes a finished experiment sees in them.",
     "verify": "Say which results are damaged, stale or orphaned, and what mends them.",
     "gc": "List, and with --yes delete, results that nothing in the configuration needs, or all of them.",
 }
@@ -134,7 +135,7 @@ def main(arguments: list[str]) -> int:
     )
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
-        description="Caption videos, look after the results, or run one stage of the workflow as Snakemake does.",
+        description="Caption or recognize videos, look after the results, or run one stage as Snakemake does.",
         epilog=f"commands:\n{commands}\n\nstages:\n{stages}\n\n`python -m pipeline STAGE --help` explains one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

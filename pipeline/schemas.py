@@ -235,6 +235,26 @@ FEATURES = Schema(
     },
 )
 
+REGIONS = Schema(
+    name="regions",
+    version=1,
+    stage="extract_regions",
+    arrays={
+        "box": ArraySpec(
+            "f4",
+            ("node", "xyxy"),
+            "Left, top, right and bottom of the node's region, as shares of the whole frame; it may reach beyond.",
+        ),
+        "place": ArraySpec("u1", ("node",), "Number of the graph module that the node is of, from 0."),
+        "step": ArraySpec("i2", ("node",), "Number of the step in time of the module's maps, from 0."),
+        "frame": ArraySpec("i4", ("node",), "Number of the clip's stored frame that the step begins with, from 0."),
+        "time": ArraySpec("f4", ("node",), "When this frame is shown.", "s"),
+        "target": ArraySpec("i4", ("pair",), "The node that listens, by its row within the clip."),
+        "source": ArraySpec("i4", ("pair",), "The node of the same step that it listens to, by its row."),
+        "weight": ArraySpec("f4", ("pair",), "How much it listens: attention in the last round, mean over its heads."),
+    },
+)
+
 # By name, in the order in which the workflow makes them: the report lists them in it.
 SCHEMAS = {
     schema.name: schema
@@ -251,5 +271,6 @@ SCHEMAS = {
         CLIPS,
         FEATURES,
         LOGITS,
+        REGIONS,
     )
 }

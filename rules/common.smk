@@ -29,6 +29,7 @@ from pipeline.datasets.readers import (
     why_unlabelled,
 )
 from pipeline.workflow.shards import as_words, shard_names
+from pipeline.workflow.shown import shown_split
 from pipeline.workflow.splits import needed_splits, scored_splits
 
 # Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
@@ -81,13 +82,13 @@ def walk(route, wildcards):
 
 
 def holds(condition, wildcards):
-    """Whether a route leads to anything; for "dataset.kind=shapes", whether it leads to the value `shapes`."""
+    """Whether a route leads to anything that is no empty list; for "dataset.kind=shapes", to the value `shapes`."""
     route, equals, value = condition.partition("=")
     try:
         found = walk(route, wildcards)
     except KeyError:  # only entries of another kind have this setting
         return False
-    return found == value if equals else found is not None
+    return found == value if equals else found not in (None, [])
 
 
 def names(section, having=None, lacking=None, **equal):
@@ -129,7 +130,7 @@ def artifact(kind, each=None, where=None, **routes):
             report names. A kind of experiments may stand before it: "captioning trial".
         where: A condition as `holds` takes it; where it is false, there are no artifacts.
         routes: For a name in the path, the route that leads to it, a list of names, "all" for all shards, or "scored"
-            for the splits that the data set is scored on.
+            for the splits that the data set is scored on, or "shown" for the one whose clips the report shows.
     """
     pattern = ARTIFACTS[kind]
     if each is None and where is None and not routes:
@@ -146,6 +147,8 @@ def artifact(kind, each=None, where=None, **routes):
                 known["shard"] = shard_names(config["datasets"][known["dataset"]]["shards"])
             if known.get("split") == "scored":
                 known["split"] = scored_splits(config["datasets"][known["dataset"]])
+            if known.get("split") == "shown":
+                known["split"] = shown_split(config["datasets"][known["dataset"]])
             found += expand(pattern, **known)
         return list(dict.fromkeys(found))
 
@@ -307,9 +310,7 @@ def recognizer_inputs():
     whole = {"dataset": "experiment.dataset", "shard": "all"}
     is_probe = "experiment.recognizer.kind=probe"
     return {
-        "clips": artifact(
-            "clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole
-        ),
+        "clips": artifact("clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole),
         "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
     }
 
@@ -317,7 +318,13 @@ def recognizer_inputs():
 def views(wildcards):
     """Parameter function: the views of a recognizer, as JSON; a probe has one."""
     recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
-    one = {"temporal": 1, "spatial": 1, "short_side": None, "size": 1, "batch_size": recognizer["training"]["batch_size"]}
+    one = {
+        "temporal": 1,
+        "spatial": 1,
+        "short_side": None,
+        "size": 1,
+        "batch_size": recognizer["training"]["batch_size"],
+    }
     return json.dumps(recognizer.get("views", one), sort_keys=True)
 
 

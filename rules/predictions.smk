@@ -92,7 +92,7 @@ rule write_gallery:
         mem_mb=scaled(1500),
         runtime=scaled("1h"),
     params:
-        code=code("write_gallery", "report/gallery.html.j2"),
+        code=code("write_gallery", "report/gallery.html.j2", "report/gallery_style.html.j2"),
     shell:
         """
         python -m pipeline write_gallery \

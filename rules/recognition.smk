@@ -1,5 +1,6 @@
 """
-Recognition: recognizers trained on labelled clips, logits of the views of a split's clips, and their scores.
+Recognition: recognizers trained on labelled clips, logits of the views of a split's clips, their scores, and where
+graph modules look.
 
 REQUIRED INPUTS   clips, labels; a file of weights, or the model of another experiment, where the backbone begins there;
                   the models of other experiments whose regions are learned first, where there are any
@@ -7,6 +8,7 @@ OUTPUTS           results/experiments/{trial}/model.safetensors and curves.csv
                   results/datasets/{dataset}/features/{trial}/{shard}.zarr   (schema: features)
                   results/experiments/{trial}/{split}/logits.zarr   (schema: logits)
                   results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
+                  results/experiments/{trial}/{split}/regions.zarr   (schema: regions), region_scores.json
                   checkpoints/ (not declared; an interrupted training goes on from there)
 """
 
@@ -176,5 +178,52 @@ rule score_recognizer:
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
             --per-class {output.per_class:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule extract_regions:
+    """Extract where the graph modules of a recognizer look, and how near that is to objects of generated clips."""
+    input:
+        clips=recognizer_inputs()["clips"],
+        labels=with_split("labels"),
+        model=artifact("model"),
+        truth=artifact("truth", where="experiment.dataset.clips", dataset="experiment.dataset", shard="all"),
+    output:
+        regions=artifact("regions"),
+        scores=artifact("region_scores"),
+    log:
+        "logs/extract_regions/{trial}/{split}.log",
+    benchmark:
+        "logs/extract_regions/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="recognition"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled("4h"),
+        gpu=1,
+    params:
+        settings=settings("experiment.recognizer.views"),
+        kind=lambda wildcards: walk("experiment.dataset.kind", wildcards),
+        shown=lambda wildcards: str(config["report"]["videos"]),
+        code=code("extract_regions"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} \
+            python -m pipeline extract_regions \
+            --clips {input.clips:q} \
+            --labels {input.labels:q} \
+            --truth {input.truth:q} \
+            --model {input.model:q} \
+            --split {wildcards.split} \
+            --kind {params.kind} \
+            --shown {params.shown:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output.regions:q} \
+            --scores {output.scores:q} \
             >{log:q} 2>&1
         """

@@ -1,7 +1,7 @@
 """
 Report: one self-contained page about the experiments that `report` names.
 
-REQUIRED INPUTS   scores, captions and curves of the experiments, and the artifacts they were made from
+REQUIRED INPUTS   scores, captions, tables, regions and curves of the experiments, and the artifacts they were made from
 OUTPUTS           results/report/index.html
 """
 
@@ -11,6 +11,10 @@ of_each = partial(artifact, each="captioning experiment", dataset="experiment.da
 of_each_trial = partial(artifact, each="captioning trial")
 of_each_scored = partial(of_each_trial, dataset="experiment.dataset", split="scored")
 shards_of_each = partial(of_each, shard="all")
+
+# The same of recognition experiments, whose clips are told apart by their clipping.
+of_each_recognizer = partial(artifact, each="recognition experiment", dataset="experiment.dataset")
+of_each_shown = partial(artifact, each="recognition trial", dataset="experiment.dataset", split="shown")
 
 # Routes to the CLIP4Clip encoders and to the detectors of an experiment. They lead to null where nodes have the
 # detector's own features, where there are no objects and where there is no knowledge.
@@ -43,6 +47,14 @@ rule write_report:
         retrieval=of_encoders("retrieval", TOWERS, having=".finetune"),
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
+        recognized=artifact("scores", each="recognition trial", dataset="experiment.dataset", split="scored"),
+        per_video=of_each_shown("per_video"),
+        per_class=of_each_shown("per_class"),
+        recognizer_curves=artifact("curves", each="recognition trial"),
+        labels=of_each_recognizer("labels"),
+        clips=of_each_recognizer("clips", clipping="experiment.clipping", shard="all"),
+        regions=of_each_shown("regions", where="experiment.recognizer.modules"),
+        region_scores=of_each_shown("region_scores", where="experiment.recognizer.modules"),
         akg_scores=(of_each_scored("akg_scores") if config["report"]["akg"] else []),
     output:
         report(artifact("report"), category="Report", labels={"page": "all experiments"}),
@@ -61,7 +73,7 @@ rule write_report:
         config=json.dumps(config, sort_keys=True),
         settings=json.dumps(config["report"], sort_keys=True),
         stages=lambda wildcards: stages_behind("report"),
-        code=code("write_report", "report/report.html.j2"),
+        code=code("write_report", "report/report.html.j2", "report/recognition.html.j2"),
     shell:
         """
         python -m pipeline write_report \

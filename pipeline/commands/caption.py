@@ -6,29 +6,29 @@ The videos become one shard of a data set in a temporary folder, and the stages 
 process. Captions go to stdout as they are found, everything else to stderr.
 """
 
-import argparse
-import json
 import logging
-import os
-import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from pipeline.artifact import read_json, write_json
-from pipeline.artifact.video_table import table_entry
-from pipeline.config import parse_settings
-from pipeline.datasets import listing
-from pipeline.errors import PipelineError
+from pipeline.commands.given_videos import (
+    INTERRUPTED,
+    SaysOnce,
+    expect,
+    first_trial,
+    parse,
+    read_chain,
+    terminable,
+    video_table,
+)
 from pipeline.workflow.captioning_chain import CaptioningChain
-from pipeline.workflow.trials import SEEDS
 
 SUMMARY = "Caption a few videos by a finished experiment, without config.yaml."
-INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         PipelineError: if the experiment is not finished, or the captions cannot be written.
         SystemExit: with 143, if SIGTERM comes.
     """
-    chosen = parse(arguments)
-    if chosen.out.suffix != ".json" or chosen.out.is_dir():
-        raise PipelineError(
-            f"--out {chosen.out}: expected the name of a .json file; the gallery becomes .html beside it"
-        )
+    chosen = parse(arguments, "caption", SUMMARY, "captions")
     chain, results = read_experiment(chosen.experiment)
     table, refused = video_table(chosen.videos)
     try:
@@ -65,24 +61,6 @@ def main(arguments: Sequence[str]) -> int:
     return report(prediction, chosen.out)
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse `videos`, `experiment` and `out`. All arguments after `--` are videos, whatever they begin with."""
-    end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    parser = argparse.ArgumentParser(prog="python -m pipeline caption", description=SUMMARY)
-    parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="a video file, or a folder of some")
-    parser.add_argument(
-        "--experiment", required=True, type=Path, metavar="DIR", help="a finished one: results/experiments/NAME"
-    )
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="FILE", help="captions (JSON); a gallery (HTML) goes beside it"
-    )
-    chosen = parser.parse_intermixed_args(arguments[:end])
-    chosen.videos += [Path(name) for name in arguments[end + 1 :]]
-    if not chosen.videos:
-        parser.error("which videos?")
-    return chosen
-
-
 def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
     """Read the settings that an experiment stands on, and find the folder of the results that it is in.
 
@@ -93,75 +71,11 @@ def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
         PipelineError: if a file is missing (says what makes it), if the settings are not what the workflow writes, or
             if this is no captioning experiment or its trial with another seed.
     """
-    if directory.absolute().parent.name == SEEDS:
-        raise PipelineError(
-            f"--experiment {directory}: a trial with another seed: videos are captioned by the first one: name the "
-            f"experiment itself, {directory.parent.parent}"
-        )
-    results = Path(os.path.abspath(directory)).parent.parent  # noqa: PTH100, a link may stand for the experiment
-    own = [directory / "settings.json", directory / "model.safetensors"]
-    _expect(own, [f"experiments/{directory.absolute().name}/{path.name}" for path in own])
-    kind = read_json(own[0], ["kind"], "describe_experiment")["kind"]
-    if kind != "captioning":
-        raise PipelineError(f"{own[0]}: an experiment of kind {kind}: captions need one of kind captioning")
-    content = read_json(own[0], list(CaptioningChain.model_fields), "describe_experiment")
-    try:
-        chain: CaptioningChain = parse_settings(CaptioningChain, json.dumps(content))
-    except PipelineError as error:
-        raise PipelineError(
-            f"{own[0]}: {str(error).removeprefix('settings: ')}: delete it and run describe_experiment again"
-        ) from error
+    results = first_trial(directory)
+    chain = read_chain(directory, CaptioningChain, "captions")
     made = [*chain.weights.values(), *(path for path in (chain.embedding, chain.triplets) if path)]
-    _expect([results / path for path in made], made)
+    expect([results / path for path in made], made)
     return chain, results
-
-
-def _expect(paths: Sequence[Path], targets: Sequence[str]) -> None:
-    missing = [(path, target) for path, target in zip(paths, targets, strict=True) if not path.is_file()]
-    if missing:
-        raise PipelineError(
-            f"{', '.join(str(path) for path, _ in missing)}: not there: the experiment is not finished here: "
-            f"snakemake {' '.join(f'results/{target}' for _, target in missing)}"
-        )
-
-
-def video_table(arguments: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Make a video table: its root is a folder that all the videos are below, and their paths below it are their ids.
-
-    Args:
-        arguments: Video files, and folders that stand for the videos in them. A file that does not exist is put into
-            the table, too, and the stages report it.
-
-    Returns:
-        The table, with each file once and in the order of the arguments; and the reason for each argument that gave no
-        video.
-    """
-    files: dict[str, str] = {}  # each file with the folder that the root must not be below
-    refused = {}
-    for argument in arguments:
-        try:
-            below = [Path()]
-            if listing.is_folder(argument):
-                below = [Path(video.path) for video in listing.list_videos(argument)]
-                for line in listing.passed_over(argument):
-                    log.info("passed over in %s: %s", argument, line)
-            for path in below:
-                os.fspath(argument / path).encode()
-                file = os.path.abspath(argument / path)  # noqa: PTH100, resolving would follow links
-                files[file] = os.path.abspath(argument if listing.is_folder(argument) else argument.parent)  # noqa: PTH100
-        except PipelineError as error:
-            refused[os.fspath(argument)] = str(error)
-        except UnicodeEncodeError:
-            refused[ascii(os.fspath(argument))] = "the file's name is not UTF-8: rename it"
-    root = Path(os.path.commonpath(list(files.values()))) if files else Path()
-    paths = {Path(file).relative_to(root).as_posix(): Path(file) for file in files}
-    videos = [table_entry(path, path, _size(file), None) for path, file in paths.items()]
-    return {"root": root.as_posix(), "videos": videos}, refused
-
-
-def _size(file: Path) -> int:
-    """Bytes of a file; 0 for what the stages will report, because it is none or may not be looked at."""
-    return file.stat().st_size if listing.is_file(file) else 0
 
 
 def caption(
@@ -227,40 +141,3 @@ def report(prediction: dict[str, Any], out: Path) -> int:
         "%d of %d videos captioned: %s, %s", len(videos), len(videos) + len(missing), out, out.with_suffix(".html")
     )
     return 0 if videos else 2
-
-
-class SaysOnce:
-    """A stream that passes on each line about a left-out video only once, because every stage repeats these lines."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.said: set[str] = set()
-        self.line = ""
-
-    def write(self, text: str) -> int:
-        """Pass on the lines that are whole by now."""
-        *lines, self.line = (self.line + text).split("\n")
-        for line in lines:
-            if line not in self.said:
-                self.stream.write(line + "\n")
-            if line.startswith("left out: "):
-                self.said.add(line)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush the stream below."""
-        self.stream.flush()
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Inside this context SIGTERM raises SystemExit (143), so that temporary files are removed."""
-
-    def leave(*_: object) -> None:
-        raise SystemExit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -147,6 +147,7 @@ __all__ = [
     "PredictionSettings",
     "ProbeSettings",
     "ProbeTrainingSettings",
+    "PublishedSettings",
     "RecognitionSettings",
     "RecognizerSettings",
     "RecognizerTrainingSettings",
@@ -177,11 +178,24 @@ __all__ = [
 ]
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
 class PredictionSettings(Settings):
     """An entry of `predictions`: the experiment that captions a data set, which needs no captions of its own."""
 
     experiment: str
     dataset: str
+
+
+class PublishedSettings(Settings):
+    """Accuracies in percent that others have published, which the report shows beside those of a data set."""
+
+    dataset: str
+    system: str
+    top1: Percent
+    top5: Percent | None
+    source: str
 
 
 class ReportSettings(Settings):
@@ -191,6 +205,7 @@ class ReportSettings(Settings):
     videos: Annotated[int, Field(ge=0)]
     resamples: Count
     akg: bool
+    published: list[PublishedSettings]
 
 
 class Config(Settings):

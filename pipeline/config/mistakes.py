@@ -131,7 +131,7 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
             elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    return mistakes + _unknown_teachers(raw) + _unknown_in_report(raw)
+    return mistakes + _unknown_teachers(raw) + _unknown_in_report(raw) + _published_of_nothing(raw)
 
 
 def _unknown_teachers(raw: Mapping[str, Any]) -> list[str]:
@@ -165,4 +165,16 @@ def _unknown_in_report(raw: Mapping[str, Any]) -> list[str]:
         f"`report.experiments: {name}`: no such entry in `experiments`{suggest(str(name), known)}"
         for name in (named if isinstance(named, list) else [])
         if isinstance(name, str) and name not in experiments
+    ]
+
+
+def _published_of_nothing(raw: Mapping[str, Any]) -> list[str]:
+    report, datasets = raw.get("report"), raw.get("datasets")
+    rows = report.get("published") if isinstance(report, Mapping) else None
+    named = [row.get("dataset") for row in (rows if isinstance(rows, list) else []) if isinstance(row, Mapping)]
+    known = datasets if isinstance(datasets, Mapping) else {}
+    return [
+        f"`report.published: {name}`: no such entry in `datasets`{suggest(name, [str(entry) for entry in known])}"
+        for name in named
+        if isinstance(name, str) and name not in known
     ]

@@ -176,7 +176,9 @@ class DyReg(nn.Module):
         return self._joined(x, self._branch(projected, regions.kernels)), regions
 
     def boxes(self, x: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """Give the region of each node as shares of the frame (left, top, right, bottom), cut at it, `[B, T, N, 4]`.
+        """Give the region of each node as shares of the frame (left, top, right, bottom), `[B, T, N, 4]`.
+
+        A region may reach beyond the frame: cut at it, its centre would be another.
 
         Args:
             x: Maps, `[B, T, C, H, W]`.
@@ -184,7 +186,7 @@ class DyReg(nn.Module):
         """
         centre, half = self.regions(x, boxes)
         size = torch.tensor(x.shape[-2:], device=x.device)
-        ends = torch.cat([(centre - half) / size, (centre + half) / size], -1).clamp(0, 1)
+        ends = torch.cat([(centre - half) / size, (centre + half) / size], -1)
         return ends[..., [1, 0, 3, 2]]
 
     def load_published(self, state: Mapping[str, Tensor]) -> None:

@@ -39,8 +39,16 @@ def place_of(settings: ModuleSettings, blocks: Sequence[int], shapes: Mapping[st
 
 
 def build_graph(settings: ModuleSettings, shape: Sequence[int]) -> Graph:
-    """Build a module for maps of a shape, `(B, T, C, H, W)`, with weights drawn anew."""
+    """Build a module for maps of a shape, `(B, T, C, H, W)`, with weights drawn anew.
+
+    Raises:
+        PipelineError: if the maps have one place, or the module cannot be laid out over them.
+    """
     channels, height, width = shape[2:]
+    if height * width == 1:
+        raise PipelineError(
+            "the map there is a single place, in which there are no regions: place the module elsewhere"
+        )
     if isinstance(settings, RstgSettings):
         return _rstg(settings, channels, height, width)
     return _dyreg(settings, channels, height, width)

@@ -104,7 +104,8 @@ class Recognizer(nn.Module):
             boxes: See `forward`.
 
         Returns:
-            For each place: the regions as shares of the frame (left, top, right, bottom), `[B, T', N, 4]`; and the
+            For each place: the regions as shares of the frame (left, top, right, bottom), `[B, T', N, 4]`, which may
+            reach beyond it; and the
             weights of the last round's messages, receivers first, `[B, T', N, N]`, averaged over the heads of the
             attention, or None where the module has no messages.
         """

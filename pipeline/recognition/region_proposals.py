@@ -155,7 +155,10 @@ class GivenRegions(nn.Module):
             PipelineError: if there are no boxes.
         """
         if boxes is None:
-            raise PipelineError("regions: boxes needs a data set whose objects have known boxes, such as sync_mnist")
+            raise PipelineError(
+                "regions: boxes wants the boxes of the objects in each frame, which Recognizer.forward(x, boxes) takes "
+                "and no stage gives: name regions: dynamic, or call it from Python"
+            )
         size = _size(x)
         first, last = boxes[..., [1, 0]].float() * size, boxes[..., [3, 2]].float() * size
         centre = torch.minimum((first + last) / 2, size - 1)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from pipeline.scoring.bootstrap import Estimate, estimate, estimate_difference
-from pipeline.scoring.statistics import METRICS, from_json
+from pipeline.scoring.bootstrap import Estimate, Statistics, estimate, estimate_difference
+from pipeline.scoring.statistics import from_json
 from pipeline.workflow.paths import SPLITS
 
 MEANS = ("num_distinct", "novel_share", "mean_words")  # numbers that describe captions, averaged over seeds
@@ -30,21 +30,43 @@ def compare(
     for split in reversed(SPLITS):
         there = {name: splits[split] for name, splits in scores.items() if split in splits}
         statistics = {name: [from_json(seed["statistics"]) for seed in seeds] for name, seeds in there.items()}
-        first = next(iter(there), None)
+        metrics = {name: [seed["metrics"] for seed in seeds] for name, seeds in there.items()}
+        cells = compare_metrics(statistics, metrics, num_resamples)
         for name, seeds in there.items():
-            own = estimate(statistics[name], num_resamples)
-            differences: dict[str, Estimate] = {}
-            if name != first and first is not None:
-                differences = estimate_difference(statistics[name], statistics[first], num_resamples)
-            cells = {
-                metric: metric_cell([seed["metrics"][metric] for seed in seeds], own[metric], differences.get(metric))
-                for metric in METRICS
-            }
             described = {key: fmean(seed[key] for seed in seeds) for key in MEANS}
             described |= {key: min(seed[key] for seed in seeds) for key in ("num_covered", "num_videos")}
-            row = {"experiment": name, "num_seeds": len(seeds), "cells": cells, **described}
+            row = {"experiment": name, "num_seeds": len(seeds), "cells": cells[name], **described}
             rows.setdefault(split, []).append(row)
     return rows
+
+
+def compare_metrics(
+    statistics: Mapping[str, Sequence[Statistics]],
+    metrics: Mapping[str, Sequence[Mapping[str, float]]],
+    num_resamples: int,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Make the table cells of experiments that are compared with the first of them.
+
+    Args:
+        statistics: For each experiment those of each seed.
+        metrics: For each experiment the metrics of each seed.
+        num_resamples: Number of resamples of the videos, and of the seeds where there are several.
+
+    Returns:
+        Experiment to metric to what `metric_cell` returns.
+    """
+    found = {}
+    first = next(iter(statistics), None)
+    for name, seeds in statistics.items():
+        own = estimate(seeds, num_resamples)
+        differences: dict[str, Estimate] = {}
+        if name != first and first is not None:
+            differences = estimate_difference(seeds, statistics[first], num_resamples)
+        found[name] = {
+            metric: metric_cell([seed[metric] for seed in metrics[name]], own[metric], differences.get(metric))
+            for metric in own
+        }
+    return found
 
 
 def metric_cell(values: Sequence[float], own: Estimate, difference: Estimate | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SHARED = {
     "left_to_right": "loss",
     "right_to_left": "loss",
     "lr": "learning rate",
+    "top1": "top-1",
 }  # a word in a curve's name, and the title of the axes that such curves share
 INK = "#7a7a7a"  # legible on white and on black: the picture cannot know the page's colours
 STYLE: Any = {

@@ -8,7 +8,7 @@ from pipeline.errors import VideoError
 from pipeline.jobs.progress import track
 from pipeline.report.clips import data_uri
 from pipeline.workflow.paths import SPLITS, Located
-from pipeline.workflow.splits import scored_splits
+from pipeline.workflow.shown import shown_split, spread
 
 
 def clips_of(tables: Iterable[Located]) -> dict[str, dict[str, Clip]]:
@@ -40,11 +40,6 @@ def predictions_of(
     }
 
 
-def shown_split(dataset: Mapping[str, Any]) -> str:
-    """The split whose clips the page shows: that of tests, or of validation where the settings say there is none."""
-    return scored_splits(dataset)[-1]
-
-
 def describe_dataset(
     table: Mapping[str, Any], predictions: Mapping[str, Mapping[str, str]], num_shown: int, split: str = "test"
 ) -> dict[str, Any]:
@@ -72,12 +67,6 @@ def describe_dataset(
         "references": table["captions"],
         "predictions": predictions,
     }
-
-
-def spread(ids: Sequence[str], count: int) -> list[str]:
-    """Choose `count` ids at equal distances, whatever they score; all of them if there are fewer."""
-    count = min(count, len(ids))
-    return [ids[i * len(ids) // count] for i in range(count)]
 
 
 def show_clips(ids: Sequence[str], clips: Mapping[str, Clip]) -> Iterator[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Print the test scores of one experiment as lines of text, or those of validation where there are no others.
+"""Print the test scores of experiments as lines of text, or those of validation where there are no others.
 
 python -m pipeline.report.score_lines results/experiments/grid
 """
@@ -9,6 +9,8 @@ from statistics import fmean, stdev
 
 from pipeline.artifact import read_json
 from pipeline.workflow.trials import trials_of
+
+DONE = {"captioning": "captioned", "recognition": "recognized"}  # what became of the videos, by the kind of experiment
 
 
 def score_lines(experiment: Path) -> str:
@@ -23,7 +25,8 @@ def score_lines(experiment: Path) -> str:
     Raises:
         PipelineError: if settings or scores are missing or damaged.
     """
-    seeds = read_json(experiment / "settings.json", ["experiment"], "describe_experiment")["experiment"]["seeds"]
+    settings = read_json(experiment / "settings.json", ["experiment"], "describe_experiment")["experiment"]
+    seeds, done = settings["seeds"], DONE[settings["kind"]]
     has_test = (experiment / "test/scores.json").exists() or not (experiment / "val/scores.json").exists()
     split = "test" if has_test else "val"
     scores = [
@@ -31,11 +34,12 @@ def score_lines(experiment: Path) -> str:
         for trial in trials_of(experiment.name, seeds)
     ]
     which = "Test" if has_test else "Validation"
-    covered = f"{which} split: {scores[0]['num_covered']} of {scores[0]['num_videos']} videos captioned"
+    covered = f"{which} split: {scores[0]['num_covered']} of {scores[0]['num_videos']} videos {done}"
     lines = [covered if len(seeds) == 1 else f"{covered}; mean and standard deviation over {len(seeds)} seeds"]
+    width = max(map(len, scores[0]["metrics"]))
     for name in scores[0]["metrics"]:
         values = [of["metrics"][name] for of in scores]
-        line = f"  {name:8} {fmean(values):.3f}"
+        line = f"  {name:{width}} {fmean(values):.3f}"
         if len(values) > 1:
             line += f" +- {stdev(values):.3f}  ({', '.join(f'{value:.3f}' for value in values)})"
         lines.append(line)
@@ -43,4 +47,5 @@ def score_lines(experiment: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(f"\n{score_lines(Path(sys.argv[1]))}")
+    for folder in map(Path, sys.argv[1:]):
+        print(f"\n{score_lines(folder)}" if len(sys.argv) == 2 else f"\n{folder.name}: {score_lines(folder)}")

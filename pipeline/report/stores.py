@@ -32,8 +32,8 @@ class Store:
 
 
 def read_stores(found: ByKind) -> list[Store]:
-    """Open every store among the artifacts, in the order of SCHEMAS."""
-    return [read_store(located) for kind in SCHEMAS for located in found[kind]]
+    """Open every store of a data set among the artifacts, in the order of SCHEMAS."""
+    return [read_store(located) for kind in SCHEMAS for located in found[kind] if "dataset" in located.names]
 
 
 def read_store(located: Located) -> Store:

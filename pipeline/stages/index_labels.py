@@ -53,6 +53,11 @@ def run(
     sizes = ", ".join(f"{split} {len(members)}" for split, members in found.splits.items())
     print(f"{len(clips) or len(found.labels)} clips, {len(found.labels)} of them labelled; classes: {heads}; {sizes}")
     warnings = [f"labels, but no file: {shown(found.missing)}"] if found.missing else []
+    if needed and "test" not in needed and found.splits["test"]:
+        number = len(found.splits["test"])
+        warnings.append(
+            f"nothing is scored on {number} clips of split test, because the settings say that there is none"
+        )
     for warning in [*warnings, *found.notes]:
         log.warning("%s", warning)
 

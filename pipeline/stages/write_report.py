@@ -1,4 +1,4 @@
-"""Write one self-contained page about every experiment: scores, curves, stages, captioned clips, what was left out.
+"""Write one self-contained page about every experiment: scores, curves, stages, clips, what was left out.
 
 The page loads nothing from elsewhere: clips and pictures are in it, so it can be mailed or put on any server. It holds
 no time and no host: the same artifacts, configuration and library versions give the same page. The page was designed
@@ -20,13 +20,15 @@ from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment,
 from pipeline.report.comparison import compare
 from pipeline.report.curves import Points, chosen_by_loss, draw_curves, read_curves
 from pipeline.report.dag import Stage, draw_dag
-from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips, shown_split
+from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.page import fill_in
+from pipeline.report.recognition import describe_recognition
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
 from pipeline.workflow.paths import Located
+from pipeline.workflow.shown import shown_split
 from pipeline.workflow.trials import experiment_of, seed_of, trials_of
 
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
@@ -38,9 +40,9 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
 
     Args:
         artifacts: A list of the artifacts that the page describes, a path a line, in any order, perhaps twice where
-            experiments share them: scores, captions and curves of the experiments, captions, video tables and stores
-            of the data sets, weights and scores of the encoders, and scores of the embeddings of knowledge. Their paths
-            say which is which.
+            experiments share them: scores, captions, tables, regions and curves of the experiments, captions, labels,
+            video tables and stores of the data sets, weights and scores of the encoders, and scores of the embeddings
+            of knowledge. Their paths say which is which.
         config: The whole configuration as JSON.
         settings: The experiments and how many videos the page shows, and how often scores are resampled.
         stages: The stages that made the artifacts, with their jobs and what they read, as the rules have them.
@@ -50,12 +52,12 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
         PipelineError: An artifact has the path of none, or cannot be read.
     """
     whole = json.loads(config)
-    # An empty list is an empty line: a report of recognition experiments alone has nothing of captioning.
-    found = sort_by_kind(map(Path, filter(None, artifacts.read_text(encoding="utf-8").splitlines())))
+    found = sort_by_kind(map(Path, artifacts.read_text(encoding="utf-8").splitlines()))
     stores = read_stores(found)
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))
-    scored = read_by_experiment(found["scores"], [*SCORED, "statistics", "notes"], "score_captions", trials)
+    of_captioners = [f for f in found["scores"] if kind_of(f, whole) == "captioning"]
+    scored = read_by_experiment(of_captioners, [*SCORED, "statistics", "notes"], "score_captions", trials)
     page = fill_in(
         "report.html.j2",
         {
@@ -64,7 +66,8 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
             "metrics": METRICS,
             "scores": of_first_seed(scored),
-            "notes": list_notes(scored) + list_choices(found["curves"]),
+            "notes": list_notes(scored),
+            "choices": list_choices(found["curves"], whole),
             "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", trials),
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
@@ -75,6 +78,8 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "failures": list_failures(stores),
             "suspects": list_suspects(stores),
             "datasets": describe_datasets(found, generated, scored, whole, settings),
+            "labelled": describe_recognition(found, whole, settings, trials),
+            "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] == "recognition"],
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
@@ -129,15 +134,26 @@ def list_notes(scored: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[
     return list(dict.fromkeys(notes))
 
 
-def list_choices(files: Sequence[Located]) -> list[tuple[str, str, str]]:
-    """List the trainings in which CIDEr could not tell epochs apart, as experiment, split and note.
+def kind_of(file: Located, config: Mapping[str, Any]) -> str:
+    """Kind of the experiment that a file of a trial belongs to."""
+    return str(config["experiments"][experiment_of(file.names["trial"])]["kind"])
+
+
+def list_choices(files: Sequence[Located], config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """List the trainings whose score could not tell epochs apart, as experiment, split and note.
 
     Args:
         files: The tables that training wrote, one a trial.
+        config: The whole configuration.
     """
-    chosen = [(file.names["trial"], chosen_by_loss(file.path)) for file in files]
-    note = "several epochs had the best CIDEr, so that the validation loss chose the model, that of epoch"
-    return [(trial, "val", f"{note} {epoch}") for trial, epoch in chosen if epoch is not None]
+    chosen = [(file, chosen_by_loss(file.path)) for file in files]
+    note = "several epochs had the best {}, so that the validation loss chose the model, that of epoch"
+    scores = {"captioning": "CIDEr", "recognition": "top-1"}
+    return [
+        (file.names["trial"], "val", f"{note.format(scores[kind_of(file, config)])} {epoch}")
+        for file, epoch in chosen
+        if epoch is not None
+    ]
 
 
 def draw_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, str]:

@@ -48,6 +48,7 @@ ARTIFACTS = {
     "logits": "results/experiments/{trial}/{split}/logits.zarr/zarr.json",
     "per_class": "results/experiments/{trial}/{split}/per_class.csv",
     "regions": "results/experiments/{trial}/{split}/regions.zarr/zarr.json",
+    "region_scores": "results/experiments/{trial}/{split}/region_scores.json",
     "settings": "results/experiments/{experiment}/settings.json",
     "predicted": "results/predictions/{prediction}/captions.json",
     "gallery": "results/predictions/{prediction}/index.html",

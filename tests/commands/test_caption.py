@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from pipeline import __main__ as command_line
-from pipeline.commands.caption import SaysOnce, main, read_experiment, terminable, video_table
+from pipeline.commands.caption import main, read_experiment
+from pipeline.commands.given_videos import SaysOnce, terminable, video_table
 from pipeline.config import validate
 from pipeline.errors import PipelineError
 from pipeline.workflow.experiment_chain import chain_of
@@ -102,7 +103,7 @@ def test_an_experiment_that_is_not_finished(tmp_path, results):
 def test_a_trial_with_another_seed_is_refused_with_what_to_name(results):
     trial = results / "experiments/mine/seeds/2"
     trial.mkdir(parents=True)
-    with pytest.raises(PipelineError, match=r"captioned by the first one: name the experiment itself, .*/mine$"):
+    with pytest.raises(PipelineError, match=r"given to the first one: name the experiment itself, .*/mine$"):
         read_experiment(trial)
 
 

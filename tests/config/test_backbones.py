@@ -27,8 +27,7 @@ def test_backbones_and_modules_of_every_kind_are_taken() -> None:
 
 
 @pytest.mark.parametrize(("backbone", "modules", "message"), [
-    ({**SIMPLE, "kind": "resnet"}, [], r"mine\.backbone\.kind`: there is no such kind \(is \"resnet\"\): expected one of"
-                                       " simple_conv, tsm, c2d"),
+    ({**SIMPLE, "kind": "resnet"}, [], r"mine\.backbone\.kind`: there is no such kind .* simple_conv, tsm, c2d"),
     ({"filters": 3}, [], r"mine\.backbone\.kind`: missing"),
     (SIMPLE, [{"kind": "gcn", "at": "final"}], r"mine\.modules\.0\.kind`: there is no such kind .* one of rstg, dyreg"),
     ({**TSM, "depth": 20}, [], r"mine\.backbone\.depth`: Input should be 18, 34, 50 or 101"),

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.readers import annotation_files, list_videos, listing_digests
+from pipeline.datasets.readers import (
+    LABELLED,
+    annotation_files,
+    clip_form,
+    label_files,
+    list_videos,
+    listing_digests,
+    mapping_files,
+    why_unlabelled,
+)
 from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
 
@@ -78,3 +87,60 @@ def test_readers_load_neither_numpy_nor_torch():
     code = "import sys, json, pipeline.datasets.readers; print(json.dumps(sorted(sys.modules)))"
     modules = json.loads(subprocess.check_output([sys.executable, "-c", code], cwd=Path(__file__).parents[2]))
     assert not {"numpy", "torch", "zarr", "av", "decord"} & set(modules)
+
+
+LISTED = {
+    "kind": "labelled_list",
+    "videos": "v",
+    "annotations": {"train": "t.txt", "val": 0.1, "test": None},
+    "separator": "comma",
+    "heads": ["verb", "noun"],
+    "classes": {"verb": "v.txt", "noun": "n.txt"},
+    "frames": "img_%05d.jpg",
+}
+
+
+def test_which_files_labels_are_read_from(tmp_path):
+    assert label_files(LISTED) == ["n.txt", "t.txt", "v.txt"]
+    assert mapping_files(LISTED) == ["t.txt"]
+    assert annotation_files(LISTED) == []
+    assert label_files({"kind": "folder", "captions": "c.csv", "labels": "l.csv"}) == ["l.csv"]
+    assert label_files({"kind": "folder", "captions": "c.csv", "labels": "folders"}) == []
+    assert label_files({"kind": "kinetics", "annotations": {"train": "t.csv", "val": "v.csv"}, "classes": None}) == [
+        "t.csv",
+        "v.csv",
+    ]
+    for name in ("trainlist01.txt", "trainlist02.txt", "testlist02.txt", "classInd.txt", "run_test_split2.txt"):
+        (tmp_path / name).touch()
+    ucf101 = {"kind": "ucf101", "annotations": str(tmp_path), "split": 2}
+    named = [str(tmp_path / name) for name in ("classInd.txt", "testlist02.txt", "trainlist02.txt")]
+    assert label_files(ucf101) == named
+    assert label_files(ucf101 | {"kind": "hmdb51"}) == [str(tmp_path / "run_test_split2.txt")]
+
+
+def test_how_clips_are_found():
+    assert clip_form(LISTED).model_dump() == {"frames": "img_%05d.jpg", "separator": "comma", "num_labels": 2}
+    frames = {version: clip_form({"kind": "something_something", "version": version}).frames for version in (1, 2)}
+    assert frames == {1: "%05d.jpg", 2: None}
+    nothing = {"frames": None, "separator": None, "num_labels": None}
+    assert clip_form({"kind": "sync_mnist", "frames": 10}).model_dump() == nothing  # a number of frames
+
+
+def test_which_data_sets_have_labels():
+    assert [why_unlabelled({"kind": kind}) for kind in LABELLED] == [None] * len(LABELLED)
+    assert why_unlabelled({"kind": "folder", "labels": "folders"}) is None
+    assert "`labels` is null" in why_unlabelled({"kind": "folder", "labels": None})
+    assert why_unlabelled({"kind": "msvd"}).startswith("a data set of kind msvd has no labels: kinds with labels are")
+
+
+def test_a_frame_changes_the_digest_of_its_clips_shard_alone(tmp_path):
+    for clip in range(12):
+        (tmp_path / f"{clip}").mkdir()
+        (tmp_path / f"{clip}/00001.jpg").write_bytes(b"x")
+    form = clip_form({"kind": "something_something", "version": 1})
+    listed = [list_videos("something_something", tmp_path, None, (), form)]
+    (tmp_path / "7/00003.jpg").write_bytes(b"x")
+    listed.append(list_videos("something_something", tmp_path, None, (), form))
+    before, after = (listing_digests(videos, 4) for videos in listed)
+    assert [shard for shard in range(4) if before[shard] != after[shard]] == [shard_of("7", 4)]
+    assert [video.lacking for video in listed[1] if video.id == "7"] == [1]

@@ -228,5 +228,5 @@ def test_regions_of_boxes_lie_where_the_boxes_are() -> None:
     torch.testing.assert_close(centre[0, 0], torch.tensor([[7.0, 4.0], [9.0, 9.0]]))
     torch.testing.assert_close(half[0, 1], torch.tensor([[3.0, 2.0], [1.0, 1.0]]))
     assert torch.equal(module(x, boxes), x)
-    with pytest.raises(PipelineError, match="needs a data set whose objects have known boxes"):
+    with pytest.raises(PipelineError, match="wants the boxes of the objects in each frame"):
         module(x)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchvision
 from pydantic import ValidationError
 from toys.recognizers import DYREG, RSTG, TSM, VIDEO, recognizer_settings
 
@@ -132,7 +131,9 @@ def test_networks_without_such_blocks_say_so() -> None:
     backbone["arch"] = "mvit_v2_s"
     with pytest.raises(PipelineError, match=r"mvit_v2_s takes 16 frames of 224 pixels, not \[3, 3, 64, 64\]"):
         build_recognizer(recognizer_settings(backbone), {"class": 5})
-    assert hasattr(torchvision.models.video, backbone["arch"])
+    settings = recognizer_settings(backbone, {**RSTG, "at": "final"}, size=224, frames=16)
+    with torch.device("meta"), pytest.raises(PipelineError, match="at: final of rstg: the map there is a single place"):
+        build_recognizer(settings, {"class": 5})
 
 
 @pytest.mark.parametrize(("changes", "message"), [

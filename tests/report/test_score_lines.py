@@ -8,7 +8,9 @@ from pipeline.report.score_lines import score_lines
 def write_scores(results, cider_of_seeds):
     """An experiment `grid`, finished for each of these seeds."""
     folder = results / "experiments/grid"
-    write_json(folder / "settings.json", {"name": "grid", "experiment": {"seeds": list(cider_of_seeds)}})
+    write_json(
+        folder / "settings.json", {"name": "grid", "experiment": {"kind": "captioning", "seeds": list(cider_of_seeds)}}
+    )
     for number, (seed, cider) in enumerate(cider_of_seeds.items()):
         of = folder / f"seeds/{seed}" if number else folder
         metrics = {"Bleu_4": 0.5, "CIDEr": cider}
@@ -19,16 +21,16 @@ def write_scores(results, cider_of_seeds):
 def test_one_seed_is_a_figure_a_metric(tmp_path):
     assert score_lines(write_scores(tmp_path, {3: 2.0})).splitlines() == [
         "Test split: 9 of 12 videos captioned",
-        "  Bleu_4   0.500",
-        "  CIDEr    2.000",
+        "  Bleu_4 0.500",
+        "  CIDEr  2.000",
     ]
 
 
 def test_several_seeds_have_mean_and_spread(tmp_path):
     assert score_lines(write_scores(tmp_path, {3: 2.0, 1: 2.25, 2: 2.5})).splitlines() == [
         "Test split: 9 of 12 videos captioned; mean and standard deviation over 3 seeds",
-        "  Bleu_4   0.500 +- 0.000  (0.500, 0.500, 0.500)",
-        "  CIDEr    2.250 +- 0.250  (2.000, 2.250, 2.500)",
+        "  Bleu_4 0.500 +- 0.000  (0.500, 0.500, 0.500)",
+        "  CIDEr  2.250 +- 0.250  (2.000, 2.250, 2.500)",
     ]
 
 

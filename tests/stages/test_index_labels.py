@@ -4,9 +4,11 @@ import pytest
 import yaml
 
 from pipeline.artifact import write_json
+from pipeline.artifact.video_table import Clip
 from pipeline.config import validate
 from pipeline.errors import PipelineError
-from pipeline.stages.index_labels import run
+from pipeline.stages.index_labels import lacking_frames, run
+from pipeline.video.frame_files import FrameFiles
 
 CLIPS = [  # split and action of the first object
     ("train", "moves left"),
@@ -80,3 +82,17 @@ def test_splits_that_experiments_need(tmp_path, shapes, made):
         run(tmp_path / "out.json", shapes, [], lists, truths, needed=["train", "val"])
     run(tmp_path / "out.json", shapes, [], lists, truths)
     assert (tmp_path / "out.json").exists()
+
+
+def test_a_test_split_that_nothing_is_scored_on_is_told(tmp_path, shapes, made, capsys):
+    run(tmp_path / "out.json", shapes, [], *made, needed=["train", "val"])
+    assert "WARNING: nothing is scored on 1 clips of split test, because the settings" in capsys.readouterr().err
+
+
+def test_clips_that_lack_frames_are_told(tmp_path):
+    clips = {
+        "a": Clip("a", "a", tmp_path / "a", 1, None, FrameFiles("%d.jpg", count=4), 2),
+        "b": Clip("b", "b", tmp_path / "b", 1, None, FrameFiles("%d.jpg")),
+    }
+    assert lacking_frames(clips) == ["2 frames are missing, of 1 clips: a"]
+    assert lacking_frames({"b": clips["b"]}) == []

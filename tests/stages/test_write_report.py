@@ -12,10 +12,11 @@ from pipeline.artifact import write_json
 from pipeline.config import ReportSettings
 from pipeline.report.artifacts import sort_by_kind
 from pipeline.report.dag import Stage
-from pipeline.report.datasets import describe_dataset, spread
+from pipeline.report.datasets import describe_dataset
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.scoring.statistics import COLUMNS, Statistics, from_json
+from pipeline.scoring.statistics import COLUMNS, METRICS, Statistics, from_json
 from pipeline.stages import write_report
+from pipeline.workflow.shown import spread
 
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
 CONFIG = {
@@ -55,7 +56,7 @@ def results(tmp_path):
     make_store(dataset / "frames/s/000.zarr", FRAMES, list(files), {"bad": f"empty file {NASTY}"}, FRAME_ROWS)
     make_store(dataset / "motion/s/i3d/000.zarr", MOTION, ["a", "b", "c"], {}, MOTION_ROWS)
     experiment = tmp_path / "results/experiments/one"
-    metrics = dict.fromkeys(write_report.METRICS, 0.5) | {"CIDEr": 2.345}
+    metrics = dict.fromkeys(METRICS, 0.5) | {"CIDEr": 2.345}
     for split, covered in {"test": {"a": NASTY, "b": "a cat", "c": ""}, "val": {"a": "a dog"}}.items():
         write_json(experiment / split / "captions.json", {"captions": covered, "missing": []})
         scores = {"split": split, "metrics": metrics, "num_videos": 4, "num_covered": len(covered), "num_distinct": 3}
@@ -87,7 +88,7 @@ def write_page(results, num_videos=3):
     write_report.run(
         artifacts=listed(results, [results / path for path in ARTIFACTS]),
         config=json.dumps(CONFIG),
-        settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False),
+        settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False, published=[]),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
@@ -170,7 +171,7 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
     write_report.run(
         artifacts=listed(results, [results / path for path in paths] * 2),
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
-        settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True),
+        settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True, published=[]),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
@@ -226,7 +227,7 @@ def test_several_seeds_are_shown_together(results, two_datasets):
             ],
         ),
         config=json.dumps(config),
-        settings=ReportSettings(experiments=["one", "two"], videos=2, resamples=100, akg=False),
+        settings=ReportSettings(experiments=["one", "two"], videos=2, resamples=100, akg=False, published=[]),
         stages={},
         out=out,
     )
@@ -315,7 +316,7 @@ def test_without_a_test_split_the_page_shows_that_of_validation(results):
     write_report.run(
         artifacts=listed(results, [results / path for path in ARTIFACTS if "/test/" not in path]),
         config=json.dumps(config),
-        settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False),
+        settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False, published=[]),
         stages={},
         out=results / "page.html",
     )

@@ -28,11 +28,24 @@ def add_msvd(project: Project) -> None:
     project.configure(datasets={"msvd": msvd})
 
 
+def add_acts(project: Project) -> None:
+    """A folder of two classes, with captions, too."""
+    for name in ("jump/1", "jump/2", "run/3", "run/4"):
+        write_block_video(project.root / "acts" / f"{name}.avi", seed=int(name[-1]))
+    (project.root / "acts.csv").write_text("video,caption,split\n1,a dog jumps,train\n3,a dog runs,val\n")
+    (project.root / "labels.csv").write_text("video,label\n1,up\n3,on\n")
+    acts = {"kind": "folder", "shards": 1, "videos": "acts", "captions": "acts.csv", "labels": "folders"}
+    project.configure(datasets={"acts": acts | {"splits": {"train": 0.5, "val": 0.5, "test": 0.0}}})
+
+
 def test_what_is_there_and_what_is_read_again(project: Project) -> None:
     add_msvd(project)
+    add_acts(project)
     jobs = project.jobs("check_data")
     assert {"index_videos msvd 000", "index_captions msvd", "check_dataset msvd", "check_dataset home"} <= jobs
-    assert {job.split()[0] for job in jobs} == {"index_videos", "index_captions", "check_dataset", "check_data"}
+    stages = {"index_videos", "index_captions", "index_labels", "check_dataset", "check_data"}
+    assert {job.split()[0] for job in jobs} == stages
+    assert {job for job in jobs if job.startswith("index_labels")} == {"index_labels acts"}
     frames = "results/datasets/msvd/frames/action/000.zarr/zarr.json"
     printed = project.run("check_data", frames)
     assert "msvd (msvd): 2 videos" in printed
@@ -41,6 +54,12 @@ def test_what_is_there_and_what_is_read_again(project: Project) -> None:
     assert "home (folder): 14 videos" in printed
     assert "shapes (shapes): 34 videos, made when they are needed" in printed
     check = json.loads((project.root / "results/datasets/msvd/check.json").read_text())
+    acts = json.loads((project.root / "results/datasets/acts/check.json").read_text())
+    assert (acts["captions"], acts["labels"]["labelled"], list(acts["labels"]["classes"]["class"])) == (
+        2,
+        4,
+        ["jump", "run"],
+    )
     assert (check["missing"], check["captions"], check["splits"]["test"]["annotated"]) == (["vid3"], 4, 1)
     assert project.jobs("check_data", frames) == {"check_data"}  # printed again, though nothing is left to do
 
@@ -50,7 +69,10 @@ def test_what_is_there_and_what_is_read_again(project: Project) -> None:
 
     project.edit("corpus.csv", "-a b,1,9,English,a dog", "-a b,1,9,English,a dog sits")
     checked = "results/datasets/msvd/check.json"
-    assert project.jobs(frames, checked) == {"index_captions msvd", "check_dataset msvd"}
+    project.configure(datasets={"acts": {"labels": "labels.csv"}})
+    relabelled = {"index_labels acts", "check_dataset acts"}
+    again = {"index_captions msvd", "check_dataset msvd"} | relabelled
+    assert project.jobs(frames, checked, "results/datasets/acts/check.json") == again
     project.edit("mapping.txt", "-a b_2_9 vid2", "-a b_2_9 vid4")
     assert {"index_videos msvd 000", "decode_frames msvd action 000"} <= project.jobs(frames, checked)
 

@@ -31,6 +31,10 @@ def fresh(tmp_path: Path) -> Project:
         ({"kind": "msvd", "captions": ["c.csv"], "splits": "position"}, ["val", "test"]),
         ({"kind": "folder", "captions": None, "splits": {"train": 0.9, "val": 0.1, "test": 0.0}}, ["val"]),
         ({"kind": "folder", "captions": "c.csv", "splits": {"train": 0.8, "val": 0.1, "test": 0.1}}, ["val", "test"]),
+        ({"kind": "kinetics", "annotations": LISTS | {"test": None}}, ["val"]),
+        ({"kind": "kinetics", "annotations": {"train": "t.csv", "val": 0.1, "test": "s.csv"}}, ["val", "test"]),
+        ({"kind": "something_something", "splits": {"val": "validation", "test": None}, "annotations": "a"}, ["val"]),
+        ({"kind": "ucf101", "annotations": "a", "split": 1, "val": 0.1}, ["val", "test"]),
         ({"kind": "shapes", "captions": 5, "clips": {"train": 1, "val": 1, "test": 1}}, ["val", "test"]),
     ],
 )
@@ -44,6 +48,7 @@ def test_a_data_set_needs_splits_where_a_captioner_learns_from_it():
         "experiments": {"one": {"kind": "captioning", "dataset": "a"}, "two": {"kind": "other", "dataset": "c"}},
     }
     assert [needed_splits(config, name) for name in "abc"] == [["train", "val"], [], []]
+    assert [needed_splits(config, name, "other") for name in "abc"] == [[], [], ["train", "val", "test"]]
 
 
 def test_without_a_test_split_the_report_is_on_validation(fresh: Project) -> None:
