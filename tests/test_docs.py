@@ -198,6 +198,10 @@ def project(tmp_path_factory):
     (root / "data/mine").mkdir(parents=True)
     for number in range(8):  # planning looks at names and sizes alone
         (root / f"data/mine/{number}.mp4").write_bytes(b"video")
+    for number in range(8):
+        video = root / f"data/my_folder/{('run', 'jump')[number % 2]}/{number}.mp4"
+        video.parent.mkdir(parents=True, exist_ok=True)
+        video.write_bytes(b"video")
     (root / "data/mine.csv").write_text("video,caption\n" + "".join(f"{number},a cat\n" for number in range(8)))
     return root
 

@@ -16,7 +16,7 @@ from pipeline.config import FolderSettings
 from pipeline.datasets import listing
 from pipeline.datasets.annotated import shown
 from pipeline.datasets.caption_rows import columns_of, named_columns, rows_of, video_and_split
-from pipeline.datasets.folder import hashed_split
+from pipeline.datasets.folder import hashed_split, read_captions
 from pipeline.datasets.label_files import numbers_of
 from pipeline.datasets.label_splits import cut_validation, draw_splits
 from pipeline.datasets.labelled import HEAD, Labelling
@@ -40,8 +40,8 @@ def read_labels(settings: FolderSettings, clips: Mapping[str, Clip]) -> Labellin
     """Read the label of each video, and its split.
 
     A split that the table or the folders name counts. Where they name training and test alone, validation is cut from
-    training, as large as its share says. Where they name none, each class is parted by the shares of `splits`; of a
-    data set that has captions, too, the hash of a video's id decides, as it does for captions.
+    training, as large as its share says. Where they name none, each class is parted by the shares of `splits`; in a
+    data set that has captions, too, videos have the splits that these have, or would have.
 
     Args:
         settings: Settings of the data set, with `labels`.
@@ -60,19 +60,27 @@ def read_labels(settings: FolderSettings, clips: Mapping[str, Clip]) -> Labellin
     numbers = numbers_of(labelling.heads[HEAD])
     shares = settings.splits
     by_class = settings.captions is None and shares.train > 0
+    of_captions = _splits_of_captions(settings, clips) if not split_of else {}
     for clip in sorted(told):
         is_part = clip in clips and clips[clip].interval is not None
         if is_part:
             labelling.groups[clip] = paths[clip]
         split = split_of.get(clip)
         if not split_of and not by_class:
-            split = hashed_split(paths[clip] if is_part else clip, shares)
+            split = of_captions.get(clip) or hashed_split(paths[clip] if is_part else clip, shares)
         labelling.add(clip, [numbers[told[clip]]], split, str(settings.labels))
     if not split_of and by_class:
         draw_splits(labelling, shares.val, shares.test)
     elif set(split_of.values()) == {"train", "test"} and shares.val:
         cut_validation(labelling, shares.val / (shares.train + shares.val))
     return labelling
+
+
+def _splits_of_captions(settings: FolderSettings, clips: Mapping[str, Clip]) -> dict[str, str]:
+    """The split of each video that has captions."""
+    cut_from = {clip.id: clip.file for clip in clips.values() if clip.interval is not None}
+    found = read_captions(settings, list(clips), cut_from)
+    return {clip: split for split, members in found.splits.items() for clip in members}
 
 
 def _of_table(

@@ -205,8 +205,10 @@ def label_files(dataset: dict[str, Any]) -> list[str]:
             found = ucf101.label_files(Path(dataset["annotations"]), dataset["split"])
         case "hmdb51":
             found = hmdb51.label_files(Path(dataset["annotations"]), dataset["split"])
+        case "folder":  # captions may say in which splits videos are
+            return _paths([dataset["labels"], dataset["captions"]])
         case _:
-            return _paths([dataset.get(key) for key in ("annotations", "classes", "labels")])
+            return _paths([dataset.get(key) for key in ("annotations", "classes")])
     return sorted(str(path) for path in found)
 
 

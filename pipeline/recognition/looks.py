@@ -52,7 +52,7 @@ def looks(
         views: Size of the square.
 
     Yields:
-        The id of each clip in turn, and for the place of each module where it looks.
+        The id of each clip in turn, and for the place of each module, in the order of the settings, where it looks.
     """
     device = next(trained.model.parameters()).device
     colours = colours_of(trained.settings.backbone)
@@ -63,7 +63,7 @@ def looks(
         found = trained.model.regions(torch.stack(seen).to(device))
         for row, clip_id in enumerate(block):
             window = square_shares(*clips.size(clip_id), views)
-            yield clip_id, {place: _look(numbers[row], *of, row, window) for place, of in found.items()}
+            yield clip_id, {place: _look(numbers[row], *found[place], row, window) for place in trained.model.places}
 
 
 def square_shares(height: int, width: int, views: ViewSettings) -> Boxes:

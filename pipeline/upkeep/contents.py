@@ -21,7 +21,7 @@ JSON = {
     "vocabulary": ("build_vocabulary", ["words"]),
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),
-    "settings": ("describe_experiment", ["name"]),
+    "settings": ("describe_experiment", ["name", "experiment"]),
 }
 BLOCK_BYTES = 2**20
 

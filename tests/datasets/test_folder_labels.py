@@ -52,9 +52,13 @@ def test_splits_are_drawn_class_by_class():
     assert set(read(names, splits=Splits(train=0.8, val=0.2, test=0.0)).split_of.values()) == {"train", "val"}
 
 
-def test_a_data_set_with_captions_has_the_splits_of_these():
-    names = [f"{name}/{number}.mp4" for name in ("run", "walk") for number in range(20)]
-    assert read(names, captions=Path("c.csv")).split_of == {name: hashed_split(name, SHARES) for name in names}
+def test_a_data_set_with_captions_has_the_splits_of_these(tmp_path):
+    names = [f"{name}/{number}.mp4" for name in ("run", "walk") for number in range(10)]
+    hashed = {name: hashed_split(name, SHARES) for name in names}
+    captions = table(tmp_path, "video,caption\nrun/1,a dog\n")
+    assert read(names, captions=captions).split_of == hashed
+    captions = table(tmp_path, "video,caption,split\nrun/1,a dog,val\nrun/2,a dog,test\n")
+    assert read(names, captions=captions).split_of == hashed | {"run/1.mp4": "val", "run/2.mp4": "test"}
 
 
 def test_folders_of_splits():
@@ -96,8 +100,9 @@ def test_a_table_with_splits_in_lines_of_json(tmp_path):
     assert labelling.split_of == {"a.mp4": "train", "b.mp4": "val"}
 
 
-@pytest.mark.parametrize("captions", [None, Path("c.csv")])
-def test_clips_of_one_file_stay_together(captions):
+@pytest.mark.parametrize("told", [False, True])
+def test_clips_of_one_file_stay_together(tmp_path, told):
+    captions = table(tmp_path, "video,caption\nwalk/1,a dog\n") if told else None
     names = {f"{number}@{start}": number for number in range(4) for start in range(3)}
     clips = {
         name: Clip(name, f"run/{of}.mp4", Path(f"data/run/{of}.mp4"), 1, Interval(0.0, 1.0))

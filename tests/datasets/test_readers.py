@@ -104,8 +104,8 @@ def test_which_files_labels_are_read_from(tmp_path):
     assert label_files(LISTED) == ["n.txt", "t.txt", "v.txt"]
     assert mapping_files(LISTED) == ["t.txt"]
     assert annotation_files(LISTED) == []
-    assert label_files({"kind": "folder", "captions": "c.csv", "labels": "l.csv"}) == ["l.csv"]
-    assert label_files({"kind": "folder", "captions": "c.csv", "labels": "folders"}) == []
+    assert label_files({"kind": "folder", "captions": "c.csv", "labels": "l.csv"}) == ["c.csv", "l.csv"]
+    assert label_files({"kind": "folder", "captions": None, "labels": "folders"}) == []
     assert label_files({"kind": "kinetics", "annotations": {"train": "t.csv", "val": "v.csv"}, "classes": None}) == [
         "t.csv",
         "v.csv",

@@ -54,7 +54,7 @@ def test_regions_attention_and_nearness(tmp_path):
     store, scores = extract(tmp_path, truth=[tmp_path / "truth.json"], kind="shapes")
 
     assert store.ids == ["test0", "test2"]
-    assert scores["places"] == ["conv2", "final"]
+    assert scores["places"] == ["conv2", "conv1"]
     rows = store.video("test0", list(REGIONS.arrays))
     assert rows["place"].tolist() == [0] * 27 + [1] * 42  # nine and fourteen nodes in each of three frames
     assert rows["step"][:27].tolist() == [0] * 9 + [1] * 9 + [2] * 9
@@ -73,7 +73,7 @@ def test_regions_attention_and_nearness(tmp_path):
     assert of_dyreg["module"]["distance"][0] < 1e-5
     assert of_dyreg["grid"]["distance"][0] > 0.05
     assert of_dyreg["grid"]["distance"][1:] == [None, None]  # four clips give no interval
-    assert scores["scores"]["final"]["module"]["recall"][0] > 0
+    assert scores["scores"]["conv1"]["module"]["recall"][0] > 0
 
 
 def test_without_known_objects_there_are_no_distances(tmp_path):

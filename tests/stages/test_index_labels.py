@@ -3,6 +3,7 @@ import json
 import pytest
 import yaml
 
+from pipeline.__main__ import main
 from pipeline.artifact import write_json
 from pipeline.artifact.video_table import Clip
 from pipeline.config import validate
@@ -96,3 +97,39 @@ def test_clips_that_lack_frames_are_told(tmp_path):
     }
     assert lacking_frames(clips) == ["2 frames are missing, of 1 clips: a"]
     assert lacking_frames({"b": clips["b"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        ("a.mp4 0\nb.mp4 7\n", "train.txt:2: the class of b.mp4 is 7: expected 0 to 1, for there are 2 classes"),
+        ("a.mp4 1\nb.mp4 2\n", "`first_label: 0`: the labels of class go from 1 to 2, and there are 2 classes"),
+        ("a.mp4,0\nb.mp4,1\n", "train.txt:1: expected path and label, separated by a space, found 'a.mp4,0'"),
+        ("a.mp4 0\nc.mp4 1\n", "val.txt:1: c.mp4 is in split val here and in train before: keep it in one"),
+        ("a.mp4 1\nb.mp4 1\n", "all 3 labelled clips are of one class, 'run'"),
+    ],
+)
+def test_mistakes_of_the_user_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, train, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.txt").write_text(train)
+    (tmp_path / "val.txt").write_text("c.mp4 1\n")
+    (tmp_path / "classes.txt").write_text("jump\nrun\n")
+    clips = [{"id": f"{name}.mp4", "path": f"{name}.mp4", "size": 1} for name in "abc"]
+    write_json(tmp_path / "videos.json", {"root": "data", "videos": clips})
+    settings = {
+        "kind": "labelled_list",
+        "shards": 1,
+        "videos": "data",
+        "annotations": {"train": "train.txt", "val": "val.txt", "test": None},
+        "separator": "space",
+        "heads": ["class"],
+        "first_label": 0,
+        "classes": {"class": "classes.txt"},
+        "frames": None,
+    }
+    flags = ["--settings", json.dumps(settings), "--videos", "videos.json", "--made", "--truth", "--out", "out.json"]
+    assert main(["index_labels", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: index_labels: ")
+    assert said in line
+    assert not (tmp_path / "out.json").exists()

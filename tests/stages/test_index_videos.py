@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifact import read_json, write_json
+from pipeline.artifact.video_table import read_clips
+from pipeline.config import ClipForm
 from pipeline.datasets.sharding import shard_of
 from pipeline.errors import PipelineError
 from pipeline.stages.index_videos import below_one_folder, run, shapes_table
@@ -108,3 +110,20 @@ def test_intervals_stand_in_the_table_and_their_file_is_counted_once(tmp_path, c
         {"id": "talk.mp4@5-", "path": "talk.mp4", "size": 2_000_000, "start": 5.0},
     ]
     assert capsys.readouterr().out == "shard 0: 2 videos, 2.0 MB\n"
+
+
+def test_clips_that_are_folders_of_frames(tmp_path):
+    for clip, numbers in {"a": (1, 2), "b": (1, 3)}.items():
+        (tmp_path / "data" / clip).mkdir(parents=True)
+        for number in numbers:
+            (tmp_path / "data" / clip / f"{number:05d}.jpg").write_bytes(b"xyz")
+    (tmp_path / "list.txt").write_text("a 2 0\nb 3 1\ngone 5 1\n")
+    form = ClipForm(frames="%05d.jpg", separator="space", num_labels=1)
+    about = {"kind": "labelled_list", "made": [], "source": [tmp_path / "data"], "mapping": [tmp_path / "list.txt"]}
+    run(tmp_path / "out.json", 0, 1, **about, form=form)
+    table = json.loads((tmp_path / "out.json").read_text())
+    assert table["videos"] == [
+        {"id": "a", "path": "a", "size": 6, "pattern": "%05d.jpg", "frames": 2},
+        {"id": "b", "path": "b", "size": 6, "pattern": "%05d.jpg", "frames": 3, "lacking": 1},
+    ]
+    assert list(read_clips(tmp_path / "out.json")) == ["a", "b"]

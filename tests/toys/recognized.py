@@ -16,7 +16,7 @@ from toys.recognizers import DYREG, RSTG
 
 MODULES: dict[str, list[dict[str, Any]]] = {
     "plain": [],
-    "regions": [{**DYREG, "at": "conv2"}, {**RSTG, "at": "final"}],
+    "regions": [{**DYREG, "at": "conv2"}, {**RSTG, "at": "conv1"}],
 }
 SPLITS = ("val", "test")
 
@@ -62,7 +62,7 @@ def write_split(folder: Path, split: str, clips: list[Path], labels: Path, with_
     views = ViewSettings.model_validate_json(json.dumps(VIEWS))
     model = folder / "model.safetensors"
     common = {"clips": clips, "labels": labels, "model": model, "split": split, "settings": views, "threads": 1}
-    recognize_videos.run(**common, out=own / "logits.zarr")
+    recognize_videos.run(**common, features=[], out=own / "logits.zarr")
     score_recognizer.run(
         logits=own / "logits.zarr",
         labels=labels,
