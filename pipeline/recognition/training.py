@@ -27,6 +27,7 @@ from pipeline.recognition.batches import (
     PieceBatches,
     validation_pieces,
 )
+from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.kick_start import Teachers, region_loss
 from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
 from pipeline.training.task import Recipe, Record, Score
@@ -224,14 +225,6 @@ def _numbers(total: Tensor, logits: Mapping[str, Tensor], labels_BK: Tensor) -> 
     clips = torch.tensor(len(labels_BK), device=labels_BK.device)
     mean = torch.stack(hits).double().mean()
     return torch.stack([total.detach().double(), mean, clips.double()])
-
-
-def channels_last(model: nn.Module) -> nn.Module:
-    """Lay the weights of convolutions of frames out with channels last, and so the maps: half of the time on a CPU."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
-    return model
 
 
 def freeze_norms(model: nn.Module, how: str) -> None:
