@@ -107,7 +107,7 @@ class RecognizerTraining:
     ) -> None:
         self.device = compute_device()
         self.dtype = announced_dtype(settings.precision, self.device, "the recognizer")
-        freeze_norms(model, settings.batch_norm)
+        freeze(model, settings)
         self.module = channels_last(model.to(self.device))
         self.data = data
         self.settings = settings
@@ -131,7 +131,7 @@ class RecognizerTraining:
 
     def batches(self, epoch: int, num_done: int) -> Iterator[ClipBatch]:
         """This rank's pieces. Dropout is seeded by run, epoch, piece and rank, so that it differs between them."""
-        freeze_norms(self.module, self.settings.batch_norm)  # the loop has just put all modules into training mode
+        freeze(self.module, self.settings)  # the loop has just put all modules into training mode
         rank = self.ranks.number
         for piece, batch in enumerate(self.data.train_batches(epoch, rank, num_done), num_done):
             place = [self.seed, epoch, piece, rank]
@@ -225,6 +225,18 @@ def _numbers(total: Tensor, logits: Mapping[str, Tensor], labels_BK: Tensor) -> 
     clips = torch.tensor(len(labels_BK), device=labels_BK.device)
     mean = torch.stack(hits).double().mean()
     return torch.stack([total.detach().double(), mean, clips.double()])
+
+
+def freeze(model: nn.Module, settings: RecognizerTrainingSettings) -> None:
+    """Keep what the settings keep as it is: statistics of batch norm, and a backbone that was trained before.
+
+    Args:
+        model: The model, in training mode.
+        settings: `batch_norm` as in `freeze_norms`; without `train_backbone` no gradient is computed of the backbone.
+    """
+    freeze_norms(model, settings.batch_norm)
+    if not settings.train_backbone:
+        model.get_submodule("backbone").requires_grad_(False).eval()
 
 
 def freeze_norms(model: nn.Module, how: str) -> None:

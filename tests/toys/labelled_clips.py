@@ -21,7 +21,7 @@ TRAINING: dict[str, Any] = {
     "epochs": 2, "batch_size": 4, "accumulate": 1, "optimizer": "adamw", "lr": 0.01, "momentum": 0.9,
     "weight_decay": 0.0005, "multipliers": "none", "schedule": "cosine", "steps": [], "warmup": 0.1, "clip_norm": 20.0,
     "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
-    "validate_every": 1, "patience": None, "kick_start": None, "precision": "fp32",
+    "validate_every": 1, "patience": None, "train_backbone": True, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SIMPLE: dict[str, Any] = {
     "kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "weights": "random", "seed": 1,
