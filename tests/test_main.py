@@ -104,13 +104,17 @@ NEEDED = {
     "caption_videos": GRAPHS,
     "embed_knowledge": CLIP | GRAPHS,
     "extract_clip": CLIP,
+    "extract_features": DETECTOR,
     "extract_i3d": NETWORK,
+    "extract_regions": DETECTOR,
     "extract_union_motion": NETWORK,
     "finetune_clip4clip": CLIP,
     "finetune_detector": DETECTOR,
     "generate_captions": GRAPHS,
     "import_weights": NETWORK,
+    "recognize_videos": DETECTOR,
     "train_captioner": GRAPHS,
+    "train_recognizer": DETECTOR,
     "write_report": frozenset({"matplotlib"}),
 }
 

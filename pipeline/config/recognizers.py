@@ -76,6 +76,7 @@ class RecognizerTrainingSettings(Settings):
     clip_norm: Positive | None
     loss: Literal["mean", "sum"]
     label_smoothing: Share
+    train_backbone: bool
     batch_norm: Literal["train", "partial", "frozen"]
     per_class: Count | None
     epoch_clips: Count | None

@@ -3,14 +3,12 @@
 A data set has heads, such as verb and noun, and each clip has a class of every head.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.artifact.label_index import LabelIndex, read_label_index
 from pipeline.errors import PipelineError
-from pipeline.recognition.batches import LabelledClips
-from pipeline.recognition.few_shot import few_shot
 
 
 @dataclass(frozen=True)
@@ -63,69 +61,6 @@ def read_labels(path: Path) -> Labels:
         ArtifactError: if it is missing, or is not what `index_labels` writes.
     """
     return Labels(path, read_label_index(path))
-
-
-def training_clips(
-    labels: Labels, known: Collection[str], per_class: int | None, flip: str, seed: int
-) -> LabelledClips:
-    """Gather the training clips that can be read.
-
-    Args:
-        labels: The labels of the data set.
-        known: Ids of the clips that can be read.
-        per_class: Number of clips of each class of the first head that are kept; None for all.
-        flip: `flip` of the settings of the augmentation.
-        seed: Seed of what is kept.
-
-    Raises:
-        PipelineError: if there are no clips, or all are of one class; or if clips shall be mirrored, and a class has no
-            partner.
-    """
-    clips = labelled_clips(labels, "train", known)
-    ids, numbers = clips.ids, clips.labels
-    if per_class is not None:
-        classes = {clip_id: labels.index.labels[clip_id][0] for clip_id in ids}
-        ids = few_shot(classes, ids, per_class, seed)
-        numbers = [labels.index.labels[clip_id] for clip_id in ids]
-    for place, (head, names) in enumerate(labels.heads.items()):
-        found = {label[place] for label in numbers}
-        if len(found) == 1:
-            raise PipelineError(
-                f"{labels.path}: all {len(ids)} training clips have the {head} {names[found.pop()]}, and a recognizer "
-                "learns to tell two classes apart: check the labels, the splits and the clips that failed"
-            )
-    return LabelledClips(ids, numbers, swaps(labels, flip))
-
-
-def labelled_clips(labels: Labels, split: str, known: Collection[str]) -> LabelledClips:
-    """Gather the clips of a split that have labels and can be read; PipelineError if there are none."""
-    ids = [clip_id for clip_id in labels.split(split) if clip_id in known]
-    if not ids:
-        raise PipelineError(
-            f"{labels.path}: none of the {len(labels.split(split))} clips of split '{split}' has both a label "
-            "and frames, and training needs some; check the splits and the clips that failed"
-        )
-    return LabelledClips(ids, [labels.index.labels[clip_id] for clip_id in ids])
-
-
-def swaps(labels: Labels, flip: str) -> list[list[int]] | None:
-    """For each head the class of every class's mirrored clips; None unless `flip` is `swap_labels`.
-
-    Raises:
-        PipelineError: if a head has classes without a partner.
-    """
-    if flip != "swap_labels":
-        return None
-    found = []
-    for head in labels.heads:
-        partners = labels.index.flips.get(head)
-        if partners is None:
-            raise PipelineError(
-                f"augmentation: flip: swap_labels: {labels.path} has classes of {head} with left or right in their "
-                "names that have no mirrored partner: write flip: none"
-            )
-        found.append(partners)
-    return found
 
 
 def require_same_classes(trained: Mapping[str, Sequence[str]], labels: Labels, model: Path) -> None:

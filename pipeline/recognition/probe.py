@@ -102,6 +102,7 @@ def training_of_probe(settings: ProbeTrainingSettings) -> RecognizerTrainingSett
         epoch_clips=None,
         validate_every=1,
         patience=settings.patience,
+        train_backbone=True,
         kick_start=None,
         precision="fp32",
     )

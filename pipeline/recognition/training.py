@@ -27,6 +27,7 @@ from pipeline.recognition.batches import (
     PieceBatches,
     validation_pieces,
 )
+from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.kick_start import Teachers, region_loss
 from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
 from pipeline.training.task import Recipe, Record, Score
@@ -106,7 +107,7 @@ class RecognizerTraining:
     ) -> None:
         self.device = compute_device()
         self.dtype = announced_dtype(settings.precision, self.device, "the recognizer")
-        freeze_norms(model, settings.batch_norm)
+        freeze(model, settings)
         self.module = channels_last(model.to(self.device))
         self.data = data
         self.settings = settings
@@ -130,7 +131,7 @@ class RecognizerTraining:
 
     def batches(self, epoch: int, num_done: int) -> Iterator[ClipBatch]:
         """This rank's pieces. Dropout is seeded by run, epoch, piece and rank, so that it differs between them."""
-        freeze_norms(self.module, self.settings.batch_norm)  # the loop has just put all modules into training mode
+        freeze(self.module, self.settings)  # the loop has just put all modules into training mode
         rank = self.ranks.number
         for piece, batch in enumerate(self.data.train_batches(epoch, rank, num_done), num_done):
             place = [self.seed, epoch, piece, rank]
@@ -226,12 +227,16 @@ def _numbers(total: Tensor, logits: Mapping[str, Tensor], labels_BK: Tensor) -> 
     return torch.stack([total.detach().double(), mean, clips.double()])
 
 
-def channels_last(model: nn.Module) -> nn.Module:
-    """Lay the weights of convolutions of frames out with channels last, and so the maps: half of the time on a CPU."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
-    return model
+def freeze(model: nn.Module, settings: RecognizerTrainingSettings) -> None:
+    """Keep what the settings keep as it is: statistics of batch norm, and a backbone that was trained before.
+
+    Args:
+        model: The model, in training mode.
+        settings: `batch_norm` as in `freeze_norms`; without `train_backbone` no gradient is computed of the backbone.
+    """
+    freeze_norms(model, settings.batch_norm)
+    if not settings.train_backbone:
+        model.get_submodule("backbone").requires_grad_(False).eval()
 
 
 def freeze_norms(model: nn.Module, how: str) -> None:

@@ -1,6 +1,6 @@
 """Draw the workflow as it ran: which stage reads from which, and how many jobs each had."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from xml.sax.saxutils import escape
@@ -33,7 +33,7 @@ def draw_dag(stages: Mapping[str, Stage]) -> str:
     Returns:
         An `svg` element; its colours come from the page's styles for the classes `stage`, `count`, `arrow` and `tip`.
     """
-    layout = lay_out({name: stage.reads for name, stage in stages.items()}, WIDTH, GAP)
+    layout = lay_out(without_cycles({name: stage.reads for name, stage in stages.items()}), WIDTH, GAP)
     boxes = [item for row in layout.rows for item in row if isinstance(item, str)]
     top = {item: MARGIN + number * ROW for number, row in enumerate(layout.rows) for item in row}
     width = 2 * MARGIN + round(layout.width)
@@ -57,6 +57,35 @@ def draw_dag(stages: Mapping[str, Stage]) -> str:
             f'<text class="count" x="{x:.1f}" y="{y + 32}">{count}</text>'
         )
     return "\n".join([*parts, "</svg>"])
+
+
+def without_cycles(reads: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Leave out what leads back to a stage: its jobs may read one another, as a probe's training reads features.
+
+    Args:
+        reads: For each stage those that it reads from.
+
+    Returns:
+        The same without circles, in the same order.
+    """
+    kept: dict[str, list[str]] = {}
+    on_the_way: list[str] = []
+
+    def follow(name: str) -> None:
+        if name in kept:
+            return
+        kept[name] = []
+        on_the_way.append(name)
+        for read in reads[name]:
+            if read not in on_the_way:
+                kept[name].append(read)
+                follow(read)
+        on_the_way.pop()
+
+    read_by_some = {read for name, of_name in reads.items() for read in of_name if read != name}
+    for name in sorted(reads, key=lambda name: name in read_by_some):  # first those that nobody reads
+        follow(name)
+    return {name: kept[name] for name in reads}
 
 
 def _lines(layout: Layout, top: Mapping[Item, int]) -> Iterable[str]:

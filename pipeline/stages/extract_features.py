@@ -16,9 +16,9 @@ from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.batches import made_ahead
 from pipeline.recognition.block_sharing import blocks_of
+from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.model_file import read_recognizer
 from pipeline.recognition.scored_views import ViewReader
-from pipeline.recognition.training import channels_last
 from pipeline.schemas import FEATURES
 
 

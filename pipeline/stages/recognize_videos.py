@@ -20,12 +20,12 @@ from pipeline.jobs.rank_group import Ranks, joined_ranks
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.block_sharing import blocks_of, found_in_turn, help_first
+from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.clip_source import FeatureSource
 from pipeline.recognition.labels import read_labels, require_same_classes
 from pipeline.recognition.model_file import read_recognizer
 from pipeline.recognition.probe import read_probe
 from pipeline.recognition.scored_views import ViewReader, ViewScorer
-from pipeline.recognition.training import channels_last
 from pipeline.schemas import LOGITS
 
 

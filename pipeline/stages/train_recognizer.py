@@ -26,11 +26,12 @@ from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.batches import ClipSource, EpochPlan
 from pipeline.recognition.clip_source import FeatureSource, FrameSource
 from pipeline.recognition.kick_start import Teachers
-from pipeline.recognition.labels import Labels, labelled_clips, read_labels, training_clips
+from pipeline.recognition.labels import Labels, read_labels
 from pipeline.recognition.model_file import describe, read_recognizer
 from pipeline.recognition.pretrained import load_backbone
 from pipeline.recognition.probe import Probe, describe_probe, training_of_probe
 from pipeline.recognition.recognizer import Recognizer, build_recognizer
+from pipeline.recognition.split_clips import labelled_clips, training_clips
 from pipeline.recognition.training import CURVES, ClipData, RecognizerTraining, kept_by
 from pipeline.training.loop import Trained, train
 from pipeline.weights.fetching import fetch

@@ -2,7 +2,7 @@ import re
 
 from toys.report import Page
 
-from pipeline.report.dag import Stage, draw_dag
+from pipeline.report.dag import Stage, draw_dag, without_cycles
 
 STAGES = {
     "index_videos": Stage(2, []),
@@ -42,3 +42,17 @@ def test_the_same_stages_give_the_same_picture_in_any_order():
 
 def test_a_name_is_escaped():
     assert "<script>" not in draw_dag({"<script>": Stage(1, [])})
+
+
+def test_stages_whose_jobs_read_one_another_are_drawn_once():
+    """A training may begin with another model, and a probe's reads features, which a trained model has made."""
+    reads = {
+        "report": ["score"],
+        "score": ["train"],
+        "train": ["clips", "features", "train"],
+        "features": ["clips", "train"],
+        "clips": [],
+    }
+    assert without_cycles(reads) == reads | {"train": ["clips", "features"], "features": ["clips"]}
+    drawn = draw_dag({name: Stage(2, of) for name, of in reads.items()})
+    assert drawn.count('class="stage"') == 5

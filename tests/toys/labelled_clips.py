@@ -21,15 +21,15 @@ TRAINING: dict[str, Any] = {
     "epochs": 2, "batch_size": 4, "accumulate": 1, "optimizer": "adamw", "lr": 0.01, "momentum": 0.9,
     "weight_decay": 0.0005, "multipliers": "none", "schedule": "cosine", "steps": [], "warmup": 0.1, "clip_norm": 20.0,
     "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
-    "validate_every": 1, "patience": None, "kick_start": None, "precision": "fp32",
+    "validate_every": 1, "patience": None, "train_backbone": True, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SIMPLE: dict[str, Any] = {
     "kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "weights": "random", "seed": 1,
 }  # fmt: skip
-# A graph instead of the mean over the frame, with batch norm of its nodes.
+# A graph of the maps in the middle, with batch norm of its nodes.
 NODE_NORM: dict[str, Any] = {
-    "kind": "rstg", "at": "final", "inside": False, "node_dim": 8, "rounds": 1, "stages": "all", "attention": "dot",
-    "heads": 1, "scalewise": False, "positions": False, "layer_norm": False, "batch_norm": True, "residual": False,
+    "kind": "rstg", "at": "conv2", "inside": False, "node_dim": 8, "rounds": 1, "stages": "all", "attention": "dot",
+    "heads": 1, "scalewise": False, "positions": False, "layer_norm": False, "batch_norm": True, "residual": True,
 }  # fmt: skip
 VIEWS: dict[str, Any] = {"temporal": 2, "spatial": 3, "short_side": 28, "size": SIDE, "batch_size": 12}
 

@@ -8,7 +8,7 @@ TRAINING = {
     "epochs": 1, "batch_size": 2, "accumulate": 1, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
     "weight_decay": 0.0, "multipliers": "none", "schedule": "constant", "steps": [], "warmup": 0.0, "clip_norm": None,
     "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
-    "validate_every": 1, "patience": None, "kick_start": None, "precision": "fp32",
+    "validate_every": 1, "patience": None, "train_backbone": True, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SIMPLE = {"kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "weights": "random", "seed": 1}
 TSM = {

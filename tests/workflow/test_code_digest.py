@@ -257,6 +257,7 @@ def test_how_a_step_is_done_counts_for_every_training(copy):
         "finetune_clip4clip",
         "finetune_detector",
         "train_captioner",
+        "train_recognizer",
     }
 
 
