@@ -22,6 +22,7 @@ JSON = {
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),
     "settings": ("describe_experiment", ["name", "experiment"]),
+    "region_scores": ("extract_regions", ["places", "statistics"]),
 }
 BLOCK_BYTES = 2**20
 

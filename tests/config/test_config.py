@@ -138,6 +138,12 @@ def test_the_report_names_experiments_that_there_are(raw):
     assert mistakes(raw) == ["`report.experiments: grd`: no such entry in `experiments`: did you mean `grid`?"]
 
 
+def test_published_figures_of_a_data_set_that_is_not_there(raw):
+    row = {"dataset": "shape", "system": "TSM", "top1": 45.6, "top5": None, "source": "paper"}
+    raw["report"]["published"] = [row]
+    assert mistakes(raw) == ["`report.published: shape`: no such entry in `datasets`: did you mean `shapes`?"]
+
+
 def test_settings_that_need_one_another(raw):
     raw["nodes"]["object"]["encoder"] = None
     raw["knowledge"]["captions"]["triplets"]["source"] = "openie"

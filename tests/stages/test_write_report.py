@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from toys.recognized import artifacts_of, write_results
 from toys.report import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_store
 
 from pipeline.artifact import write_json
@@ -336,3 +337,23 @@ def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):
     shown, unknown = write_report.show_clips(["x", "y"], clips)
     assert len(decode(shown["src"])[3]) == 5
     assert unknown == {"id": "y", "problem": "no video table lists it"}
+
+
+def test_captioning_and_recognition_share_a_page(results, tmp_path):
+    others, added = write_results(tmp_path / "others")
+    config = {**CONFIG, **{key: {**CONFIG.get(key, {}), **entries} for key, entries in added.items()}}
+    write_report.run(
+        artifacts=listed(results, [*(results / path for path in ARTIFACTS), *artifacts_of(others)]),
+        config=json.dumps(config),
+        settings=ReportSettings(
+            experiments=["one", "plain", "regions"], videos=1, resamples=20, akg=False, published=[]
+        ),
+        stages={},
+        out=results / "page.html",
+    )
+    page = Page((results / "page.html").read_text(encoding="utf-8"))
+    for expected in ("Videos to captions and classes", "CIDEr", "top-1", "Where the modules look", "Untrained encoder"):
+        assert expected in page.text, expected
+    named = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(named) == len(set(named))
+    assert {attrs["href"][1:] for attrs in page.all("a")} <= set(named)

@@ -284,7 +284,7 @@ def test_weights_and_the_file_they_came_from(results):
     weights = results / "encoders/i3d/weights.safetensors"
     save_weights({"w": torch.ones(3)}, weights, {"origin": f"file rgb.pt sha256 {sha256}"})
     (results.parent / "rgb.pt").write_bytes(b"abc")
-    settings = {"name": "grid", "encoders": {"i3d": {"weights": "rgb.pt"}}}
+    settings = {"kind": "captioning", "name": "grid", "experiment": {}, "encoders": {"i3d": {"weights": "rgb.pt"}}}
     write_json(results / "experiments/grid/settings.json", settings)
     assert found_in(results) == []
     (results.parent / "rgb.pt").write_bytes(b"abe")

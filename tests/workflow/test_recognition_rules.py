@@ -7,6 +7,7 @@ import pytest
 import yaml
 from toys.labelled_clips import SIMPLE, settings
 from toys.project_sources import copy_sources
+from toys.recognizers import DYREG
 from toys.sync_mnist import PUBLISHED, RAW
 from toys.tiny_project import Project
 
@@ -62,3 +63,17 @@ def test_a_teacher_that_is_no_experiment_is_a_mistake_in_words(project: Project)
         "`recognizers.taught.training.kick_start.teachers.conv1: frist`: no experiment of kind recognition: did you "
         "mean `first`?" in done.stdout
     )
+
+
+def test_the_report_shows_regions_of_the_split_that_it_shows_where_there_are_modules(project: Project) -> None:
+    looking = json.loads(settings(modules=[{**DYREG, "at": "conv2"}]).model_dump_json())
+    entry = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "recognizer": "looking", "seeds": [1, 2]}
+    project.configure(
+        recognizers={"looking": looking},
+        experiments={"looking": entry},
+        report={"experiments": ["first", "looking"]},
+    )
+    jobs = project.jobs()
+    looks = {job for job in jobs if job.startswith("extract_regions")}
+    assert looks == {"extract_regions looking test", "extract_regions looking/seeds/2 test"}
+    assert "write_report" in jobs
