@@ -40,6 +40,7 @@ class SimpleConvSettings(Settings):
     filters: Count
     colours: Literal[1, 3]
     pixels: Literal["raw", "unit"]
+    norm_maps: bool
     weights: BackboneWeights
     seed: int
 

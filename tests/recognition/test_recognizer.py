@@ -170,3 +170,9 @@ def test_modules_compute_in_bfloat16_what_they_compute_in_float32() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             short = made.features(frames(1))
     assert float((short.float() - exact).abs().mean() / exact.abs().mean()) < 0.03
+
+
+def test_a_simple_network_can_normalise_its_last_maps() -> None:
+    model = build_recognizer(recognizer_settings({**SIMPLE, "norm_maps": True}), {"class": 3}).train()
+    features_BTD = model.features(torch.randint(0, 256, (4, 3, 1, 64, 64), dtype=torch.uint8))
+    assert torch.allclose(features_BTD.mean((0, 1)), torch.zeros(8), atol=1e-5)

@@ -14,7 +14,7 @@ HALVED = "32x2"  # the clip whose time steps the beginning of the network halves
 def build_backbone(settings: BackboneSettings) -> Backbone:
     """Build a backbone with weights drawn from torch's generator."""
     if isinstance(settings, SimpleConvSettings):
-        return SimpleConv(settings.filters, settings.colours)
+        return SimpleConv(settings.filters, settings.colours, settings.norm_maps)
     if not isinstance(settings, ResNetSettings):
         return TorchvisionVideo(settings.arch)
     if settings.kind == "tsm":

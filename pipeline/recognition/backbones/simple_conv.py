@@ -24,15 +24,18 @@ class SimpleConv(nn.Module):
     Args:
         filters: Channels of each.
         colours: Channels of a frame.
+        norm_maps: Whether the last maps are normalised over the batch. The published network normalises the nodes that
+            are pooled from them so; other modules, such as DyReg, do not, and learn nothing from these maps as they are.
     """
 
-    def __init__(self, filters: int, colours: int) -> None:
+    def __init__(self, filters: int, colours: int, norm_maps: bool) -> None:
         super().__init__()
         self.blocks: tuple[int, ...] = ()
         self.pools_windows = False
         self.conv1 = nn.Conv2d(colours, filters, KERNEL)
         self.conv2 = nn.Conv2d(filters, filters, KERNEL)
         self.conv3 = nn.Conv2d(filters, filters, KERNEL)
+        self.norm = nn.BatchNorm2d(filters) if norm_maps else None
         # With the channels last in memory a training step takes half the time on a CPU.
         self.to(memory_format=torch.channels_last)
 
@@ -49,5 +52,7 @@ class SimpleConv(nn.Module):
             # The maximum comes before ReLU, which sees a quarter of the places then and gives the same.
             x_FCHW = x_FCHW.contiguous(memory_format=torch.channels_last)
             x_FCHW = torch.relu(F.max_pool2d(getattr(self, name)(x_FCHW), POOL))
+            if name == "conv3" and self.norm is not None:
+                x_FCHW = self.norm(x_FCHW)
             x_FCHW = of_frames(used, name, x_FCHW, steps)
         return in_clips(x_FCHW, steps)
