@@ -24,7 +24,8 @@ TRAINING: dict[str, Any] = {
     "validate_every": 1, "patience": None, "train_backbone": True, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SIMPLE: dict[str, Any] = {
-    "kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "norm_maps": False, "weights": "random", "seed": 1,
+    "kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "norm_maps": False,
+    "weights": "random", "seed": 1,
 }  # fmt: skip
 # A graph of the maps in the middle, with batch norm of its nodes.
 NODE_NORM: dict[str, Any] = {

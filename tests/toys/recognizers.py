@@ -10,7 +10,15 @@ TRAINING = {
     "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
     "validate_every": 1, "patience": None, "train_backbone": True, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
-SIMPLE = {"kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "norm_maps": False, "weights": "random", "seed": 1}
+SIMPLE = {
+    "kind": "simple_conv",
+    "filters": 8,
+    "colours": 1,
+    "pixels": "unit",
+    "norm_maps": False,
+    "weights": "random",
+    "seed": 1,
+}
 TSM = {
     "kind": "tsm", "depth": 18, "geometry": "torchvision", "clip": None, "stages": 4, "colours": 3,
     "shift_share": 0.125, "pixels": "imagenet", "weights": "random", "head": "drawn", "channels": "rgb",

@@ -57,10 +57,10 @@ def test_a_recognizer_begins_with_another_and_is_taught_in_the_order_of_places(p
 
 
 def test_a_teacher_that_is_no_experiment_is_a_mistake_in_words(project: Project) -> None:
-    project.configure(recognizers={"taught": {"training": {"kick_start": {"teachers": {"conv1": "frist"}}}}})
+    project.configure(recognizers={"taught": {"training": {"kick_start": {"teachers": {"conv1": "fist"}}}}})
     done = project.snakemake("--dry-run")
     assert (
-        "`recognizers.taught.training.kick_start.teachers.conv1: frist`: no experiment of kind recognition: did you "
+        "`recognizers.taught.training.kick_start.teachers.conv1: fist`: no experiment of kind recognition: did you "
         "mean `first`?" in done.stdout
     )
 

@@ -25,7 +25,7 @@ class SimpleConv(nn.Module):
         filters: Channels of each.
         colours: Channels of a frame.
         norm_maps: Whether the last maps are normalised over the batch. The published network normalises the nodes that
-            are pooled from them so; other modules, such as DyReg, do not, and learn nothing from these maps as they are.
+            are pooled from them so; modules that do not, such as DyReg, learn nothing from these maps as they are.
     """
 
     def __init__(self, filters: int, colours: int, norm_maps: bool) -> None:
