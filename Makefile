@@ -23,8 +23,10 @@ demo-recognition: $(STAMP)
 	@python -m pipeline.report.score_lines $(addprefix results/experiments/,single_frame tsm tsm_rstg tsm_dyreg)
 	@echo "Report: $(CURDIR)/results/report/index.html"
 
+# Two processes share the tests, each of which computes with one thread. TEST_PROCESSES=0: this one alone.
+TEST_PROCESSES ?= 2
 test: $(STAMP)
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 # Runs of the workflow that take minutes each, which `make test` leaves out.
 test-long: $(STAMP)

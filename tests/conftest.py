@@ -20,6 +20,17 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests (`pytest -n`), what is made once is made by one of them.
+
+    The tests that work on the tiny run, whatever their files, go to the same process; of others, those of a file do.
+    """
+    for item in items:
+        made = "finished" if "finished" in getattr(item, "fixturenames", ()) else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(made))
+
+
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., None]:
     return write_bar_video
