@@ -234,20 +234,23 @@ def freeze(model: nn.Module, settings: RecognizerTrainingSettings) -> None:
         model: The model, in training mode.
         settings: `batch_norm` as in `freeze_norms`; without `train_backbone` no gradient is computed of the backbone.
     """
-    freeze_norms(model, settings.batch_norm)
+    if settings.batch_norm != "train":
+        freeze_norms(model.get_submodule("backbone"), settings.batch_norm)
     if not settings.train_backbone:
         model.get_submodule("backbone").requires_grad_(False).eval()
 
 
-def freeze_norms(model: nn.Module, how: str) -> None:
-    """Keep the statistics of layers of batch norm as they are.
+def freeze_norms(backbone: nn.Module, how: str) -> None:
+    """Keep the statistics of a backbone's layers of batch norm as they are.
+
+    Those of graph modules are not kept: they begin with none, so kept ones would normalise nothing.
 
     Args:
-        model: The model, in training mode.
+        backbone: The backbone, in training mode.
         how: `train`: none is kept. `partial`: all but the first layer's, and these layers do not learn either (TSN).
             `frozen`: all (RSTG); gains and offsets still learn.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
     kept: Sequence[_BatchNorm] = [] if how == "train" else norms[1:] if how == "partial" else norms
     for norm in kept:
         norm.eval()
