@@ -162,13 +162,15 @@ class RecognizerTraining:
         """The epoch's row of the curves, named by `CURVES`, and its score; None if it was not validated."""
         self.module.eval()
         number = epoch + 1
-        lr = self.recipe.optimizer.param_groups[0]["lr"]
+        schedule = self.recipe.schedule
+        # As the settings say it: the groups of parameters have multiples, and the first is the head's.
+        lr = self.settings.lr * self.recipe.optimizer.param_groups[0]["lr"] / schedule.base_lrs[0]
         train_loss, train_top1 = self._means(numbers_PK)
         val_loss, val_top1, score = None, None, None
         if number % self.settings.validate_every == 0 or number == self.settings.epochs:
             val_loss, val_top1 = self._validate()
             score = (val_top1, -val_loss)
-            observe_loss(self.recipe.schedule, val_loss)  # type: ignore[arg-type]
+            observe_loss(schedule, val_loss)  # type: ignore[arg-type]
         step = number * self.data.plan.steps_per_epoch
         values = (number, step, train_loss, train_top1, val_loss, val_top1, lr)
         return dict(zip(CURVES, values, strict=True)), score

@@ -74,6 +74,13 @@ def test_summed_gradients_and_epochs_without_validation(tmp_path):
     assert [row["val_top1"] != "" for row in found[0]] == [False, True, True]
 
 
+def test_the_curves_have_the_rate_of_the_settings_and_not_that_of_the_head(tmp_path):
+    flags = write_clips(tmp_path, num_train=4, num_val=2)
+    recipe = {"epochs": 1, "lr": 0.001, "schedule": "constant", "warmup": 0.0, "multipliers": "tsm"}
+    (row,) = train(tmp_path, flags, settings(recipe))
+    assert row["lr"] == "0.001"
+
+
 def test_a_few_clips_of_each_class(tmp_path):
     flags = write_clips(tmp_path, num_train=18)
     rows = train(tmp_path, flags, settings({"per_class": 2, "epochs": 1, "batch_size": 2}))
