@@ -19,7 +19,7 @@ from pipeline.config import (
     RecognizerTrainingSettings,
     WeightsUrl,
 )
-from pipeline.jobs.rank_group import num_ranks
+from pipeline.jobs.rank_group import joined_ranks, num_ranks
 from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.recognition.backbones.choice import colours_of
@@ -94,8 +94,10 @@ def run(
         training = recognizer.training
         model, description = new_recognizer(recognizer, known, weights, seed)
         if training.epochs == 0:
-            write_curves(curves, Trained([], 0))
-            save_weights(model.state_dict(), out, description)
+            with joined_ranks() as ranks:
+                if ranks.is_first:
+                    write_curves(curves, Trained([], 0))
+                    save_weights(model.state_dict(), out, description)
             return
         store = ClipStore(clips)
         data = gather(

@@ -1,5 +1,6 @@
 import csv
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from toys.labelled_clips import CLASSES, SIMPLE, VIEWS, settings, write_clips
 from pipeline.__main__ import main
 from pipeline.artifact import read_json, write_json
 from pipeline.errors import PipelineError
+from pipeline.jobs.rank_group import Ranks
 from pipeline.recognition.kick_start import region_loss
 from pipeline.recognition.model_file import describe, read_recognizer
 from pipeline.recognition.recognizer import build_recognizer
+from pipeline.stages import train_recognizer
 from pipeline.stages.train_recognizer import run
 from pipeline.weights.saving import save_weights
 
@@ -102,6 +105,15 @@ def test_weights_as_they_are_need_no_training(tmp_path):
     flags = write_clips(tmp_path, num_train=0)
     assert train(tmp_path, flags, settings({"epochs": 0, "schedule": "constant"})) == []
     assert read_recognizer(tmp_path / "model.safetensors").heads == {"class": CLASSES}
+
+
+def test_of_several_ranks_the_first_alone_writes_weights_as_they_are(tmp_path, monkeypatch):
+    flags = write_clips(tmp_path, num_train=0)
+    (tmp_path / "curves.csv").write_text("of the first rank\n")
+    monkeypatch.setattr(train_recognizer, "joined_ranks", lambda: nullcontext(Ranks(1, 2)))
+    assert train(tmp_path, flags, settings({"epochs": 0, "schedule": "constant"})) == []
+    assert (tmp_path / "curves.csv").read_text() == "of the first rank\n"
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 def one_class(content):
