@@ -6,6 +6,8 @@ that is equal, with the lowest validation loss. The test split is never looked a
 Shapes: B clips, K heads, P pieces of an epoch that a rank has computed.
 """
 
+import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pipeline.config import RecognizerTrainingSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import announced_dtype, compute_device
+from pipeline.recognition.backbones.nonlocal_block import NonLocal
 from pipeline.recognition.batches import (
     BatchesAhead,
     ClipBatch,
@@ -33,6 +36,10 @@ from pipeline.recognition.optimisers import make_optimizer, make_schedule, obser
 from pipeline.training.task import Recipe, Record, Score
 
 CURVES = ("epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "lr")
+WORST = (-math.inf,)  # of numbers that are not finite, the first class is the best, and may be the most frequent one
+DIVERGED = "the training has diverged, and this epoch is not kept: lower training: lr, or write a clip_norm"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -169,7 +176,9 @@ class RecognizerTraining:
         val_loss, val_top1, score = None, None, None
         if number % self.settings.validate_every == 0 or number == self.settings.epochs:
             val_loss, val_top1 = self._validate()
-            score = (val_top1, -val_loss)
+            score = (val_top1, -val_loss) if math.isfinite(val_loss) else WORST
+            if score is WORST:
+                log.warning("train_recognizer: epoch %d: the validation loss is %s: %s", number, val_loss, DIVERGED)
             observe_loss(schedule, val_loss)  # type: ignore[arg-type]
         step = number * self.data.plan.steps_per_epoch
         values = (number, step, train_loss, train_top1, val_loss, val_top1, lr)
@@ -249,10 +258,14 @@ def freeze_norms(backbone: nn.Module, how: str) -> None:
 
     Args:
         backbone: The backbone, in training mode.
-        how: `train`: none is kept. `partial`: all but the first layer's, and these layers do not learn either (TSN).
+        how: `train`: none is kept. `partial`: all but the first layer's, and these layers do not learn either (TSN);
+            those of non-local blocks do, as in TSM's code: their gains begin with 0, and would stay there.
             `frozen`: all (RSTG); gains and offsets still learn.
     """
     norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
+    if how == "partial":
+        of_blocks = {id(block.bn) for block in backbone.modules() if isinstance(block, NonLocal)}
+        norms = [norm for norm in norms if id(norm) not in of_blocks]
     kept: Sequence[_BatchNorm] = [] if how == "train" else norms[1:] if how == "partial" else norms
     for norm in kept:
         norm.eval()

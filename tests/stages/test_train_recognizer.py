@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 from contextlib import nullcontext
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.jobs.rank_group import Ranks
 from pipeline.recognition.kick_start import region_loss
 from pipeline.recognition.model_file import describe, read_recognizer
 from pipeline.recognition.recognizer import build_recognizer
+from pipeline.recognition.training import RecognizerTraining
 from pipeline.stages import train_recognizer
 from pipeline.stages.train_recognizer import run
 from pipeline.weights.saving import save_weights
@@ -105,6 +107,16 @@ def test_weights_as_they_are_need_no_training(tmp_path):
     flags = write_clips(tmp_path, num_train=0)
     assert train(tmp_path, flags, settings({"epochs": 0, "schedule": "constant"})) == []
     assert read_recognizer(tmp_path / "model.safetensors").heads == {"class": CLASSES}
+
+
+def test_an_epoch_whose_loss_is_not_finite_is_not_kept(tmp_path, monkeypatch, caplog):
+    """The first class is told of all clips by logits that are no numbers, and 90 % of the clips have it."""
+    flags = write_clips(tmp_path, num_train=4, num_val=2)
+    found = iter([(1.0, 0.5), (math.nan, 0.9)])
+    monkeypatch.setattr(RecognizerTraining, "_validate", lambda _: next(found))
+    rows = train(tmp_path, flags, settings({"epochs": 2}))
+    assert [row["kept_by"] for row in rows] == ["val_top1", ""]
+    assert "epoch 2: the validation loss is nan: the training has diverged" in caplog.text
 
 
 def val_takes_test(content):
