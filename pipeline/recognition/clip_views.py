@@ -21,7 +21,8 @@ def training_frames(settings: ClipSamplingSettings, num_frames: int, rng: np.ran
     """The frames of a training clip `[T]`.
 
     Args:
-        settings: How frames are taken. `uniform` draws how late they are, up to the distance of two of them.
+        settings: How frames are taken. `uniform` draws how late they are, by less than the distance of two of them, so
+            that of a clip of T frames all are taken.
         num_frames: Frames of the clip.
         rng: Draws them.
 
@@ -32,7 +33,10 @@ def training_frames(settings: ClipSamplingSettings, num_frames: int, rng: np.ran
         return segments(num_frames, settings.number, "train", rng)
     if settings.sampling == "dense":
         return dense(num_frames, settings.number, _stride(settings), rng)
-    return uniform(num_frames, settings.number, float(rng.random()))
+    frames_T = uniform(num_frames, settings.number)
+    late = int(rng.random() * num_frames / settings.number)  # rounded up, half of the clips of T frames lost the first
+    late_T: Frames = np.minimum(frames_T + late, num_frames - 1)
+    return late_T
 
 
 def validation_frames(settings: ClipSamplingSettings, num_frames: int) -> Frames:

@@ -105,9 +105,8 @@ class Recognizer(nn.Module):
 
         Returns:
             For each place: the regions as shares of the frame (left, top, right, bottom), `[B, T', N, 4]`, which may
-            reach beyond it; and the
-            weights of the last round's messages, receivers first, `[B, T', N, N]`, averaged over the heads of the
-            attention, or None where the module has no messages.
+            reach beyond it; and the weights of the last round's messages, receivers first, `[B, T', N, N]`, averaged
+            over the heads of the attention, or None where the module has no messages.
         """
         seen: dict[str, tuple[Tensor, Tensor | None]] = {}
 
@@ -191,7 +190,8 @@ def map_shapes(settings: ConvolutionalSettings) -> dict[str, tuple[int, ...]]:
 
 def _of_steps(boxes: Tensor | None, maps: Tensor) -> Tensor | None:
     """Boxes of the frames that the time steps of some maps begin with, where these have fewer."""
-    return None if boxes is None else boxes[:, :: boxes.shape[1] // maps.shape[1]]
+    steps = maps.shape[1]
+    return None if boxes is None else boxes[:, :: boxes.shape[1] // steps][:, :steps]
 
 
 def _head(width: int, classes: int) -> nn.Linear:

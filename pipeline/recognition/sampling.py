@@ -22,10 +22,9 @@ def segments(
     Args:
         num_frames: Frames of the clip, at least 1.
         num_segments: T.
-        mode: `train`: a random frame of each segment, whose length is rounded down; T random frames, sorted, where
-            that is 0 but the clip is longer than T. `val`: the middle of each segment. Both take the first frame T
-            times where the clip is not longer than T. `test`: the middles, however short the clip.
-            `test_starts`: the first frame of each segment.
+        mode: `train`: a random frame of each segment, whose length is rounded down. `val`: the middle of each segment.
+            Both take the first frame T times where the clip is not longer than T. `test`: the middles, however short
+            the clip. `test_starts`: the first frame of each segment.
         rng: Draws the frames of `train`.
 
     Returns:

@@ -6,6 +6,8 @@ that is equal, with the lowest validation loss. The test split is never looked a
 Shapes: B clips, K heads, P pieces of an epoch that a rank has computed.
 """
 
+import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pipeline.config import RecognizerTrainingSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import announced_dtype, compute_device
+from pipeline.recognition.backbones.nonlocal_block import NonLocal
 from pipeline.recognition.batches import (
     BatchesAhead,
     ClipBatch,
@@ -33,6 +36,10 @@ from pipeline.recognition.optimisers import make_optimizer, make_schedule, obser
 from pipeline.training.task import Recipe, Record, Score
 
 CURVES = ("epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "lr")
+WORST = (-math.inf,)  # of numbers that are not finite, the first class is the best, and may be the most frequent one
+DIVERGED = "the training has diverged, and this epoch is not kept: lower training: lr, or write a clip_norm"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -162,13 +169,17 @@ class RecognizerTraining:
         """The epoch's row of the curves, named by `CURVES`, and its score; None if it was not validated."""
         self.module.eval()
         number = epoch + 1
-        lr = self.recipe.optimizer.param_groups[0]["lr"]
+        schedule = self.recipe.schedule
+        # As the settings say it: the groups of parameters have multiples, and the first is the head's.
+        lr = self.settings.lr * self.recipe.optimizer.param_groups[0]["lr"] / schedule.base_lrs[0]
         train_loss, train_top1 = self._means(numbers_PK)
         val_loss, val_top1, score = None, None, None
         if number % self.settings.validate_every == 0 or number == self.settings.epochs:
             val_loss, val_top1 = self._validate()
-            score = (val_top1, -val_loss)
-            observe_loss(self.recipe.schedule, val_loss)  # type: ignore[arg-type]
+            score = (val_top1, -val_loss) if math.isfinite(val_loss) else WORST
+            if score is WORST:
+                log.warning("train_recognizer: epoch %d: the validation loss is %s: %s", number, val_loss, DIVERGED)
+            observe_loss(schedule, val_loss)  # type: ignore[arg-type]
         step = number * self.data.plan.steps_per_epoch
         values = (number, step, train_loss, train_top1, val_loss, val_top1, lr)
         return dict(zip(CURVES, values, strict=True)), score
@@ -234,20 +245,27 @@ def freeze(model: nn.Module, settings: RecognizerTrainingSettings) -> None:
         model: The model, in training mode.
         settings: `batch_norm` as in `freeze_norms`; without `train_backbone` no gradient is computed of the backbone.
     """
-    freeze_norms(model, settings.batch_norm)
+    if settings.batch_norm != "train":
+        freeze_norms(model.get_submodule("backbone"), settings.batch_norm)
     if not settings.train_backbone:
         model.get_submodule("backbone").requires_grad_(False).eval()
 
 
-def freeze_norms(model: nn.Module, how: str) -> None:
-    """Keep the statistics of layers of batch norm as they are.
+def freeze_norms(backbone: nn.Module, how: str) -> None:
+    """Keep the statistics of a backbone's layers of batch norm as they are.
+
+    Those of graph modules are not kept: they begin with none, so kept ones would normalise nothing.
 
     Args:
-        model: The model, in training mode.
-        how: `train`: none is kept. `partial`: all but the first layer's, and these layers do not learn either (TSN).
+        backbone: The backbone, in training mode.
+        how: `train`: none is kept. `partial`: all but the first layer's, and these layers do not learn either (TSN);
+            those of non-local blocks do, as in TSM's code: their gains begin with 0, and would stay there.
             `frozen`: all (RSTG); gains and offsets still learn.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
+    if how == "partial":
+        of_blocks = {id(block.bn) for block in backbone.modules() if isinstance(block, NonLocal)}
+        norms = [norm for norm in norms if id(norm) not in of_blocks]
     kept: Sequence[_BatchNorm] = [] if how == "train" else norms[1:] if how == "partial" else norms
     for norm in kept:
         norm.eval()

@@ -137,10 +137,12 @@ def by_views(
     """The metrics with the first view of every clip, with the first two, and so on, by the sum of their logits."""
     most = min(len(logits_VK) for logits_VK in views.values())
     ends = np.cumsum(list(widths.values()))[:-1]
-    sums = {clip_id: np.cumsum(views[clip_id][:most], 0, np.float64) for clip_id in ids}
+    sums = {clip_id: np.zeros(views[clip_id].shape[1]) for clip_id in ids}
     rows = []
     for number in range(most):
-        merged = [np.split(sums[clip_id][number], ends) for clip_id in ids]
+        for clip_id, sum_K in sums.items():
+            sum_K += views[clip_id][number]  # in place: sums of all numbers of views would take twice the logits' room
+        merged = [np.split(sums[clip_id], ends) for clip_id in ids]
         rows.append({"views": number + 1, "metrics": hits_of(ids, widths, truth, merged).scores()})
     return rows
 

@@ -6,6 +6,7 @@ inputs continues one that was interrupted.
 
 import csv
 import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from pipeline.config import (
     RecognizerTrainingSettings,
     WeightsUrl,
 )
-from pipeline.jobs.rank_group import num_ranks
+from pipeline.jobs.rank_group import joined_ranks, num_ranks
 from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.recognition.backbones.choice import colours_of
@@ -94,14 +95,17 @@ def run(
         training = recognizer.training
         model, description = new_recognizer(recognizer, known, weights, seed)
         if training.epochs == 0:
-            write_curves(curves, Trained([], 0))
-            save_weights(model.state_dict(), out, description)
+            with joined_ranks() as ranks:
+                if ranks.is_first:
+                    write_curves(curves, Trained([], 0))
+                    save_weights(model.state_dict(), out, description)
             return
         store = ClipStore(clips)
         data = gather(
             store.ids, frame_source(store, recognizer), known, training, seed, threads, recognizer.augmentation.flip
         )
         guides = read_teachers(recognizer, teachers, model)
+        tell_of_stills(store, data.train.ids, recognizer)
     provenance = {
         "settings": recognizer.model_dump(mode="json", exclude={"views": {"temporal", "spatial", "batch_size"}}),
         "seed": seed,
@@ -149,7 +153,32 @@ def gather(
     )
     plan.check()
     source.hold([*train_set.ids, *val.ids])
+    tell_of_left_out(labels, there)
     return ClipData(plan, train_set, val, source, threads if torch.cuda.is_available() else 1)
+
+
+def tell_of_left_out(labels: Labels, there: Collection[str]) -> None:
+    """Say in the log how many labelled clips of a split nothing is learned from, because they cannot be read."""
+    for split in ("train", "val"):
+        ids = labels.split(split)
+        lost = [clip_id for clip_id in ids if clip_id not in there]
+        if lost:
+            log.info(
+                "train_recognizer: %d of %d clips of split %s have failed and are left out, such as %s",
+                *(len(lost), len(ids), split, lost[0]),
+            )
+
+
+def tell_of_stills(store: ClipStore, ids: Sequence[str], settings: ConvolutionalSettings) -> None:
+    """Say in the log how many training clips `segments` shows one frame of: see `pipeline.recognition.sampling`."""
+    number = settings.frames.number
+    short = [clip_id for clip_id in ids if store.num_frames(clip_id) <= number]
+    if settings.frames.sampling == "segments" and number > 1 and short:
+        log.info(
+            "train_recognizer: %d of %d training clips, such as %s, have no more than frames: number: %d, and of these "
+            "sampling: segments shows the first frame alone: lower number, or write sampling: uniform",
+            *(len(short), len(ids), short[0], number),
+        )
 
 
 def frame_source(store: ClipStore, settings: ConvolutionalSettings) -> FrameSource:

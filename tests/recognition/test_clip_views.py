@@ -65,6 +65,12 @@ def test_training_and_validation_frames():
     assert validation_frames(sampling("uniform", 4), 7).tolist() == [0, 2, 4, 6]
     late = {tuple(training_frames(sampling("uniform", 2), 9, rng)) for _ in range(99)}
     assert late == {(0, 8), (1, 8), (2, 8), (3, 8), (4, 8)}
+    whole = {tuple(training_frames(sampling("uniform", 4), 4, rng)) for _ in range(99)}
+    assert whole == {(0, 1, 2, 3)}  # such as SyncMNIST's ten of ten: none is lost, and none comes twice
+    one = [int(training_frames(sampling("uniform", 1), 3, rng)[0]) for _ in range(300)]
+    assert min(one.count(frame) for frame in range(3)) > 75
+    with pytest.raises(PipelineError, match="cannot be taken of a clip of 0"):
+        training_frames(sampling("uniform", 4), 0, rng)
     with pytest.raises(PipelineError, match="cannot be taken of a clip of 0"):
         training_frames(sampling("dense", 4, 2), 0, rng)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from toys.recognizers import DYREG, RSTG, SIMPLE, TSM, recognizer_settings
+from toys.recognizers import DYREG, RSTG, SIMPLE, TSM, VIDEO, recognizer_settings
 
 from pipeline.errors import PipelineError
 from pipeline.recognition.backbones.frame_resnet import FrameResNet, shifted
@@ -176,3 +176,11 @@ def test_a_simple_network_can_normalise_its_last_maps() -> None:
     model = build_recognizer(recognizer_settings({**SIMPLE, "norm_maps": True}), {"class": 3}).train()
     features_BTD = model.features(torch.randint(0, 256, (4, 3, 1, 64, 64), dtype=torch.uint8))
     assert torch.allclose(features_BTD.mean((0, 1)), torch.zeros(8), atol=1e-5)
+
+
+def test_boxes_of_an_odd_number_of_frames_where_maps_have_half_of_them() -> None:
+    module = {**DYREG, "at": "layer3.0", "regions": "boxes"}
+    model = eager(recognizer_settings(VIDEO, module, size=48, frames=5))
+    boxes = torch.tensor([0.2, 0.2, 0.6, 0.8]).expand(2, 5, 3, 4)
+    with torch.no_grad():
+        assert model(frames(3, 48, 5), boxes)["class"].shape == (2, 5)

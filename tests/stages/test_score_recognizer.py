@@ -1,5 +1,6 @@
 import csv
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from pipeline.artifact import create, read_json, write_json
 from pipeline.errors import PipelineError
 from pipeline.schemas import LOGITS
 from pipeline.scoring.accuracy import hits_from_json
-from pipeline.stages.score_recognizer import run
+from pipeline.stages.score_recognizer import by_views, run
 
 # Two views of three clips of three classes. By logits, clip `a` is told to be of class 1, and by probabilities of 0.
 VIEWS = {
@@ -88,6 +89,17 @@ def test_probabilities_and_logits_may_differ(tmp_path):
     scores, _, _ = score(tmp_path)
     assert scores["metrics"]["top1"] == 0.5
     assert scores["merged_by_softmax"]["top1"] == 1
+
+
+def test_numbers_of_views_take_less_memory_than_the_views():
+    rng = np.random.default_rng(0)
+    views = {str(number): rng.random((20, 500), np.float32) for number in range(40)}
+    tracemalloc.start()
+    rows = by_views(list(views), {"class": 500}, [[0]] * 40, views)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows) == 20
+    assert peak < sum(logits.nbytes for logits in views.values())
 
 
 def test_two_heads_are_scored_apart_and_together(tmp_path):

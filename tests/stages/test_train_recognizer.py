@@ -1,5 +1,7 @@
 import csv
 import json
+import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,9 +10,12 @@ from toys.labelled_clips import CLASSES, SIMPLE, VIEWS, settings, write_clips
 from pipeline.__main__ import main
 from pipeline.artifact import read_json, write_json
 from pipeline.errors import PipelineError
+from pipeline.jobs.rank_group import Ranks
 from pipeline.recognition.kick_start import region_loss
 from pipeline.recognition.model_file import describe, read_recognizer
 from pipeline.recognition.recognizer import build_recognizer
+from pipeline.recognition.training import RecognizerTraining
+from pipeline.stages import train_recognizer
 from pipeline.stages.train_recognizer import run
 from pipeline.weights.saving import save_weights
 
@@ -74,6 +79,13 @@ def test_summed_gradients_and_epochs_without_validation(tmp_path):
     assert [row["val_top1"] != "" for row in found[0]] == [False, True, True]
 
 
+def test_the_curves_have_the_rate_of_the_settings_and_not_that_of_the_head(tmp_path):
+    flags = write_clips(tmp_path, num_train=4, num_val=2)
+    recipe = {"epochs": 1, "lr": 0.001, "schedule": "constant", "warmup": 0.0, "multipliers": "tsm"}
+    (row,) = train(tmp_path, flags, settings(recipe))
+    assert row["lr"] == "0.001"
+
+
 def test_a_few_clips_of_each_class(tmp_path):
     flags = write_clips(tmp_path, num_train=18)
     rows = train(tmp_path, flags, settings({"per_class": 2, "epochs": 1, "batch_size": 2}))
@@ -95,6 +107,40 @@ def test_weights_as_they_are_need_no_training(tmp_path):
     flags = write_clips(tmp_path, num_train=0)
     assert train(tmp_path, flags, settings({"epochs": 0, "schedule": "constant"})) == []
     assert read_recognizer(tmp_path / "model.safetensors").heads == {"class": CLASSES}
+
+
+def test_an_epoch_whose_loss_is_not_finite_is_not_kept(tmp_path, monkeypatch, caplog):
+    """The first class is told of all clips by logits that are no numbers, and 90 % of the clips have it."""
+    flags = write_clips(tmp_path, num_train=4, num_val=2)
+    found = iter([(1.0, 0.5), (math.nan, 0.9)])
+    monkeypatch.setattr(RecognizerTraining, "_validate", lambda _: next(found))
+    rows = train(tmp_path, flags, settings({"epochs": 2}))
+    assert [row["kept_by"] for row in rows] == ["val_top1", ""]
+    assert "epoch 2: the validation loss is nan: the training has diverged" in caplog.text
+
+
+def val_takes_test(content):
+    content["splits"]["val"] += content["splits"].pop("test")
+    content["splits"]["test"] = []
+
+
+def test_the_log_says_what_is_left_out_and_what_has_one_frame(tmp_path, caplog):
+    """Stored are clips of 4 frames and of 5, in turn; of the last one of the validation split there is no frame."""
+    flags = write_clips(tmp_path, num_train=6, num_val=2, num_test=1)
+    change_labels(tmp_path / "labels.json", val_takes_test)
+    caplog.set_level("INFO", "pipeline")
+    train(tmp_path, flags, settings({"epochs": 1}, frames={"sampling": "segments", "number": 4, "stride": None}))
+    assert "1 of 3 clips of split val have failed and are left out, such as test0" in caplog.text
+    assert "3 of 6 training clips, such as train0, have no more than frames: number: 4, and of these" in caplog.text
+
+
+def test_of_several_ranks_the_first_alone_writes_weights_as_they_are(tmp_path, monkeypatch):
+    flags = write_clips(tmp_path, num_train=0)
+    (tmp_path / "curves.csv").write_text("of the first rank\n")
+    monkeypatch.setattr(train_recognizer, "joined_ranks", lambda: nullcontext(Ranks(1, 2)))
+    assert train(tmp_path, flags, settings({"epochs": 0, "schedule": "constant"})) == []
+    assert (tmp_path / "curves.csv").read_text() == "of the first rank\n"
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 def one_class(content):
