@@ -34,9 +34,8 @@ def run(truth: Path, out: Path, settings: SyncMnistSettings, clipping: ClippingS
     bank, scenes = glyph_bank(settings), read_scenes(truth)
     quality = clipping.quality if clipping.codec == "jpeg" else None
     given = {"dataset": settings.model_dump(mode="json", exclude={"clips", "shards"}), "clipping": _used(clipping)}
-    with create(
-        out, CLIPS, ids=list(scenes), stage="draw_sync_mnist", settings=given, inputs={"truth": truth}
-    ) as writer:
+    inputs = {"truth": truth} | glyph_inputs(settings)
+    with create(out, CLIPS, ids=list(scenes), stage="draw_sync_mnist", settings=given, inputs=inputs) as writer:
 
         def drawn(clip_id: str) -> Rows:
             pixels_TYX = render(scenes[clip_id], bank, settings.canvas, settings.size)
@@ -46,6 +45,14 @@ def run(truth: Path, out: Path, settings: SyncMnistSettings, clipping: ClippingS
             return frames.arrays(np.arange(len(pixels_TYX)) / FPS)
 
         each_video(writer, {}, drawn)
+
+
+def glyph_inputs(settings: SyncMnistSettings) -> dict[str, Path]:
+    """The files of real digits, by what they are; the truth tells which of the images are shown, not how they look."""
+    if settings.glyphs == "procedural":
+        return {}
+    of_splits = (("train", settings.glyphs.train), ("test", settings.glyphs.test))
+    return {f"{split}_{what}": getattr(of, what) for split, of in of_splits for what in ("images", "labels")}
 
 
 def _used(clipping: ClippingSettings) -> dict[str, object]:
