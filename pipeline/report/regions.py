@@ -39,7 +39,8 @@ def describe_regions(
 
     Returns:
         `rows` (of the table of distances, see `nearness_rows`) and `shown`: for each module of each experiment's first
-        seed `experiment`, `place`, `strips` (`id` and `src`) and `attention` (a picture, or None).
+        seed `experiment`, `place`, `strips` (`id` and `src`), `attention` (a picture, or None) and `num_attended` (the
+        number of clips that it is the mean of).
     """
     scores: dict[str, list[Mapping[str, Any]]] = {}
     for file in found["region_scores"]:
@@ -116,7 +117,8 @@ def show_regions(name: str, artifact: Artifact, places: Sequence[str], clips: Cl
             matrices.append(attention_matrix(own, number))
         known = [matrix for matrix in matrices if matrix is not None]
         picture = draw_attention(np.mean(known, axis=0)) if known else None
-        rows.append({"experiment": name, "place": place, "strips": strips, "attention": picture})
+        row = {"experiment": name, "place": place, "strips": strips, "attention": picture}
+        rows.append(row | {"num_attended": len(known)})
     return rows
 
 

@@ -44,6 +44,7 @@ def test_the_page_tells_of_recognizers_alone(page):
         "taken for",
         "leaning: 3 of 13 test clips",
         "leaning: regions, conv2",
+        "mean over 4 clips and over time",  # of all that are kept, not of the three that are shown
         "several epochs had the best top-1",
         "cut off",  # why a clip is left out
         "results/experiments/regions/test/scores.json",
