@@ -1,5 +1,6 @@
 """Draw the frames of the clips of SyncMNIST, straight into a store of clips: no video is encoded and decoded."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,15 @@ def run(truth: Path, out: Path, settings: SyncMnistSettings, clipping: ClippingS
     _require_whole(settings, clipping)
     bank, scenes = glyph_bank(settings), read_scenes(truth)
     quality = clipping.quality if clipping.codec == "jpeg" else None
-    given = {"dataset": settings.model_dump(mode="json", exclude={"clips", "shards"}), "clipping": _used(clipping)}
-    inputs = {"truth": truth} | glyph_inputs(settings)
-    with create(out, CLIPS, ids=list(scenes), stage="draw_sync_mnist", settings=given, inputs=inputs) as writer:
+    given: dict[str, object] = {
+        "dataset": settings.model_dump(mode="json", exclude={"clips", "shards"}),
+        "clipping": _used(clipping),
+    }
+    if settings.glyphs != "procedural":  # the truth tells which of the images are shown, not how they look
+        given["glyphs"] = hashlib.sha256(bank.images_N.tobytes()).hexdigest()
+    with create(
+        out, CLIPS, ids=list(scenes), stage="draw_sync_mnist", settings=given, inputs={"truth": truth}
+    ) as writer:
 
         def drawn(clip_id: str) -> Rows:
             pixels_TYX = render(scenes[clip_id], bank, settings.canvas, settings.size)
@@ -45,14 +52,6 @@ def run(truth: Path, out: Path, settings: SyncMnistSettings, clipping: ClippingS
             return frames.arrays(np.arange(len(pixels_TYX)) / FPS)
 
         each_video(writer, {}, drawn)
-
-
-def glyph_inputs(settings: SyncMnistSettings) -> dict[str, Path]:
-    """The files of real digits, by what they are; the truth tells which of the images are shown, not how they look."""
-    if settings.glyphs == "procedural":
-        return {}
-    of_splits = (("train", settings.glyphs.train), ("test", settings.glyphs.test))
-    return {f"{split}_{what}": getattr(of, what) for split, of in of_splits for what in ("images", "labels")}
 
 
 def _used(clipping: ClippingSettings) -> dict[str, object]:
