@@ -173,5 +173,5 @@ def _split_folders(source: Path, folders: Sequence[Sequence[str]]) -> dict[str, 
 def _in_order(names: set[str]) -> list[str]:
     """Names in the order of the alphabet; numbers in that of numbers."""
     if all(name.isascii() and name.isdigit() for name in names):
-        return sorted(names, key=int)
+        return sorted(names, key=lambda name: (int(name), name))  # 7 and 07 may both be there
     return sorted(names)

@@ -33,6 +33,12 @@ def test_a_folder_a_class():
     assert labelling.notes == ["in no folder of a class, and so without a label: top.mp4"]
 
 
+def test_classes_of_equal_numbers_have_one_order():
+    """That of a set differs from run to run, and with it the meaning of a model's outputs."""
+    names = ["7", "07", "007", "0007", "00007", "10", "9"]
+    assert read([f"{name}/a.mp4" for name in names]).heads == {"class": ["00007", "0007", "007", "07", "7", "9", "10"]}
+
+
 def test_splits_are_drawn_class_by_class():
     names = [
         f"{name}/{number}.mp4" for name, count in (("run", 10), ("sit", 3), ("walk", 1)) for number in range(count)
