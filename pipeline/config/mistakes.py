@@ -35,6 +35,17 @@ REFERENCES = (
     ("predictions", ("dataset",), "datasets", None),
 )
 
+# Kinds of data sets that have labels and no captions. The clips of `sync_mnist` are no videos either: they are drawn.
+UNCAPTIONED = (
+    "sync_mnist",
+    "something_something",
+    "labelled_list",
+    "ucf101",
+    "hmdb51",
+    "kinetics",
+    "epic_kitchens",
+)
+
 
 def describe(
     raw: Mapping[str, Any], error: Mapping[str, Any], keys: list[str], kinds: Mapping[str, Sequence[str]]
@@ -131,7 +142,26 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
             elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    return mistakes + _unknown_teachers(raw) + _unknown_in_report(raw) + _published_of_nothing(raw)
+    mistakes += _without_captions(raw) + _unknown_teachers(raw)
+    return mistakes + _unknown_in_report(raw) + _published_of_nothing(raw)
+
+
+def _without_captions(raw: Mapping[str, Any]) -> list[str]:
+    """Report captioning on data sets that have no captions, and predictions of captions for clips without a video."""
+    datasets = raw.get("datasets")
+    mistakes = []
+    for section, kinds, why in (
+        ("experiments", UNCAPTIONED, "has labels and no captions: name another, or write `kind: recognition`"),
+        ("predictions", ("sync_mnist",), "has no videos, which a captioner needs: name another"),
+    ):
+        entries = raw.get(section)
+        for entry, settings in entries.items() if isinstance(entries, Mapping) else ():
+            name = settings.get("dataset") if isinstance(settings, Mapping) else None
+            named = datasets.get(name) if isinstance(datasets, Mapping) and isinstance(name, str) else None
+            kind = named.get("kind") if isinstance(named, Mapping) else None
+            if kind in kinds and settings.get("kind", "captioning") == "captioning":
+                mistakes.append(f"`{section}.{entry}.dataset: {name}`: a data set of kind {kind} {why}")
+    return mistakes
 
 
 def _unknown_teachers(raw: Mapping[str, Any]) -> list[str]:

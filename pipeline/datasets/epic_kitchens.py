@@ -104,8 +104,10 @@ def _part(clip: str, video: Video, row: Row, place: str) -> Video | None:
     if not isinstance(video, FrameFolder):
         return Video(clip, video.path, video.size, interval)
     start, stop = (whole_number(row[column], f"`{column}`", place) for column in ("start_frame", "stop_frame"))
-    frames = FrameFiles(video.frames.pattern, max(start, 0), max(stop - start, 1))
-    return FrameFolder(clip, video.path, video.size, frames=frames, lacking=beyond(frames, video.last), last=video.last)
+    start = max(start, video.first)  # a clip from the start of its video may begin at frame 0, and files count from 1
+    frames = FrameFiles(video.frames.pattern, start, max(stop - start, 1))
+    lacking = beyond(frames, video.last)
+    return FrameFolder(clip, video.path, video.size, frames=frames, lacking=lacking, last=video.last, first=video.first)
 
 
 def _interval(row: Row, place: str) -> Interval | None:

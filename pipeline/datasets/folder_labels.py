@@ -61,9 +61,10 @@ def read_labels(settings: FolderSettings, clips: Mapping[str, Clip]) -> Labellin
     shares = settings.splits
     by_class = settings.captions is None and shares.train > 0
     of_captions = _splits_of_captions(settings, clips) if not split_of else {}
+    cut_from = {paths[clip.id] for clip in clips.values() if clip.interval is not None}
     for clip in sorted(told):
         is_part = clip in clips and clips[clip].interval is not None
-        if is_part:
+        if paths.get(clip) in cut_from:  # an interval, or the whole of a file that others are intervals of
             labelling.groups[clip] = paths[clip]
         split = split_of.get(clip)
         if not split_of and not by_class:
@@ -173,5 +174,5 @@ def _split_folders(source: Path, folders: Sequence[Sequence[str]]) -> dict[str, 
 def _in_order(names: set[str]) -> list[str]:
     """Names in the order of the alphabet; numbers in that of numbers."""
     if all(name.isascii() and name.isdigit() for name in names):
-        return sorted(names, key=int)
+        return sorted(names, key=lambda name: (int(name), name))  # 7 and 07 may both be there
     return sorted(names)

@@ -21,11 +21,13 @@ class FrameFolder(Video):
         frames: Which files of the folder are the clip's frames.
         lacking: How many of the frames that it should have are not there.
         last: Number of the last frame in the folder.
+        first: Number from which the frames in the folder count, 0 or 1.
     """
 
     frames: FrameFiles
     lacking: int
     last: int
+    first: int
 
 
 def beyond(frames: FrameFiles, last: int) -> int:
@@ -82,7 +84,8 @@ def _counted(entries: list[os.DirEntry[str]], clip: str, path: str, frames: Fram
     if not found:
         return None
     size = sum(entry.stat().st_size for entry in found.values())
-    return FrameFolder(clip, path, size, frames=frames, lacking=len(frames.missing(found)), last=max(found))
+    lacking, first = len(frames.missing(found)), 0 if 0 in found else 1
+    return FrameFolder(clip, path, size, frames=frames, lacking=lacking, last=max(found), first=first)
 
 
 def _walk(

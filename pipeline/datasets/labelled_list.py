@@ -47,7 +47,8 @@ def list_videos(source: Path, lists: Sequence[Path], form: ClipForm) -> list[Vid
         form: What stands between the fields, how many labels there are, and how frames are called if clips are folders.
 
     Raises:
-        PipelineError: if a list cannot be read, or no clip is there.
+        PipelineError: if a list cannot be read, no clip is there, or one is named in two ways: it would be two clips,
+            perhaps in two splits.
     """
     if not is_folder(source):
         raise PipelineError(
@@ -55,11 +56,18 @@ def list_videos(source: Path, lists: Sequence[Path], form: ClipForm) -> list[Vid
         )
     found: dict[str, Video] = {}
     named: dict[str, None] = {}
+    called: dict[str, str] = {}  # the clip of each file or folder
     for path in lists:
         for line in _lines(path, form):
             named[line.clip] = None
             if line.clip not in found and (video := _found(source, line, form)) is not None:
                 found[line.clip] = video
+                other = called.setdefault(os.path.abspath(source / video.path), line.clip)  # noqa: PTH100, keeps links
+                if other != line.clip:
+                    raise PipelineError(
+                        f"{line.place}: {line.clip} is the clip that is called {other} before: write its path in one "
+                        "way, in all lists"
+                    )
     if not found:
         raise PipelineError(f"`videos: {source}`: nothing that the lists name is there: they tell of {shown(named)}")
     return [found[clip] for clip in sorted(found)]

@@ -55,7 +55,7 @@ def swaps(labels: Labels, flip: str) -> list[list[int]] | None:
     """For each head the class of every class's mirrored clips; None unless `flip` is `swap_labels`.
 
     Raises:
-        PipelineError: if a head has classes without a partner.
+        PipelineError: if clips of a head must not be mirrored.
     """
     if flip != "swap_labels":
         return None
@@ -64,8 +64,8 @@ def swaps(labels: Labels, flip: str) -> list[list[int]] | None:
         partners = labels.index.flips.get(head)
         if partners is None:
             raise PipelineError(
-                f"augmentation: flip: swap_labels: {labels.path} has classes of {head} with left or right in their "
-                "names that have no mirrored partner: write flip: none"
+                f"augmentation: flip: swap_labels: {labels.path} does not say what classes of {head} become (one with "
+                "left or right has no mirrored partner, or they have no names, or are digits): write flip: none"
             )
         found.append(partners)
     return found

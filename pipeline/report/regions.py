@@ -19,7 +19,7 @@ from pipeline.report.frame_strips import FRAMES, strip_uri
 from pipeline.schemas import REGIONS
 from pipeline.scoring.bootstrap import estimate, estimate_difference
 from pipeline.scoring.localisation import nearness_from_json
-from pipeline.workflow.trials import experiment_of
+from pipeline.workflow.trials import experiment_of, trials_of
 
 CLIPS = 3  # clips that are shown of each module
 BASELINES = {"grid": "a fixed grid of such regions", "centre": "such regions in the centre"}
@@ -39,13 +39,16 @@ def describe_regions(
 
     Returns:
         `rows` (of the table of distances, see `nearness_rows`) and `shown`: for each module of each experiment's first
-        seed `experiment`, `place`, `strips` (`id` and `src`) and `attention` (a picture, or None).
+        seed `experiment`, `place`, `strips` (`id` and `src`), `attention` (a picture, or None) and `num_attended` (the
+        number of clips that it is the mean of).
     """
+    of_trial = {file.names["trial"]: file.path for file in found["region_scores"]}
     scores: dict[str, list[Mapping[str, Any]]] = {}
-    for file in found["region_scores"]:
-        experiment = experiment_of(file.names["trial"])
-        if config["experiments"][experiment]["dataset"] == dataset:
-            scores.setdefault(experiment, []).append(read_json(file.path, ["places", "statistics"], "extract_regions"))
+    for experiment in dict.fromkeys(map(experiment_of, of_trial)):
+        entry = config["experiments"][experiment]
+        paths = [of_trial[trial] for trial in trials_of(experiment, entry["seeds"]) if trial in of_trial]
+        if entry["dataset"] == dataset:
+            scores[experiment] = [read_json(path, ["places", "statistics"], "extract_regions") for path in paths]
     rows = [row for name, seeds in scores.items() for row in nearness_rows(name, seeds, num_resamples)]
     shown = []
     for file in found["regions"]:
@@ -116,7 +119,8 @@ def show_regions(name: str, artifact: Artifact, places: Sequence[str], clips: Cl
             matrices.append(attention_matrix(own, number))
         known = [matrix for matrix in matrices if matrix is not None]
         picture = draw_attention(np.mean(known, axis=0)) if known else None
-        rows.append({"experiment": name, "place": place, "strips": strips, "attention": picture})
+        row = {"experiment": name, "place": place, "strips": strips, "attention": picture}
+        rows.append(row | {"num_attended": len(known)})
     return rows
 
 

@@ -1,5 +1,6 @@
 """Draw the frames of the clips of SyncMNIST, straight into a store of clips: no video is encoded and decoded."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,12 @@ def run(truth: Path, out: Path, settings: SyncMnistSettings, clipping: ClippingS
     _require_whole(settings, clipping)
     bank, scenes = glyph_bank(settings), read_scenes(truth)
     quality = clipping.quality if clipping.codec == "jpeg" else None
-    given = {"dataset": settings.model_dump(mode="json", exclude={"clips", "shards"}), "clipping": _used(clipping)}
+    given: dict[str, object] = {
+        "dataset": settings.model_dump(mode="json", exclude={"clips", "shards"}),
+        "clipping": _used(clipping),
+    }
+    if settings.glyphs != "procedural":  # the truth tells which of the images are shown, not how they look
+        given["glyphs"] = hashlib.sha256(bank.images_N.tobytes()).hexdigest()
     with create(
         out, CLIPS, ids=list(scenes), stage="draw_sync_mnist", settings=given, inputs={"truth": truth}
     ) as writer:

@@ -32,8 +32,8 @@ def frame_sizes(path: Path, files: FrameFiles) -> dict[int, int]:
 
 
 @lru_cache(maxsize=1)  # of a long video in one folder, hundreds of runs are clips
-def _sizes(path: Path, files: FrameFiles, changed: int) -> dict[int, int]:  # noqa: ARG001, tells when it is another one
-    return frame_sizes(path, files)
+def _sizes(path: Path, pattern: str, changed: int) -> dict[int, int]:  # noqa: ARG001, tells when it is another one
+    return frame_sizes(path, FrameFiles(pattern))
 
 
 class FrameFolder:
@@ -55,7 +55,7 @@ class FrameFolder:
     def __init__(self, path: Path, files: FrameFiles, num_bytes: int) -> None:
         if not path.is_dir():
             raise VideoError("no such folder of frames")
-        sizes = _sizes(path, files, path.stat().st_mtime_ns)
+        sizes = _sizes(path, files.pattern, path.stat().st_mtime_ns)
         present = sorted(sizes)
         missing = files.missing(present)
         wanted = files.wanted(present)

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toys.sync_mnist import PUBLISHED
 
 from pipeline.config import Config, EncoderSettings, I3dSettings, Settings, parse_settings, validate
+from pipeline.config.mistakes import UNCAPTIONED
+from pipeline.datasets import readers
 from pipeline.errors import PipelineError
 
 TEXT = (Path(__file__).parents[2] / "config.yaml").read_text()
@@ -102,6 +105,19 @@ def test_references_must_be_of_the_right_kind(raw):
         "`nodes.grid.encoder: i3d`: must be of kind clip4clip: clip",
         "`graphs.grid.motion: clip`: must be of kind i3d: i3d",
     ]
+
+
+def test_captions_are_of_data_sets_that_have_some(raw):
+    raw["datasets"]["digits"] = copy.deepcopy(PUBLISHED)
+    raw["experiments"]["grid"]["dataset"] = "digits"
+    raw["predictions"] = {"home": {"experiment": "grid", "dataset": "digits"}}
+    assert mistakes(raw) == [
+        "`experiments.grid.dataset: digits`: a data set of kind sync_mnist has labels and no captions: name another, "
+        "or write `kind: recognition`",
+        "`predictions.home.dataset: digits`: a data set of kind sync_mnist has no videos, which a captioner needs: "
+        "name another",
+    ]
+    assert {*readers.LABELLED} - {"shapes"} == {*UNCAPTIONED}
 
 
 def test_a_name_cannot_leave_its_folder(raw):

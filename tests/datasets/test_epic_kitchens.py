@@ -64,6 +64,17 @@ def test_clips_are_runs_of_frames(folder):
     assert (first.lacking, second.lacking) == (0, 70)  # it ends before frame 370, and the last is 299
 
 
+def test_a_clip_from_frame_0_begins_with_the_first_file(folder):
+    """Frames count from 1: of a clip from 0 one would be missing, and the clip lost."""
+    train = folder / "train.csv"
+    train.write_text(train.read_text().replace("8,202", "0,202"))
+    (folder / "P01_01").mkdir()
+    (folder / "P01_01/frame_0000000001.jpg").touch()
+    assert listed(folder, "frame_%010d.jpg")[0].frames == FrameFiles("frame_%010d.jpg", 1, 201)
+    (folder / "P01_01/frame_0000000000.jpg").touch()
+    assert listed(folder, "frame_%010d.jpg")[0].frames == FrameFiles("frame_%010d.jpg", 0, 202)
+
+
 def test_verbs_nouns_and_splits(folder):
     labelling = epic_kitchens.read_labels(settings(folder))
     found = find_labels(labelling, ["P01_01_0", "P02_01_0", "P03_01_0"])

@@ -33,6 +33,25 @@ def test_a_folder_a_class():
     assert labelling.notes == ["in no folder of a class, and so without a label: top.mp4"]
 
 
+def test_a_whole_file_is_in_the_split_of_its_intervals(tmp_path):
+    parts = {"whole": None, "begin": Interval(0.0, 1.0), "end": Interval(1.0, None)}
+    clips, rows = {}, ["video,label"]
+    for number in range(12):
+        for name, interval in parts.items():
+            clip = f"{name} {number}"
+            clips[clip] = Clip(clip, f"{number}.mp4", tmp_path / f"{number}.mp4", 1, interval)
+            rows.append(f"{clip},{'run' if number % 2 else 'walk'}")
+    about = {"kind": "folder", "shards": 1, "videos": tmp_path, "captions": None, "splits": SHARES}
+    split_of = read_labels(FolderSettings(**about, labels=table(tmp_path, "\n".join(rows))), clips).split_of
+    assert {len({split_of[f"{name} {number}"] for name in parts}) for number in range(12)} == {1}
+
+
+def test_classes_of_equal_numbers_have_one_order():
+    """That of a set differs from run to run, and with it the meaning of a model's outputs."""
+    names = ["7", "07", "007", "0007", "00007", "10", "9"]
+    assert read([f"{name}/a.mp4" for name in names]).heads == {"class": ["00007", "0007", "007", "07", "7", "9", "10"]}
+
+
 def test_splits_are_drawn_class_by_class():
     names = [
         f"{name}/{number}.mp4" for name, count in (("run", 10), ("sit", 3), ("walk", 1)) for number in range(count)

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_paths_and_labels(tmp_path):
     assert not labelling.are_named
     assert labelling.labels == {"jump/a b.mp4": [0], "run/b.mp4": [2], "run/gone.mp4": [1], "v.mp4": [0]}
     assert labelling.split_of["v.mp4"] == "val"
+
+
+@pytest.mark.parametrize("other", ["./run/b.mp4", "run/b", "run//b.mp4"])
+def test_a_clip_has_one_name_in_all_lists(tmp_path, other):
+    """It would be two clips, one trained on and one to choose the model by."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/b.mp4").write_bytes(b"xyz")
+    write(tmp_path, "run/b.mp4 1\n", f"{other} 1\n")
+    with pytest.raises(PipelineError, match=rf"val.txt:1: {re.escape(other)} is the clip that is called run/b.mp4 bef"):
+        listed(settings(tmp_path), tmp_path)
 
 
 def test_verbs_and_nouns_of_files_without_extension(tmp_path):

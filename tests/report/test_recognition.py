@@ -8,10 +8,12 @@ import pytest
 from toys.recognized import artifacts_of, write_results
 from toys.report import Page
 
+from pipeline.artifact import write_json
 from pipeline.config import PublishedSettings, ReportSettings
+from pipeline.report.artifacts import sort_by_kind
 from pipeline.report.frame_strips import spread_frames
 from pipeline.report.recognition import by_views, class_rows
-from pipeline.report.regions import attention_matrix, nearness_rows
+from pipeline.report.regions import attention_matrix, describe_regions, nearness_rows
 from pipeline.stages import write_report
 
 TSM = PublishedSettings(dataset="leaning", system="TSM", top1=48.4, top5=None, source="Lin et al., 2019")
@@ -44,6 +46,7 @@ def test_the_page_tells_of_recognizers_alone(page):
         "taken for",
         "leaning: 3 of 13 test clips",
         "leaning: regions, conv2",
+        "mean over 4 clips and over time",  # of all that are kept, not of the three that are shown
         "several epochs had the best top-1",
         "cut off",  # why a clip is left out
         "results/experiments/regions/test/scores.json",
@@ -91,6 +94,19 @@ def test_regions_are_compared_with_the_grid():
     assert [row["cells"]["distance"]["value"] for row in rows] == pytest.approx([0.1, 0.3, 0.3])
     assert rows[0]["cells"]["distance"]["difference"].value == pytest.approx(-0.2)
     assert rows[1]["cells"]["distance"]["difference"] is None
+
+
+def test_distances_of_seeds_come_in_the_order_of_the_seeds(tmp_path):
+    paths = []
+    for place, value in (("mine/test", 0.1), ("mine/seeds/3/test", 0.3), ("mine/seeds/20/test", 0.2)):
+        rows = {f"{i:02}": [value, 0.5, 0.5] for i in range(12)}
+        path = tmp_path / "results/experiments" / place / "region_scores.json"
+        statistics = {"layer2.1": dict.fromkeys(("module", "grid", "centre"), rows)}
+        write_json(path, {"places": ["layer2.1"], "statistics": statistics})
+        paths.append(path)
+    config = {"experiments": {"mine": {"dataset": "digits", "seeds": [1, 3, 20]}}}
+    rows = describe_regions(sort_by_kind(paths), "digits", config, {}, 20)["rows"]
+    assert rows[0]["cells"]["distance"]["values"] == pytest.approx([0.1, 0.3, 0.2])
 
 
 def test_attention_is_averaged_over_time():

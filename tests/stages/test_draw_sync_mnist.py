@@ -1,11 +1,16 @@
+import json
+
 import numpy as np
 import pytest
 from toys.sync_mnist import RAW, make_truth, sync_mnist
 
 from pipeline.artifact import each_video
 from pipeline.artifact.clip_store import ClipStore
+from pipeline.config import IdxGlyphs
+from pipeline.datasets.sync_mnist.glyphs import glyph_bank
 from pipeline.datasets.sync_mnist.made import read_boxes
 from pipeline.errors import PipelineError
+from pipeline.stages import make_sync_mnist
 from pipeline.stages.draw_sync_mnist import run
 
 
@@ -48,6 +53,25 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     draw(truth, "killed.zarr")
     roots = [(tmp_path / name / "zarr.json").read_bytes() for name in ("whole.zarr", "killed.zarr")]
     assert roots[0] == roots[1]
+
+
+def test_other_images_of_the_same_digits_are_drawn_anew(tmp_path):
+    """The truth has the numbers of the images alone, so that it is the same for them."""
+
+    def draw_all(ink):
+        for split in ("train", "test"):
+            (tmp_path / f"{split}-labels").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 12, *([0, 1] * 6)]))
+            header = b"".join(size.to_bytes(4, "big") for size in (0x0803, 12, 28, 28))
+            (tmp_path / f"{split}-images").write_bytes(header + bytes([ink]) * 12 * 784)
+        files = {split: {of: f"{tmp_path}/{split}-{of}" for of in ("images", "labels")} for split in ("train", "test")}
+        glyphs = IdxGlyphs.model_validate_json(json.dumps(files))
+        settings = sync_mnist(digits=2, classes=2).model_copy(update={"glyphs": glyphs})
+        glyph_bank.cache_clear()  # each job has a process of its own
+        make_sync_mnist.run(tmp_path / "list.json", tmp_path / "truth.json", settings, 0)
+        run(tmp_path / "truth.json", tmp_path / "clips.zarr", settings, RAW)
+        return ClipStore([tmp_path / "clips.zarr"]).read("test-000000", [0]).max()
+
+    assert (draw_all(200), draw_all(90)) == (200, 90)
 
 
 def test_frames_may_be_jpeg(tmp_path):

@@ -159,7 +159,10 @@ def no_validation(content):
     ("change", "message"),
     [
         (one_class, "all 6 training clips have the class no stripes"),
-        (no_partner, "flip: swap_labels: .* have no mirrored partner: write flip: none"),
+        (
+            no_partner,
+            "flip: swap_labels: .* has no mirrored partner, or they have no names, or are digits.: write flip",
+        ),
         (no_validation, "none of the 0 clips of split 'val' has both a label and frames"),
     ],
 )

@@ -3,9 +3,10 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import VideoError
+from pipeline.video import frame_folder
 from pipeline.video.clip_encoding import ClipRequest, EncodedFrames, kept_frames, read_clip
 from pipeline.video.frame_files import FrameFiles
-from pipeline.video.frame_folder import frame_sizes
+from pipeline.video.frame_folder import FrameFolder, frame_sizes
 from pipeline.video.jpeg import decode_jpeg
 
 
@@ -61,3 +62,14 @@ def test_clips_may_be_runs_of_one_folder(tmp_path):
     assert found["colours"].tolist() == [1]
     with pytest.raises(VideoError, match=r"2 of its 4 frames are missing: frame_9\.jpg, frame_10\.jpg"):
         run(7, 4)
+
+
+def test_a_folder_is_listed_once_for_all_the_runs_of_its_frames(tmp_path, monkeypatch):
+    """A long video has hundreds of clips and a hundred thousand frames."""
+    for number in range(1, 5):
+        Image.new("L", (4, 4)).save(tmp_path / f"{number}.png")
+    size = sum(frame_sizes(tmp_path, FrameFiles("%d.png")).values())
+    listed = []
+    monkeypatch.setattr(frame_folder, "frame_sizes", lambda *of: listed.append(of) or frame_sizes(*of))
+    assert [len(FrameFolder(tmp_path, FrameFiles("%d.png", first, 2), size)) for first in (1, 2, 3)] == [2, 2, 2]
+    assert len(listed) == 1

@@ -5,6 +5,7 @@ Shapes: N images, 28 rows and columns.
 
 import gzip
 import math
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -101,7 +102,7 @@ def read_idx(path: Path, magic: int, what: str) -> NDArray[np.uint8]:
             content = gzip.decompress(content)
     except FileNotFoundError as error:
         raise PipelineError(f"`glyphs`: {path}: there is no such file: expected {what} of digits as IDX") from error
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise PipelineError(f"`glyphs`: {path}: cannot be read ({error}): expected {what} of digits as IDX") from error
     num_dims = magic & 0xFF
     header = np.frombuffer(content[: 4 * (1 + num_dims)], ">u4").tolist() if len(content) >= 4 * (1 + num_dims) else [0]

@@ -76,6 +76,7 @@ def test_real_digits_are_read_and_parted(files):
         ("test-labels", idx(6, values=[0, 1, 0, 1, 0, 12]), "holds the label 12"),
         ("train-images.gz", b"\x1f\x8bcut", "cannot be read"),
         ("train-images.gz", idx(12, 28, 28, values=[0] * 9), "no IDX file of images of digits, or cut off"),
+        ("train-images.gz", gzip.compress(b"")[:10] + b"\xff" * 20, "cannot be read"),
         ("train-images.gz", idx(12, 2, 2, values=[0] * 48), "images of 2 x 2 pixels"),
     ],
 )
