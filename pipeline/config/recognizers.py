@@ -65,7 +65,7 @@ class RecognizerTrainingSettings(Settings):
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
     accumulate: Count
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "nesterov", "adamw"]
     lr: Positive
     momentum: Share
     weight_decay: Annotated[float, Field(ge=0)]

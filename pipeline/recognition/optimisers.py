@@ -27,7 +27,7 @@ TSM_MULTIPLES = {
 
 
 def make_optimizer(model: nn.Module, heads: nn.Module, settings: RecognizerTrainingSettings) -> Optimizer:
-    """Make the optimiser of a model: SGD with Nesterov's momentum, or AdamW.
+    """Make the optimiser of a model: SGD with plain momentum (TSM, DyReg) or Nesterov's (RSTG), or AdamW.
 
     Args:
         model: The model; parameters that need no gradient are left out.
@@ -37,7 +37,8 @@ def make_optimizer(model: nn.Module, heads: nn.Module, settings: RecognizerTrain
     groups = parameter_groups(model, heads, settings)
     if settings.optimizer == "adamw":
         return AdamW(groups, lr=settings.lr, fused=True)
-    return SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0, fused=True)
+    nesterov = settings.optimizer == "nesterov"
+    return SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=nesterov, fused=True)
 
 
 def parameter_groups(model: nn.Module, heads: nn.Module, settings: RecognizerTrainingSettings) -> list[dict[str, Any]]:

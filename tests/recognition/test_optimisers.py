@@ -42,7 +42,9 @@ def test_the_multipliers_of_tsm():
     twice = {"conv.bias", "cell.bias_ih_l0", "cell.bias_hh_l0"}
     norms = {"bn.weight", "bn.bias", "norm.weight", "norm.bias"}
     assert said == {name: (0.2, 0.0) if name in twice else (0.1, 0.0) if name in norms else (0.1, 0.5) for name in said}
-    assert optimizer.defaults["nesterov"]
+    assert not optimizer.defaults["nesterov"]
+    rstg = make_optimizer(model, model.heads, training(optimizer="nesterov", momentum=0.9))
+    assert rstg.defaults["nesterov"]
 
 
 def test_without_multipliers_all_is_alike_and_what_is_frozen_is_left_out():
