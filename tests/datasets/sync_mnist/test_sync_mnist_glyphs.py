@@ -23,7 +23,7 @@ def files(tmp_path):
     for split, labels in (("train", [0, 1] * 6), ("test", [1, 0] * 3)):
         images = np.repeat(np.arange(len(labels)) + (100 if split == "test" else 0), 784)
         paths[split] = {"images": f"{tmp_path}/{split}-images.gz", "labels": f"{tmp_path}/{split}-labels"}
-        (tmp_path / f"{split}-images.gz").write_bytes(gzip.compress(idx(len(labels), 28, 28, values=images.tolist())))
+        (tmp_path / f"{split}-images.gz").write_bytes(gzip.compress(idx(len(labels, mtime=0), 28, 28, values=images.tolist())))
         (tmp_path / f"{split}-labels").write_bytes(idx(len(labels), values=labels))
     return paths
 
@@ -76,7 +76,7 @@ def test_real_digits_are_read_and_parted(files):
         ("test-labels", idx(6, values=[0, 1, 0, 1, 0, 12]), "holds the label 12"),
         ("train-images.gz", b"\x1f\x8bcut", "cannot be read"),
         ("train-images.gz", idx(12, 28, 28, values=[0] * 9), "no IDX file of images of digits, or cut off"),
-        ("train-images.gz", gzip.compress(b"")[:10] + b"\xff" * 20, "cannot be read"),
+        ("train-images.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "cannot be read"),
         ("train-images.gz", idx(12, 2, 2, values=[0] * 48), "images of 2 x 2 pixels"),
     ],
 )
