@@ -23,7 +23,7 @@ def files(tmp_path):
     for split, labels in (("train", [0, 1] * 6), ("test", [1, 0] * 3)):
         images = np.repeat(np.arange(len(labels)) + (100 if split == "test" else 0), 784)
         paths[split] = {"images": f"{tmp_path}/{split}-images.gz", "labels": f"{tmp_path}/{split}-labels"}
-        (tmp_path / f"{split}-images.gz").write_bytes(gzip.compress(idx(len(labels, mtime=0), 28, 28, values=images.tolist())))
+        (tmp_path / f"{split}-images.gz").write_bytes(gzip.compress(idx(len(labels), 28, 28, values=images.tolist())))
         (tmp_path / f"{split}-labels").write_bytes(idx(len(labels), values=labels))
     return paths
 
