@@ -158,4 +158,6 @@ def rows_of(of_places: Mapping[str, Look], times: np.ndarray[Any, np.dtype[np.fl
             rows["source"].append(np.tile(of_step, (1, nodes)).ravel())
             rows["weight"].append(look.attention.ravel())
         first += steps * nodes
-    return {name: np.concatenate(parts) if parts else np.zeros(0, np.int64) for name, parts in rows.items()}
+    # A module without messages has no pairs.
+    none = {name: np.zeros(0, REGIONS.arrays[name].dtype) for name in rows}
+    return {name: np.concatenate(parts) if parts else none[name] for name, parts in rows.items()}

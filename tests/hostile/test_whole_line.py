@@ -54,7 +54,35 @@ def overlay():
     raw["encoders"]["objects"] |= {"weights": f"{NASTY}.pt", "finetune": None, "arch": NASTY}
     triplets = {"source": "openie", "openie_file": f"./{NASTY}.tsv", "spacy_model": NASTY}
     raw["knowledge"]["captions"]["triplets"] |= triplets
+    add_recognition(raw)
     return raw
+
+
+def add_recognition(raw):
+    """Recognizers of one's own files, of generated digits, and of stored features."""
+    raw["datasets"]["home"] |= {"labels": f"{NASTY}.csv"}
+    real = {"images": f"{NASTY}.pt", "labels": f"{NASTY}.txt"}
+    raw["datasets"]["digits"] = {
+        "kind": "sync_mnist", "shards": 1, "seed": 1, "clips": {"train": 2, "val": 1, "test": 1}, "digits": 3,
+        "classes": 3, "synchronous": "pair", "repeated_classes": False, "none_share": 0.25, "inclusive_upper": True,
+        "canvas": 100, "size": 64, "frames": 2, "max_step": 10, "glyphs": {"train": real, "test": real},
+    }  # fmt: skip
+    rstg = {
+        "kind": "rstg", "at": "layer1.1", "inside": False, "node_dim": 8, "rounds": 1, "stages": "all",
+        "attention": "dot", "heads": 1, "scalewise": True, "positions": False, "layer_norm": True, "batch_norm": False,
+        "residual": True,
+    }  # fmt: skip
+    training = {"epochs": 1, "batch_size": 2, "lr": 0.1, "weight_decay": 0.0, "per_class": None, "patience": None}
+    raw["recognizers"] = {
+        "whole": {"like": "small_tsm", "backbone": {"weights": f"weights/{NASTY}.pt"}, "modules": [rstg]},
+        "head": {
+            "kind": "probe", "features": "whole", "head": "linear", "heads": 1, "dropout": 0.0, "training": training
+        },
+    }  # fmt: skip
+    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "seeds": [1]}
+    own = {"whole": whole, "head": whole | {"recognizer": "head"}, "drawn": whole | {"dataset": "digits"}}
+    raw["experiments"] |= own
+    raw["report"]["experiments"] += own
 
 
 def write_files(folder):

@@ -82,6 +82,11 @@ def test_without_known_objects_there_are_no_distances(tmp_path):
     assert (scores["statistics"], scores["scores"], scores["num_clips"]) == ({}, {}, 1)
 
 
+def test_a_module_without_messages_has_regions_and_no_pairs(tmp_path):
+    rows = extract(tmp_path, "silent")[0].video("test0", ["box", "weight"])
+    assert (rows["box"].shape, rows["weight"].shape) == ((42, 4), (0,))
+
+
 def test_a_recognizer_without_modules_looks_at_no_regions(tmp_path):
     with pytest.raises(PipelineError, match="has no graph modules"):
         extract(tmp_path, "plain")

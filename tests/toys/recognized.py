@@ -16,6 +16,7 @@ from toys.recognizers import DYREG, RSTG
 
 MODULES: dict[str, list[dict[str, Any]]] = {
     "plain": [],
+    "silent": [{**RSTG, "at": "conv1", "stages": "time"}],
     "regions": [{**DYREG, "at": "conv2"}, {**RSTG, "at": "conv1"}],
 }
 SPLITS = ("val", "test")
