@@ -49,10 +49,10 @@ class Job:
         assert "waiting for" in self.process.stderr.readline()
 
     def finish(self) -> dict[str, Any]:
-        """What the job had, with `start` and `end`; a killed one had it until then, if ever."""
+        """What the job had, with `start` and `end`; a killed one had it until then, if ever, or until it had ended."""
         lines = self.process.communicate(timeout=60)[0].splitlines()
         told = {key: value for line in lines for key, value in json.loads(line).items()}
-        return told if self.killed is None else told | {"end": self.killed}
+        return told if self.killed is None else told | {"end": min(self.killed, told.get("end", self.killed))}
 
     def kill(self) -> None:
         """SIGKILL to the process alone: its children live on."""
