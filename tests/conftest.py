@@ -27,8 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The tests that work on the tiny run, whatever their files, go to the same process; of others, those of a file do.
     """
     for item in items:
-        made = "finished" if "finished" in getattr(item, "fixturenames", ()) else item.path.as_posix()
+        made = TINY_RUN if works_on_tiny_run(item) else item.path.as_posix()
         item.add_marker(pytest.mark.xdist_group(made))
+    items.sort(key=lambda item: not works_on_tiny_run(item))  # it takes longest: begin with it
+
+
+TINY_RUN = "finished"  # the fixture
+
+
+def works_on_tiny_run(item: pytest.Item) -> bool:
+    return TINY_RUN in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")
