@@ -19,15 +19,8 @@ from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.datasets.listing import passed_over as passed_over_below
-from pipeline.datasets.readers import (
-    annotation_files,
-    clip_form,
-    label_files,
-    list_videos,
-    listing_digests,
-    mapping_files,
-    why_unlabelled,
-)
+from pipeline.datasets.readers import annotation_files, clip_form, label_files, list_videos
+from pipeline.datasets.readers import listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.shown import shown_split
 from pipeline.workflow.splits import needed_splits, scored_splits
