@@ -3,15 +3,13 @@
 Worker processes (`pipeline.jobs.workers`) decode the clips, each by `pipeline.video.clip_encoding`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.artifact import create
-from pipeline.artifact.each_video import Outcomes, VideoRows, videos_together
+from pipeline.artifact.decoded_videos import commit_decoded
 from pipeline.artifact.video_table import read_clips
 from pipeline.config import ClippingSettings
-from pipeline.errors import PipelineError, VideoError
-from pipeline.jobs.workers import decode_ahead
+from pipeline.errors import PipelineError
 from pipeline.schemas import CLIPS
 from pipeline.video.clip_encoding import ClipRequest, read_clip
 
@@ -52,19 +50,4 @@ def run(videos: Path, out: Path, settings: ClippingSettings, threads: int) -> No
     with create(
         out, CLIPS, ids=list(requests), stage="decode_clips", settings=settings, inputs={"videos": videos}
     ) as writer:
-
-        def encoded(ids: Sequence[str]) -> Outcomes:
-            todo = [requests[clip_id] for clip_id in ids]
-            with decode_ahead(read_clip, todo, threads, settings.time_limit) as decoded:
-                for clip_id, result in zip(ids, decoded, strict=True):
-                    if not isinstance(result, VideoError):
-                        yield VideoRows(result.arrays, result.suspect)
-                    elif settings.on_bad_video == "record":
-                        yield result
-                    else:
-                        raise PipelineError(
-                            f"{requests[clip_id].path} (video {clip_id}): {result}; remove it, or set "
-                            "`on_bad_video: record` in the clipping to go on without it"
-                        ) from result
-
-        videos_together(writer, {}, encoded)
+        commit_decoded(writer, read_clip, requests, settings, "clipping", threads)

@@ -3,15 +3,12 @@
 Worker processes (`pipeline.jobs.workers`) decode the videos, each by `pipeline.video.frame_sampling`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.artifact import create
-from pipeline.artifact.each_video import Outcomes, VideoRows, videos_together
+from pipeline.artifact.decoded_videos import commit_decoded
 from pipeline.artifact.video_table import read_clips
 from pipeline.config import SamplingSettings
-from pipeline.errors import PipelineError, VideoError
-from pipeline.jobs.workers import decode_ahead
 from pipeline.schemas import FRAMES
 from pipeline.video.frame_sampling import FramesRequest, read_sampled_frames
 
@@ -37,19 +34,4 @@ def run(videos: Path, out: Path, settings: SamplingSettings, threads: int) -> No
     with create(
         out, FRAMES, ids=list(requests), stage="decode_frames", settings=settings, inputs={"videos": videos}
     ) as writer:
-
-        def sampled(ids: Sequence[str]) -> Outcomes:
-            todo = [requests[video_id] for video_id in ids]
-            with decode_ahead(read_sampled_frames, todo, threads, settings.time_limit) as decoded:
-                for video_id, result in zip(ids, decoded, strict=True):
-                    if not isinstance(result, VideoError):
-                        yield VideoRows(result.arrays, result.suspect)
-                    elif settings.on_bad_video == "record":
-                        yield result
-                    else:
-                        raise PipelineError(
-                            f"{requests[video_id].path} (video {video_id}): {result}; remove it, or set "
-                            "`on_bad_video: record` in the sampling to go on without it"
-                        ) from result
-
-        videos_together(writer, {}, sampled)
+        commit_decoded(writer, read_sampled_frames, requests, settings, "sampling", threads)
