@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import commit_overhead
 from benchmarks.commit_overhead import STAGES, WAYS, camera_clips, digest_of, make, run_again, run_stage
-from pipeline.stages import decode_frames
+from pipeline.artifact import decoded_videos
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_plain_way_neither_commits_nor_starts_workers(shard, monkeypatch):
         raise AssertionError("not the plain way")
 
     monkeypatch.setattr(commit_overhead.Writer, "append", refuse)
-    monkeypatch.setattr(decode_frames, "decode_ahead", refuse)
+    monkeypatch.setattr(decoded_videos, "decode_ahead", refuse)
     run_stage("decode_frames", "plain", shard, shard / "plain.zarr")
     with pytest.raises(AssertionError, match="not the plain way"):
         run_stage("decode_frames", "committed", shard, shard / "committed.zarr")
