@@ -45,6 +45,9 @@ SECTIONS = {
     "captioner": "captioners",
     "clipping": "clippings",
     "recognizer": "recognizers",
+    "spatial": "encoders",
+    "temporal": "encoders",
+    "groups": "groups",
     "experiment": "experiments",
     "prediction": "predictions",
 }

@@ -50,15 +50,25 @@ from pipeline.config.encoders import (
     ActiveClipArch,
     Clip4ClipSettings,
     ClipArch,
+    DecoderArch,
     DetectorFinetuneSettings,
     DetectorSettings,
     EncoderSettings,
     FinetuneSettings,
     I3dSettings,
+    PretrainSettings,
     TextArch,
+    VideoMaeArch,
+    VideoMaeSettings,
     VisionArch,
 )
-from pipeline.config.experiments import CaptioningSettings, ExperimentSettings, RecognitionSettings
+from pipeline.config.experiments import (
+    CaptioningSettings,
+    ExperimentSettings,
+    PartSettings,
+    RecognitionSettings,
+    RoutingSettings,
+)
 from pipeline.config.graphs import (
     EmbeddingSettings,
     GraphSettings,
@@ -69,6 +79,12 @@ from pipeline.config.graphs import (
     ObjectNodesSettings,
     SimilaritySettings,
     TripletSettings,
+)
+from pipeline.config.groups import (
+    ConfusedGroupsSettings,
+    ConsecutiveGroupsSettings,
+    GroupFileSettings,
+    GroupsSettings,
 )
 from pipeline.config.labelled_datasets import (
     AnnotationFiles,
@@ -84,15 +100,21 @@ from pipeline.config.likes import resolve_likes, without_inherited
 from pipeline.config.mistakes import broken_references, describe
 from pipeline.config.plain import require_plain
 from pipeline.config.recognizers import (
+    BalancedSettings,
+    CastSettings,
     ClipAugmentationSettings,
     ClipSamplingSettings,
     ConvolutionalSettings,
     KickStartSettings,
+    MixupSettings,
     ProbeSettings,
     ProbeTrainingSettings,
+    RandAugmentSettings,
     RecognizerSettings,
     RecognizerTrainingSettings,
+    TripletLossSettings,
     ViewSettings,
+    WindowSettings,
 )
 from pipeline.config.types import Count, Name, Settings, WeightsUrl
 from pipeline.errors import PipelineError
@@ -101,10 +123,12 @@ __all__ = [
     "ActiveClipArch",
     "AnnotationFiles",
     "BackboneSettings",
+    "BalancedSettings",
     "BidirectionalSettings",
     "CaptionerModelSettings",
     "CaptionerSettings",
     "CaptioningSettings",
+    "CastSettings",
     "Clip4ClipSettings",
     "ClipArch",
     "ClipAugmentationSettings",
@@ -114,8 +138,11 @@ __all__ = [
     "Clips",
     "CocoCaptionsSettings",
     "Config",
+    "ConfusedGroupsSettings",
+    "ConsecutiveGroupsSettings",
     "ConvolutionalSettings",
     "DatasetSettings",
+    "DecoderArch",
     "DecodingSettings",
     "DenseCaptionsSettings",
     "DetectorFinetuneSettings",
@@ -129,6 +156,8 @@ __all__ = [
     "FolderSettings",
     "GraphSettings",
     "GridNodesSettings",
+    "GroupFileSettings",
+    "GroupsSettings",
     "Hmdb51Settings",
     "I3dSettings",
     "IdxGlyphs",
@@ -137,6 +166,7 @@ __all__ = [
     "KnowledgeSettings",
     "LabelledListSettings",
     "LinkingSettings",
+    "MixupSettings",
     "ModuleSettings",
     "MsrvttSettings",
     "MsvdSettings",
@@ -144,15 +174,19 @@ __all__ = [
     "NucleusSettings",
     "ObjectNodesSettings",
     "OfExperiment",
+    "PartSettings",
     "PredictionSettings",
+    "PretrainSettings",
     "ProbeSettings",
     "ProbeTrainingSettings",
     "PublishedSettings",
+    "RandAugmentSettings",
     "RecognitionSettings",
     "RecognizerSettings",
     "RecognizerTrainingSettings",
     "ReportSettings",
     "ResNetSettings",
+    "RoutingSettings",
     "RstgSettings",
     "SamplingSettings",
     "Settings",
@@ -166,13 +200,17 @@ __all__ = [
     "TextArch",
     "TorchvisionSettings",
     "TrainingSettings",
+    "TripletLossSettings",
     "TripletSettings",
     "Ucf101Settings",
     "VatexSettings",
+    "VideoMaeArch",
+    "VideoMaeSettings",
     "ViewSettings",
     "VisionArch",
     "VocabularySettings",
     "WeightsUrl",
+    "WindowSettings",
     "parse_settings",
     "validate",
 ]
@@ -221,6 +259,7 @@ class Config(Settings):
     captioners: dict[Name, CaptionerSettings]
     clippings: dict[Name, ClippingSettings]
     recognizers: dict[Name, RecognizerSettings]
+    groups: dict[Name, GroupsSettings]
     experiments: dict[Name, ExperimentSettings]
     predictions: dict[Name, PredictionSettings]
     report: ReportSettings

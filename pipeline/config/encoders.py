@@ -138,4 +138,70 @@ class DetectorSettings(Settings):
     precision: Precision
 
 
-EncoderSettings = Annotated[I3dSettings | Clip4ClipSettings | DetectorSettings, Field(discriminator="kind")]
+class VideoMaeArch(Settings):
+    """Sizes of a VideoMAE encoder, a vision transformer over tubelets."""
+
+    image_size: Count
+    patch_size: Count
+    frames: Count
+    tubelet: Count
+    width: Count
+    heads: Count
+    layers: Count
+
+    @model_validator(mode="after")
+    def _pieces_fit(self) -> Self:
+        for whole, piece in (("image_size", "patch_size"), ("frames", "tubelet"), ("width", "heads")):
+            if getattr(self, whole) % getattr(self, piece):
+                raise ValueError(f"`{whole}` must be a multiple of `{piece}`")
+        return self
+
+
+class DecoderArch(Settings):
+    """Sizes of the decoder that reconstructs masked tubelets; it is not kept."""
+
+    width: Count
+    heads: Count
+    layers: Count
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError("`width` must be a multiple of `heads`")
+        return self
+
+
+class PretrainSettings(Settings):
+    """How a VideoMAE encoder is pre-trained by masking, on the training clips of a data set."""
+
+    dataset: str
+    clipping: str
+    decoder: DecoderArch
+    masked: Annotated[float, Field(gt=0, lt=1)]
+    stride: Count
+    epochs: Count
+    batch_size: Count
+    accumulate: Count
+    lr: Positive
+    betas: tuple[Share, Share]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Share
+    crop: Literal["multi_scale", "random_resized", "random", "whole"]
+    flip: bool
+    seed: int
+
+
+class VideoMaeSettings(Settings):
+    """VideoMAE's encoder, the temporal expert of CAST; it is pre-trained by the workflow or imported."""
+
+    kind: Literal["videomae"]
+    weights: Weights
+    seed: int
+    arch: VideoMaeArch
+    pretrain: PretrainSettings | None
+    precision: Precision
+
+
+EncoderSettings = Annotated[
+    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings, Field(discriminator="kind")
+]

@@ -23,6 +23,13 @@ class CaptioningSettings(Settings):
     seeds: Seeds
 
 
+class PartSettings(Settings):
+    """What a part of TSTL learns: the groups of the classes (a selector), or the clips of one group (an expert)."""
+
+    groups: str
+    group: Annotated[int, Field(ge=0)] | None
+
+
 class RecognitionSettings(Settings):
     """A recognizer trained on the labelled clips of a data set, once for each seed."""
 
@@ -30,7 +37,19 @@ class RecognitionSettings(Settings):
     dataset: str
     clipping: str
     recognizer: str
+    part: PartSettings | None
     seeds: Seeds
 
 
-ExperimentSettings = Annotated[CaptioningSettings | RecognitionSettings, Field(discriminator="kind")]
+class RoutingSettings(Settings):
+    """TSTL: a selector that chooses the expert of a group; both are experiments of their own, with the same seeds."""
+
+    kind: Literal["routing"]
+    dataset: str
+    clipping: str
+    selector: str
+    experts: Annotated[list[str], Field(min_length=1)]
+    seeds: Seeds
+
+
+ExperimentSettings = Annotated[CaptioningSettings | RecognitionSettings | RoutingSettings, Field(discriminator="kind")]

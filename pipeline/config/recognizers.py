@@ -24,6 +24,21 @@ class ClipSamplingSettings(Settings):
         return self
 
 
+class RandAugmentSettings(Settings):
+    """RandAugment: so many operations of torchvision's, each of about a magnitude, alike in all frames of a clip."""
+
+    operations: Count
+    magnitude: Annotated[int, Field(ge=0, le=10)]
+    deviation: Annotated[float, Field(ge=0)]
+
+
+class MixupSettings(Settings):
+    """Mixup: each clip of a step is mixed with another one, and so are their labels, in a share of the steps."""
+
+    alpha: Positive
+    share: Share
+
+
 class ClipAugmentationSettings(Settings):
     """How the pixels of a training clip are altered, the same way in all its frames."""
 
@@ -31,6 +46,8 @@ class ClipAugmentationSettings(Settings):
     crop: Literal["multi_scale", "random_resized", "random", "whole"]
     flip: Literal["none", "swap_labels", "keep_labels"]
     brightness: Share
+    rand_augment: RandAugmentSettings | None
+    mixup: MixupSettings | None
 
 
 class ViewSettings(Settings):
@@ -59,6 +76,20 @@ class KickStartSettings(Settings):
     weight: Positive
 
 
+class BalancedSettings(Settings):
+    """Steps of so many classes with so many clips each (TSTL); every clip is seen once in an epoch all the same."""
+
+    classes: Count
+    clips: Count
+
+
+class TripletLossSettings(Settings):
+    """A triplet loss on the vector before the head, beside that of the labels."""
+
+    weight: Positive
+    margin: Positive
+
+
 class RecognizerTrainingSettings(Settings):
     """How a recognizer is trained; without epochs it has the weights that its backbone begins with."""
 
@@ -69,10 +100,12 @@ class RecognizerTrainingSettings(Settings):
     lr: Positive
     momentum: Share
     weight_decay: Annotated[float, Field(ge=0)]
-    multipliers: Literal["none", "tsm"]
+    multipliers: Literal["none", "tsm", "layers"]
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None
     schedule: Literal["constant", "cosine", "steps", "plateau"]
     steps: list[Count]
     warmup: Share
+    least_lr: Annotated[float, Field(ge=0)]
     clip_norm: Positive | None
     loss: Literal["mean", "sum"]
     label_smoothing: Share
@@ -80,6 +113,8 @@ class RecognizerTrainingSettings(Settings):
     batch_norm: Literal["train", "partial", "frozen"]
     per_class: Count | None
     epoch_clips: Count | None
+    balanced: BalancedSettings | None
+    triplet: TripletLossSettings | None
     validate_every: Count
     patience: Count | None
     kick_start: KickStartSettings | None
@@ -116,6 +151,37 @@ class ConvolutionalSettings(Settings):
         return self
 
 
+Window = Literal["time", "space", "space_time"]
+
+
+class WindowSettings(Settings):
+    """Which tokens of the other stream a token listens to: of its place, of its time, or all."""
+
+    t2s: Window
+    s2t: Window
+
+
+class CastSettings(Settings):
+    """CAST: a spatial and a temporal transformer, both frozen, that exchange by bottleneck cross-attention."""
+
+    kind: Literal["cast"]
+    spatial: str
+    temporal: str
+    adapters: bool
+    exchange: Literal["both", "t2s", "s2t", "none"]
+    windows: WindowSettings
+    positions: bool
+    ratio: Annotated[float, Field(gt=0, le=1)]
+    first_block: Count
+    fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
+    drop_path: Share
+    stored_views: Count | None
+    frames: ClipSamplingSettings
+    augmentation: ClipAugmentationSettings
+    training: RecognizerTrainingSettings
+    views: ViewSettings
+
+
 class ProbeTrainingSettings(Settings):
     """How a head on stored features is trained."""
 
@@ -138,4 +204,4 @@ class ProbeSettings(Settings):
     training: ProbeTrainingSettings
 
 
-RecognizerSettings = Annotated[ConvolutionalSettings | ProbeSettings, Field(discriminator="kind")]
+RecognizerSettings = Annotated[ConvolutionalSettings | CastSettings | ProbeSettings, Field(discriminator="kind")]
