@@ -83,18 +83,20 @@ class LabelledClips:
         ids: Ids of the clips.
         labels: The classes of each clip, one a head.
         flips: For each head, the class of every class's mirrored clips; None where no class changes, or none is asked.
+        groups: The group of each class, where groups are learned in place of classes (TSTL); None elsewhere.
     """
 
     ids: list[str]
     labels: list[list[int]]
     flips: list[list[int]] | None = None
+    groups: list[int] | None = None
 
     def labels_of(self, number: int, is_mirrored: bool) -> list[int]:
-        """The classes of a clip, or of its mirror image."""
+        """What is learned of a clip, or of its mirror image: its classes, or their groups."""
         labels = self.labels[number]
-        if not is_mirrored or self.flips is None:
-            return labels
-        return [flip[label] for flip, label in zip(self.flips, labels, strict=True)]
+        if is_mirrored and self.flips is not None:
+            labels = [flip[label] for flip, label in zip(self.flips, labels, strict=True)]
+        return labels if self.groups is None else [self.groups[label] for label in labels]
 
 
 class Piece(NamedTuple):
@@ -157,11 +159,19 @@ class EpochPlan:
         """The pieces of one process in an epoch (from 0), in order; `accumulate` of them in a row belong to a step."""
         number, part = divmod(epoch, self.epochs_per_pass)
         order = np.random.default_rng([self.seed, number]).permutation(self.num_clips)
-        pieces = []
-        for step in np.array_split(np.array_split(order, self.epochs_per_pass)[part], self.steps_per_epoch):
-            shares = np.array_split(step, self.accumulate * self.num_processes)[process :: self.num_processes]
-            pieces += [Piece(epoch, share.tolist(), len(step)) for share in shares]
-        return pieces
+        steps = np.array_split(np.array_split(order, self.epochs_per_pass)[part], self.steps_per_epoch)
+        return pieces_of(steps, epoch, process, self.accumulate, self.num_processes)
+
+
+def pieces_of(
+    steps: Sequence[np.ndarray], epoch: int, process: int, accumulate: int, num_processes: int
+) -> list[Piece]:
+    """The pieces of one process, of the clips' numbers of each step of an epoch; see `EpochPlan`."""
+    pieces = []
+    for step in steps:
+        shares = np.array_split(step, accumulate * num_processes)[process::num_processes]
+        pieces += [Piece(epoch, share.tolist(), len(step)) for share in shares]
+    return pieces
 
 
 def validation_pieces(num_clips: int, batch_size: int, process: int, num_processes: int) -> list[Piece]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pipeline.artifact import create
 from pipeline.artifact.clip_store import ClipStore
 from pipeline.artifact.each_video import Outcomes, videos_together
-from pipeline.config import ViewSettings
+from pipeline.config import PartSettings, ViewSettings
 from pipeline.jobs.rank_group import Ranks, joined_ranks
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.choice import colours_of
@@ -24,6 +24,7 @@ from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.clip_source import FeatureSource
 from pipeline.recognition.labels import read_labels, require_same_classes
 from pipeline.recognition.model_file import read_recognizer
+from pipeline.recognition.parts import labels_of_part, read_part
 from pipeline.recognition.probe import read_probe
 from pipeline.recognition.scored_views import ViewReader, ViewScorer
 from pipeline.schemas import LOGITS
@@ -34,10 +35,12 @@ def run(
     clips: list[Path],
     features: list[Path],
     labels: Path,
+    groups: list[Path],
     model: Path,
     out: Path,
     split: str,
     settings: ViewSettings,
+    part: PartSettings | None,
     threads: int,
 ) -> None:
     """Compute the logits of all views of every clip of a split.
@@ -46,17 +49,21 @@ def run(
         clips: Frames of the data set's clips, of all its shards; nothing for a probe.
         features: Features that a recognizer has stored of the clips, of all shards, for a probe; nothing for others.
         labels: The data set's labels.json: classes and splits.
+        groups: The groups of the classes that a part of TSTL is of; nothing for the whole.
         model: A trained recognizer or probe (safetensors).
         out: The store to write (schema `logits`); a clip that has no frames is a failed video in it.
         split: The split whose clips are recognized: train, val or test.
         settings: The views of a clip; a probe has one.
+        part: The part of TSTL that the model is: of an expert the clips of its group alone are recognized; null for the
+            whole.
         threads: CPU threads of a process.
 
     Raises:
         PipelineError: The model was trained with other classes, or in another order.
     """
     torch.set_num_threads(threads)
-    known = read_labels(labels)
+    whole = read_labels(labels)
+    known = labels_of_part(whole, read_part(part, groups, whole))
     with joined_ranks() as ranks:
         found = of_probe(features, model) if features else of_frames(clips, model, settings)
         require_same_classes(found.classes, known, model)
@@ -71,6 +78,7 @@ def run(
             shared.help()
             return
         made_of = {f"clips_{number}": path for number, path in enumerate([*clips, *features])}
+        made_of |= {"groups": path for path in groups}
         inputs = {"model": model, "labels": labels} | made_of
         with create(out, LOGITS, ids=ids, stage="recognize_videos", settings=settings, inputs=inputs) as writer:
             videos_together(writer, failed, shared)
