@@ -66,7 +66,7 @@ class BalancedPlan:
 
     def draw(self, epoch: int, process: int) -> list[Piece]:
         """The pieces of one process in an epoch (from 0), in order; `accumulate` of them in a row belong to a step."""
-        return pieces_of(self.steps(epoch), epoch, process, self.accumulate, self.num_processes)
+        return pieces_of(epoch, self.steps(epoch), self.accumulate, process, self.num_processes)
 
     def steps(self, epoch: int) -> list[np.ndarray]:
         """The numbers of the clips of each step of an epoch, shuffled within the step."""

@@ -78,8 +78,7 @@ def run(
             shared.help()
             return
         made_of = {f"clips_{number}": path for number, path in enumerate([*clips, *features])}
-        made_of |= {"groups": path for path in groups}
-        inputs = {"model": model, "labels": labels} | made_of
+        inputs = {"model": model, "labels": labels} | made_of | dict(zip(["groups"], groups, strict=False))
         with create(out, LOGITS, ids=ids, stage="recognize_videos", settings=settings, inputs=inputs) as writer:
             videos_together(writer, failed, shared)
 

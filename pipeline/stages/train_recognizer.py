@@ -111,7 +111,14 @@ def run(
             return
         store = ClipStore(clips)
         data = gather(
-            store.ids, frame_source(store, recognizer), whole, own, training, seed, threads, recognizer.augmentation.flip
+            store.ids,
+            frame_source(store, recognizer),
+            whole,
+            own,
+            training,
+            seed,
+            threads,
+            recognizer.augmentation.flip,
         )
         guides = read_teachers(recognizer, teachers, model)
         tell_of_stills(store, data.train.ids, recognizer)
