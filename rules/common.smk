@@ -324,6 +324,12 @@ def views(wildcards):
     return json.dumps(recognizer.get("views", one), sort_keys=True)
 
 
+def merging(wildcards):
+    """Parameter function: how views are merged for the scores that count: as the recognizer's paper does."""
+    kind = config["recognizers"][walk("experiment.recognizer", wildcards)]["kind"]
+    return "softmax" if kind == "cast" else "logits"
+
+
 def trained_recognizer(wildcards):
     """Parameter function: what of a recognizer's settings decides its weights, as JSON.
 

@@ -168,6 +168,7 @@ rule score_recognizer:
         mem_mb=scaled(3000),
         runtime=scaled("1h"),
     params:
+        merge=merging,
         code=code("score_recognizer"),
     shell:
         """
@@ -175,6 +176,7 @@ rule score_recognizer:
             --logits {input.logits:q} \
             --labels {input.labels:q} \
             --split {wildcards.split} \
+            --merge {params.merge:q} \
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
             --per-class {output.per_class:q} \

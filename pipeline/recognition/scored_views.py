@@ -14,7 +14,7 @@ from pipeline.artifact.each_video import VideoRows
 from pipeline.config import ClipSamplingSettings, ViewSettings
 from pipeline.errors import VideoError
 from pipeline.recognition.clip_source import Clips, with_colours
-from pipeline.recognition.clip_views import spatial_views, temporal_views, view_numbers
+from pipeline.recognition.clip_views import Protocol, spatial_views, temporal_views, view_numbers
 
 
 class ViewReader:
@@ -25,13 +25,22 @@ class ViewReader:
         frames: Which frames of a clip a view has.
         views: How many views there are, and which squares of the frames.
         colours: Channels that the network takes, C.
+        protocol: Whose views they are; `protocol_of` tells it by the recognizer's kind.
     """
 
-    def __init__(self, clips: Clips, frames: ClipSamplingSettings, views: ViewSettings, colours: int) -> None:
+    def __init__(
+        self,
+        clips: Clips,
+        frames: ClipSamplingSettings,
+        views: ViewSettings,
+        colours: int,
+        protocol: Protocol = "tsm",
+    ) -> None:
         self.clips = clips
         self.frames = frames
         self.views = views
         self.colours = colours
+        self.protocol = protocol
 
     def read(self, ids: Sequence[str]) -> Tensor:
         """The views of some clips: bytes `[B, V, T, C, S, S]`."""
@@ -39,10 +48,12 @@ class ViewReader:
 
     def _read(self, clip_id: str) -> Tensor:
         views = self.views
-        numbers_VT = temporal_views(self.frames, self.clips.num_frames(clip_id), views.temporal)
+        numbers_VT = temporal_views(self.frames, self.clips.num_frames(clip_id), views.temporal, self.protocol)
         pixels = with_colours(self.clips.read(clip_id, numbers_VT.ravel()), self.colours)
         of_samples = np.split(pixels, views.temporal)
-        return torch.cat([spatial_views(one, views.short_side, views.size, views.spatial) for one in of_samples])
+        return torch.cat(
+            [spatial_views(one, views.short_side, views.size, views.spatial, self.protocol) for one in of_samples]
+        )
 
 
 class ViewScorer:

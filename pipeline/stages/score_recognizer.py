@@ -1,8 +1,9 @@
 """Score the recognized clips of a split: top-1, top-5, mean class accuracy, classes, confusions, numbers of views.
 
-The views of a clip are merged twice: by the mean of their logits (RSTG, DyReg, TSM), whose scores are `metrics`, and by
-the mean of their probabilities (CAST), side by side. A clip that has no logits is wrong in no score: it is counted and
-listed, and `num_covered` says how many clips are scored.
+The views of a clip are merged twice, side by side: by the mean of their logits (RSTG, DyReg, TSM) and by the mean of
+their probabilities (CAST). `merge` says which of the two makes `metrics`, the tables and the confusions: the one of the
+recognizer's paper. A clip that has no logits is wrong in no score: it is counted and listed, and `num_covered` says how
+many clips are scored.
 
 Shapes: V views, K classes of a head.
 """
@@ -10,7 +11,7 @@ Shapes: V views, K classes of a head.
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,14 @@ from pipeline.artifact import Artifact, read, write_json
 from pipeline.errors import PipelineError
 from pipeline.jobs.storage import replaced
 from pipeline.recognition.labels import Labels, read_labels
-from pipeline.recognition.views import merge
+from pipeline.recognition.views import Merging, softmax
+from pipeline.recognition.views import merge as merge_views
 from pipeline.schemas import LOGITS
 from pipeline.scoring.accuracy import Hits, rank_of, share_interval
 from pipeline.scoring.tables import csv_text, inert
 
 CONFUSED = 20  # pairs of classes that are listed
+WAYS: tuple[Merging, ...] = get_args(Merging)
 Views = NDArray[np.float32]
 
 log = logging.getLogger(__name__)
@@ -37,7 +40,9 @@ class Told(NamedTuple):
     probability: float
 
 
-def run(*, logits: Path, labels: Path, split: str, out: Path, per_video: Path, per_class: Path) -> None:
+def run(
+    *, logits: Path, labels: Path, split: str, out: Path, per_video: Path, per_class: Path, merge: str = "logits"
+) -> None:
     """Score the clips recognized for one split.
 
     Args:
@@ -49,10 +54,14 @@ def run(*, logits: Path, labels: Path, split: str, out: Path, per_video: Path, p
             probability, and the rank of its class, from 1.
         per_class: Where a table of the classes goes (CSV): each with its clips, its top-1 and top-5 with their 95 %
             intervals.
+        merge: How the views of a clip are merged for the scores that count: logits or softmax.
 
     Raises:
-        PipelineError: No clip of the split was recognized, or the logits are of other classes.
+        PipelineError: No clip of the split was recognized, the logits are of other classes, or there is no such way to
+            merge.
     """
+    if merge not in WAYS:
+        raise PipelineError(f"--merge {merge}: expected {' or '.join(WAYS)}")
     known = read_labels(labels)
     store = read(logits, LOGITS)
     ids = known.split(split)
@@ -60,23 +69,24 @@ def run(*, logits: Path, labels: Path, split: str, out: Path, per_video: Path, p
     scored = [clip_id for clip_id in ids if clip_id in recognized]
     require_some(scored, store, known, split)
     views = {clip_id: store.video(clip_id, ["logits"])["logits"] for clip_id in scored}
-    by_logits, by_softmax = (
-        [merged_heads(views[clip_id], known.widths, how) for clip_id in scored] for how in ("logits", "softmax")
-    )
+    merged = {how: [merged_heads(views[clip_id], known.widths, how) for clip_id in scored] for how in WAYS}
     truth = [known.index.labels[clip_id] for clip_id in scored]
-    hits = hits_of(scored, known.widths, truth, by_logits)
-    told = told_of(by_logits, by_softmax)
+    hits_by = {how: hits_of(scored, known.widths, truth, heads) for how, heads in merged.items()}
+    counts: Merging = "softmax" if merge == "softmax" else "logits"
+    hits = hits_by[counts]
+    told = told_of(merged[counts], merged["softmax"])
     annotated = known.index.annotated.get(split, len(ids))
     notes = notes_on(known, split, annotated - len(ids))
     scores = {
         "split": split,
         "metrics": hits.scores(),
-        "merged_by_softmax": hits_of(scored, known.widths, truth, by_softmax).scores(),
+        "merged_by": counts,
+        **{f"merged_by_{how}": of.scores() for how, of in hits_by.items()},
         "num_videos": annotated,
         "num_covered": len(scored),
         "without_file": annotated - len(ids),
         "failed": {clip_id: store.failed.get(clip_id, "not in logits") for clip_id in ids if clip_id not in recognized},
-        "by_views": by_views(scored, known.widths, truth, views),
+        "by_views": by_views(scored, known.widths, truth, views, counts),
         "confusions": confusions(scored, known.heads, truth, told),
         "statistics": hits.to_json(),
         "notes": notes,
@@ -105,7 +115,7 @@ def require_some(scored: Sequence[str], store: Artifact, labels: Labels, split: 
         )
 
 
-def merged_heads(logits_VK: Views, widths: Mapping[str, int], how: Any) -> list[NDArray[np.float64]]:
+def merged_heads(logits_VK: Views, widths: Mapping[str, int], how: Merging) -> list[NDArray[np.float64]]:
     """One score for each class of each head.
 
     Args:
@@ -114,7 +124,7 @@ def merged_heads(logits_VK: Views, widths: Mapping[str, int], how: Any) -> list[
         how: `logits` or `softmax`: see `pipeline.recognition.views.merge`.
     """
     ends = np.cumsum(list(widths.values()))
-    return [merge(own, how) for own in np.split(logits_VK, ends[:-1], axis=1)]
+    return [merge_views(own, how) for own in np.split(logits_VK, ends[:-1], axis=1)]
 
 
 def hits_of(
@@ -132,28 +142,35 @@ def hits_of(
 
 
 def by_views(
-    ids: Sequence[str], widths: Mapping[str, int], truth: Sequence[Sequence[int]], views: Mapping[str, Views]
+    ids: Sequence[str],
+    widths: Mapping[str, int],
+    truth: Sequence[Sequence[int]],
+    views: Mapping[str, Views],
+    how: Merging,
 ) -> list[dict[str, Any]]:
-    """The metrics with the first view of every clip, with the first two, and so on, by the sum of their logits."""
+    """The metrics with the first view of every clip, with the first two, and so on, by the sum of their scores."""
     most = min(len(logits_VK) for logits_VK in views.values())
     ends = np.cumsum(list(widths.values()))[:-1]
     sums = {clip_id: np.zeros(views[clip_id].shape[1]) for clip_id in ids}
     rows = []
     for number in range(most):
         for clip_id, sum_K in sums.items():
-            sum_K += views[clip_id][number]  # in place: sums of all numbers of views would take twice the logits' room
+            one_K = views[clip_id][number]
+            if how == "softmax":
+                one_K = np.concatenate([softmax(own) for own in np.split(one_K, ends)])
+            sum_K += one_K  # in place: sums of all numbers of views would take twice the logits' room
         merged = [np.split(sums[clip_id], ends) for clip_id in ids]
         rows.append({"views": number + 1, "metrics": hits_of(ids, widths, truth, merged).scores()})
     return rows
 
 
 def told_of(
-    by_logits: Sequence[Sequence[NDArray[np.float64]]], by_softmax: Sequence[Sequence[NDArray[np.float64]]]
+    merged: Sequence[Sequence[NDArray[np.float64]]], by_softmax: Sequence[Sequence[NDArray[np.float64]]]
 ) -> list[list[Told]]:
-    """The class of each head that is told of each clip, by its logits, and its probability."""
+    """The class of each head that is told of each clip, by its merged scores, and its probability."""
     return [
         [Told(int(scores.argmax()), float(shares[scores.argmax()])) for scores, shares in zip(*heads, strict=True)]
-        for heads in zip(by_logits, by_softmax, strict=True)
+        for heads in zip(merged, by_softmax, strict=True)
     ]
 
 
