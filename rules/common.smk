@@ -301,6 +301,11 @@ def teachers(wildcards):
     return expand(ARTIFACTS["model"], trial=experiments)
 
 
+groups_of_part = artifact(
+    "groups", where="experiment.part", dataset="experiment.dataset", groups="experiment.part.groups"
+)
+
+
 def recognizer_inputs():
     """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
     whole = {"dataset": "experiment.dataset", "shard": "all"}

@@ -22,6 +22,7 @@ from pipeline.recognition.grouping import (
     require_division,
 )
 from pipeline.recognition.labels import Labels, read_labels
+from pipeline.recognition.scored_clips import recognized_of, require_classes
 from pipeline.schemas import LOGITS
 
 
@@ -85,14 +86,6 @@ def read_listed(path: Path, names: list[str]) -> Listed:
 def validated(path: Path, labels: Labels) -> list[tuple[int, Any]]:
     """Class and logits of each recognized clip of the validation split."""
     store = read(path, LOGITS)
-    found, expected = store.shape("logits")[1], sum(labels.widths.values())
-    if found != expected:
-        raise PipelineError(
-            f"{path}: logits of {found} classes, but {labels.path} has {expected}: run recognize_videos again"
-        )
-    there = set(store.ids)
-    return [
-        (labels.index.labels[clip_id][0], store.video(clip_id, ["logits"])["logits"])
-        for clip_id in labels.split("val")
-        if clip_id in there
-    ]
+    recognized = recognized_of(store, labels, "val")
+    require_classes(store, sum(labels.widths.values()), labels.path)
+    return [(labels.index.labels[clip_id][0], store.video(clip_id, ["logits"])["logits"]) for clip_id in recognized]
