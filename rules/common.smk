@@ -49,6 +49,7 @@ SECTIONS = {
     "temporal": "encoders",
     "groups": "groups",
     "experiment": "experiments",
+    "selector": "experiments",
     "prediction": "predictions",
 }
 
@@ -304,6 +305,28 @@ def teachers(wildcards):
 groups_of_part = artifact(
     "groups", where="experiment.part", dataset="experiment.dataset", groups="experiment.part.groups"
 )
+
+
+def groups_file(wildcards):
+    """Input function: the file of groups that the user brings, where there is one."""
+    settings = config["groups"][wildcards.groups]
+    return [brought(settings["file"])] if settings["kind"] == "file" else []
+
+
+def models_of(parts):
+    """Input function: the models of the selector of a routing experiment, or of its experts, with the trial's seed.
+
+    Args:
+        parts: `selector` or `experts`.
+    """
+
+    def paths(wildcards):
+        named = config["experiments"][experiment_of(wildcards.trial)][parts]
+        seed = wildcards.trial[len(experiment_of(wildcards.trial)) :]
+        trials = [f"{name}{seed}" for name in ([named] if isinstance(named, str) else named)]
+        return expand(ARTIFACTS["model"], trial=trials)
+
+    return paths
 
 
 def recognizer_inputs():
