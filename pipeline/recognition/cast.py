@@ -20,7 +20,7 @@ from pipeline.recognition.towers.spatial import SpatialTower
 from pipeline.recognition.towers.temporal import TemporalTower
 from pipeline.weights.loading import differences
 
-# The authors call what comes of the spatial stream `clip`, `s` or `noun`, and of the temporal one `vmae`, `t` or `verb`.
+# The authors call what is of the spatial stream `clip`, `s` or `noun`, and of the temporal one `vmae`, `t` or `verb`.
 RENAMES: tuple[Rename, ...] = (
     (r"body\.temporal\.(.+)", r"\1"),
     (r"body\.spatial\.blocks\.(\d+)\.attn\.in_proj\.(.+)", r"blocks.\1.clip_attn.in_proj_\2"),

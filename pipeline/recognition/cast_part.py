@@ -26,8 +26,8 @@ Vectors = dict[Stream, Tensor]  # `[B, D]` each
 class CastPart(nn.Module):
     """The trained part of a network.
 
-    How `fusion` makes logits of the vectors of both streams: `added`: adapters of both, without their inputs, are added,
-    and each head sees the sum; `concatenated`: they are put side by side; `ensemble`: each head has a layer for each
+    How `fusion` makes logits of the vectors of both streams. `added`: each goes through an adapter, and each head sees
+    the sum of what comes out; `concatenated`: it sees the two side by side; `ensemble`: each head has a layer for each
     stream, and the mean of their probabilities counts; `spatial`, `temporal`: each head sees one stream; `by_head`: the
     noun is told by the spatial and the verb by the temporal stream (EPIC-Kitchens).
 
@@ -89,7 +89,7 @@ class CastPart(nn.Module):
         """One vector a clip of each of these streams, normed."""
         found: Vectors = {}
         if "spatial" in tokens:
-            by_clip = tokens["spatial"].unflatten(0, (-1, body.steps))
+            by_clip = tokens["spatial"].reshape(-1, body.steps, *tokens["spatial"].shape[1:])
             found["spatial"] = body.spatial.pool(by_clip, self.norms["spatial"])
         if "temporal" in tokens:
             found["temporal"] = body.temporal.pool(tokens["temporal"], self.norms["temporal"])
@@ -139,7 +139,7 @@ def check_options(body: CastBody, heads: Mapping[str, int], options: CastOptions
     inner = round(body.width * options.ratio)
     if options.exchange != "none" and (inner < body.heads or inner % body.heads):
         raise PipelineError(
-            f"ratio: {options.ratio:g} of the experts' width {body.width} makes an exchange of width {inner}, which the "
+            f"ratio: {options.ratio:g} of the experts' width {body.width} makes an exchange of width {inner}, which "
             f"{body.heads} heads cannot share: write a ratio whose width is a multiple of {body.heads}"
         )
     if options.fusion == "by_head" and set(heads) != set(OF_HEAD):

@@ -1,14 +1,14 @@
 """A recognizer of actions by CAST, which stages use as they use one with a convolutional backbone.
 
-Shapes: B clips, T frames, C colours, H height, W width, L tokens of a frame, N tokens of a clip, D width of the experts,
-K classes.
+Shapes: B clips, T frames, C colours, H height, W width, L tokens of a frame, N tokens of a clip, D width of the
+experts, K classes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipeline.artifact import file_digest
@@ -33,12 +33,14 @@ class Experts:
     Attributes:
         body: The frozen towers.
         norm: Weights and biases of CLIP's last norm, which a recognizer's last spatial norm begins with.
-        digests: SHA-256 of the file of each expert, by the name of its setting.
+        paths: The file of each expert, by the name of its setting.
+        digests: SHA-256 of these files.
         origin: Where their weights come from, in words.
     """
 
     body: CastBody
     norm: Mapping[str, Tensor]
+    paths: Mapping[str, Path]
     digests: Mapping[str, str]
     origin: str
 
@@ -97,7 +99,7 @@ class CastRecognizer(nn.Module):
         return self.part.logits(vectors), self.part.fused(vectors)
 
     def vectors(self, x: Tensor) -> Front:
-        """Give the normed vector of the spatial and of the temporal stream, `[B, D]`; None for one that nothing needs."""
+        """Give the normed vectors of the spatial and the temporal stream, `[B, D]`; None for one that nothing needs."""
         found = self.part.vectors(self.body, self._tokens(self.front(x), None))
         return found.get("spatial"), found.get("temporal")
 
@@ -125,7 +127,8 @@ class CastRecognizer(nn.Module):
         """
         tokens = self.part.front(self.body, self.pixels(x).transpose(1, 2))
         spatial = tokens.get("spatial")
-        return None if spatial is None else spatial.unflatten(0, (-1, self.body.steps)), tokens.get("temporal")
+        by_clip = None if spatial is None else spatial.reshape(-1, self.body.steps, *spatial.shape[1:])
+        return by_clip, tokens.get("temporal")
 
     def from_front(self, front: Front, seeds: Tensor | None = None) -> dict[str, Tensor]:
         """Give the logits of each head, `[B, K]`, from what `front` gives.
@@ -177,11 +180,15 @@ def read_experts(spatial: Path, temporal: Path) -> Experts:
         PipelineError: if a file cannot be read or is no such expert, or the two are not alike.
     """
     of_frames, of_clips = read_spatial(spatial), read_temporal(temporal)
+    paths = {"spatial": spatial, "temporal": temporal}
+    with safe_open(temporal, "pt") as file:
+        origin = (file.metadata() or {}).get("origin", "unknown")
     return Experts(
         CastBody(of_frames.tower, of_clips),
         of_frames.norm,
-        {"spatial": file_digest(spatial), "temporal": file_digest(temporal)},
-        "",
+        paths,
+        {name: file_digest(path) for name, path in paths.items()},
+        f"spatial expert {of_frames.origin}, temporal expert {origin}",
     )
 
 
@@ -210,6 +217,7 @@ def check_geometry(settings: CastSettings, body: CastBody) -> None:
         )
     for key, size in (("augmentation: size", settings.augmentation.size), ("views: size", settings.views.size)):
         if size % temporal.patch_size:
-            raise PipelineError(f"{key}: {size} is no multiple of the {temporal.patch_size} pixels of the experts' patches")
+            patch = temporal.patch_size
+            raise PipelineError(f"{key}: {size} is no multiple of the {patch} pixels of the experts' patches")
         if size != temporal.image_size:
             raise PipelineError(f"{key}: {size}, but the experts take frames of {temporal.image_size} pixels")
