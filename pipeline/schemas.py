@@ -226,6 +226,20 @@ LOGITS = Schema(
     },
 )
 
+ROUTES = Schema(
+    name="routes",
+    version=1,
+    stage="route_clips",
+    arrays={
+        "selector": ArraySpec("f4", ("view", "group"), "Logits of a view of the clip for the groups of classes."),
+        "experts": ArraySpec(
+            "f4", ("view", "group", "class"), "Logits of the view for all classes, by the expert of each group."
+        ),
+        "temporal": ArraySpec("i2", ("view",), "Number of the view's sample of frames, from 0."),
+        "spatial": ArraySpec("i2", ("view",), "Number of the view's square of these frames, from 0."),
+    },
+)
+
 FEATURES = Schema(
     name="features",
     version=1,
@@ -271,6 +285,7 @@ SCHEMAS = {
         CLIPS,
         FEATURES,
         LOGITS,
+        ROUTES,
         REGIONS,
     )
 }

@@ -49,6 +49,7 @@ SECTIONS = {
     "temporal": "encoders",
     "groups": "groups",
     "experiment": "experiments",
+    "selector": "experiments",
     "prediction": "predictions",
 }
 
@@ -301,6 +302,33 @@ def teachers(wildcards):
     return expand(ARTIFACTS["model"], trial=experiments)
 
 
+groups_of_part = artifact(
+    "groups", where="experiment.part", dataset="experiment.dataset", groups="experiment.part.groups"
+)
+
+
+def groups_file(wildcards):
+    """Input function: the file of groups that the user brings, where there is one."""
+    settings = config["groups"][wildcards.groups]
+    return [brought(settings["file"])] if settings["kind"] == "file" else []
+
+
+def models_of(parts):
+    """Input function: the models of the selector of a routing experiment, or of its experts, with the trial's seed.
+
+    Args:
+        parts: `selector` or `experts`.
+    """
+
+    def paths(wildcards):
+        named = config["experiments"][experiment_of(wildcards.trial)][parts]
+        seed = wildcards.trial[len(experiment_of(wildcards.trial)) :]
+        trials = [f"{name}{seed}" for name in ([named] if isinstance(named, str) else named)]
+        return expand(ARTIFACTS["model"], trial=trials)
+
+    return paths
+
+
 def recognizer_inputs():
     """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
     whole = {"dataset": "experiment.dataset", "shard": "all"}
@@ -322,6 +350,12 @@ def views(wildcards):
         "batch_size": recognizer["training"]["batch_size"],
     }
     return json.dumps(recognizer.get("views", one), sort_keys=True)
+
+
+def merging(wildcards):
+    """Parameter function: how views are merged for the scores that count: as the recognizer's paper does."""
+    kind = config["recognizers"][walk("experiment.recognizer", wildcards)]["kind"]
+    return "softmax" if kind == "cast" else "logits"
 
 
 def trained_recognizer(wildcards):

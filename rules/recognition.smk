@@ -30,6 +30,7 @@ rule train_recognizer:
     input:
         **recognizer_inputs(),
         labels=artifact("labels", dataset="experiment.dataset"),
+        groups=groups_of_part,
         weights=backbone_weights,
         teachers=teachers,
     output:
@@ -50,6 +51,7 @@ rule train_recognizer:
         gpu=1,
     params:
         recognizer=trained_recognizer,
+        part=settings("experiment.part"),
         seed=seed,
         code=code("train_recognizer"),
     shell:
@@ -59,9 +61,11 @@ rule train_recognizer:
             --clips {input.clips:q} \
             --features {input.features:q} \
             --labels {input.labels:q} \
+            --groups {input.groups:q} \
             --weights {input.weights:q} \
             --teachers {input.teachers:q} \
             --recognizer {params.recognizer:q} \
+            --part {params.part:q} \
             --seed {params.seed} \
             --threads {threads} \
             --checkpoints checkpoints/{wildcards.trial} \
@@ -111,6 +115,7 @@ rule recognize_videos:
     input:
         **recognizer_inputs(),
         labels=with_split("labels"),
+        groups=groups_of_part,
         model=artifact("model"),
     output:
         artifact("logits"),
@@ -129,6 +134,7 @@ rule recognize_videos:
         gpu=1,
     params:
         settings=views,
+        part=settings("experiment.part"),
         code=code("recognize_videos"),
     shell:
         """
@@ -137,9 +143,11 @@ rule recognize_videos:
             --clips {input.clips:q} \
             --features {input.features:q} \
             --labels {input.labels:q} \
+            --groups {input.groups:q} \
             --model {input.model:q} \
             --split {wildcards.split} \
             --settings {params.settings:q} \
+            --part {params.part:q} \
             --threads {threads} \
             --out {output:q} \
             >{log:q} 2>&1
@@ -151,6 +159,7 @@ rule score_recognizer:
     input:
         logits=artifact("logits"),
         labels=artifact("labels", dataset="experiment.dataset"),
+        groups=groups_of_part,
     output:
         scores=report(artifact("scores"), category="Scores", labels={"experiment": "{trial}", "split": "{split}"}),
         per_video=artifact("per_video"),
@@ -168,13 +177,18 @@ rule score_recognizer:
         mem_mb=scaled(3000),
         runtime=scaled("1h"),
     params:
+        part=settings("experiment.part"),
+        merge=merging,
         code=code("score_recognizer"),
     shell:
         """
         python -m pipeline score_recognizer \
             --logits {input.logits:q} \
             --labels {input.labels:q} \
+            --groups {input.groups:q} \
             --split {wildcards.split} \
+            --part {params.part:q} \
+            --merge {params.merge:q} \
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
             --per-class {output.per_class:q} \

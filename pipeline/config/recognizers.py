@@ -131,6 +131,17 @@ class RecognizerTrainingSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _steps_are_balanced_alone(self) -> Self:
+        balanced = self.balanced
+        if balanced is not None and balanced.classes * balanced.clips != self.batch_size:
+            raise ValueError("`balanced`: `classes` times `clips` are the clips of a step: write it as `batch_size`")
+        if balanced is not None and self.epoch_clips is not None:
+            raise ValueError("`balanced`: an epoch has all clips: write `epoch_clips: null`")
+        if self.triplet is not None and self.accumulate > 1:
+            raise ValueError("`triplet` compares all clips of a step at once: write `accumulate: 1`")
+        return self
+
+    @model_validator(mode="after")
     def _rates_fit(self) -> Self:
         if (self.multipliers == "layers") != (self.layer_decay is not None):
             raise ValueError(

@@ -15,6 +15,7 @@ from pipeline.artifact import file_digest
 from pipeline.artifact.clip_store import ClipStore
 from pipeline.config import (
     ConvolutionalSettings,
+    PartSettings,
     ProbeSettings,
     RecognizerSettings,
     RecognizerTrainingSettings,
@@ -29,10 +30,11 @@ from pipeline.recognition.clip_source import FeatureSource, FrameSource
 from pipeline.recognition.kick_start import Teachers
 from pipeline.recognition.labels import Labels, read_labels
 from pipeline.recognition.model_file import describe, read_recognizer
+from pipeline.recognition.parts import Part, labels_of_part, read_part
 from pipeline.recognition.pretrained import load_backbone
 from pipeline.recognition.probe import Probe, describe_probe, training_of_probe
 from pipeline.recognition.recognizer import Recognizer, build_recognizer
-from pipeline.recognition.split_clips import labelled_clips, training_clips
+from pipeline.recognition.split_clips import training_clips, validation_clips
 from pipeline.recognition.training import CURVES, ClipData, RecognizerTraining, kept_by
 from pipeline.training.loop import Trained, train
 from pipeline.weights.fetching import fetch
@@ -47,12 +49,14 @@ def run(
     clips: list[Path],
     features: list[Path],
     labels: Path,
+    groups: list[Path],
     weights: list[Path],
     teachers: list[Path],
     checkpoints: Path,
     out: Path,
     curves: Path,
     recognizer: RecognizerSettings,
+    part: PartSettings | None,
     seed: int,
     threads: int,
 ) -> None:
@@ -65,6 +69,7 @@ def run(
         clips: Frames of the data set's clips, of all its shards; nothing for a probe.
         features: Features that a recognizer has stored of the clips, of all shards, for a probe; nothing for others.
         labels: The data set's labels.json: classes, labels and splits.
+        groups: The groups of the classes that a part of TSTL is of; nothing for the whole.
         weights: The file of the backbone's weights, or the model of the experiment that they are taken from; nothing
             for random ones and for those of a URL.
         teachers: The models whose regions are learned first, in the order of the places that `kick_start` names;
@@ -74,6 +79,8 @@ def run(
         curves: Where losses and accuracies of each epoch go (CSV), with `kept_by` in the row of the epoch whose weights
             were kept: the column that chose it.
         recognizer: The network, its frames, and how it is trained.
+        part: The part of TSTL that is trained: the groups of the classes are learned (a selector), or all classes from
+            the clips of one group (an expert); null for the whole.
         seed: Seed of modules and heads, of the order of clips, of what is random in them, and of dropout.
         threads: CPU threads of a process.
 
@@ -82,12 +89,14 @@ def run(
             have one class, or the network cannot be built for these frames.
     """
     torch.set_num_threads(threads)
-    known = read_labels(labels)
+    whole = read_labels(labels)
+    own = read_part(part, groups, whole)
+    known = labels_of_part(whole, own)
     model: Recognizer | Probe
     if isinstance(recognizer, ProbeSettings):
         stored = FeatureSource(features)
         training, guides = training_of_probe(recognizer.training), None
-        data = gather(list(stored.features.ids), stored, known, training, seed, threads)
+        data = gather(list(stored.features.ids), stored, whole, own, training, seed, threads)
         torch.manual_seed(seed)
         model = Probe(recognizer, stored.features.width("x"), known.widths)
         description = describe_probe(recognizer, known.heads)
@@ -102,15 +111,23 @@ def run(
             return
         store = ClipStore(clips)
         data = gather(
-            store.ids, frame_source(store, recognizer), known, training, seed, threads, recognizer.augmentation.flip
+            store.ids,
+            frame_source(store, recognizer),
+            whole,
+            own,
+            training,
+            seed,
+            threads,
+            recognizer.augmentation.flip,
         )
         guides = read_teachers(recognizer, teachers, model)
         tell_of_stills(store, data.train.ids, recognizer)
     provenance = {
         "settings": recognizer.model_dump(mode="json", exclude={"views": {"temporal", "spatial", "batch_size"}}),
+        "part": None if part is None else part.model_dump(mode="json"),
         "seed": seed,
         "code": code_digest("train_recognizer"),
-        "inputs": [file_digest(path) for path in (*clips, *features, labels, *weights, *teachers)],
+        "inputs": [file_digest(path) for path in (*clips, *features, labels, *groups, *weights, *teachers)],
     }
     with training_run(checkpoints, provenance, [out, curves]) as run:
         if run.is_finished:
@@ -126,6 +143,7 @@ def gather(
     known: list[str],
     source: ClipSource,
     labels: Labels,
+    part: Part | None,
     training: RecognizerTrainingSettings,
     seed: int,
     threads: int,
@@ -137,6 +155,7 @@ def gather(
         known: Ids of the clips that can be read.
         source: Where they are read.
         labels: Their labels.
+        part: The part of TSTL that learns from them; None for the whole.
         training: How a model is trained.
         seed: Seed of the run.
         threads: CPU threads of the process; on a GPU, as many batches are made at once.
@@ -146,14 +165,14 @@ def gather(
         PipelineError: as `run` does.
     """
     there = set(known)
-    train_set = training_clips(labels, there, training.per_class, flip, seed)
-    val = labelled_clips(labels, "val", there)
+    train_set = training_clips(labels, there, training.per_class, flip, seed, part)
+    val = validation_clips(labels, there, part)
     plan = EpochPlan(
         len(train_set.ids), training.batch_size, training.accumulate, training.epoch_clips, seed, num_ranks()
     )
     plan.check()
     source.hold([*train_set.ids, *val.ids])
-    tell_of_left_out(labels, there)
+    tell_of_left_out(labels_of_part(labels, part), there)
     return ClipData(plan, train_set, val, source, threads if torch.cuda.is_available() else 1)
 
 
