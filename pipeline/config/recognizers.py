@@ -232,8 +232,8 @@ class CastSettings(Settings):
     def _stored_views_are_single_clips(self) -> Self:
         if self.stored_views is not None and self.augmentation.mixup is not None:
             raise ValueError(
-                "`stored_views` keeps what the experts see of single clips, and `augmentation.mixup` mixes pixels: write "
-                "null for one of them"
+                "`stored_views` keeps what the experts see of each clip alone, and `augmentation.mixup` mixes pixels: "
+                "write null for one of them"
             )
         return self
 

@@ -247,9 +247,7 @@ class PieceBatches:
         mixup: How the clips of a step are mixed; None for not.
     """
 
-    def __init__(
-        self, clips: LabelledClips, source: ClipSource, seed: int, mixup: MixupSettings | None = None
-    ) -> None:
+    def __init__(self, clips: LabelledClips, source: ClipSource, seed: int, mixup: MixupSettings | None = None) -> None:
         self.clips = clips
         self.source = source
         self.seed = seed
