@@ -51,9 +51,7 @@ def test_what_an_expert_says_of_classes_of_other_groups_does_not_count_in_the_pr
     other = EXPERTS.copy()
     other[:, 0, 2:] += 7
     other[:, 1, :2] -= 5
-    assert np.array_equal(
-        routed(SELECTOR, other, OF_CLASS, "product"), routed(SELECTOR, EXPERTS, OF_CLASS, "product")
-    )
+    assert np.array_equal(routed(SELECTOR, other, OF_CLASS, "product"), routed(SELECTOR, EXPERTS, OF_CLASS, "product"))
 
 
 def test_groups_need_not_follow_one_another():

@@ -71,7 +71,7 @@ def test_what_is_confused_is_together(tmp_path):
     [
         ("[[", "own groups.json: Expecting value"),
         ({"grows": 0}, "own groups.json: expected a list of groups"),
-        ([["grows", "falls left"], ["shrinks"]], "own groups.json: 1 of 4 classes are in no group, such as 'falls right'"),
+        ([["grows", "falls left"], ["shrinks"]], "1 of 4 classes are in no group, such as 'falls right'"),
         ([CLASSES, ["grows"]], "own groups.json: class 'grows' is in group 0 and in group 1"),
         ([CLASSES[:3], ["shrinks", "jumps"]], "own groups.json: 'jumps' is none of the 4 classes"),
         ([CLASSES, []], "own groups.json: group 1 has no class"),
