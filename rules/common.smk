@@ -87,20 +87,20 @@ def holds(condition, wildcards):
     return found == value if equals else found not in (None, [])
 
 
-def names(section, having=None, lacking=None, **equal):
+def names(section, having=None, lacking=(), **equal):
     """Regular expression that matches the names of those entries of a section that fit, or nothing if none fits.
 
     Args:
         section: The section of config.yaml.
         having: A setting that an entry must have.
-        lacking: A setting that an entry must not have.
+        lacking: Settings that an entry must not have.
         equal: Settings that an entry must have with these values.
     """
     fitting = [
         name
         for name, entry in config[section].items()
         if (having is None or entry.get(having))
-        and (lacking is None or not entry.get(lacking))
+        and not any(entry.get(key) for key in lacking)
         and all(entry.get(key) == value for key, value in equal.items())
     ]
     return "|".join(fitting) or "(?!)"
@@ -449,6 +449,20 @@ def labels_to_check(wildcards):
     """Input function: labels of a data set that has some."""
     is_labelled = why_unlabelled(config["datasets"][wildcards.dataset]) is None
     return expand(ARTIFACTS["labels"], dataset=wildcards.dataset) if is_labelled else []
+
+
+def split_table(route):
+    """Input function: the labels of a data set at the end of a route, or its captions if it has none; both hold splits.
+
+    Recognizers are trained and scored on the splits of the labels.
+    """
+
+    def path(wildcards):
+        dataset = walk(route, wildcards)
+        is_labelled = why_unlabelled(config["datasets"][dataset]) is None
+        return expand(ARTIFACTS["labels" if is_labelled else "captions"], dataset=dataset)
+
+    return path
 
 
 def listing(wildcards):
