@@ -249,6 +249,21 @@ FEATURES = Schema(
     },
 )
 
+FRONTS = Schema(
+    name="fronts",
+    version=1,
+    stage="extract_front",
+    arrays={
+        "token": ArraySpec(
+            "f2",
+            ("token", "feature"),
+            "What the experts of a cast recognizer make of the clip before `first_block`, view after view. Of a view: the "
+            "spatial tokens of each step of time (class token, then places in rows), then the temporal ones in this order.",
+        ),
+        "mirrored": ArraySpec("u1", ("view",), "1: left and right were swapped in this view; 0: they were not."),
+    },
+)
+
 REGIONS = Schema(
     name="regions",
     version=1,
@@ -283,6 +298,7 @@ SCHEMAS = {
         GRAPHS,
         KNOWLEDGE,
         CLIPS,
+        FRONTS,
         FEATURES,
         LOGITS,
         ROUTES,

@@ -294,6 +294,22 @@ def backbone_weights(wildcards):
     return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
 
 
+def experts(wildcards):
+    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others."""
+    of_job = wildcards.get("recognizer") or walk("experiment.recognizer", wildcards)
+    recognizer = config["recognizers"][of_job]
+    named = [recognizer[role] for role in ("spatial", "temporal") if recognizer["kind"] == "cast"]
+    return [ARTIFACTS["weights"].format(encoder=encoder) for encoder in named]
+
+
+def front(wildcards):
+    """Parameter function: what of a cast recognizer decides which tokens are stored of clips, as JSON."""
+    recognizer = config["recognizers"][wildcards.recognizer]
+    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
+    others = {"short_side": recognizer["views"]["short_side"], "precision": recognizer["training"]["precision"]}
+    return json.dumps({key: recognizer[key] for key in kept} | others, sort_keys=True)
+
+
 def teachers(wildcards):
     """Input function: the models whose regions a recognizer learns first, in the order of the places' names."""
     recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
@@ -333,8 +349,9 @@ def recognizer_inputs():
     """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
     whole = {"dataset": "experiment.dataset", "shard": "all"}
     is_probe = "experiment.recognizer.kind=probe"
+    of_frames = "experiment.recognizer.frames"
     return {
-        "clips": artifact("clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole),
+        "clips": artifact("clips", where=of_frames, clipping="experiment.clipping", **whole),
         "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
     }
 

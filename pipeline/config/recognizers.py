@@ -252,6 +252,19 @@ class CastSettings(Settings):
         return self
 
 
+class FrontSettings(Settings):
+    """What of a cast recognizer decides which tokens are stored of clips; `stored_views` alone may be null there."""
+
+    exchange: Literal["both", "t2s", "s2t", "none"]
+    fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
+    first_block: Count
+    stored_views: Count
+    frames: ClipSamplingSettings
+    augmentation: ClipAugmentationSettings
+    short_side: Count | None
+    precision: Precision
+
+
 class ProbeTrainingSettings(Settings):
     """How a head on stored features is trained."""
 

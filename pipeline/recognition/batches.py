@@ -80,8 +80,8 @@ class ClipSource(Protocol):
     def hold(self, ids: Sequence[str], /) -> None:
         """Keep clips that will be asked for in memory, if they fit."""
 
-    def training_clip(self, clip_id: str, rng: np.random.Generator, /) -> Seen:
-        """A clip with what is random in it."""
+    def training_clip(self, clip_id: str, rng: np.random.Generator, epoch: int, /) -> Seen:
+        """A clip with what is random in it, in an epoch, from 0."""
 
     def validation_clip(self, clip_id: str) -> Tensor:
         """A clip without anything random."""
@@ -276,7 +276,7 @@ class PieceBatches:
         clip_id = self.clips.ids[number]
         if epoch is None:
             return Seen(self.source.validation_clip(clip_id), False)
-        return self.source.training_clip(clip_id, generator_of(self.seed, epoch, clip_id))
+        return self.source.training_clip(clip_id, generator_of(self.seed, epoch, clip_id), epoch)
 
 
 class BatchesAhead:

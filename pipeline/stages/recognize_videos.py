@@ -16,15 +16,14 @@ from pipeline.artifact.each_video import videos_together
 from pipeline.config import PartSettings, ViewSettings
 from pipeline.jobs.rank_group import joined_ranks
 from pipeline.models.precision import announced_dtype, compute_device
-from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.block_sharing import SharedBlocks
 from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.clip_source import FeatureSource
 from pipeline.recognition.labels import read_labels, require_same_classes
-from pipeline.recognition.model_file import read_recognizer
 from pipeline.recognition.parts import labels_of_part, read_part
 from pipeline.recognition.probe import read_probe
 from pipeline.recognition.scored_views import ViewReader, ViewScorer
+from pipeline.recognition.trained import read_trained
 from pipeline.schemas import LOGITS
 
 
@@ -35,6 +34,7 @@ def run(
     labels: Path,
     groups: list[Path],
     model: Path,
+    experts: list[Path],
     out: Path,
     split: str,
     settings: ViewSettings,
@@ -49,6 +49,7 @@ def run(
         labels: The data set's labels.json: classes and splits.
         groups: The groups of the classes that a part of TSTL is of; nothing for the whole.
         model: A trained recognizer or probe (safetensors).
+        experts: The files of the spatial and the temporal expert of a cast recognizer; nothing for others.
         out: The store to write (schema `logits`); a clip that has no frames is a failed video in it.
         split: The split whose clips are recognized: train, val or test.
         settings: The views of a clip; a probe has one.
@@ -63,7 +64,7 @@ def run(
     whole = read_labels(labels)
     known = labels_of_part(whole, read_part(part, groups, whole))
     with joined_ranks() as ranks:
-        found = of_probe(features, model) if features else of_frames(clips, model, settings)
+        found = of_probe(features, model) if features else of_frames(clips, model, experts, settings)
         require_same_classes(found.classes, known, model)
         device = compute_device()
         dtype = announced_dtype(found.precision, device, "the recognizer")
@@ -79,6 +80,7 @@ def run(
             return
         made_of = {f"clips_{number}": path for number, path in enumerate([*clips, *features])}
         inputs = {"model": model, "labels": labels} | made_of | dict(zip(["groups"], groups, strict=False))
+        inputs |= dict(zip(("spatial", "temporal"), experts, strict=False))
         with create(out, LOGITS, ids=ids, stage="recognize_videos", settings=settings, inputs=inputs) as writer:
             videos_together(writer, failed, shared)
 
@@ -103,10 +105,10 @@ class Found(NamedTuple):
     read: Callable[[Sequence[str]], Tensor]
 
 
-def of_frames(clips: list[Path], model: Path, settings: ViewSettings) -> Found:
+def of_frames(clips: list[Path], model: Path, experts: list[Path], settings: ViewSettings) -> Found:
     """A recognizer, and stored frames."""
-    store, trained = ClipStore(clips), read_recognizer(model)
-    reader = ViewReader(store, trained.settings.frames, settings, colours_of(trained.settings.backbone))
+    store, trained = ClipStore(clips), read_trained(model, experts)
+    reader = ViewReader(store, trained.settings.frames, settings, trained.colours)
     precision = trained.settings.training.precision
     return Found(trained.model, trained.heads, precision, store.ids, store.failed, reader.read)
 
