@@ -329,6 +329,20 @@ def groups_file(wildcards):
     return [brought(settings["file"])] if settings["kind"] == "file" else []
 
 
+def shown_embeddings(wildcards):
+    """Input function: pictures of what the heads of the report's cast recognizers see, of their first seeds.
+
+    Of a routing experiment it is the one of its selector.
+    """
+    found = []
+    for name in config["report"]["experiments"]:
+        named = config["experiments"][name].get("selector", name)
+        entry = config["experiments"][named]
+        if entry["kind"] == "recognition" and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
+            found += expand(ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]]))
+    return list(dict.fromkeys(found))
+
+
 def models_of(parts):
     """Input function: the models of the selector of a routing experiment, or of its experts, with the trial's seed.
 
