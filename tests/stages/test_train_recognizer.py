@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from toys.labelled_clips import CLASSES, SIMPLE, VIEWS, settings, write_clips
+from toys.labelled_clips import AUGMENTATION, CLASSES, SIMPLE, VIEWS, settings, write_clips
 
 from pipeline.__main__ import main
 from pipeline.artifact import read_json, write_json
@@ -215,7 +215,7 @@ def test_regions_of_another_model_are_learned_first(tmp_path):
         "warmup": 0.0,
         "clip_norm": None,
     }
-    augmentation = {"size": 48, "crop": "whole", "flip": "none", "brightness": 0.0}
+    augmentation = AUGMENTATION | {"size": 48, "crop": "whole", "flip": "none", "brightness": 0.0}
     sizes = {"augmentation": augmentation, "views": VIEWS | {"short_side": None, "spatial": 1, "size": 48}}
     torch.manual_seed(3)
     teacher = build_recognizer(settings(modules=[dyreg("conv1")], **sizes), {"class": 3}).eval()
