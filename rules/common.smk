@@ -117,6 +117,13 @@ def trial_names(**equal):
     return "|".join(fitting) or "(?!)"
 
 
+def trials_on(kind):
+    """Regular expression that matches the names of all recognition trials on data sets of one kind."""
+    datasets = [name for name, entry in config["datasets"].items() if entry["kind"] == kind]
+    found = [trial_names(kind="recognition", dataset=name) for name in datasets]
+    return "|".join(found) or "(?!)"
+
+
 def artifact(kind, each=None, where=None, **routes):
     """Path pattern of an artifact, or the input function that gives its paths if there is more than `kind`.
 
@@ -263,6 +270,22 @@ def own_file(route):
         return [brought(value)] if is_path else []
 
     return path
+
+
+def brought_file(route):
+    """Input function of a file that the user brings; nothing where the route leads to null."""
+
+    def path(wildcards):
+        value = walk(route, wildcards)
+        return [] if value is None else [brought(value)]
+
+    return path
+
+
+def unseen_participants(wildcards):
+    """Input function: the file of the participants whom training does not show, if the data set names one."""
+    named = walk("experiment.dataset.unseen", wildcards) or {}
+    return [brought(named[wildcards.split])] if named.get(wildcards.split) else []
 
 
 def settings(route, without=()):

@@ -106,20 +106,32 @@ class KineticsSettings(Settings):
 
 
 class VerbNounFiles(Settings):
-    """The files of classes of EPIC-Kitchens."""
+    """Files of EPIC-Kitchens, one of verbs and one of nouns."""
 
     verb: Path
     noun: Path
 
 
+class UnseenFiles(Settings):
+    """Files of the participants of whom training has no video, one for each split that has such."""
+
+    val: Path | None
+    test: Path | None
+
+
 class EpicKitchensSettings(Settings):
-    """EPIC-Kitchens-100: intervals of long videos, or runs of frames, with verbs and nouns."""
+    """EPIC-Kitchens-100: intervals of long videos, or runs of frames, with verbs and nouns.
+
+    Rare classes (`tail`) and `unseen` participants have scores of their own.
+    """
 
     kind: Literal["epic_kitchens"]
     shards: Count
     videos: Path
     annotations: AnnotationFiles
     classes: VerbNounFiles
+    tail: VerbNounFiles | None
+    unseen: UnseenFiles | None
     frames: FramePattern | None
 
 

@@ -55,7 +55,7 @@ KINDS = {
             "val.csv": f"{EPIC}2,P1,00:00:01.5,00:00:02,1,9,1,0\n",
             "v.csv": "id,key\n0,take\n1,put\n",
         },
-        {"classes": {"verb": "v.csv", "noun": "v.csv"}, "frames": None},
+        {"classes": {"verb": "v.csv", "noun": "v.csv"}, "frames": None, "tail": None, "unseen": None},
     ),
     "folder": (
         {"t.csv": "video,label,split\n1,jump,train\n2,run,test\n"},
