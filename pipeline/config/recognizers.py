@@ -197,7 +197,7 @@ class CastSettings(Settings):
     ratio: Annotated[float, Field(gt=0, le=1)]
     first_block: Count
     fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
-    drop_path: Share
+    drop_path: Annotated[float, Field(ge=0, lt=1)]
     stored_views: Count | None
     frames: ClipSamplingSettings
     augmentation: ClipAugmentationSettings

@@ -8,7 +8,6 @@ a clip (T times P), D width of the experts, E width of the exchange.
 """
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -100,8 +99,9 @@ class WindowAttention(nn.Module):
         self.key_value = linear(width, 2 * width)
         self.project = linear(width, width)
         deviation = (width // heads) ** -0.5
-        tables = [Places(window, steps, places, width, deviation) for _ in range(2)] if positions else [None, None]
-        self.own_places, self.other_places = tables
+        tables = (window, steps, places, width, deviation)
+        self.own_places = Places(*tables) if positions else None
+        self.other_places = Places(*tables) if positions else None
 
     def forward(self, own_BTPE: Tensor, other_BTPE: Tensor) -> Tensor:
         """Give what each token of one stream hears of the other one, `[B, T, P, E]`."""
@@ -163,9 +163,10 @@ class StreamExchange(nn.Module):
         """
         narrow = {one: self.norm[one](self.down[one](tokens[one])) for one in STREAMS}
         class_tokens = narrow["spatial"][:, :1]
+        places, width = narrow["spatial"].shape[1] - 1, narrow["spatial"].shape[2]
         on_grid = {
-            "spatial": narrow["spatial"][:, 1:].unflatten(0, (-1, self.steps)),
-            "temporal": narrow["temporal"].unflatten(1, (self.steps, -1)),
+            "spatial": narrow["spatial"][:, 1:].reshape(-1, self.steps, places, width),
+            "temporal": narrow["temporal"].reshape(-1, self.steps, places, width),
         }
         heard: dict[Stream, Tensor] = {}
         for one in self.listen:
@@ -224,7 +225,7 @@ class CastBlock(nn.Module):
 
     def _fed(self, stream: Stream, block: nn.Module, x: Tensor, factors_B: Tensor | None) -> Tensor:
         if stream not in self.beside_mlp:
-            return x + cast(Tensor, block.feed(x))  # type: ignore[operator]
+            return x + block.feed(x)  # type: ignore[no-any-return, operator]
         normed = block.get_submodule(SECOND_NORM[stream])(x)
         fed: Tensor = block.get_submodule("mlp")(normed)
         return x + fed + scaled(BESIDE * self.beside_mlp[stream](normed), factors_B)

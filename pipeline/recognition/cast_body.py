@@ -71,8 +71,8 @@ class CastBody(nn.Module):
         """Rows and columns of places in a frame."""
         return self.temporal.grid
 
-    def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode."""
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002
+        """Stay in evaluation mode, whatever is asked."""
         return super().train(False)
 
     def blocks(self, number: int) -> dict[Stream, nn.Module]:

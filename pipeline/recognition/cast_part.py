@@ -26,8 +26,8 @@ Vectors = dict[Stream, Tensor]  # `[B, D]` each
 class CastPart(nn.Module):
     """The trained part of a network.
 
-    How `fusion` makes logits of the vectors of both streams: `added`: adapters of both, without their inputs, are added,
-    and each head sees the sum; `concatenated`: they are put side by side; `ensemble`: each head has a layer for each
+    How `fusion` makes logits of the vectors of both streams. `added`: each goes through an adapter, and each head sees
+    the sum of what comes out; `concatenated`: it sees the two side by side; `ensemble`: each head has a layer for each
     stream, and the mean of their probabilities counts; `spatial`, `temporal`: each head sees one stream; `by_head`: the
     noun is told by the spatial and the verb by the temporal stream (EPIC-Kitchens).
 
@@ -75,10 +75,10 @@ class CastPart(nn.Module):
         Args:
             body: The frozen experts.
             front: What `front` gives.
-            seeds_B: A number for each clip, from which the branches that a training step leaves out are drawn; torch's
-                generator draws them if None.
+            seeds_B: A number of each clip, from which it is drawn which branches a training step leaves out; without
+                them none is.
         """
-        factors_KBJ = self._factors(front, seeds_B)
+        factors_KBJ = self._factors(seeds_B)
         tokens = front
         for place, block in enumerate(self.blocks.values()):
             factors_BJ = None if factors_KBJ is None else factors_KBJ[place]
@@ -89,7 +89,7 @@ class CastPart(nn.Module):
         """One vector a clip of each of these streams, normed."""
         found: Vectors = {}
         if "spatial" in tokens:
-            by_clip = tokens["spatial"].unflatten(0, (-1, body.steps))
+            by_clip = tokens["spatial"].reshape(-1, body.steps, *tokens["spatial"].shape[1:])
             found["spatial"] = body.spatial.pool(by_clip, self.norms["spatial"])
         if "temporal" in tokens:
             found["temporal"] = body.temporal.pool(tokens["temporal"], self.norms["temporal"])
@@ -113,19 +113,17 @@ class CastPart(nn.Module):
         fused_BD = self.fused(vectors)
         return {name: head(fused_BD) for name, head in self.heads.items()}
 
-    def _factors(self, front: Tokens, seeds_B: Tensor | None) -> Tensor | None:
+    def _factors(self, seeds_B: Tensor | None) -> Tensor | None:
         """What the branches of each block are multiplied with, `[blocks, B, J]`; None if none is left out.
 
         The share that is left out rises in equal steps from 0 in the experts' first block.
         """
-        if not self.training or self.options.drop_path == 0:
+        if not self.training or seeds_B is None or self.options.drop_path == 0:
             return None
-        tokens = front["temporal"] if "temporal" in front else front["spatial"].unflatten(0, (-1, self.steps))
-        rates_D = torch.linspace(0, self.options.drop_path, self.depth, device=tokens.device)
-        rates_K11 = rates_D[self.num_before :, None, None]
-        shape = (len(self.blocks), BRANCHES)
-        drawn_BKJ = torch.rand(len(tokens), *shape, device=tokens.device) if seeds_B is None else chances(seeds_B, *shape)
-        return (drawn_BKJ.transpose(0, 1) >= rates_K11) / (1 - rates_K11)
+        rates_K = torch.linspace(0, self.options.drop_path, self.depth, device=seeds_B.device)[self.num_before :]
+        rates_K11 = rates_K[:, None, None]
+        drawn_KBJ = chances(seeds_B, len(self.blocks), BRANCHES).transpose(0, 1)
+        return (drawn_KBJ >= rates_K11) / (1 - rates_K11)
 
 
 def log_mean_of_softmaxes(logits: Sequence[Tensor]) -> Tensor:
@@ -141,7 +139,7 @@ def check_options(body: CastBody, heads: Mapping[str, int], options: CastOptions
     inner = round(body.width * options.ratio)
     if options.exchange != "none" and (inner < body.heads or inner % body.heads):
         raise PipelineError(
-            f"ratio: {options.ratio:g} of the experts' width {body.width} makes an exchange of width {inner}, which the "
+            f"ratio: {options.ratio:g} of the experts' width {body.width} makes an exchange of width {inner}, which "
             f"{body.heads} heads cannot share: write a ratio whose width is a multiple of {body.heads}"
         )
     if options.fusion == "by_head" and set(heads) != set(OF_HEAD):

@@ -53,7 +53,7 @@ class CastOptions:
     @property
     def fused(self) -> tuple[Stream, ...]:
         """The streams whose vectors the logits depend on."""
-        return (self.fusion,) if self.fusion in ("spatial", "temporal") else STREAMS  # type: ignore[return-value]
+        return (self.fusion,) if self.fusion in ("spatial", "temporal") else STREAMS
 
 
 @dataclass(frozen=True)

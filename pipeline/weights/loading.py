@@ -22,9 +22,9 @@ from pipeline.weights.forms import foreign, naming, of_pickle
 log = logging.getLogger(__name__)
 
 BATCH_COUNT = ".num_batches_tracked"  # of BatchNorm: nothing uses it, and files of PyTorch before 0.4.1 have none
-# What trainings put around a state dict, which says nothing of the network: keys of a dict that holds it, and prefixes
-# of all names (of torch's DataParallel and DistributedDataParallel, and of torch.compile).
-WRAPS = ("state_dict", "model_state_dict", "model_state", "model")
+# What trainings put around a state dict, which says nothing of the network: keys of a dict that holds it (`module` is
+# DeepSpeed's), and prefixes of all names (of torch's DataParallel and DistributedDataParallel, and of torch.compile).
+WRAPS = ("state_dict", "model_state_dict", "model_state", "model", "module")
 PREFIXES = ("module.", "_orig_mod.")
 NAMED = 3  # tensors that a message names; it counts the others
 

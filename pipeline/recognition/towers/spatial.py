@@ -27,7 +27,7 @@ def attend(q_BND: Tensor, k_BMD: Tensor, v_BMD: Tensor, heads: int) -> Tensor:
         v_BMD: Values.
         heads: Number of heads.
     """
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q_BND, k_BMD, v_BMD))
+    q, k, v = (x.reshape(*x.shape[:2], heads, -1).transpose(1, 2) for x in (q_BND, k_BMD, v_BMD))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
