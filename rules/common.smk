@@ -23,7 +23,7 @@ from pipeline.datasets.readers import annotation_files, clip_form, label_files, 
 from pipeline.datasets.readers import listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.shown import shown_split
-from pipeline.workflow.splits import needed_splits, scored_splits
+from pipeline.workflow.splits import decoded_as, needed_splits, scored_splits
 
 # Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
 # cluster this is evaluated again: there they are all the cores that the job got.
@@ -51,6 +51,10 @@ SECTIONS = {
     "experiment": "experiments",
     "prediction": "predictions",
 }
+
+
+# Artifacts of the videos themselves, which data sets with the same videos and other splits may share.
+OF_VIDEOS = ("videos", "clips")
 
 
 def walk(route, wildcards):
@@ -152,6 +156,8 @@ def artifact(kind, each=None, where=None, **routes):
                 known["split"] = scored_splits(config["datasets"][known["dataset"]])
             if known.get("split") == "shown":
                 known["split"] = shown_split(config["datasets"][known["dataset"]])
+            if kind in OF_VIDEOS and "dataset" in known:
+                known["dataset"] = decoded_as(config, known["dataset"])
             found += expand(pattern, **known)
         return list(dict.fromkeys(found))
 

@@ -74,24 +74,32 @@ class LabelledListSettings(Settings):
 
 
 class Ucf101Settings(Settings):
-    """UCF101: one of its three splits, with validation cut from training by the group that clips come from."""
+    """UCF101: one of its three splits, with validation cut from training by the group that clips come from.
+
+    The three have the same videos, which `decoded_as` lets them share.
+    """
 
     kind: Literal["ucf101"]
     shards: Count
     videos: Path
     annotations: Path
     split: Literal[1, 2, 3]
+    decoded_as: str | None
     val: Part
 
 
 class Hmdb51Settings(Settings):
-    """HMDB51: one of its three splits, with validation cut from training by the film that clips come from."""
+    """HMDB51: one of its three splits, with validation cut from training by the film that clips come from.
+
+    The three have the same videos, which `decoded_as` lets them share.
+    """
 
     kind: Literal["hmdb51"]
     shards: Count
     videos: Path
     annotations: Path
     split: Literal[1, 2, 3]
+    decoded_as: str | None
     val: Part
 
 

@@ -36,11 +36,11 @@ KINDS = {
             "trainlist01.txt": "Jump/v_Jump_g01_c01.avi 1\n",
             "testlist01.txt": "Run/v_Run_g01_c01.avi\n",
         },
-        {"split": 1, "val": 0.5},
+        {"split": 1, "decoded_as": None, "val": 0.5},
     ),
     "hmdb51": (
         {"jump_test_split1.txt": "3.avi 2\n", "run_test_split1.txt": "a_run_1.avi 1\n"},
-        {"split": 1, "val": 0.5},
+        {"split": 1, "decoded_as": None, "val": 0.5},
     ),
     "kinetics": (
         {
