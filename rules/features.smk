@@ -2,7 +2,9 @@
 Features: weights of the encoders, and the motion around every sampled frame.
 
 REQUIRED INPUTS   frames, videos; published weights where the config names a file or a URL
-OUTPUTS           results/encoders/{encoder}/weights.safetensors (and retrieval.json or detection.json of a trained one)
+                  clips, labels or captions of a data set that VideoMAE is pre-trained on
+OUTPUTS           results/encoders/{encoder}/weights.safetensors (and of a trained one retrieval.json, detection.json, or
+                  pretraining.json and reconstructions.png)
                   results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr   (schema: motion)
 """
 
@@ -20,7 +22,7 @@ rule import_weights:
     benchmark:
         "logs/import_weights/{encoder}.tsv"
     wildcard_constraints:
-        encoder=names("encoders", lacking="finetune"),
+        encoder=names("encoders", lacking=["finetune", "pretrain"]),
     conda:
         "../envs/pipeline.yaml"
     threads: 8
@@ -118,6 +120,52 @@ rule finetune_detector:
             --threads {threads} \
             --out {output.weights:q} \
             --detection {output.detection:q} \
+            >{log:q} 2>&1
+        """)
+
+
+# For more GPUs call with `--resources gpu=4 --set-resources pretrain_videomae:gpu=4`. Without any GPU the training is
+# one process on the CPU.
+rule pretrain_videomae:
+    """Pre-train VideoMAE's encoder on the training clips of a data set, by telling what is hidden of them."""
+    input:
+        clips=artifact("clips", dataset="encoder.pretrain.dataset", clipping="encoder.pretrain.clipping", shard="all"),
+        splits=split_table("encoder.pretrain.dataset"),
+        weights=own_file("encoder.weights"),
+    output:
+        weights=artifact("weights"),
+        pretraining=artifact("pretraining"),
+        reconstructions=report(
+            artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}
+        ),
+    log:
+        "logs/pretrain_videomae/{encoder}.log",
+    benchmark:
+        "logs/pretrain_videomae/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", kind="videomae", having="pretrain"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled("2d"),
+        gpu=1,
+    params:
+        settings=settings("encoder"),
+        code=code("pretrain_videomae"),
+    shell:
+        with_checkpoints("""
+        python -m pipeline.jobs.gpus {resources.gpu} \
+            python -m pipeline.jobs.ranks {resources.gpu} -m pipeline pretrain_videomae \
+            --clips {input.clips:q} \
+            --splits {input.splits:q} \
+            --checkpoints checkpoints/encoders/{wildcards.encoder} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output.weights:q} \
+            --pretraining {output.pretraining:q} \
+            --reconstructions {output.reconstructions:q} \
             >{log:q} 2>&1
         """)
 

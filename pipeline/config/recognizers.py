@@ -131,6 +131,17 @@ class RecognizerTrainingSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _steps_are_balanced_alone(self) -> Self:
+        balanced = self.balanced
+        if balanced is not None and balanced.classes * balanced.clips != self.batch_size:
+            raise ValueError("`balanced`: `classes` times `clips` are the clips of a step: write it as `batch_size`")
+        if balanced is not None and self.epoch_clips is not None:
+            raise ValueError("`balanced`: an epoch has all clips: write `epoch_clips: null`")
+        if self.triplet is not None and self.accumulate > 1:
+            raise ValueError("`triplet` compares all clips of a step at once: write `accumulate: 1`")
+        return self
+
+    @model_validator(mode="after")
     def _rates_fit(self) -> Self:
         if (self.multipliers == "layers") != (self.layer_decay is not None):
             raise ValueError(
@@ -221,10 +232,23 @@ class CastSettings(Settings):
     def _stored_views_are_single_clips(self) -> Self:
         if self.stored_views is not None and self.augmentation.mixup is not None:
             raise ValueError(
-                "`stored_views` keeps what the experts see of single clips, and `augmentation.mixup` mixes pixels: write "
-                "null for one of them"
+                "`stored_views` keeps what the experts see of each clip alone, and `augmentation.mixup` mixes pixels: "
+                "write null for one of them"
             )
         return self
+
+
+class FrontSettings(Settings):
+    """What of a cast recognizer decides which tokens are stored of clips; `stored_views` alone may be null there."""
+
+    exchange: Literal["both", "t2s", "s2t", "none"]
+    fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
+    first_block: Count
+    stored_views: Count
+    frames: ClipSamplingSettings
+    augmentation: ClipAugmentationSettings
+    short_side: Count | None
+    precision: Precision
 
 
 class ProbeTrainingSettings(Settings):

@@ -80,8 +80,8 @@ class ClipSource(Protocol):
     def hold(self, ids: Sequence[str], /) -> None:
         """Keep clips that will be asked for in memory, if they fit."""
 
-    def training_clip(self, clip_id: str, rng: np.random.Generator, /) -> Seen:
-        """A clip with what is random in it."""
+    def training_clip(self, clip_id: str, rng: np.random.Generator, epoch: int, /) -> Seen:
+        """A clip with what is random in it, in an epoch, from 0."""
 
     def validation_clip(self, clip_id: str) -> Tensor:
         """A clip without anything random."""
@@ -95,18 +95,20 @@ class LabelledClips:
         ids: Ids of the clips.
         labels: The classes of each clip, one a head.
         flips: For each head, the class of every class's mirrored clips; None where no class changes, or none is asked.
+        groups: The group of each class, where groups are learned in place of classes (TSTL); None elsewhere.
     """
 
     ids: list[str]
     labels: list[list[int]]
     flips: list[list[int]] | None = None
+    groups: list[int] | None = None
 
     def labels_of(self, number: int, is_mirrored: bool) -> list[int]:
-        """The classes of a clip, or of its mirror image."""
+        """What is learned of a clip, or of its mirror image: its classes, or their groups."""
         labels = self.labels[number]
-        if not is_mirrored or self.flips is None:
-            return labels
-        return [flip[label] for flip, label in zip(self.flips, labels, strict=True)]
+        if is_mirrored and self.flips is not None:
+            labels = [flip[label] for flip, label in zip(self.flips, labels, strict=True)]
+        return labels if self.groups is None else [self.groups[label] for label in labels]
 
 
 class Piece(NamedTuple):
@@ -245,9 +247,7 @@ class PieceBatches:
         mixup: How the clips of a step are mixed; None for not.
     """
 
-    def __init__(
-        self, clips: LabelledClips, source: ClipSource, seed: int, mixup: MixupSettings | None = None
-    ) -> None:
+    def __init__(self, clips: LabelledClips, source: ClipSource, seed: int, mixup: MixupSettings | None = None) -> None:
         self.clips = clips
         self.source = source
         self.seed = seed
@@ -276,7 +276,7 @@ class PieceBatches:
         clip_id = self.clips.ids[number]
         if epoch is None:
             return Seen(self.source.validation_clip(clip_id), False)
-        return self.source.training_clip(clip_id, generator_of(self.seed, epoch, clip_id))
+        return self.source.training_clip(clip_id, generator_of(self.seed, epoch, clip_id), epoch)
 
 
 class BatchesAhead:

@@ -13,6 +13,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config import RecognizerTrainingSettings
+from pipeline.recognition.cast_blocks import Places
 
 DROP = 0.1  # factor of the learning rate at each of `steps`, and where a loss stays on a plateau
 ENOUGH = 1e-4  # share by which a loss must fall below the least one to be off the plateau
@@ -59,9 +60,7 @@ def parameter_groups(model: nn.Module, heads: nn.Module, settings: RecognizerTra
     ]
 
 
-def layer_groups(
-    model: nn.Module, layer_decay: float, settings: RecognizerTrainingSettings
-) -> list[dict[str, Any]]:
+def layer_groups(model: nn.Module, layer_decay: float, settings: RecognizerTrainingSettings) -> list[dict[str, Any]]:
     """The parameters in groups by their distance from the end of the network, and by whether they decay.
 
     Block b of D, from 0, has the learning rate times `layer_decay` to the power D - b, and what stands after the blocks
@@ -77,7 +76,8 @@ def layer_groups(
     Returns:
         The groups, the last layers first.
     """
-    depth = 1 + max((found for name, _ in model.named_parameters() if (found := block_of(name)) is not None), default=-1)
+    numbers = [block_of(name) for name, _ in model.named_parameters()]
+    depth = max((number + 1 for number in numbers if number is not None), default=0)
     found: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -130,8 +130,8 @@ class Rate:
     """The factor of the learning rate in each step; the state of `plateau` is in its numbers.
 
     Attributes:
-        schedule: `constant`, `cosine` (to `least_share` at the end), `steps` (a tenth at each), or `plateau` (a tenth where the
-            validation loss was not better for some validations).
+        schedule: `constant`, `cosine` (to `least_share` at the end), `steps` (a tenth at each), or `plateau` (a tenth
+            where the validation loss was not better for some validations).
         num_steps: Steps of the whole training.
         warmup: Steps in which the rate rises, at the beginning.
         drops: The steps at which it drops; of `plateau`, one number: the validations that are waited for.

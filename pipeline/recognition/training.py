@@ -146,8 +146,9 @@ class RecognizerTraining:
     def batches(self, epoch: int, num_done: int) -> Iterator[ClipBatch]:
         """This rank's pieces.
 
-        What is left out of a clip follows from its seed. The networks of torchvision that leave blocks out of clips draw
-        from torch's generator instead, which is seeded by run, epoch, piece and rank, so that it differs between them.
+        What is left out of a clip follows from its seed. The networks of torchvision that leave blocks out of clips
+        draw from torch's generator instead, which is seeded by run, epoch, piece and rank, so that it differs between
+        them.
         """
         freeze(self.module, self.settings)  # the loop has just put all modules into training mode
         rank = self.ranks.number

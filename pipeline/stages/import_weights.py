@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from pipeline.artifact import read_json
 from pipeline.artifact.video_table import read_all_clips
-from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings
+from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings, VideoMaeSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
+from pipeline.recognition.towers.temporal_weights import start_tower, temporal_metadata
 from pipeline.video.windows import WindowRequest, Windows, read_windows
 from pipeline.weights.fetching import locate_weights
 from pipeline.weights.origin import RANDOM, from_file
@@ -40,7 +41,7 @@ def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list
 
     Args:
         out: Where `weights.safetensors` goes.
-        settings: The encoder: I3D, CLIP4Clip or a detector.
+        settings: The encoder: I3D, CLIP4Clip, a detector or VideoMAE.
         videos: Video tables of the data set that random I3D weights are calibrated on; nothing for other weights.
         captions: captions.json of that data set, whose training split is used; nothing for other weights.
 
@@ -49,10 +50,14 @@ def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list
             calibrated.
     """
     weights = locate_weights(settings.weights)
+    model: nn.Module
     if isinstance(settings, Clip4ClipSettings):
         model, metadata = _import_clip(weights, settings)
     elif isinstance(settings, DetectorSettings):
         model, metadata = _import_detector(weights, settings)
+    elif isinstance(settings, VideoMaeSettings):
+        model, origin = start_tower(weights, settings.arch, settings.seed)
+        metadata = temporal_metadata(settings.arch, origin)
     else:
         model, metadata = _import_i3d(weights, settings, videos, captions)
     save_weights(model.state_dict(), out, metadata)

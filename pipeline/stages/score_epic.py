@@ -7,17 +7,19 @@ Shapes: N clips, V verbs, K nouns.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifact import write_json
+from pipeline.artifact import read, write_json
 from pipeline.datasets.epic_kitchens import read_participants, read_tail
 from pipeline.errors import PipelineError
 from pipeline.recognition.epic_export import write_outputs
-from pipeline.recognition.merged_clips import ScoredClips, merged_heads, merging_of, outputs_of, read_scored
-from pipeline.recognition.views import Merging
-from pipeline.scoring.epic import Outputs, accuracies, outcome_of
+from pipeline.recognition.labels import Labels, read_labels
+from pipeline.recognition.scored_clips import merged_heads, recognized_of, require_classes
+from pipeline.recognition.views import merging_of, outputs_of
+from pipeline.schemas import LOGITS
+from pipeline.scoring.epic import accuracies, outcome_of
 
 HEADS = ["noun", "verb"]  # sorted, as labels.json has them
 
@@ -54,9 +56,10 @@ def run(
             read.
     """
     how = merging_of(merge)
-    clips = read_scored(logits, labels, split)
-    require_verbs_and_nouns(clips)
-    widths = clips.known.widths
+    known, store = read_labels(labels), read(logits, LOGITS)
+    ids, widths = recognized_of(store, known, split), known.widths
+    require_verbs_and_nouns(known)
+    require_classes(store, sum(widths.values()), labels)
     tail = None
     if tail_verbs and tail_nouns:
         tail = {
@@ -64,19 +67,22 @@ def run(
             "noun": read_tail(tail_nouns[0], "noun", widths["noun"]),
         }
     participants = read_participants(unseen[0]) if unseen else None
-    outputs = clip_outputs(clips, how)
-    outcomes = [
-        outcome_of(clip, verb_V, noun_K, *(clips.known.index.label_of(clip)[head] for head in ("verb", "noun")))
-        for clip, (noun_K, verb_V) in zip(clips.ids, outputs, strict=True)
-    ]
+    outcomes, nouns, verbs = [], [], []
+    for clip in ids:
+        merged = merged_heads(store.video(clip, ["logits"])["logits"], widths, how)
+        noun_K, verb_V = (outputs_of(scores, how) for scores in merged)
+        label = known.index.label_of(clip)
+        outcomes.append(outcome_of(clip, verb_V, noun_K, label["verb"], label["noun"]))
+        nouns.append(noun_K)
+        verbs.append(verb_V)
     parts = accuracies(outcomes, tail, participants)
     notes = notes_on(parts)
-    write_outputs(export, clips.ids, [verb_V for _, verb_V in outputs], [noun_K for noun_K, _ in outputs])
+    write_outputs(export, ids, verbs, nouns)
     scores = {
         "split": split,
         "merged_by": how,
-        "num_videos": clips.annotated,
-        "num_covered": len(clips.ids),
+        "num_videos": known.index.annotated.get(split, len(known.split(split))),
+        "num_covered": len(ids),
         "parts": parts,
         "notes": notes,
     }
@@ -86,24 +92,15 @@ def run(
     print(lines(scores))
 
 
-def require_verbs_and_nouns(clips: ScoredClips) -> None:
+def require_verbs_and_nouns(labels: Labels) -> None:
     """Raise PipelineError unless the labels are verbs and nouns."""
-    if list(clips.known.heads) != HEADS:
+    if list(labels.heads) != HEADS:
         raise PipelineError(
-            f"{clips.known.path}: its heads are {', '.join(clips.known.heads)}: actions of EPIC-Kitchens are of a verb "
-            "and a noun"
+            f"{labels.path}: its heads are {', '.join(labels.heads)}: actions of EPIC-Kitchens are of a verb and a noun"
         )
 
 
-def clip_outputs(clips: ScoredClips, how: Merging) -> list[list[Outputs]]:
-    """The outputs of each clip for each head, in the order of the heads."""
-    return [
-        [outputs_of(merged, how) for merged in merged_heads(clips.views[clip], clips.known.widths, how)]
-        for clip in clips.ids
-    ]
-
-
-def notes_on(parts: dict[str, Any]) -> list[str]:
+def notes_on(parts: Mapping[str, Any]) -> list[str]:
     """Say what a reader of the scores must know: which parts lack a file, or have no clip."""
     notes = []
     for name, part in parts.items():
@@ -114,12 +111,12 @@ def notes_on(parts: dict[str, Any]) -> list[str]:
     return notes
 
 
-def lines(scores: dict[str, Any]) -> str:
+def lines(scores: Mapping[str, Any]) -> str:
     """Format the scores as lines of text, one for each part that is known."""
     covered = f"{scores['split']}: {scores['num_covered']} of {scores['num_videos']} clips"
     return "\n".join([covered, *(f"  {name}: {_figures(part)}" for name, part in scores["parts"].items() if part)])
 
 
-def _figures(part: dict[str, Any]) -> str:
+def _figures(part: Mapping[str, Any]) -> str:
     names: Sequence[str] = [name for name in part if name != "clips" and part[name] is not None]
     return ", ".join(f"{name} {part[name]:.1%}" for name in names) or "no clip"

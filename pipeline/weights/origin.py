@@ -3,7 +3,7 @@
 random                              drawn from a seed, or drawn and calibrated: never trained
 file NAME sha256 DIGEST             imported from a file
 open_clip ARCH TAG                  downloaded by open_clip
-trained on DATASET from ORIGIN      trained further by this workflow; CLIP4Clip says `fine-tuned`
+trained on DATASET from ORIGIN      trained further by this workflow; or `fine-tuned` (CLIP4Clip), `pre-trained`
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def after_training(how: str, dataset: str, start: str) -> str:
     """The origin of weights that this workflow trained.
 
     Args:
-        how: `trained` or `fine-tuned`.
+        how: `trained`, `fine-tuned` or `pre-trained`.
         dataset: Name of the data set that they were trained on.
         start: The origin of the weights that the training began with.
     """

@@ -93,6 +93,8 @@ def recognizer(folder: Path) -> Training:
     given = settings({"epochs": EPOCHS, "accumulate": 2, "schedule": "plateau", "steps": [1]}, modules=[NODE_NORM])
     flags |= {
         "--features": [],
+        "--groups": [],
+        "--part": ["null"],
         "--weights": [],
         "--teachers": [],
         "--recognizer": given.model_dump_json(),

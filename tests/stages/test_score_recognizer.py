@@ -9,7 +9,8 @@ from pipeline.artifact import create, read_json, write_json
 from pipeline.errors import PipelineError
 from pipeline.schemas import LOGITS
 from pipeline.scoring.accuracy import hits_from_json
-from pipeline.stages.score_recognizer import by_views, run
+from pipeline.recognition.scored_clips import by_views
+from pipeline.stages.score_recognizer import run
 
 # Two views of three clips of three classes. By logits, clip `a` is told to be of class 1, and by probabilities of 0.
 VIEWS = {
@@ -39,7 +40,8 @@ def write(folder, heads=None, views=VIEWS, labels=LABELS):
 
 def score(folder, split="test", merge="logits"):
     places = {name: folder / name for name in ("out", "per_video", "per_class")}
-    run(logits=folder / "logits.zarr", labels=folder / "labels.json", split=split, merge=merge, **places)
+    files = {"logits": folder / "logits.zarr", "labels": folder / "labels.json", "groups": []}
+    run(**files, split=split, part=None, merge=merge, **places)
     tables = [list(csv.DictReader(io.StringIO(places[name].read_text()))) for name in ("per_video", "per_class")]
     return read_json(places["out"], [], "score_recognizer"), *tables
 

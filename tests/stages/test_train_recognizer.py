@@ -31,6 +31,8 @@ def train(folder, flags, given, **others):
         **{
             **arguments,
             "features": [],
+            "groups": [],
+            "part": None,
             "weights": [],
             "teachers": [],
             "recognizer": given,
@@ -182,6 +184,9 @@ def test_a_module_where_the_backbone_has_no_such_block_ends_with_one_line(tmp_pa
     arguments = ["train_recognizer", "--clips", *map(str, flags["--clips"]), "--labels", str(flags["--labels"])]
     arguments += [
         "--features",
+        "--groups",
+        "--part",
+        "null",
         "--weights",
         "--teachers",
         "--recognizer",

@@ -18,6 +18,7 @@ from pipeline.errors import PipelineError
 from pipeline.recognition.published import Rename, published_name
 from pipeline.recognition.towers.temporal import TemporalTower
 from pipeline.weights.loading import described, load_strictly, read_state
+from pipeline.weights.origin import RANDOM, from_file
 from pipeline.weights.saving import save_weights
 
 KIND = "videomae"
@@ -58,6 +59,22 @@ def draw_tower(arch: VideoMaeArch, seed: int) -> TemporalTower:
         tower = build_tower(arch)
         tower.apply(draw_layer)
     return tower
+
+
+def start_tower(weights: str, arch: VideoMaeArch, seed: int) -> tuple[TemporalTower, str]:
+    """Return an encoder with the weights that a config names, and where these come from.
+
+    Args:
+        weights: A file, or `random`.
+        arch: Its sizes.
+        seed: Seed of random weights.
+
+    Raises:
+        PipelineError: if the file cannot be used.
+    """
+    if weights == RANDOM:
+        return draw_tower(arch, seed), RANDOM
+    return load_temporal(Path(weights), arch, logging.INFO), from_file(Path(weights))
 
 
 def draw_layer(module: nn.Module) -> None:
