@@ -48,6 +48,7 @@ rule write_report:
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
         recognized=artifact("scores", each="recognition routing trial", dataset="experiment.dataset", split="scored"),
+        epic_scores=of_each_shown("epic_scores", where=IS_EPIC),
         per_video=of_each_shown("per_video"),
         per_class=of_each_shown("per_class"),
         recognizer_curves=artifact("curves", each="recognition trial"),

@@ -29,6 +29,7 @@ from pipeline.recognition.labels import read_labels
 from pipeline.recognition.pixels import Pixels
 from pipeline.schemas import FRONTS
 
+
 def run(
     *,
     clips: Path,

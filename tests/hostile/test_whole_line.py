@@ -27,6 +27,10 @@ done
 """
 
 
+EPIC = """\
+narration_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame
+P01_01_0,P01_01,00:00:00,00:00:01,1,50
+"""
 ENDS = ("csv", "txt", "json", "pt", "tsv")  # of files of one's own
 
 
@@ -61,6 +65,13 @@ def overlay():
 def add_recognition(raw):
     """Recognizers of one's own files, of generated digits, and of stored features."""
     raw["datasets"]["home"] |= {"labels": f"{NASTY}.csv"}
+    raw["datasets"]["kitchen"] = {
+        "kind": "epic_kitchens", "shards": 1, "videos": "kitchen", "frames": None,
+        "annotations": {"train": f"{NASTY}.csv", "val": f"{NASTY}.csv", "test": f"{NASTY}.csv"},
+        "classes": {"verb": f"{NASTY}.csv", "noun": f"{NASTY}.csv"},
+        "tail": {"verb": f"{NASTY}.csv", "noun": f"{NASTY}.csv"},
+        "unseen": {"val": None, "test": f"{NASTY}.csv"},
+    }  # fmt: skip
     real = {"images": f"{NASTY}.pt", "labels": f"{NASTY}.txt"}
     raw["datasets"]["digits"] = {
         "kind": "sync_mnist", "shards": 1, "seed": 1, "clips": {"train": 2, "val": 1, "test": 1}, "digits": 3,
@@ -79,8 +90,9 @@ def add_recognition(raw):
             "kind": "probe", "features": "whole", "head": "linear", "heads": 1, "dropout": 0.0, "training": training
         },
     }  # fmt: skip
-    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "seeds": [1]}
+    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "seeds": [1]} | {"part": None}
     own = {"whole": whole, "head": whole | {"recognizer": "head"}, "drawn": whole | {"dataset": "digits"}}
+    own["cooked"] = whole | {"dataset": "kitchen"}
     raw["experiments"] |= own
     raw["report"]["experiments"] += own
 
@@ -96,6 +108,9 @@ def write_files(folder):
     (folder / "weights").mkdir()
     for name in (f"weights/{NASTY}.pt", *(f"{NASTY}.{end}" for end in ENDS)):
         (folder / name).write_text("", encoding="utf-8")
+    (folder / f"{NASTY}.csv").write_text(EPIC, encoding="utf-8")
+    (folder / "kitchen").mkdir()
+    (folder / "kitchen/P01_01.mp4").write_bytes(b"video")
     (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay()), encoding="utf-8")
     (folder / "bin").mkdir()
     for name in ("python", "torchrun"):

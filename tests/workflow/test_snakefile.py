@@ -127,6 +127,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "index_labels",
         "make_sync_mnist",
         "recognize_videos",
+        "score_epic",
         "score_recognizer",
         "train_recognizer",
     }
