@@ -96,6 +96,8 @@ def recognizer(folder: Path) -> Training:
         "--groups": [],
         "--part": ["null"],
         "--weights": [],
+        "--experts": [],
+        "--fronts": [],
         "--teachers": [],
         "--recognizer": given.model_dump_json(),
         "--seed": 1,
