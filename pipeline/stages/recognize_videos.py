@@ -72,7 +72,9 @@ def run(
         ids, there = known.split(split), set(found.ids)
         failed = {clip_id: found.failed.get(clip_id, "not in clips") for clip_id in ids if clip_id not in there}
         size = max(1, settings.batch_size // (settings.temporal * settings.spatial))
-        shared = SharedBlocks([clip_id for clip_id in ids if clip_id not in failed], size, found.read, scorer.score, ranks)
+        shared = SharedBlocks(
+            [clip_id for clip_id in ids if clip_id not in failed], size, found.read, scorer.score, ranks
+        )
         if not ranks.is_first:
             shared.help()
             return
