@@ -19,7 +19,9 @@ from pipeline.recognition.clip_source import FeatureSource, FrameSource
 from pipeline.schemas import FEATURES
 
 FRAMES = ClipSamplingSettings(sampling="segments", number=3, stride=None)
-AUGMENTATION = ClipAugmentationSettings(size=6, crop="random", flip="swap_labels", brightness=0.2, rand_augment=None, mixup=None)
+AUGMENTATION = ClipAugmentationSettings(
+    size=6, crop="random", flip="swap_labels", brightness=0.2, rand_augment=None, mixup=None
+)
 
 
 class Clips:
