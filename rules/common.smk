@@ -324,8 +324,14 @@ def backbone_weights(wildcards):
 
 
 def experts(wildcards):
-    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others."""
-    of_job = wildcards.get("recognizer") or walk("experiment.recognizer", wildcards)
+    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others.
+
+    The parts of a routing experiment have the same ones.
+    """
+    of_job = wildcards.get("recognizer")
+    if of_job is None:
+        is_routing = holds("experiment.kind=routing", wildcards)
+        of_job = walk("experiment.selector.recognizer" if is_routing else "experiment.recognizer", wildcards)
     recognizer = config["recognizers"][of_job]
     named = [recognizer[role] for role in ("spatial", "temporal") if recognizer["kind"] == "cast"]
     return [ARTIFACTS["weights"].format(encoder=encoder) for encoder in named]

@@ -58,9 +58,7 @@ rule route_clips:
         groups=artifact("groups", dataset="experiment.dataset", groups="experiment.selector.part.groups"),
         selector=models_of("selector"),
         parts=models_of("experts"),
-        experts=[
-            artifact("weights", encoder=f"experiment.selector.recognizer.{expert}") for expert in ("spatial", "temporal")
-        ],
+        experts=experts,
     output:
         artifact("routes"),
     log:
