@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toys.tiny_tstl import TEMPORAL, cast_settings
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
@@ -59,7 +60,26 @@ def overlay():
     triplets = {"source": "openie", "openie_file": f"./{NASTY}.tsv", "spacy_model": NASTY}
     raw["knowledge"]["captions"]["triplets"] |= triplets
     add_recognition(raw)
+    add_tstl(raw)
     return raw
+
+
+def add_tstl(raw):
+    """A selector and an expert of groups of one's own, over two experts, one of one's own weights."""
+    raw["encoders"]["tower"] = {"like": "clip", "finetune": None, "weights": "random"}
+    raw["encoders"]["videomae"] = {
+        "kind": "videomae", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": TEMPORAL, "pretrain": None,
+        "precision": "fp32",
+    }  # fmt: skip
+    cast = cast_settings().model_dump(mode="json") | {"spatial": "tower"}
+    raw["recognizers"]["cast"] = cast
+    raw["groups"] = {"own": {"kind": "file", "file": f"{NASTY}.json"}}
+    one = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "cast", "seeds": [1]}
+    own = {"selector": one | {"part": {"groups": "own", "group": None}}}
+    own |= {"expert": one | {"part": {"groups": "own", "group": 0}}}
+    tstl = {"kind": "routing", "dataset": "home", "clipping": "every_frame", "seeds": [1]}
+    raw["experiments"] |= own | {"tstl": tstl | {"selector": "selector", "experts": ["expert"]}}
+    raw["report"]["experiments"] += ["tstl"]
 
 
 def add_recognition(raw):
