@@ -123,6 +123,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "decode_clips",
         "draw_sync_mnist",
         "extract_features",
+        "extract_front",
         "extract_regions",
         "index_labels",
         "make_sync_mnist",
