@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from toys.tiny_tstl import TEMPORAL, cast_settings
+from toys.experts import CLIP_ARCH, MAE_ARCH, cast_settings
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
@@ -65,16 +65,10 @@ def overlay():
 
 
 def add_tstl(raw):
-    """A selector and an expert of groups of one's own, over two experts, one of one's own weights."""
-    raw["encoders"]["tower"] = {"like": "clip", "finetune": None, "weights": "random"}
-    raw["encoders"]["videomae"] = {
-        "kind": "videomae", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": TEMPORAL, "pretrain": None,
-        "precision": "fp32",
-    }  # fmt: skip
-    cast = cast_settings().model_dump(mode="json") | {"spatial": "tower"}
-    raw["recognizers"]["cast"] = cast
+    """A selector and an expert of groups of one's own, over the experts of the other recognizer."""
+    raw["recognizers"]["part"] = cast_settings(spatial="expert").model_dump(mode="json")
     raw["groups"] = {"own": {"kind": "file", "file": f"{NASTY}.json"}}
-    one = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "cast", "seeds": [1]}
+    one = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "part", "seeds": [1]}
     own = {"selector": one | {"part": {"groups": "own", "group": None}}}
     own |= {"expert": one | {"part": {"groups": "own", "group": 0}}}
     tstl = {"kind": "routing", "dataset": "home", "clipping": "every_frame", "seeds": [1]}
@@ -110,8 +104,22 @@ def add_recognition(raw):
             "kind": "probe", "features": "whole", "head": "linear", "heads": 1, "dropout": 0.0, "training": training
         },
     }  # fmt: skip
-    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "seeds": [1]} | {"part": None}
+    raw["encoders"] |= {
+        "expert": {
+            "kind": "clip4clip", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": CLIP_ARCH, "finetune": None,
+            "precision": "fp32",
+        },
+        "mae": {
+            "kind": "videomae", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": MAE_ARCH, "pretrain": None,
+            "precision": "fp32",
+        },
+    }  # fmt: skip
+    cast = cast_settings(spatial="expert", first_block=2, stored_views=2)
+    raw["recognizers"]["cast"] = cast.model_dump(mode="json")
+    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "part": None}
+    whole |= {"seeds": [1]}
     own = {"whole": whole, "head": whole | {"recognizer": "head"}, "drawn": whole | {"dataset": "digits"}}
+    own["cast"] = whole | {"recognizer": "cast"}
     own["cooked"] = whole | {"dataset": "kitchen"}
     raw["experiments"] |= own
     raw["report"]["experiments"] += own
