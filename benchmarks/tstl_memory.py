@@ -29,10 +29,10 @@ def build(sizes: dict[str, int], shares: bool) -> list[Any]:
     from pipeline.recognition.towers.temporal import TemporalTower
 
     def body() -> CastBody:
-        width, heads, depth, image, frames = (sizes[name] for name in ("width", "heads", "depth", "image_size", "frames"))
+        width, heads, depth, side = (sizes[name] for name in ("width", "heads", "depth", "image_size"))
         return CastBody(
-            SpatialTower(image, 16, width, heads, depth, "quick_gelu"),
-            TemporalTower(image, 16, frames, 2, width, heads, depth),
+            SpatialTower(side, 16, width, heads, depth, "quick_gelu"),
+            TemporalTower(side, 16, sizes["frames"], 2, width, heads, depth),
         )
 
     options = CastOptions(True, "both", "time", "space", True, 0.5, 1, "added", 0.0)
@@ -84,7 +84,8 @@ def main(arguments: list[str]) -> None:
     for way in WAYS[1:]:
         full, small = map(int, measure([*command, way, "--full"]).output.split())
         peak = measure([*command, way]).peak
-        print(f"{way:8}{full / 1e6:>24.1f} M{small / 1e6:>10.1f} M{peak / 1e6:>7.0f} MB{(peak - libraries) / 1e6:>17.0f} MB")
+        own = (peak - libraries) / 1e6
+        print(f"{way:8}{full / 1e6:>24.1f} M{small / 1e6:>10.1f} M{peak / 1e6:>7.0f} MB{own:>17.0f} MB")
 
 
 if __name__ == "__main__":

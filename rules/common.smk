@@ -374,7 +374,9 @@ def shown_embeddings(wildcards):
         named = config["experiments"][name].get("selector", name)
         entry = config["experiments"][named]
         if entry["kind"] == "recognition" and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
-            found += expand(ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]]))
+            found += expand(
+                ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]])
+            )
     return list(dict.fromkeys(found))
 
 

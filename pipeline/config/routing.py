@@ -15,7 +15,7 @@ def unfit_parts(raw: Mapping[str, Any]) -> list[str]:
     Args:
         raw: The configuration, whose entries may be anything.
     """
-    mistakes = []
+    mistakes: list[str] = []
     for name, entry in _entries(raw, "experiments").items():
         if entry.get("kind") == "routing":
             mistakes += _of_routing(raw, name, entry)

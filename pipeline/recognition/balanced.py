@@ -102,7 +102,7 @@ def _chosen(counts: np.ndarray, number: int, left: int, rng: np.random.Generator
     chances = np.where(counts == left, 0, counts).astype(float)
     rest = number - len(sure)
     if rest <= 0:
-        return sure.tolist()  # type: ignore[no-any-return]
+        return sure.tolist()
     drawn = rng.choice(len(counts), rest, replace=False, p=chances / chances.sum())
     return [*sure.tolist(), *drawn.tolist()]
 

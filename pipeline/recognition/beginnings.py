@@ -105,9 +105,7 @@ def convolutional(
     path = fetch(url) if isinstance(url, WeightsUrl) else next(iter(weights), None)
     origin = load_backbone(model, path, settings, labels.heads)
     store, augmentation = ClipStore(clips), settings.augmentation
-    source = FrameSource(
-        store, settings.frames, augmentation, settings.views.short_side, colours_of(settings.backbone)
-    )
+    source = FrameSource(store, settings.frames, augmentation, settings.views.short_side, colours_of(settings.backbone))
     description = describe(settings, labels.heads, origin)
     of_clips = (augmentation.flip, augmentation.mixup)
     guides = read_teachers(settings, teachers, model)
@@ -156,9 +154,7 @@ def cast(
     return Beginning(shown, model.heads, model.learned, description, training, source, ids, *of_clips)
 
 
-def read_teachers(
-    settings: ConvolutionalSettings, paths: Sequence[Path], student: Recognizer
-) -> Teachers | None:
+def read_teachers(settings: ConvolutionalSettings, paths: Sequence[Path], student: Recognizer) -> Teachers | None:
     """Read the models that `kick_start` names; None without one. Raises PipelineError if they cannot teach a place."""
     if settings.training.kick_start is None:
         return None

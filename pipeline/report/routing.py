@@ -15,9 +15,9 @@ def describe_routing(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[d
         shown: Experiment to the content of each seed's scores.json of one split; those that route nothing are left out.
 
     Returns:
-        For each routing experiment `experiment`, `rows` (of each rule, of the selector alone, and of the oracle: `name`,
-        `counts` (whether it makes the scores of the comparison), `top1` and `top5`, means over seeds) and `groups` (of
-        the first seed, as `score_routing` writes them).
+        For each routing experiment `experiment`, `rows` and `groups` (of the first seed, as `score_routing` writes
+        them). There is a row for each rule, for the oracle and for the selector alone: `name`, `counts` (whether it
+        makes the scores of the comparison), `top1` and `top5`, means over seeds.
     """
     found = []
     for name, seeds in shown.items():

@@ -55,7 +55,7 @@ def draw_vectors(x_CD: NDArray[np.floating], kinds: Sequence[int], names: Sequen
     places_C2, shares_2 = principal_plane(x_CD)
     of_clip = np.asarray(kinds)
     colours = mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(names)))
-    style: dict[str, Any] = {key: value for key, value in STYLE.items() if not key.startswith("svg.")}
+    style: Any = {key: value for key, value in STYLE.items() if not key.startswith("svg.")}
     with mpl.rc_context(style):
         figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
         axes = figure.subplots()

@@ -10,7 +10,8 @@ from pipeline.config.routing import unfit_parts
 
 
 def raw():
-    whole = {"kind": "recognition", "dataset": "d", "clipping": "c", "recognizer": "cast", "part": None, "seeds": [1, 2]}
+    whole = {"kind": "recognition", "dataset": "d", "clipping": "c", "recognizer": "cast", "part": None}
+    whole |= {"seeds": [1, 2]}
     cast = cast_settings().model_dump(mode="json")
     return {
         "recognizers": {"cast": cast, "expert": cast | {"drop_path": 0.3}, "other": cast | {"temporal": "other"},
@@ -41,18 +42,18 @@ def test_parts_that_fit_are_right():
 @pytest.mark.parametrize(
     ("section", "name", "values", "message"),
     [
-        ("experiments", "tstl", {"selector": "cast"}, "`experiments.tstl.selector: cast`: is no selector: write `part:"),
+        ("experiments", "tstl", {"selector": "cast"}, "`experiments.tstl.selector: cast`: is no selector: write"),
         ("experiments", "tstl", {"selector": "e0"}, "`experiments.tstl.selector: e0`: is no selector"),
-        ("experiments", "tstl", {"experts": ["e1", "e0"]}, "`experiments.tstl.experts.0: e1`: is not the expert of group 0"),
+        ("experiments", "tstl", {"experts": ["e1", "e0"]}, "experts.0: e1`: is not the expert of group 0"),
         ("experiments", "tstl", {"experts": ["e0"]}, "1 experts, but `groups.two` are 2: one for each"),
         ("experiments", "tstl", {"experts": ["e0", "e9"]}, "`experiments.tstl.experts.1: e9`: no experiment of kind"),
-        ("experiments", "tstl", {"experts": ["e0", "tstl"]}, "`experiments.tstl.experts.1: tstl`: no experiment of kind"),
+        ("experiments", "tstl", {"experts": ["e0", "tstl"]}, "experts.1: tstl`: no experiment of kind"),
         ("experiments", "e1", {"seeds": [1]}, r"experts.1: e1`: has `seeds: \[1\]`, and the routing `\[1, 2\]`"),
         ("experiments", "e1", {"dataset": "x"}, "experts.1: e1`: has `dataset: x`, and the routing `d`"),
         ("experiments", "e1", {"part": {"groups": "told", "group": 1}}, "experts.1: e1`: is not the expert of group 1"),
         ("experiments", "e1", {"recognizer": "other"}, "experts.1: e1`: its recognizer has another `temporal`"),
         ("experiments", "e1", {"recognizer": "head"}, "experts.1: e1`: its recognizer head is not of kind cast"),
-        ("groups", "two", {"kind": "confusions", "experiment": "e0"}, "`groups.two.experiment: e0`: experiment selector"),
+        ("groups", "two", {"kind": "confusions", "experiment": "e0"}, "`groups.two.experiment: e0`: experiment"),
     ],
 )  # fmt: skip
 def test_parts_that_do_not_fit_are_said(section, name, values, message):
