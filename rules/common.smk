@@ -49,6 +49,7 @@ SECTIONS = {
     "temporal": "encoders",
     "groups": "groups",
     "experiment": "experiments",
+    "selector": "experiments",
     "prediction": "predictions",
 }
 
@@ -293,6 +294,22 @@ def backbone_weights(wildcards):
     return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
 
 
+def experts(wildcards):
+    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others."""
+    of_job = wildcards.get("recognizer") or walk("experiment.recognizer", wildcards)
+    recognizer = config["recognizers"][of_job]
+    named = [recognizer[role] for role in ("spatial", "temporal") if recognizer["kind"] == "cast"]
+    return [ARTIFACTS["weights"].format(encoder=encoder) for encoder in named]
+
+
+def front(wildcards):
+    """Parameter function: what of a cast recognizer decides which tokens are stored of clips, as JSON."""
+    recognizer = config["recognizers"][wildcards.recognizer]
+    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
+    others = {"short_side": recognizer["views"]["short_side"], "precision": recognizer["training"]["precision"]}
+    return json.dumps({key: recognizer[key] for key in kept} | others, sort_keys=True)
+
+
 def teachers(wildcards):
     """Input function: the models whose regions a recognizer learns first, in the order of the places' names."""
     recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
@@ -301,12 +318,40 @@ def teachers(wildcards):
     return expand(ARTIFACTS["model"], trial=experiments)
 
 
+groups_of_part = artifact(
+    "groups", where="experiment.part", dataset="experiment.dataset", groups="experiment.part.groups"
+)
+
+
+def groups_file(wildcards):
+    """Input function: the file of groups that the user brings, where there is one."""
+    settings = config["groups"][wildcards.groups]
+    return [brought(settings["file"])] if settings["kind"] == "file" else []
+
+
+def models_of(parts):
+    """Input function: the models of the selector of a routing experiment, or of its experts, with the trial's seed.
+
+    Args:
+        parts: `selector` or `experts`.
+    """
+
+    def paths(wildcards):
+        named = config["experiments"][experiment_of(wildcards.trial)][parts]
+        seed = wildcards.trial[len(experiment_of(wildcards.trial)) :]
+        trials = [f"{name}{seed}" for name in ([named] if isinstance(named, str) else named)]
+        return expand(ARTIFACTS["model"], trial=trials)
+
+    return paths
+
+
 def recognizer_inputs():
     """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
     whole = {"dataset": "experiment.dataset", "shard": "all"}
     is_probe = "experiment.recognizer.kind=probe"
+    of_frames = "experiment.recognizer.frames"
     return {
-        "clips": artifact("clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole),
+        "clips": artifact("clips", where=of_frames, clipping="experiment.clipping", **whole),
         "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
     }
 
@@ -322,6 +367,12 @@ def views(wildcards):
         "batch_size": recognizer["training"]["batch_size"],
     }
     return json.dumps(recognizer.get("views", one), sort_keys=True)
+
+
+def merging(wildcards):
+    """Parameter function: how views are merged for the scores that count: as the recognizer's paper does."""
+    kind = config["recognizers"][walk("experiment.recognizer", wildcards)]["kind"]
+    return "softmax" if kind == "cast" else "logits"
 
 
 def trained_recognizer(wildcards):

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.config.routing import unfit_parts
+
 # Places where an entry of one section names an entry of another: (section, perhaps only its entries of one kind; path
 # within the entry; section of the named entry; kind that the named entry must be of, or None for any).
 REFERENCES = (
@@ -150,7 +152,7 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
             elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    mistakes += _without_captions(raw) + _unknown_teachers(raw)
+    mistakes += _without_captions(raw) + _unknown_teachers(raw) + unfit_parts(raw)
     return mistakes + _unknown_in_report(raw) + _published_of_nothing(raw)
 
 

@@ -75,7 +75,8 @@ class Probe(nn.Module):
 
         Args:
             x_BTD: Features.
-            seeds: A number of each clip `[B]`, from which dropout is drawn in training; without them nothing is dropped.
+            seeds: A number of each clip `[B]`, from which dropout is drawn in training; without them nothing is
+                dropped.
         """
         x_BTD = self.norm(x_BTD.transpose(1, 2)).transpose(1, 2)
         found = {}

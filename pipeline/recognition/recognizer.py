@@ -67,7 +67,8 @@ class Recognizer(nn.Module):
             x: Pixels of 0 to 255 of any type, `[B, T, C, H, W]`, of any number of frames and any size.
             boxes: Boxes of the objects, for modules of `regions: boxes` alone: shares of the frame (left, top, right,
                 bottom), `[B, T, N, 4]`.
-            seeds: A number of each clip `[B]`, from which dropout is drawn in training; without them nothing is dropped.
+            seeds: A number of each clip `[B]`, from which dropout is drawn in training; without them nothing is
+                dropped.
         """
         return self._logits(self.features(x, boxes), seeds)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
+Merging = Literal["logits", "softmax"]
 
 
 def softmax(logits: NDArray[np.floating]) -> Scores:
@@ -14,7 +15,7 @@ def softmax(logits: NDArray[np.floating]) -> Scores:
     return powers / powers.sum(-1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def merge(logits_VK: NDArray[np.floating], how: Literal["logits", "softmax"] = "logits") -> Scores:
+def merge(logits_VK: NDArray[np.floating], how: Merging = "logits") -> Scores:
     """Merge the views of a clip.
 
     Args:

@@ -20,7 +20,10 @@ from pipeline.workflow.paths import SPLITS, Located
 from pipeline.workflow.shown import shown_split, spread
 from pipeline.workflow.trials import experiment_of
 
-KEYS = ["metrics", "merged_by_softmax", "num_videos", "num_covered", "by_views", "confusions", "statistics", "notes"]
+KEYS = [
+    *("metrics", "merged_by", "merged_by_logits", "merged_by_softmax", "num_videos", "num_covered", "by_views"),
+    *("confusions", "statistics", "notes"),
+]
 NUMBERS_OF_VIEWS = 8  # most columns of the table of numbers of views
 CONFUSED = 6  # pairs that are shown of each head of an experiment
 
@@ -147,13 +150,15 @@ def merged_both_ways(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[d
         shown: Experiment to the content of each seed's scores.json of one split.
 
     Returns:
-        For each experiment with several views `experiment`, `views` (their number), `logits` and `softmax` (metrics).
+        For each experiment with several views `experiment`, `views` (their number), `logits` and `softmax` (metrics),
+        and `counts`, which of the two its other figures are of.
     """
     return [
         {
             "experiment": name,
             "views": seeds[0]["by_views"][-1]["views"],
-            "logits": _means([seed["metrics"] for seed in seeds]),
+            "counts": seeds[0]["merged_by"],
+            "logits": _means([seed["merged_by_logits"] for seed in seeds]),
             "softmax": _means([seed["merged_by_softmax"] for seed in seeds]),
         }
         for name, seeds in shown.items()

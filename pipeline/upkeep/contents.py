@@ -18,6 +18,7 @@ JSON = {
     "videos": ("index_videos", ["root", "videos"]),
     "captions": ("index_captions", ["captions", "splits"]),
     "labels": ("index_labels", ["heads", "labels", "splits"]),
+    "groups": ("group_classes", ["groups", "names"]),
     "vocabulary": ("build_vocabulary", ["words"]),
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),

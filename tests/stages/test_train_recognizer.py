@@ -31,7 +31,11 @@ def train(folder, flags, given, **others):
         **{
             **arguments,
             "features": [],
+            "groups": [],
+            "part": None,
             "weights": [],
+            "experts": [],
+            "fronts": [],
             "teachers": [],
             "recognizer": given,
             "seed": 1,
@@ -182,7 +186,12 @@ def test_a_module_where_the_backbone_has_no_such_block_ends_with_one_line(tmp_pa
     arguments = ["train_recognizer", "--clips", *map(str, flags["--clips"]), "--labels", str(flags["--labels"])]
     arguments += [
         "--features",
+        "--groups",
+        "--part",
+        "null",
         "--weights",
+        "--experts",
+        "--fronts",
         "--teachers",
         "--recognizer",
         json.dumps(given),
