@@ -23,7 +23,7 @@ from pipeline.datasets.readers import annotation_files, clip_form, label_files, 
 from pipeline.datasets.readers import listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.shown import shown_split
-from pipeline.workflow.splits import needed_splits, scored_splits
+from pipeline.workflow.splits import decoded_as, needed_splits, scored_splits
 
 # Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
 # cluster this is evaluated again: there they are all the cores that the job got.
@@ -52,6 +52,10 @@ SECTIONS = {
     "selector": "experiments",
     "prediction": "predictions",
 }
+
+
+# Artifacts of the videos themselves, which data sets with the same videos and other splits may share.
+OF_VIDEOS = ("videos", "clips")
 
 
 def walk(route, wildcards):
@@ -118,6 +122,13 @@ def trial_names(**equal):
     return "|".join(fitting) or "(?!)"
 
 
+def trials_on(kind):
+    """Regular expression that matches the names of all recognition trials on data sets of one kind."""
+    datasets = [name for name, entry in config["datasets"].items() if entry["kind"] == kind]
+    found = [trial_names(kind="recognition", dataset=name) for name in datasets]
+    return "|".join(found) or "(?!)"
+
+
 def artifact(kind, each=None, where=None, **routes):
     """Path pattern of an artifact, or the input function that gives its paths if there is more than `kind`.
 
@@ -146,6 +157,8 @@ def artifact(kind, each=None, where=None, **routes):
                 known["split"] = scored_splits(config["datasets"][known["dataset"]])
             if known.get("split") == "shown":
                 known["split"] = shown_split(config["datasets"][known["dataset"]])
+            if kind in OF_VIDEOS and "dataset" in known:
+                known["dataset"] = decoded_as(config, known["dataset"])
             found += expand(pattern, **known)
         return list(dict.fromkeys(found))
 
@@ -266,6 +279,22 @@ def own_file(route):
     return path
 
 
+def brought_file(route):
+    """Input function of a file that the user brings; nothing where the route leads to null."""
+
+    def path(wildcards):
+        value = walk(route, wildcards)
+        return [] if value is None else [brought(value)]
+
+    return path
+
+
+def unseen_participants(wildcards):
+    """Input function: the file of the participants whom training does not show, if the data set names one."""
+    named = walk("experiment.dataset.unseen", wildcards) or {}
+    return [brought(named[wildcards.split])] if named.get(wildcards.split) else []
+
+
 def settings(route, without=()):
     """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare.
 
@@ -295,8 +324,14 @@ def backbone_weights(wildcards):
 
 
 def experts(wildcards):
-    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others."""
-    of_job = wildcards.get("recognizer") or walk("experiment.recognizer", wildcards)
+    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others.
+
+    The parts of a routing experiment have the same ones.
+    """
+    of_job = wildcards.get("recognizer")
+    if of_job is None:
+        is_routing = holds("experiment.kind=routing", wildcards)
+        of_job = walk("experiment.selector.recognizer" if is_routing else "experiment.recognizer", wildcards)
     recognizer = config["recognizers"][of_job]
     named = [recognizer[role] for role in ("spatial", "temporal") if recognizer["kind"] == "cast"]
     return [ARTIFACTS["weights"].format(encoder=encoder) for encoder in named]
@@ -327,6 +362,20 @@ def groups_file(wildcards):
     """Input function: the file of groups that the user brings, where there is one."""
     settings = config["groups"][wildcards.groups]
     return [brought(settings["file"])] if settings["kind"] == "file" else []
+
+
+def shown_embeddings(wildcards):
+    """Input function: pictures of what the heads of the report's cast recognizers see, of their first seeds.
+
+    Of a routing experiment it is the one of its selector.
+    """
+    found = []
+    for name in config["report"]["experiments"]:
+        named = config["experiments"][name].get("selector", name)
+        entry = config["experiments"][named]
+        if entry["kind"] == "recognition" and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
+            found += expand(ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]]))
+    return list(dict.fromkeys(found))
 
 
 def models_of(parts):

@@ -10,16 +10,20 @@ OUTPUTS           results/experiments/{trial}/model.safetensors and curves.csv
                   results/datasets/{dataset}/features/{trial}/{shard}.zarr   (schema: features)
                   results/experiments/{trial}/{split}/logits.zarr   (schema: logits)
                   results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
+                  results/experiments/{trial}/{split}/epic_scores.json, epic.pkl   (data sets of kind epic_kitchens)
                   results/experiments/{trial}/{split}/regions.zarr   (schema: regions), region_scores.json
                   checkpoints/ (not declared; an interrupted training goes on from there)
 """
 
 from functools import partial
 
+IS_EPIC = "experiment.dataset.kind=epic_kitchens"
+
 # What the target `all` makes of the report's recognition experiments, once everything before it is there.
 of_recognized = partial(artifact, each="recognition trial", dataset="experiment.dataset", split="scored")
 recognition_results = [
     *[of_recognized(kind) for kind in ("scores", "per_video", "per_class", "logits")],
+    *[of_recognized(kind, where=IS_EPIC) for kind in ("epic_scores", "epic_export")],
     artifact("curves", each="recognition trial"),
     artifact("model", each="recognition trial"),
 ]
@@ -246,6 +250,48 @@ rule score_recognizer:
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
             --per-class {output.per_class:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule score_epic:
+    """Score verbs, nouns and actions of EPIC-Kitchens, and export what the official tools read."""
+    input:
+        logits=artifact("logits"),
+        labels=artifact("labels", dataset="experiment.dataset"),
+        tail_verbs=brought_file("experiment.dataset.tail.verb"),
+        tail_nouns=brought_file("experiment.dataset.tail.noun"),
+        unseen=unseen_participants,
+    output:
+        scores=artifact("epic_scores"),
+        export=artifact("epic_export"),
+    log:
+        "logs/score_epic/{trial}/{split}.log",
+    benchmark:
+        "logs/score_epic/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trials_on("epic_kitchens"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
+    params:
+        merge=merging,
+        code=code("score_epic"),
+    shell:
+        """
+        python -m pipeline score_epic \
+            --logits {input.logits:q} \
+            --labels {input.labels:q} \
+            --split {wildcards.split} \
+            --merge {params.merge:q} \
+            --tail-verbs {input.tail_verbs:q} \
+            --tail-nouns {input.tail_nouns:q} \
+            --unseen {input.unseen:q} \
+            --out {output.scores:q} \
+            --export {output.export:q} \
             >{log:q} 2>&1
         """
 

@@ -11,13 +11,17 @@ from pipeline.artifact.label_index import LabelIndex, read_label_index
 from pipeline.config import ReportSettings
 from pipeline.jobs.progress import track
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment
+from pipeline.report.benchmark_splits import over_splits
 from pipeline.report.comparison import compare_metrics
+from pipeline.report.epic import epic_tables
 from pipeline.report.frame_strips import strip_uri
 from pipeline.report.regions import describe_regions
+from pipeline.report.routing import describe_routing, describe_vectors
 from pipeline.scoring.accuracy import hits_from_json
 from pipeline.scoring.tables import inert
 from pipeline.workflow.paths import SPLITS, Located
 from pipeline.workflow.shown import shown_split, spread
+from pipeline.workflow.splits import decoded_as
 from pipeline.workflow.trials import experiment_of
 
 KEYS = [
@@ -58,17 +62,30 @@ def describe_recognition(
         For each data set `heads` (number of classes of each), `splits` (number of clips in each), `split` (the one that
         is shown), `num_seeds` (the most of an experiment), `missing` (ids of labelled clips without a file), `notes`,
         `metrics` (names), `comparison` (see `compare_recognizers`), `published`, `merged`, `views`, `classes`,
-        `confusions`, `clips` and `regions`.
+        `confusions`, `clips`, `routing` (see `describe_routing`), `vectors` (see `describe_vectors`), `regions`, `epic`
+        (see `epic_tables`) and `over_splits` (the rows of `over_splits` whose last split is this data set).
     """
-    of_recognizers = [f for f in found["scores"] if config["experiments"][_experiment(f)]["kind"] == "recognition"]
+    of_recognizers = [f for f in found["scores"] if tells_classes(config["experiments"][_experiment(f)])]
     scored = read_by_experiment(of_recognizers, KEYS, "score_recognizer", trials)
+    epic = read_by_experiment(found["epic_scores"], ["parts"], "score_epic", trials)
+    rows = over_splits(scored, config)
     sections = {}
     for located in found["labels"]:
         name = located.names["dataset"]
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
         if own:
-            sections[name] = describe_labelled(name, read_label_index(located.path), own, found, config, settings)
+            section = describe_labelled(name, read_label_index(located.path), own, found, config, settings)
+            of_split = {
+                e: splits[section["split"]] for e, splits in epic.items() if e in own and section["split"] in splits
+            }
+            last = [row for row in rows if row["experiments"][-1] in own]
+            sections[name] = section | {"epic": epic_tables(of_split), "over_splits": last}
     return sections
+
+
+def tells_classes(experiment: Mapping[str, Any]) -> bool:
+    """Whether an experiment tells the classes of all clips: no captioning does, and no part of TSTL by itself."""
+    return experiment["kind"] == "routing" or (experiment["kind"] == "recognition" and experiment.get("part") is None)
 
 
 def describe_labelled(
@@ -92,7 +109,8 @@ def describe_labelled(
     split = shown_split(config["datasets"][name])
     shown = {e: splits[split] for e, splits in scored.items() if split in splits}
     tables = read_tables(found, list(shown), split)
-    stores = {e: _clip_store(found["clips"], name, config["experiments"][e]["clipping"]) for e in shown}
+    decoded = decoded_as(config, name)
+    stores = {e: _clip_store(found["clips"], decoded, config["experiments"][e]["clipping"]) for e in shown}
     comparison = compare_recognizers(scored, settings.resamples)
     return {
         "heads": {head: len(classes) for head, classes in labels.heads.items()},
@@ -109,6 +127,8 @@ def describe_labelled(
         "classes": class_rows(tables.classes),
         "confusions": confused(of_first_seed(scored), split, stores),
         "clips": list(show_recognized(labels, split, tables.clips, stores, settings.videos)),
+        "routing": describe_routing(shown),
+        "vectors": describe_vectors(found, name, config),
         "regions": describe_regions(found, name, config, stores, settings.resamples),
     }
 

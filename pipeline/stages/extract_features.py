@@ -16,6 +16,7 @@ from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.batches import made_ahead
 from pipeline.recognition.block_sharing import blocks_of
 from pipeline.recognition.channel_order import channels_last
+from pipeline.recognition.clip_views import protocol_of
 from pipeline.recognition.scored_views import ViewReader
 from pipeline.recognition.trained import read_trained
 from pipeline.schemas import FEATURES
@@ -41,7 +42,7 @@ def run(*, clips: Path, model: Path, experts: list[Path], out: Path, settings: V
     dtype = announced_dtype(trained.settings.training.precision, device, "the recognizer")
     channels_last(trained.model.to(device))
     view = settings.model_copy(update={"temporal": 1, "spatial": 1})
-    reader = ViewReader(store, trained.settings.frames, view, trained.colours)
+    reader = ViewReader(store, trained.settings.frames, view, trained.colours, protocol_of(trained.settings.kind))
 
     @torch.inference_mode()
     def extracted(ids: Sequence[str]) -> Outcomes:

@@ -19,6 +19,7 @@ from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.block_sharing import SharedBlocks
 from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.clip_source import FeatureSource
+from pipeline.recognition.clip_views import protocol_of
 from pipeline.recognition.labels import read_labels, require_same_classes
 from pipeline.recognition.parts import labels_of_part, read_part
 from pipeline.recognition.probe import read_probe
@@ -108,7 +109,7 @@ class Found(NamedTuple):
 def of_frames(clips: list[Path], model: Path, experts: list[Path], settings: ViewSettings) -> Found:
     """A recognizer, and stored frames."""
     store, trained = ClipStore(clips), read_trained(model, experts)
-    reader = ViewReader(store, trained.settings.frames, settings, trained.colours)
+    reader = ViewReader(store, trained.settings.frames, settings, trained.colours, protocol_of(trained.settings.kind))
     precision = trained.settings.training.precision
     return Found(trained.model, trained.heads, precision, store.ids, store.failed, reader.read)
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pipeline.artifact import read
 from pipeline.config import PartSettings
-from pipeline.errors import PipelineError
 from pipeline.recognition.labels import read_labels
 from pipeline.recognition.parts import labels_of_part, read_part
-from pipeline.recognition.scored_clips import WAYS, recognized_of, require_classes, score_clips, write_scored
+from pipeline.recognition.scored_clips import recognized_of, require_classes, score_clips, write_scored
+from pipeline.recognition.views import merging_of
 from pipeline.schemas import LOGITS
 
 
@@ -43,13 +43,11 @@ def run(
         PipelineError: No clip of the split was recognized, the logits are of other classes, or there is no such way to
             merge.
     """
-    ways = [way for way in WAYS if way == merge]
-    if not ways:
-        raise PipelineError(f"--merge {merge}: expected {' or '.join(WAYS)}")
+    how = merging_of(merge)
     whole = read_labels(labels)
     known = labels_of_part(whole, read_part(part, groups, whole))
     store = read(logits, LOGITS)
     scored = recognized_of(store, known, split)
     require_classes(store, sum(known.widths.values()), labels)
     views = {clip_id: store.video(clip_id, ["logits"])["logits"] for clip_id in scored}
-    write_scored(score_clips(known, split, views, store.failed, ways[0]), out, per_video, per_class)
+    write_scored(score_clips(known, split, views, store.failed, how), out, per_video, per_class)
