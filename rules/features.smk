@@ -22,7 +22,7 @@ rule import_weights:
     benchmark:
         "logs/import_weights/{encoder}.tsv"
     wildcard_constraints:
-        encoder=names("encoders", lacking=["finetune", "pretrain"]),
+        encoder=names("encoders", having="weights", lacking=["finetune", "pretrain"]),
     conda:
         "../envs/pipeline.yaml"
     threads: 8
@@ -203,6 +203,50 @@ rule extract_i3d:
             --videos {input.videos:q} \
             --weights {input.weights:q} \
             --settings {params.settings:q} \
+            --window {params.window} \
+            --time-limit {params.time_limit} \
+            --threads {threads} \
+            --decoders {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule extract_cast:
+    """Describe the motion in the window of frames around every sampled frame by a trained CAST."""
+    input:
+        frames=artifact("frames"),
+        videos=artifact("videos"),
+        model=artifact("model", trial="encoder.experiment"),
+        experts=[
+            artifact("weights", encoder=f"encoder.experiment.recognizer.{expert}") for expert in ("spatial", "temporal")
+        ],
+    output:
+        artifact("motion"),
+    log:
+        "logs/extract_cast/{dataset}/{sampling}/{encoder}/{shard}.log",
+    benchmark:
+        "logs/extract_cast/{dataset}/{sampling}/{encoder}/{shard}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", kind="cast"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled("1d"),
+        gpu=1,
+    params:
+        window=settings("sampling.window"),
+        time_limit=settings("sampling.time_limit"),
+        code=code("extract_cast"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_cast \
+            --frames {input.frames:q} \
+            --videos {input.videos:q} \
+            --model {input.model:q} \
+            --experts {input.experts:q} \
             --window {params.window} \
             --time-limit {params.time_limit} \
             --threads {threads} \

@@ -43,7 +43,7 @@ rule write_report:
             sampling="experiment.knowledge.sampling",
             encoder="experiment.knowledge.encoder",
         ),
-        weights=of_encoders("weights", ["experiment.graph.motion", *TOWERS, *DETECTORS]),
+        weights=of_encoders("weights", ["experiment.graph.motion", *TOWERS, *DETECTORS], having=".weights"),
         retrieval=of_encoders("retrieval", TOWERS, having=".finetune"),
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),

@@ -122,6 +122,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
     of_recognition = {
         "decode_clips",
         "draw_sync_mnist",
+        "extract_cast",
         "extract_features",
         "extract_regions",
         "index_labels",
