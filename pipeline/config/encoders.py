@@ -178,6 +178,7 @@ class PretrainSettings(Settings):
     clipping: str
     decoder: DecoderArch
     masked: Annotated[float, Field(gt=0, lt=1)]
+    targets: Literal["normalised", "pixels"]
     stride: Count
     epochs: Count
     batch_size: Count

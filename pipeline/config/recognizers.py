@@ -178,6 +178,12 @@ class ConvolutionalSettings(Settings):
             raise ValueError("`training.multipliers: layers` counts the blocks of `kind: cast`: write `tsm` or `none`")
         return self
 
+    @model_validator(mode="after")
+    def _has_no_triplets(self) -> Self:
+        if self.training.triplet is not None:
+            raise ValueError("`training.triplet` compares the vectors of `kind: cast`: write null")
+        return self
+
 
 def require_fitting_squares(augmentation: ClipAugmentationSettings, views: ViewSettings) -> None:
     """Raise a ValueError if the square of validation does not fit into the frames that it is cut from."""
@@ -226,6 +232,14 @@ class CastSettings(Settings):
             raise ValueError("`training.kick_start` teaches the regions of graph modules, which CAST lacks: write null")
         if self.training.train_backbone:
             raise ValueError("`training.train_backbone`: the experts of CAST are always frozen: write false")
+        return self
+
+    @model_validator(mode="after")
+    def _triplets_are_of_one_class_each(self) -> Self:
+        if self.training.triplet is not None and self.augmentation.mixup is not None:
+            raise ValueError(
+                "`training.triplet` compares clips of one class, and `augmentation.mixup` mixes two: write one"
+            )
         return self
 
     @model_validator(mode="after")

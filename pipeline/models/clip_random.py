@@ -34,7 +34,8 @@ def chances(seeds_B: Tensor, *shape: int) -> Tensor:
     """
     places_N = torch.arange(1, math.prod(shape) + 1, device=seeds_B.device)
     z_BN = _mixed(_mixed(seeds_B)[:, None] + places_N * STEP)
-    return (_shifted(z_BN, 64 - BITS).float() / 2**BITS).view(len(seeds_B), *shape)
+    drawn: Tensor = _shifted(z_BN, 64 - BITS).float() / 2**BITS
+    return drawn.view(len(seeds_B), *shape)
 
 
 def drop(x: Tensor, share: float, seeds_B: Tensor) -> Tensor:
@@ -60,4 +61,5 @@ def _mixed(z: Tensor) -> Tensor:
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
     """Shift to the right, filled with zeros; that of signed numbers repeats the sign."""
-    return (z >> bits) & (2 ** (64 - bits) - 1)
+    shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
+    return shifted

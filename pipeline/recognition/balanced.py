@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.config import RecognizerTrainingSettings
 from pipeline.errors import PipelineError
-from pipeline.recognition.batches import Piece, pieces_of
+from pipeline.recognition.batches import EpochPlan, LabelledClips, Piece, pieces_of
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,22 @@ def _chosen(counts: np.ndarray, number: int, left: int, rng: np.random.Generator
         return sure.tolist()  # type: ignore[no-any-return]
     drawn = rng.choice(len(counts), rest, replace=False, p=chances / chances.sum())
     return [*sure.tolist(), *drawn.tolist()]
+
+
+def plan_of(
+    clips: LabelledClips, training: RecognizerTrainingSettings, seed: int, num_processes: int
+) -> EpochPlan | BalancedPlan:
+    """How the steps of a training are drawn.
+
+    Args:
+        clips: The training clips; balanced steps have several of what is learned of the first head.
+        training: How a model is trained.
+        seed: Seed of the run.
+        num_processes: Number of processes that share the work.
+    """
+    number = len(clips.ids)
+    if training.balanced is None:
+        return EpochPlan(number, training.batch_size, training.accumulate, training.epoch_clips, seed, num_processes)
+    labels = [clips.labels_of(clip, False)[0] for clip in range(number)]
+    balanced = training.balanced
+    return BalancedPlan(labels, balanced.classes, balanced.clips, training.accumulate, seed, num_processes)

@@ -118,15 +118,15 @@ class Piece(NamedTuple):
         epoch: The epoch, from 0; None in validation.
         numbers: Numbers of the clips in `LabelledClips`.
         num_clips: Number of clips of the whole step.
-        step: The step of the epoch, from 0; None in validation.
+        step: The step of the epoch, from 0; None in validation, where nothing is mixed.
         partners: Numbers of the clips that those of `numbers` are mixed with, wherever in the step they are.
     """
 
     epoch: int | None
     numbers: list[int]
     num_clips: int
-    step: int | None
-    partners: list[int]
+    step: int | None = None
+    partners: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def validation_pieces(num_clips: int, batch_size: int, process: int, num_process
     """The validation pieces of one process; over all processes, each clip occurs once."""
     starts = range(0, num_clips, batch_size)[process::num_processes]
     parts = [list(range(start, min(start + batch_size, num_clips))) for start in starts]
-    return [Piece(None, part, batch_size, None, part) for part in parts]
+    return [Piece(None, part, batch_size) for part in parts]
 
 
 def generator_of(seed: int, epoch: int, clip_id: str) -> np.random.Generator:

@@ -108,9 +108,11 @@ def convolutional(
     source = FrameSource(
         store, settings.frames, augmentation, settings.views.short_side, colours_of(settings.backbone)
     )
+    description = describe(settings, labels.heads, origin)
+    of_clips = (augmentation.flip, augmentation.mixup)
+    guides = read_teachers(settings, teachers, model)
     return Beginning(
-        *(model, model.heads, model, describe(settings, labels.heads, origin), settings.training, source, store.ids),
-        *(augmentation.flip, augmentation.mixup, read_teachers(settings, teachers, model)),
+        model, model.heads, model, description, settings.training, source, store.ids, *of_clips, teachers=guides
     )
 
 
@@ -139,16 +141,19 @@ def cast(
     read = read_experts(spatial, temporal)
     torch.manual_seed(seed)
     model = build_over(read, settings, labels.widths)
-    of_both = (describe_cast(settings, labels.heads, read), settings.training)
-    augmentation = settings.augmentation
+    augmentation, training = settings.augmentation, settings.training
     if settings.stored_views is not None:
         stored = FrontSource(fronts, settings.stored_views)
+        shown: nn.Module = FromFronts(model)
+        source: ClipSource = stored
         ids = stored.fronts.ids
-        return Beginning(FromFronts(model), model.heads, model.learned, *of_both, stored, ids, augmentation.flip)
-    store = ClipStore(clips)
-    source = FrameSource(store, settings.frames, augmentation, settings.views.short_side, COLOURS)
-    of_frames = (source, store.ids, augmentation.flip, augmentation.mixup)
-    return Beginning(model, model.heads, model.learned, *of_both, *of_frames)
+    else:
+        store = ClipStore(clips)
+        shown, ids = model, store.ids
+        source = FrameSource(store, settings.frames, augmentation, settings.views.short_side, COLOURS)
+    description = describe_cast(settings, labels.heads, read)
+    of_clips = (augmentation.flip, augmentation.mixup)
+    return Beginning(shown, model.heads, model.learned, description, training, source, ids, *of_clips)
 
 
 def read_teachers(

@@ -38,7 +38,8 @@ def packed(tokens: Tokens, steps: int) -> Tensor:
         tokens: Spatial ones `[B * S, L, D]` and temporal ones `[B, N, D]`.
         steps: S.
     """
-    spatial = [tokens["spatial"].unflatten(0, (-1, steps)).flatten(1, 2)] if "spatial" in tokens else []
+    x = tokens.get("spatial")
+    spatial = [] if x is None else [x.reshape(-1, steps * x.shape[1], x.shape[2])]
     temporal = [tokens["temporal"]] if "temporal" in tokens else []
     return torch.cat([*spatial, *temporal], 1)
 
@@ -69,7 +70,9 @@ class FromFronts(nn.Module):
         streams = part.needs[part.num_before].attend
         length = 1 + body.grid[0] * body.grid[1]
         num_spatial = body.steps * length if "spatial" in streams else 0
-        spatial = x_BMD[:, :num_spatial].unflatten(1, (body.steps, length)) if num_spatial else None
+        spatial: Tensor | None = None
+        if num_spatial:
+            spatial = x_BMD[:, :num_spatial].reshape(-1, body.steps, length, x_BMD.shape[2])
         return spatial, x_BMD[:, num_spatial:] if "temporal" in streams else None
 
 

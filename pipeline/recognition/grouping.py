@@ -141,8 +141,8 @@ def require_clips(groups: Listed, names: Sequence[str], clips: Mapping[int, int]
         if len(taught) < 2:
             only = f"of one class alone, {names[taught[0]]!r}" if taught else "none at all"
             raise PipelineError(
-                f"{where}: group {number} ({names[group[0]]!r} and {len(group) - 1} more) has training clips {only}, and "
-                "its expert learns to tell two classes apart: make fewer or other groups, or check the splits"
+                f"{where}: group {number} ({names[group[0]]!r} and {len(group) - 1} more) has training clips {only}, "
+                "and its expert learns to tell two classes apart: make fewer or other groups, or check the splits"
             )
 
 

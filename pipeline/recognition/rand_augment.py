@@ -85,7 +85,8 @@ def moved(x_TCHW: Tensor, angle: float = 0.0, across: float = 0.0, down: float =
     fill = FILL if x_TCHW.shape[1] == len(FILL) else [round(sum(FILL) / len(FILL))] * x_TCHW.shape[1]
     degrees = [float(np.degrees(np.arctan(shear))), 0.0]
     move = [round(across), round(down)]
-    return F.affine(x_TCHW, angle, move, 1.0, degrees, InterpolationMode.BILINEAR, fill=fill)
+    found: Tensor = F.affine(x_TCHW, angle, move, 1.0, degrees, InterpolationMode.BILINEAR, fill=fill)
+    return found
 
 
 # Of colours, contrast and the like: how far a factor is from 1, in either direction.

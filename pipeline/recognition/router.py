@@ -49,7 +49,9 @@ class Router(nn.Module):
         return found
 
 
-def read_router(selector: Path, parts: Sequence[Path], encoders: Sequence[Path]) -> tuple[Router, TrainedCast, TrainedCast]:
+def read_router(
+    selector: Path, parts: Sequence[Path], encoders: Sequence[Path]
+) -> tuple[Router, TrainedCast, TrainedCast]:
     """Read a selector and the experts over one body.
 
     Args:

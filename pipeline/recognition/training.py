@@ -21,6 +21,7 @@ from pipeline.config import MixupSettings, RecognizerTrainingSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.nonlocal_block import NonLocal
+from pipeline.recognition.balanced import BalancedPlan
 from pipeline.recognition.batches import (
     BatchesAhead,
     ClipBatch,
@@ -34,6 +35,7 @@ from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.kick_start import Teachers, region_loss
 from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
 from pipeline.recognition.recognizer import Recognizer
+from pipeline.recognition.triplet import triplet_share
 from pipeline.training.task import Recipe, Record, Score
 
 CURVES = ("epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "lr")
@@ -56,7 +58,7 @@ class ClipData:
         mixup: How the training clips of a step are mixed; None for not.
     """
 
-    plan: EpochPlan
+    plan: EpochPlan | BalancedPlan
     train: LabelledClips
     val: LabelledClips
     source: ClipSource
@@ -159,19 +161,25 @@ class RecognizerTraining:
 
     def loss(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """The piece's share of the step's loss, and the piece's loss, hits (a mean over heads) and clips `[3]`."""
-        guide = self.kick_start
-        if guide is None or self.recipe.schedule.last_epoch >= guide.num_steps:
-            with self._autocast():
-                logits = self.module(batch.x, seeds=batch.seeds)
-            taught = None
-        else:
-            with self._autocast():
-                logits, regions = self.module.with_regions(batch.x, batch.seeds)  # type: ignore[operator]
-                taught = guide.weight * len(batch.labels) * region_loss(regions, guide.teachers.regions(batch.x))
+        logits, beside = self._computed(batch)
         total = mixed_loss(logits, batch, self.settings.label_smoothing)
         numbers = _numbers(total, logits, batch)
-        total = total if taught is None else total + taught
+        total = total if beside is None else total + beside
         return (total if self.settings.loss == "sum" else total / batch.num_clips), numbers
+
+    def _computed(self, batch: ClipBatch) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The logits by head, and this piece's share of what is learned beside the labels, summed over clips."""
+        guide, triplet = self.kick_start, self.settings.triplet
+        with self._autocast():
+            if guide is not None and self.recipe.schedule.last_epoch < guide.num_steps:
+                logits, regions = self.module.with_regions(batch.x, batch.seeds)  # type: ignore[operator]
+                distance = region_loss(regions, guide.teachers.regions(batch.x))
+                return logits, guide.weight * len(batch.labels) * distance
+            if triplet is None:
+                return self.module(batch.x, seeds=batch.seeds), None
+            logits, vectors_BD = self.module.with_features(batch.x, batch.seeds)  # type: ignore[operator]
+        share = triplet_share(vectors_BD, batch.labels[:, 0], triplet.margin, self.ranks)
+        return logits, triplet.weight * batch.num_clips * share
 
     def after_step(self) -> None:
         """Do nothing: no parameter has bounds."""

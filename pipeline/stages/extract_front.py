@@ -121,5 +121,6 @@ def streams_before(settings: FrontSettings, depth: int) -> tuple[Stream, ...]:
     if settings.first_block > depth:
         raise PipelineError(f"first_block: {settings.first_block} is beyond the {depth} blocks of the experts")
     # Nothing else of the options counts for which streams are needed.
-    options = CastOptions(False, settings.exchange, "time", "space", False, 1.0, settings.first_block, settings.fusion, 0)
+    kept = (settings.first_block, settings.fusion)
+    options = CastOptions(False, settings.exchange, "time", "space", False, 1.0, *kept, 0.0)
     return needs_of_blocks(depth, options)[settings.first_block - 1].attend

@@ -29,9 +29,7 @@ MERGE: Merging = "softmax"  # as CAST's views are merged
 Logits = dict[str, NDArray[np.floating]]  # by clip
 
 
-def run(
-    *, routes: Path, labels: Path, groups: Path, split: str, out: Path, per_video: Path, per_class: Path
-) -> None:
+def run(*, routes: Path, labels: Path, groups: Path, split: str, out: Path, per_video: Path, per_class: Path) -> None:
     """Score the clips routed for one split.
 
     Args:
@@ -63,7 +61,8 @@ def run(
     result.scores["routing"] = described(known, own, split, rows, by_rule)
     write_scored(result, out, per_video, per_class)
     of = result.scores["routing"]
-    print(f"selector {of['selector']['top1']:.1%}, oracle {of['oracle']['top1']:.1%}, {of['rules']['view']['top1']:.1%} by view")
+    by = ", ".join(f"{rule} {metrics['top1']:.1%}" for rule, metrics in of["rules"].items())
+    print(f"top-1 of the selector {of['selector']['top1']:.1%}, of the oracle {of['oracle']['top1']:.1%}, by {by}")
 
 
 def require_shapes(store: Artifact, groups: Groups, labels: Path) -> None:
@@ -86,7 +85,10 @@ def described(
     selector = scored_alone(labels_of_part(labels, Part(groups, None)), split, of_selector)
     oracle = scored_alone(labels, split, of_oracle)
     rules = {rule: scored_alone(labels, split, logits) for rule, logits in by_rule.items()}
-    right = {name: right_clips(scored) for name, scored in {"selector": selector, "oracle": oracle, "end": rules[RULE]}.items()}
+    right = {
+        name: right_clips(scored)
+        for name, scored in {"selector": selector, "oracle": oracle, "end": rules[RULE]}.items()
+    }
     table = []
     for number, name in enumerate(groups.names):
         own = [clip_id for clip_id in rows if truth[clip_id] == number]

@@ -17,7 +17,8 @@ from pipeline.jobs.rank_group import joined_ranks, num_ranks
 from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.recognition import beginnings
-from pipeline.recognition.batches import ClipSource, EpochPlan
+from pipeline.recognition.balanced import plan_of
+from pipeline.recognition.batches import ClipSource
 from pipeline.recognition.beginnings import Beginning
 from pipeline.recognition.clip_source import FrameSource
 from pipeline.recognition.labels import Labels, read_labels
@@ -135,9 +136,7 @@ def gather(begun: Beginning, labels: Labels, part: Part | None, seed: int, threa
     there = set(begun.ids)
     train_set = training_clips(labels, there, training.per_class, begun.flip, seed, part)
     val = validation_clips(labels, there, part)
-    plan = EpochPlan(
-        len(train_set.ids), training.batch_size, training.accumulate, training.epoch_clips, seed, num_ranks()
-    )
+    plan = plan_of(train_set, training, seed, num_ranks())
     plan.check()
     source.hold([*train_set.ids, *val.ids])
     tell_of_left_out(labels_of_part(labels, part), there)

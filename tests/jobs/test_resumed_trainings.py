@@ -16,6 +16,7 @@ from toys.detector import settings as detector_settings
 from toys.detector import write_dataset
 from toys.killed_stages import run_stage
 from toys.labelled_clips import NODE_NORM, settings, write_clips
+from toys.masked_clips import masked_settings
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 EPOCHS = 3
@@ -96,6 +97,8 @@ def recognizer(folder: Path) -> Training:
         "--groups": [],
         "--part": ["null"],
         "--weights": [],
+        "--experts": [],
+        "--fronts": [],
         "--teachers": [],
         "--recognizer": given.model_dump_json(),
         "--seed": 1,
@@ -104,8 +107,16 @@ def recognizer(folder: Path) -> Training:
     return Training("train_recognizer", 4, flags, {"--out": "model.safetensors", "--curves": "curves.csv"})
 
 
+def masked(folder: Path) -> Training:
+    """The picture of what was told is one of the outputs."""
+    flags = write_clips(folder, num_train=16, num_val=6, num_test=0)
+    flags |= {"--splits": flags.pop("--labels"), "--settings": masked_settings({"epochs": EPOCHS}).model_dump_json()}
+    outputs = {"--out": "weights.safetensors", "--reconstructions": "told.png", "--pretraining": "losses.json"}
+    return Training("pretrain_videomae", 4, flags | {"--threads": 1}, outputs)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, detector, captioner, recognizer])
+@pytest.mark.parametrize("make", [clip, detector, captioner, recognizer, masked])
 def test_it_goes_on_to_the_same_bytes(tmp_path, make):
     """After SIGTERM in the middle of an epoch, SIGKILL in the last step of the next one, and SIGTERM there, too."""
     made = make(tmp_path)
@@ -148,7 +159,7 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, captioner, recognizer])
+@pytest.mark.parametrize("make", [clip, captioner, recognizer, masked])
 def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path, make):
     """SIGTERM comes to the second one alone."""
     made = make(tmp_path)
@@ -183,7 +194,7 @@ def test_after_sigkill_of_a_rank_a_training_goes_on_to_the_same_bytes(tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, partial(captioner, dropout=0.0)])
+@pytest.mark.parametrize("make", [clip, partial(captioner, dropout=0.0), masked])
 def test_another_number_of_ranks_goes_on_with_the_same_losses(tmp_path, make):
     """One is told to stop in the middle of an epoch, and two go on; dropout, which is seeded by rank, is off."""
     made = make(tmp_path)

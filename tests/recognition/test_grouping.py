@@ -27,7 +27,7 @@ def test_a_file_lists_names_or_places_in_the_alphabetical_order():
 
 @pytest.mark.parametrize("content", [{"run": 0}, [["run"], "walk"], [["jump"]], [[4]], [[-1]], [[True]], [[1.0]]])
 def test_what_lists_no_classes_is_refused(content):
-    with pytest.raises(ValueError, match="expected a list of groups|is none of the 4 classes"):
+    with pytest.raises(ValueError, match=r"expected a list of groups|is none of the 4 classes"):
         listed(content, NAMES)
 
 

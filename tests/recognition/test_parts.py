@@ -108,9 +108,10 @@ def test_a_part_is_of_groups_that_are_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"heads": {"class": ["other", *NAMES[1:]]}}, {"heads": {"verb": NAMES}}, {"heads": {"a": NAMES, "b": NAMES}}]
+    "change",
+    [{"heads": {"class": ["other", *NAMES[1:]]}}, {"heads": {"verb": NAMES}}, {"heads": {"a": NAMES, "b": NAMES}}],
 )
 def test_groups_of_other_classes_are_refused(tmp_path, change):
     path = write_groups(tmp_path / "groups.json")
-    with pytest.raises(PipelineError, match="these are no groups of the classes in labels.json: run group_classes"):
+    with pytest.raises(PipelineError, match=r"these are no groups of the classes in labels.json: run group_classes"):
         read_groups(path, labels(**change))

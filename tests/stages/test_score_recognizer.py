@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.artifact import create, read_json, write_json
 from pipeline.errors import PipelineError
+from pipeline.recognition.scored_clips import by_views
 from pipeline.schemas import LOGITS
 from pipeline.scoring.accuracy import hits_from_json
-from pipeline.recognition.scored_clips import by_views
 from pipeline.stages.score_recognizer import run
 
 # Two views of three clips of three classes. By logits, clip `a` is told to be of class 1, and by probabilities of 0.

@@ -11,7 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-STAGES = ("finetune_clip4clip", "finetune_detector", "train_captioner", "train_recognizer", "recognize_videos")
+STAGES = (
+    "finetune_clip4clip",
+    "finetune_detector",
+    "pretrain_videomae",
+    "train_captioner",
+    "train_recognizer",
+    "recognize_videos",
+)
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload([f"pipeline.stages.{stage}" for stage in STAGES])
 

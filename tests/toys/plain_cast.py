@@ -52,7 +52,11 @@ def block(own: State, s: Tensor, t: Tensor, heads: int, clips: int) -> tuple[Ten
     s, t = s + heard_s, t + heard_t
     z = norm(s, own, "clip_ln_2", 1e-5)
     inner = linear(z, own, "clip_mlp.c_fc")
-    s = s + linear(inner * torch.sigmoid(1.702 * inner), own, "clip_mlp.c_proj") + 0.5 * adapter(z, own, "S_MLP_Adapter")
+    s = (
+        s
+        + linear(inner * torch.sigmoid(1.702 * inner), own, "clip_mlp.c_proj")
+        + 0.5 * adapter(z, own, "S_MLP_Adapter")
+    )
     z = norm(t, own, "norm2", 1e-6)
     t = t + linear(F.gelu(linear(z, own, "mlp.fc1")), own, "mlp.fc2") + 0.5 * adapter(z, own, "T_MLP_Adapter")
     return s, t
@@ -110,10 +114,7 @@ def norm(x: Tensor, own: State, name: str, eps: float) -> Tensor:
 
 def table(tokens: int, width: int) -> Tensor:
     rows = [
-        [
-            (math.cos if j % 2 else math.sin)(place / 10000 ** (2 * (j // 2) / width))
-            for j in range(width)
-        ]
+        [(math.cos if j % 2 else math.sin)(place / 10000 ** (2 * (j // 2) / width)) for j in range(width)]
         for place in range(tokens)
     ]
     return torch.tensor(rows)

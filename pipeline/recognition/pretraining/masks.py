@@ -34,16 +34,16 @@ class TubeletSize(NamedTuple):
     side: int
 
 
-class Normalised(NamedTuple):
-    """Tubelets whose pixels have mean 0 and deviation 1, and how to bring them back.
+class Targets(NamedTuple):
+    """What has to be told of tubelets, and how to make pixels of it: times `deviation`, plus `mean`.
 
     Attributes:
-        pixels: `[B, N, P, 3]`.
-        mean: Mean of each colour of each tubelet, `[B, N, 1, 3]`.
-        deviation: Their deviation.
+        wanted: `[B, N, P, 3]`.
+        mean: What was taken away from each colour of each tubelet, `[B, N, 1, 3]`.
+        deviation: What it was divided by.
     """
 
-    pixels: Tensor
+    wanted: Tensor
     mean: Tensor
     deviation: Tensor
 
@@ -103,11 +103,21 @@ def join(pixels_BNP3: Tensor, size: TubeletSize, steps: int, rows: int) -> Tenso
     return (whole * BRIGHTEST).round().clamp(0, BRIGHTEST).to(torch.uint8)
 
 
-def normalise(pixels_BNP3: Tensor) -> Normalised:
-    """Give each colour of each tubelet mean 0 and deviation 1 (the unbiased one), as MAE and VideoMAE have it."""
+def targets(pixels_BNP3: Tensor, form: str) -> Targets:
+    """What has to be told of tubelets.
+
+    Args:
+        pixels_BNP3: Their pixels.
+        form: `normalised`: each colour of each tubelet with mean 0 and deviation 1 (the unbiased one), as MAE and
+            VideoMAE have it, so that structure counts and brightness does not. `pixels`: as they are, for frames whose
+            plain parts hold noise alone, which normalising would make as large as all else.
+    """
+    if form == "pixels":
+        kept = torch.zeros_like(pixels_BNP3[:, :, :1])
+        return Targets(pixels_BNP3, kept, kept + 1)
     mean = pixels_BNP3.mean(2, keepdim=True)
     deviation = pixels_BNP3.var(2, keepdim=True).sqrt() + LEAST_DEVIATION
-    return Normalised((pixels_BNP3 - mean) / deviation, mean, deviation)
+    return Targets((pixels_BNP3 - mean) / deviation, mean, deviation)
 
 
 def take(x_BNX: Tensor, numbers_BK: Tensor) -> Tensor:

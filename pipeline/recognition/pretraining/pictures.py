@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.recognition.pretraining.autoencoder import MaskedAutoencoder
-from pipeline.recognition.pretraining.masks import cut, join, normalise
+from pipeline.recognition.pretraining.masks import cut, join, targets
 from pipeline.recognition.pretraining.training import MaskedBatch, MaskedTraining
 
 MOST_FRAMES = 8  # of a clip
@@ -26,8 +26,8 @@ Rows = tuple[Tensor, Tensor, Tensor]
 def reconstruct(training: MaskedTraining, batch: MaskedBatch) -> list[Rows]:
     """The clips of a batch as they are, with grey where they are hidden, and with what was told in these places.
 
-    The network tells pixels of mean 0 and deviation 1. The mean and the deviation of each hidden tubelet are taken from
-    the clip, as VideoMAE's own pictures have it: the picture shows structure that was told, not brightness.
+    Of normalised targets, the mean and the deviation of each hidden tubelet are taken from the clip, as in VideoMAE's
+    own pictures: what is shown is structure that was told, and not brightness.
 
     Returns:
         For each clip three rows of bytes `[F, 3, S, S]`.
@@ -36,7 +36,7 @@ def reconstruct(training: MaskedTraining, batch: MaskedBatch) -> list[Rows]:
     moved = batch.to(training.device)
     told_BMV = training.tell(moved)
     pixels = cut(moved.x, module.tubelet_size)
-    known = normalise(pixels)
+    known = targets(pixels, training.settings.targets)
     clip_B1 = torch.arange(len(pixels), device=pixels.device)[:, None]
     hidden, filled = pixels.clone(), pixels.clone()
     hidden[clip_B1, moved.hidden] = SHADE

@@ -25,7 +25,7 @@ from pipeline.recognition.batches import ClipSource, EpochPlan, Piece, generator
 from pipeline.recognition.optimisers import Rate
 from pipeline.recognition.pixels import Pixels
 from pipeline.recognition.pretraining.autoencoder import MaskedAutoencoder
-from pipeline.recognition.pretraining.masks import cut, draw_tubes, normalise, take
+from pipeline.recognition.pretraining.masks import cut, draw_tubes, take, targets
 from pipeline.training.task import Recipe, Record, Score
 
 VALIDATION_EPOCH = 0  # the masks of validation clips are those of this epoch
@@ -96,7 +96,7 @@ class MaskedClips:
 
     def _see(self, clip_id: str, epoch: int | None) -> tuple[Tensor, Tensor, Tensor]:
         rng = generator_of(self.plan.seed, VALIDATION_EPOCH if epoch is None else epoch, clip_id)
-        x = self.source.validation_clip(clip_id) if epoch is None else self.source.training_clip(clip_id, rng).x
+        x = self.source.validation_clip(clip_id) if epoch is None else self.source.training_clip(clip_id, rng, epoch).x
         return (x, *draw_tubes(self.steps, self.places, self.masked, rng))
 
 
@@ -116,6 +116,7 @@ class MaskedTraining:
         self.device = compute_device()
         self.dtype = announced_dtype(settings.precision, self.device, "the VideoMAE encoder")
         self.module: MaskedAutoencoder = module.to(self.device)
+        self.learned = self.module
         self.pixels = Pixels("imagenet", 3).to(self.device)
         self.clips = clips
         self.ranks = ranks
@@ -138,7 +139,7 @@ class MaskedTraining:
 
     def loss(self, batch: MaskedBatch) -> tuple[Tensor, Tensor]:
         """The piece's share of the step's loss, and the piece's summed loss and clips `[2]`."""
-        losses_B = masked_loss(self.tell(batch), batch, self.module)
+        losses_B = masked_loss(self.tell(batch), batch, self.module, self.settings.targets)
         numbers = torch.stack([losses_B.detach().double().sum(), losses_B.new_tensor(len(losses_B)).double()])
         return losses_B.sum() / batch.num_clips, numbers
 
@@ -174,16 +175,17 @@ class MaskedTraining:
         return float(loss / clips)
 
 
-def masked_loss(told_BMV: Tensor, batch: MaskedBatch, module: MaskedAutoencoder) -> Tensor:
+def masked_loss(told_BMV: Tensor, batch: MaskedBatch, module: MaskedAutoencoder, form: str) -> Tensor:
     """Mean squared distance of each clip's hidden tubelets from what was told of them `[B]`; visible ones do not count.
 
     Args:
         told_BMV: What was told.
-        batch: The clips; the pixels of a tubelet are normalised by its own mean and deviation.
+        batch: The clips.
         module: The autoencoder, for the size of its tubelets.
+        form: What has to be told: see `targets`.
     """
     hidden_BMP3 = take(cut(batch.x, module.tubelet_size), batch.hidden)
-    wanted_BMV = normalise(hidden_BMP3).pixels.flatten(2)
+    wanted_BMV = targets(hidden_BMP3, form).wanted.flatten(2)
     return F.mse_loss(told_BMV, wanted_BMV, reduction="none").mean((1, 2))
 
 
