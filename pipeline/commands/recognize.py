@@ -3,7 +3,8 @@
     python -m pipeline recognize VIDEO... --experiment results/experiments/tsm
 
 The videos become one shard of a data set in a temporary folder, are decoded as the experiment's clips were, and the
-views of each are merged by the mean of their logits, or of their probabilities for CAST. The likeliest classes go to stdout, everything else to stderr.
+views of each are merged by the mean of their logits, or of their probabilities for CAST. The likeliest classes go to
+stdout, everything else to stderr.
 """
 
 import logging

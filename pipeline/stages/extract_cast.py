@@ -19,11 +19,11 @@ from pipeline.artifact.video_table import read_clips
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.motion_encoding import encode_across, noting
+from pipeline.models.motion_windows import plan_windows
 from pipeline.recognition.cast_file import read_cast
 from pipeline.recognition.cast_motion import CastWindows, make_cast_encoder
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.stages.extract_i3d import plan_windows
-from pipeline.video.windows import WindowRequest, read_window_frames
+from pipeline.video.windows import read_window_frames
 
 
 def run(
@@ -69,15 +69,7 @@ def run(
 
         def encoded(ids: Sequence[str]) -> Outcomes:
             requests = [
-                WindowRequest(
-                    clips[video_id].file,
-                    plan_of[video_id].num_frames,
-                    plan_of[video_id].starts,
-                    window,
-                    seen.size_of(*sizes[video_id]),
-                    clips[video_id].interval,
-                )
-                for video_id in ids
+                plan_of[video_id].request(clips[video_id], window, seen.size_of(*sizes[video_id])) for video_id in ids
             ]
             suspect: deque[str | None] = deque()
             with decode_ahead(read_window_frames, requests, decoders, time_limit) as decoded:

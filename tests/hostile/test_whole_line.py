@@ -90,7 +90,8 @@ def add_recognition(raw):
             "kind": "probe", "features": "whole", "head": "linear", "heads": 1, "dropout": 0.0, "training": training
         },
     }  # fmt: skip
-    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "seeds": [1]} | {"part": None}
+    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "part": None}
+    whole |= {"seeds": [1]}
     own = {"whole": whole, "head": whole | {"recognizer": "head"}, "drawn": whole | {"dataset": "digits"}}
     own["cooked"] = whole | {"dataset": "kitchen"}
     raw["experiments"] |= own
