@@ -25,6 +25,7 @@ NAMES = (
     "graph_encoder",
     "beam_search",
     "recognition_modules",
+    "cast_network",
     "scoring",
 )
 

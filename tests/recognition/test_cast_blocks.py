@@ -29,7 +29,7 @@ def tokens() -> dict[Stream, torch.Tensor]:
 
 
 def heard(window: Window, listening: Stream) -> set[tuple[int, int, int]]:
-    """Clip, time and place of the tokens that change where one of the other stream, of clip 1, time 2, place 1, does."""
+    """Clip, time and place of the tokens that change where one of the other stream does: of clip 1, time 2, place 1."""
     made = exchange(window, window)
     changed = tokens()
     if listening == "spatial":

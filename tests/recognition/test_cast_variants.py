@@ -101,5 +101,5 @@ def test_options_that_do_not_fit_are_refused() -> None:
         small_cast(first_block=3)
     with pytest.raises(PipelineError, match=r"ratio: 0\.3 of the experts' width 48 makes an exchange of width 14"):
         small_cast(ratio=0.3)
-    with pytest.raises(PipelineError, match="by_head tells the verb .* this data set has class: write another fusion"):
+    with pytest.raises(PipelineError, match=r"by_head tells the verb .* this data set has class: write another fusion"):
         small_cast(fusion="by_head")
