@@ -451,16 +451,20 @@ def labels_to_check(wildcards):
     return expand(ARTIFACTS["labels"], dataset=wildcards.dataset) if is_labelled else []
 
 
-def split_table(route):
-    """Input function: the labels of a data set at the end of a route, or its captions if it has none; both hold splits.
+def table_of_splits(kind, route):
+    """Input function: the table that holds the splits of a data set, for a stage that reads nothing else of it.
 
-    Recognizers are trained and scored on the splits of the labels.
+    Recognizers are trained and scored on the splits of the labels, so that these count wherever there are labels.
+
+    Args:
+        kind: `labels` or `captions`; of the other kind there is nothing.
+        route: Route to the data set.
     """
 
     def path(wildcards):
         dataset = walk(route, wildcards)
         is_labelled = why_unlabelled(config["datasets"][dataset]) is None
-        return expand(ARTIFACTS["labels" if is_labelled else "captions"], dataset=dataset)
+        return expand(ARTIFACTS[kind], dataset=dataset) if is_labelled == (kind == "labels") else []
 
     return path
 
