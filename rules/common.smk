@@ -204,10 +204,14 @@ def of_encoders(kind, routes, having=""):
 
     Args:
         kind: A key of ARTIFACTS.
-        routes: Routes from an experiment to its encoders.
+        routes: For a kind of experiments, the routes from one to its encoders.
         having: End of a route, such as ".finetune", to a setting that an encoder must have.
     """
-    each = [artifact(kind, each="captioning experiment", where=route + having, encoder=route) for route in routes]
+    each = [
+        artifact(kind, each=f"{of} experiment", where=route + having, encoder=route)
+        for of, own in routes.items()
+        for route in own
+    ]
     return lambda wildcards: list(dict.fromkeys(path for paths in each for path in paths(wildcards)))
 
 
