@@ -136,9 +136,7 @@ rule pretrain_videomae:
     output:
         weights=artifact("weights"),
         pretraining=artifact("pretraining"),
-        reconstructions=report(
-            artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}
-        ),
+        reconstructions=report(artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}),
     log:
         "logs/pretrain_videomae/{encoder}.log",
     benchmark:

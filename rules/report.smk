@@ -25,6 +25,10 @@ TOWERS = {
 DETECTORS = {"captioning": ["experiment.graph.nodes.detector", "experiment.objects.detector"]}
 MOTION = {"captioning": ["experiment.graph.motion"]}
 MASKED = {"recognition": ["experiment.recognizer.temporal"]}
+ENCODERS = {
+    of: [route for routes in (MOTION, TOWERS, DETECTORS, MASKED) for route in routes.get(of, [])]
+    for of in ("captioning", "recognition")
+}
 
 
 # Thousands of artifacts are more than a command can have: the shell writes their paths into a list, one a line.
@@ -48,7 +52,7 @@ rule write_report:
             sampling="experiment.knowledge.sampling",
             encoder="experiment.knowledge.encoder",
         ),
-        weights=[of_encoders("weights", routes) for routes in (MOTION, TOWERS, DETECTORS, MASKED)],
+        weights=of_encoders("weights", ENCODERS),
         retrieval=of_encoders("retrieval", TOWERS, having=".finetune"),
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
         pretraining=of_encoders("pretraining", MASKED, having=".pretrain"),
