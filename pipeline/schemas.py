@@ -257,8 +257,8 @@ FRONTS = Schema(
         "token": ArraySpec(
             "f2",
             ("token", "feature"),
-            "What the experts of a cast recognizer make of the clip before `first_block`, view after view. Of a view: the "
-            "spatial tokens of each step of time (class token, then places in rows), then the temporal ones in this order.",
+            "What the experts of a cast recognizer make of the clip before `first_block`, view after view. Of a view: "
+            "the spatial tokens of each step of time (class token, then places row by row), then the temporal ones.",
         ),
         "mirrored": ArraySpec("u1", ("view",), "1: left and right were swapped in this view; 0: they were not."),
     },

@@ -219,7 +219,8 @@ rule extract_cast:
         videos=artifact("videos"),
         model=artifact("model", trial="encoder.experiment"),
         experts=[
-            artifact("weights", encoder=f"encoder.experiment.recognizer.{expert}") for expert in ("spatial", "temporal")
+            artifact("weights", encoder=f"encoder.experiment.recognizer.{expert}")
+            for expert in ("spatial", "temporal")
         ],
     output:
         artifact("motion"),

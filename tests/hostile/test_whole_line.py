@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toys.experts import CLIP_ARCH, MAE_ARCH, cast_settings
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
@@ -114,10 +115,26 @@ def add_recognition(raw):
             "kind": "probe", "features": "whole", "head": "linear", "heads": 1, "dropout": 0.0, "training": training
         },
     }  # fmt: skip
+    raw["encoders"] |= {
+        "expert": {
+            "kind": "clip4clip", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": CLIP_ARCH, "finetune": None,
+            "precision": "fp32",
+        },
+        "mae": {
+            "kind": "videomae", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": MAE_ARCH, "pretrain": None,
+            "precision": "fp32",
+        },
+    }  # fmt: skip
+    cast = cast_settings(spatial="expert", first_block=2, stored_views=2)
+    raw["recognizers"]["cast"] = cast.model_dump(mode="json")
     whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "part": None}
     whole |= {"seeds": [1]}
     own = {"whole": whole, "head": whole | {"recognizer": "head"}, "drawn": whole | {"dataset": "digits"}}
+    own["cast"] = whole | {"recognizer": "cast"}
     own["cooked"] = whole | {"dataset": "kitchen"}
+    raw["encoders"]["vectors"] = {"kind": "cast", "experiment": "cast"}
+    raw["graphs"]["acted"] = {"like": "grid", "motion": "vectors"}
+    own["acted"] = {"like": "grid", "graph": "acted"}
     raw["experiments"] |= own
     raw["report"]["experiments"] += own
 

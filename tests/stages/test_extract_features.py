@@ -46,7 +46,7 @@ def extract(clips, model, out):
 
 def train(folder, flags, paths, recognizer):
     places = {"checkpoints": folder / "checkpoints", "out": folder / "m.safetensors", "curves": folder / "c.csv"}
-    others = dict.fromkeys(("clips", "groups", "weights", "experts", "fronts", "teachers"), [])
+    others = {name: [] for name in ("clips", "groups", "weights", "experts", "fronts", "teachers")}
     others |= {"part": None, "seed": 1, "threads": 1, "labels": flags["--labels"]}
     train_recognizer.run(features=paths, recognizer=recognizer, **others, **places)
     with places["curves"].open() as file:

@@ -124,6 +124,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "draw_sync_mnist",
         "extract_cast",
         "extract_features",
+        "extract_front",
         "extract_regions",
         "index_labels",
         "make_sync_mnist",
