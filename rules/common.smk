@@ -330,7 +330,17 @@ def backbone_weights(wildcards):
 def experts(wildcards):
     """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others."""
     of_job = wildcards.get("recognizer") or walk("experiment.recognizer", wildcards)
-    recognizer = config["recognizers"][of_job]
+    return experts_of(of_job)
+
+
+def motion_experts(wildcards):
+    """Input function: the weights of the experts of the recognizer whose vectors are motion."""
+    return experts_of(walk("encoder.experiment.recognizer", wildcards))
+
+
+def experts_of(name):
+    """The weights of the spatial and of the temporal expert of a recognizer; none if it is of another kind than cast."""
+    recognizer = config["recognizers"][name]
     named = [recognizer[role] for role in ("spatial", "temporal") if recognizer["kind"] == "cast"]
     return [ARTIFACTS["weights"].format(encoder=encoder) for encoder in named]
 

@@ -218,10 +218,7 @@ rule extract_cast:
         frames=artifact("frames"),
         videos=artifact("videos"),
         model=artifact("model", trial="encoder.experiment"),
-        experts=[
-            artifact("weights", encoder=f"encoder.experiment.recognizer.{expert}")
-            for expert in ("spatial", "temporal")
-        ],
+        experts=motion_experts,
     output:
         artifact("motion"),
     log:
