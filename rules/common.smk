@@ -328,8 +328,14 @@ def backbone_weights(wildcards):
 
 
 def experts(wildcards):
-    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others."""
-    of_job = wildcards.get("recognizer") or walk("experiment.recognizer", wildcards)
+    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others.
+
+    The parts of a routing experiment have the same ones.
+    """
+    of_job = wildcards.get("recognizer")
+    if of_job is None:
+        is_routing = holds("experiment.kind=routing", wildcards)
+        of_job = walk("experiment.selector.recognizer" if is_routing else "experiment.recognizer", wildcards)
     return experts_of(of_job)
 
 
@@ -370,6 +376,20 @@ def groups_file(wildcards):
     """Input function: the file of groups that the user brings, where there is one."""
     settings = config["groups"][wildcards.groups]
     return [brought(settings["file"])] if settings["kind"] == "file" else []
+
+
+def shown_embeddings(wildcards):
+    """Input function: pictures of what the heads of the report's cast recognizers see, of their first seeds.
+
+    Of a routing experiment it is the one of its selector.
+    """
+    found = []
+    for name in config["report"]["experiments"]:
+        named = config["experiments"][name].get("selector", name)
+        entry = config["experiments"][named]
+        if entry["kind"] == "recognition" and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
+            found += expand(ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]]))
+    return list(dict.fromkeys(found))
 
 
 def models_of(parts):

@@ -58,9 +58,7 @@ rule route_clips:
         groups=artifact("groups", dataset="experiment.dataset", groups="experiment.selector.part.groups"),
         selector=models_of("selector"),
         parts=models_of("experts"),
-        experts=[
-            artifact("weights", encoder=f"experiment.selector.recognizer.{expert}") for expert in ("spatial", "temporal")
-        ],
+        experts=experts,
     output:
         artifact("routes"),
     log:
@@ -131,5 +129,41 @@ rule score_routing:
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
             --per-class {output.per_class:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule draw_embeddings:
+    """Draw what the head of a recognizer sees of the clips of a split."""
+    input:
+        features=artifact("features", dataset="experiment.dataset", shard="all"),
+        labels=with_split("labels"),
+        groups=groups_of_part,
+    output:
+        report(artifact("embeddings"), category="Embeddings", labels={"experiment": "{trial}", "split": "{split}"}),
+    log:
+        "logs/draw_embeddings/{trial}/{split}.log",
+    benchmark:
+        "logs/draw_embeddings/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="recognition"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
+    params:
+        part=settings("experiment.part"),
+        code=code("draw_embeddings"),
+    shell:
+        """
+        python -m pipeline draw_embeddings \
+            --features {input.features:q} \
+            --labels {input.labels:q} \
+            --groups {input.groups:q} \
+            --split {wildcards.split} \
+            --part {params.part:q} \
+            --out {output:q} \
             >{log:q} 2>&1
         """

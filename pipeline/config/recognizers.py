@@ -237,9 +237,9 @@ class CastSettings(Settings):
     @model_validator(mode="after")
     def _triplets_are_of_one_class_each(self) -> Self:
         if self.training.triplet is not None and self.augmentation.mixup is not None:
-            raise ValueError(
-                "`training.triplet` compares clips of one class, and `augmentation.mixup` mixes two: write one"
-            )
+            raise ValueError("`training.triplet` compares classes, and `augmentation.mixup` mixes them: write one")
+        if self.training.triplet is not None and self.stored_views is not None:
+            raise ValueError("`training.triplet` is of pixels, and `stored_views` keeps tokens: write one of them")
         return self
 
     @model_validator(mode="after")

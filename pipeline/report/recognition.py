@@ -16,6 +16,7 @@ from pipeline.report.comparison import compare_metrics
 from pipeline.report.epic import epic_tables
 from pipeline.report.frame_strips import strip_uri
 from pipeline.report.regions import describe_regions
+from pipeline.report.routing import describe_routing, describe_vectors
 from pipeline.scoring.accuracy import hits_from_json
 from pipeline.scoring.tables import inert
 from pipeline.workflow.paths import SPLITS, Located
@@ -61,10 +62,10 @@ def describe_recognition(
         For each data set `heads` (number of classes of each), `splits` (number of clips in each), `split` (the one that
         is shown), `num_seeds` (the most of an experiment), `missing` (ids of labelled clips without a file), `notes`,
         `metrics` (names), `comparison` (see `compare_recognizers`), `published`, `merged`, `views`, `classes`,
-        `confusions`, `clips`, `regions`, `epic` (see `epic_tables`) and `over_splits` (the rows of `over_splits` whose
-        last split is this data set).
+        `confusions`, `clips`, `routing` (see `describe_routing`), `vectors` (see `describe_vectors`), `regions`, `epic`
+        (see `epic_tables`) and `over_splits` (the rows of `over_splits` whose last split is this data set).
     """
-    of_recognizers = [f for f in found["scores"] if config["experiments"][_experiment(f)]["kind"] == "recognition"]
+    of_recognizers = [f for f in found["scores"] if tells_classes(config["experiments"][_experiment(f)])]
     scored = read_by_experiment(of_recognizers, KEYS, "score_recognizer", trials)
     epic = read_by_experiment(found["epic_scores"], ["parts"], "score_epic", trials)
     rows = over_splits(scored, config)
@@ -80,6 +81,11 @@ def describe_recognition(
             last = [row for row in rows if row["experiments"][-1] in own]
             sections[name] = section | {"epic": epic_tables(of_split), "over_splits": last}
     return sections
+
+
+def tells_classes(experiment: Mapping[str, Any]) -> bool:
+    """Whether an experiment tells the classes of all clips: no captioning does, and no part of TSTL by itself."""
+    return experiment["kind"] == "routing" or (experiment["kind"] == "recognition" and experiment.get("part") is None)
 
 
 def describe_labelled(
@@ -121,6 +127,8 @@ def describe_labelled(
         "classes": class_rows(tables.classes),
         "confusions": confused(of_first_seed(scored), split, stores),
         "clips": list(show_recognized(labels, split, tables.clips, stores, settings.videos)),
+        "routing": describe_routing(shown),
+        "vectors": describe_vectors(found, name, config),
         "regions": describe_regions(found, name, config, stores, settings.resamples),
     }
 

@@ -16,7 +16,8 @@ from pipeline.artifact import read_json
 from pipeline.errors import PipelineError
 from pipeline.workflow.trials import trials_of
 
-DONE = {"captioning": "captioned", "recognition": "recognized"}  # what became of the videos, by the kind of experiment
+# What became of the videos, by the kind of experiment.
+DONE = {"captioning": "captioned", "recognition": "recognized", "routing": "recognized"}
 
 
 def score_lines(experiment: Path) -> str:

@@ -60,7 +60,20 @@ def overlay():
     triplets = {"source": "openie", "openie_file": f"./{NASTY}.tsv", "spacy_model": NASTY}
     raw["knowledge"]["captions"]["triplets"] |= triplets
     add_recognition(raw)
+    add_tstl(raw)
     return raw
+
+
+def add_tstl(raw):
+    """A selector and an expert of groups of one's own, over the experts of the other recognizer."""
+    raw["recognizers"]["part"] = cast_settings(spatial="expert").model_dump(mode="json")
+    raw["groups"] = {"own": {"kind": "file", "file": f"{NASTY}.json"}}
+    one = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "part", "seeds": [1]}
+    own = {"selector": one | {"part": {"groups": "own", "group": None}}}
+    own |= {"expert": one | {"part": {"groups": "own", "group": 0}}}
+    tstl = {"kind": "routing", "dataset": "home", "clipping": "every_frame", "seeds": [1]}
+    raw["experiments"] |= own | {"tstl": tstl | {"selector": "selector", "experts": ["expert"]}}
+    raw["report"]["experiments"] += ["tstl"]
 
 
 def add_recognition(raw):
