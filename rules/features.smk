@@ -22,7 +22,7 @@ rule import_weights:
     benchmark:
         "logs/import_weights/{encoder}.tsv"
     wildcard_constraints:
-        encoder=names("encoders", lacking=["finetune", "pretrain"]),
+        encoder=names("encoders", having="weights", lacking=["finetune", "pretrain"]),
     conda:
         "../envs/pipeline.yaml"
     threads: 8
@@ -130,14 +130,13 @@ rule pretrain_videomae:
     """Pre-train VideoMAE's encoder on the training clips of a data set, by telling what is hidden of them."""
     input:
         clips=artifact("clips", dataset="encoder.pretrain.dataset", clipping="encoder.pretrain.clipping", shard="all"),
-        splits=split_table("encoder.pretrain.dataset"),
+        labels=table_of_splits("labels", "encoder.pretrain.dataset"),
+        captions=table_of_splits("captions", "encoder.pretrain.dataset"),
         weights=own_file("encoder.weights"),
     output:
         weights=artifact("weights"),
         pretraining=artifact("pretraining"),
-        reconstructions=report(
-            artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}
-        ),
+        reconstructions=report(artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}),
     log:
         "logs/pretrain_videomae/{encoder}.log",
     benchmark:
@@ -159,7 +158,8 @@ rule pretrain_videomae:
         python -m pipeline.jobs.gpus {resources.gpu} \
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline pretrain_videomae \
             --clips {input.clips:q} \
-            --splits {input.splits:q} \
+            --labels {input.labels:q} \
+            --captions {input.captions:q} \
             --checkpoints checkpoints/encoders/{wildcards.encoder} \
             --settings {params.settings:q} \
             --threads {threads} \
@@ -203,6 +203,48 @@ rule extract_i3d:
             --videos {input.videos:q} \
             --weights {input.weights:q} \
             --settings {params.settings:q} \
+            --window {params.window} \
+            --time-limit {params.time_limit} \
+            --threads {threads} \
+            --decoders {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule extract_cast:
+    """Describe the motion in the window of frames around every sampled frame by a trained CAST."""
+    input:
+        frames=artifact("frames"),
+        videos=artifact("videos"),
+        model=artifact("model", trial="encoder.experiment"),
+        experts=motion_experts,
+    output:
+        artifact("motion"),
+    log:
+        "logs/extract_cast/{dataset}/{sampling}/{encoder}/{shard}.log",
+    benchmark:
+        "logs/extract_cast/{dataset}/{sampling}/{encoder}/{shard}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", kind="cast"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled("1d"),
+        gpu=1,
+    params:
+        window=settings("sampling.window"),
+        time_limit=settings("sampling.time_limit"),
+        code=code("extract_cast"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_cast \
+            --frames {input.frames:q} \
+            --videos {input.videos:q} \
+            --model {input.model:q} \
+            --experts {input.experts:q} \
             --window {params.window} \
             --time-limit {params.time_limit} \
             --threads {threads} \

@@ -3,7 +3,8 @@
     python -m pipeline recognize VIDEO... --experiment results/experiments/tsm
 
 The videos become one shard of a data set in a temporary folder, are decoded as the experiment's clips were, and the
-views of each are merged by the mean of their logits. The likeliest classes go to stdout, everything else to stderr.
+views of each are merged by the mean of their logits, or of their probabilities for CAST. The likeliest classes go to
+stdout, everything else to stderr.
 """
 
 import logging
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # they import torch, which is slow, and mistakes in the flags
 
     from pipeline.artifact.clip_store import ClipStore
     from pipeline.recognition.trained import Trained
+    from pipeline.recognition.views import Merging
 
 SUMMARY = "Say of a few videos which classes a finished experiment sees in them, without config.yaml."
 OUT = Path("recognized.json")
@@ -117,6 +119,7 @@ def recognize(
     log.info("%d videos for %s: loading", len(table["videos"]), chain.name)
     from pipeline.artifact.clip_store import ClipStore
     from pipeline.recognition.trained import read_trained
+    from pipeline.recognition.views import merging_for
     from pipeline.stages import decode_clips
 
     videos, clips = temporary / "videos.json", temporary / "clips.zarr"
@@ -132,7 +135,7 @@ def recognize(
         if isinstance(logits, str):
             found["missing"][clip_id] = logits
             continue
-        top = likeliest(logits, trained.heads)
+        top = likeliest(logits, trained.heads, merging_for(trained.settings.kind))
         found["videos"][clip_id] = {"path": paths[clip_id], "top": top}
         print(f"{clip_id}: {in_words(top)}", flush=True)
     return found
@@ -155,6 +158,7 @@ def logits_of(
 
     from pipeline.errors import VideoError
     from pipeline.models.precision import announced_dtype, compute_device
+    from pipeline.recognition.clip_views import protocol_of
     from pipeline.recognition.scored_views import ViewReader, ViewScorer
 
     assert not isinstance(chain.recognizer, ProbeSettings)  # as `read_experiment` checked
@@ -163,29 +167,31 @@ def logits_of(
     device = compute_device()
     dtype = announced_dtype(settings.training.precision, device, "the recognizer")
     scorer = ViewScorer(trained.model.to(device), views, dtype)
-    reader = ViewReader(store, settings.frames, views, trained.colours)
+    reader = ViewReader(store, settings.frames, views, trained.colours, protocol_of(settings.kind))
     for clip_id in store.ids:
         (rows,) = scorer.score(reader.read([clip_id]))
         yield clip_id, str(rows) if isinstance(rows, VideoError) else rows.arrays["logits"]
 
 
-def likeliest(logits_VK: "NDArray[Any]", heads: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
-    """The likeliest classes of each head, by the mean of the views' logits, with their probabilities.
+def likeliest(
+    logits_VK: "NDArray[Any]", heads: Mapping[str, Sequence[str]], how: "Merging" = "logits"
+) -> dict[str, list[dict[str, Any]]]:
+    """The likeliest classes of each head, with their probabilities.
 
     Args:
         logits_VK: Logits of the views for the classes of all heads, one head after another.
         heads: Names of the classes of each head.
+        how: Whether the views are merged by the mean of their logits or of their probabilities.
     """
     import numpy as np
 
-    from pipeline.recognition.views import merge
+    from pipeline.recognition.views import merge, outputs_of, softmax
 
     ends = np.cumsum([len(classes) for classes in heads.values()])
     found = {}
     for (head, classes), own_VK in zip(heads.items(), np.split(logits_VK, ends[:-1], axis=1), strict=True):
-        merged_K = merge(own_VK, "logits")
-        shares_K = np.exp(merged_K - merged_K.max())
-        shares_K /= shares_K.sum()
+        merged_K = merge(own_VK, how)
+        shares_K = softmax(outputs_of(merged_K, how))
         order = np.argsort(-merged_K, kind="stable")[:TOP]
         found[head] = [{"class": classes[i], "probability": round(float(shares_K[i]), 6)} for i in order]
     return found

@@ -6,9 +6,16 @@ because they load torch.
 
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pipeline.config import Clip4ClipSettings, DetectorSettings, GridNodesSettings, I3dSettings, Settings
+from pipeline.config import (
+    CastEncoderSettings,
+    Clip4ClipSettings,
+    DetectorSettings,
+    GridNodesSettings,
+    I3dSettings,
+    Settings,
+)
 from pipeline.errors import PipelineError
 from pipeline.workflow.captioning_chain import CaptioningChain
 
@@ -80,23 +87,39 @@ class ShardRun:
         return out
 
     def motion(self) -> Path:
-        """Motion around the sampled frames of the graph's nodes."""
-        from pipeline.stages import extract_i3d
+        """Motion around the sampled frames of the graph's nodes, by I3D or by a trained CAST."""
+        from pipeline.stages import extract_cast, extract_i3d
 
-        sampling, out = self.sampling, self.folder / "motion.zarr"
-        if not out.exists():
-            extract_i3d.run(
-                videos=self.videos,
-                frames=self.frames(sampling),
-                weights=self.weights(self.chain.graph.motion),
-                out=out,
-                settings=self.encoder(self.chain.graph.motion, I3dSettings),
-                window=self.chain.samplings[sampling].window,
-                time_limit=self.chain.samplings[sampling].time_limit,
-                threads=self.threads,
-                decoders=self.threads,
-            )
+        name, sampling, out = self.chain.graph.motion, self.sampling, self.folder / "motion.zarr"
+        if out.exists():
+            return out
+        common: dict[str, Any] = {
+            "videos": self.videos,
+            "frames": self.frames(sampling),
+            "out": out,
+            "window": self.chain.samplings[sampling].window,
+            "time_limit": self.chain.samplings[sampling].time_limit,
+            "threads": self.threads,
+            "decoders": self.threads,
+        }
+        if isinstance(self.chain.encoders[name], CastEncoderSettings):
+            extract_cast.run(**common, model=self.weights(name), experts=self.experts(self.weights(name)))
+        else:
+            extract_i3d.run(**common, weights=self.weights(name), settings=self.encoder(name, I3dSettings))
         return out
+
+    def experts(self, model: Path) -> list[Path]:
+        """Files of the spatial and the temporal expert that a CAST was trained over, which its file names."""
+        from pipeline.recognition.cast_motion import named_experts
+
+        names = named_experts(model)
+        unknown = [name for name in names if name not in self.chain.weights]
+        if unknown:
+            raise PipelineError(
+                f"{model}: trained over encoder {unknown[0]}, which the settings of {self.chain.name} do not name: run "
+                f"describe_experiment again (snakemake results/experiments/{self.chain.name}/settings.json)"
+            )
+        return [self.weights(name) for name in names]
 
     def nodes(self, name: str) -> Path:
         """Nodes by the name of their settings: those of the graph, or the objects besides it."""

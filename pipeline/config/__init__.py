@@ -48,6 +48,7 @@ from pipeline.config.datasets import (
 )
 from pipeline.config.encoders import (
     ActiveClipArch,
+    CastEncoderSettings,
     Clip4ClipSettings,
     ClipArch,
     DecoderArch,
@@ -130,6 +131,7 @@ __all__ = [
     "CaptionerModelSettings",
     "CaptionerSettings",
     "CaptioningSettings",
+    "CastEncoderSettings",
     "CastSettings",
     "Clip4ClipSettings",
     "ClipArch",

@@ -203,6 +203,14 @@ class VideoMaeSettings(Settings):
     precision: Precision
 
 
+class CastEncoderSettings(Settings):
+    """A CAST that an experiment has trained, whose vectors are motion features of windows of frames."""
+
+    kind: Literal["cast"]
+    experiment: str
+
+
 EncoderSettings = Annotated[
-    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings, Field(discriminator="kind")
+    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings | CastEncoderSettings,
+    Field(discriminator="kind"),
 ]

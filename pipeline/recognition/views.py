@@ -48,3 +48,8 @@ def merging_of(text: str) -> Merging:
     if text == "softmax":
         return "softmax"
     raise PipelineError(f"--merge {text}: expected logits or softmax")
+
+
+def merging_for(kind: str) -> Merging:
+    """How the paper of a kind of recognizer merges views: CAST's by probabilities, those of others by logits."""
+    return "softmax" if kind == "cast" else "logits"

@@ -9,24 +9,22 @@ Shapes: F sampled frames, B windows of a video, C features.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from pipeline.artifact import Artifact, create, read
-from pipeline.artifact.each_video import Outcomes, Rows, VideoRows, videos_together
-from pipeline.artifact.video_table import Clip, read_clips
+from pipeline.artifact import create, read
+from pipeline.artifact.each_video import Outcomes, VideoRows, videos_together
+from pipeline.artifact.video_table import read_clips
 from pipeline.config import I3dSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import load_i3d
 from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, make_encoder, noting, windows_at_once
+from pipeline.models.motion_windows import plan_windows
 from pipeline.models.precision import compute_device
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.video.windows import WindowRequest, read_window_frames, window_starts
+from pipeline.video.windows import read_window_frames
 
 
 def run(
@@ -81,38 +79,3 @@ def run(
                     yield outcome if isinstance(outcome, VideoError) else VideoRows(plan.rows(outcome), why)
 
         videos_together(writer, sampled.failed, encoded)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The windows of a clip that are needed.
-
-    Attributes:
-        num_frames: Number of frames of the clip.
-        starts: First frame of each window, ascending, each once [B].
-        frame_window: For each sampled frame, the position of its window in `starts` [F].
-    """
-
-    num_frames: int
-    starts: tuple[int, ...]
-    frame_window: NDArray[np.intp]
-
-    def request(self, clip: Clip, window: int, size: int) -> WindowRequest:
-        """Ask for the windows of a clip, of `window` frames each, cut to squares of `size` pixels."""
-        return WindowRequest(clip.file, self.num_frames, self.starts, window, size, clip.interval)
-
-    def rows(self, features_BC: NDArray[np.float32]) -> Rows:
-        """Make the artifact's rows, one for each sampled frame, from the features of the windows."""
-        window_start = np.array(self.starts, dtype=np.int32)[self.frame_window]
-        return {"motion": features_BC[self.frame_window], "window_start": window_start}
-
-
-def plan_windows(sampled: Artifact, window: int) -> dict[str, Plan]:
-    """Plan the windows of `window` frames of every video whose frames could be sampled; returns plans by id."""
-    ptr, number, num_frames = sampled.ptr("frame"), sampled.array("number"), sampled.array("num_frames")
-    plans = {}
-    for row, video_id in enumerate(sampled.ids):
-        starts_F = window_starts(number[ptr[row] : ptr[row + 1]], int(num_frames[row]), window)
-        starts, frame_window = np.unique(starts_F, return_inverse=True)
-        plans[video_id] = Plan(int(num_frames[row]), tuple(starts.tolist()), frame_window)
-    return plans

@@ -31,13 +31,15 @@ class CaptioningChain(Settings):
         name: Name of the experiment.
         experiment: The experiment's entry.
         samplings: Samplings by name: of the nodes, of the objects and of the frames that are linked to knowledge.
-        encoders: Encoders by name: all that the graph, the objects and the knowledge need.
+        encoders: Encoders by name: all that the graph, the objects and the knowledge need; where motion is that of a
+            trained CAST, its two experts, too.
         nodes: Nodes by name: those of the graph, and the objects.
         graph: The action graph.
         knowledge: The knowledge graph; None without one.
         captioner: Sizes, training and decoding of the captioner.
         vocabulary: How the words were chosen; the words themselves are in the model file.
-        weights: Path of each encoder's weights below the results, by the encoder's name.
+        weights: Path of each encoder's weights below the results, by the encoder's name; those of a CAST are the model
+            of its experiment.
         embedding: Path of the knowledge graph's embedding below the results; None without one.
         triplets: Path of the knowledge graph's triplets below the results; None without one.
     """
@@ -83,8 +85,8 @@ def captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, s
     Args:
         config: The whole configuration, checked, in its JSON form.
         name: The experiment.
-        paths: Path patterns of `weights`, `embedding` and `triplets`, with `{encoder}` or `{knowledge}` in them. Their
-            first part is the folder of the results.
+        paths: Path patterns of `weights`, `embedding` and `triplets`, with `{encoder}` or `{knowledge}` in them, and of
+            `model`, with `{trial}`. Their first part is the folder of the results.
     """
     experiment = config["experiments"][name]
     graph = config["graphs"][experiment["graph"]]
@@ -92,6 +94,8 @@ def captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, s
     knowledge = None if experiment["knowledge"] is None else config["knowledge"][experiment["knowledge"]]
     users = [*nodes.values(), *([knowledge] if knowledge else [])]
     encoders = {graph["motion"], *(user[key] for user in users for key in ("encoder", "detector") if user.get(key))}
+    encoders |= experts_of(config, graph["motion"])
+    weights = {encoder: _weights(config, encoder, paths) for encoder in sorted(encoders)}
     return {
         "kind": experiment["kind"],
         "name": name,
@@ -103,9 +107,26 @@ def captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, s
         "knowledge": knowledge,
         "captioner": config["captioners"][experiment["captioner"]],
         "vocabulary": config["vocabularies"][experiment["vocabulary"]],
-        "weights": {encoder: below_results(paths["weights"].format(encoder=encoder)) for encoder in sorted(encoders)},
+        "weights": {encoder: below_results(path) for encoder, path in weights.items()},
         **{
             kind: below_results(paths[kind].format(knowledge=experiment["knowledge"])) if knowledge else None
             for kind in ("embedding", "triplets")
         },
     }
+
+
+def experts_of(config: Mapping[str, Any], encoder: str) -> set[str]:
+    """The two encoders over which the CAST of an encoder was trained; none for encoders of other kinds."""
+    settings = config["encoders"][encoder]
+    if settings["kind"] != "cast":
+        return set()
+    recognizer = config["recognizers"][config["experiments"][settings["experiment"]]["recognizer"]]
+    return {recognizer["spatial"], recognizer["temporal"]}
+
+
+def _weights(config: Mapping[str, Any], encoder: str, paths: Mapping[str, str]) -> str:
+    """Path of an encoder's weights, from the folder of the results on."""
+    settings = config["encoders"][encoder]
+    if settings["kind"] == "cast":
+        return paths["model"].format(trial=settings["experiment"])
+    return paths["weights"].format(encoder=encoder)

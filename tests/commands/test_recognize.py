@@ -150,6 +150,17 @@ def test_an_experiment_that_is_not_finished_or_of_another_kind(experiment, capsy
     assert "snakemake results/experiments/plain/settings.json" in said
 
 
+def test_the_likeliest_classes_are_those_of_the_mean_probabilities_where_the_paper_has_them():
+    import numpy as np
+
+    logits_VK = np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 9.0]], np.float32)
+    assert likeliest(logits_VK, {"class": ["a", "b"]})["class"][0]["class"] == "b"
+    (first, second) = likeliest(logits_VK, {"class": ["a", "b"]}, "softmax")["class"]
+    sure = (2 * np.e**2 / (np.e**2 + 1) + 1 / (np.e**9 + 1)) / 3
+    assert (first["class"], second["class"]) == ("a", "b")
+    assert (first["probability"], second["probability"]) == (pytest.approx(sure), pytest.approx(1 - sure, abs=1e-6))
+
+
 def test_the_likeliest_classes_are_those_of_the_mean_logits():
     import numpy as np
 

@@ -17,11 +17,12 @@ from pipeline.workflow.captioning_chain import CaptioningChain
 from pipeline.workflow.experiment_chain import chain_of
 
 CONFIG = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text(encoding="utf-8"))
-OF_RECOGNIZERS = {"clips", "features", "logits", "regions"}  # stores that no captioner needs
+OF_RECOGNIZERS = {"clips", "features", "fronts", "logits", "regions", "routes"}  # stores that no captioner needs
 PATHS = {
     "weights": "results/{encoder}.weights",
     "embedding": "results/{knowledge}.e",
     "triplets": "results/{knowledge}.t",
+    "model": "results/{trial}.model",
 }
 STAGES = (
     "decode_frames",
@@ -51,7 +52,7 @@ def calls(monkeypatch):
 
         return run
 
-    for stage in STAGES:
+    for stage in (*STAGES, "extract_cast"):
         module = import_module(f"pipeline.stages.{stage}")
         monkeypatch.setattr(module, "run", recorder(stage, inspect.signature(module.run)))
     return noted
@@ -106,10 +107,23 @@ def test_every_stage_between_videos_and_captions_is_called_as_its_rule_calls_it(
     rules = rule_texts()
     of_captions = SCHEMAS.keys() - OF_RECOGNIZERS
     between = {name for name, text in rules.items() if output_kinds(text) & of_captions}
-    assert set(STAGES) == between | {"caption_videos"}
+    assert {*STAGES, "extract_cast"} == between | {"caption_videos"}
     run_everything(tmp_path)
     called = {stage: set(bound) for stage, bound in calls}
     assert called == {stage: flags(rules[stage], stage) for stage in STAGES}
+
+
+def test_motion_of_a_cast_takes_the_place_of_i3d(tmp_path, calls, monkeypatch):
+    monkeypatch.setattr("pipeline.recognition.cast_motion.named_experts", lambda _: ("clip", "i3d"))
+    cast = {"kind": "cast", "experiment": "actions"}
+    run = shard_run(tmp_path, "grid", encoders__cast=cast, graph__motion="cast", weights__cast="actions.model")
+    run.prepare()
+    called = dict(calls)
+    assert "extract_i3d" not in called
+    assert set(called["extract_cast"]) == flags(rule_texts()["extract_cast"], "extract_cast")
+    assert called["extract_cast"]["model"] == Path("results/actions.model")
+    assert called["extract_cast"]["experts"] == [Path("results/clip.weights"), Path("results/i3d.weights")]
+    assert called["convert_graphs"]["motion"] == called["extract_cast"]["out"]
 
 
 def test_everything_and_each_artifact_once(tmp_path, calls):

@@ -103,8 +103,26 @@ def test_references_must_be_of_the_right_kind(raw):
     raw["graphs"]["grid"]["motion"] = "clip"
     assert mistakes(raw) == [
         "`nodes.grid.encoder: i3d`: must be of kind clip4clip: clip",
-        "`graphs.grid.motion: clip`: must be of kind i3d: i3d",
+        "`graphs.grid.motion: clip`: must be of kind i3d or cast: i3d",
     ]
+
+
+def test_motion_of_cast_is_that_of_an_experiment_that_trains_one(raw):
+    raw["encoders"]["cast_motion"] = {"kind": "cast", "experiment": "actions"}
+    raw["graphs"]["grid"]["motion"] = "cast_motion"
+    of_actions = {"kind": "recognition", "dataset": "shapes", "clipping": "every_frame", "recognizer": "small_tsm"}
+    raw["experiments"]["actions"] = of_actions | {"part": None, "seeds": [1]}
+    raw["graphs"]["grid"]["motion_of"] = "union_box"
+    found = mistakes(raw)
+    assert found[:2] == [
+        "`encoders.cast_motion.experiment: actions`: its recognizer is of kind convolutional: name an experiment that "
+        "trains one of kind cast",
+        "`graphs.grid.motion_of: union_box`: motion of boxes is I3D's, and encoder cast_motion is of kind cast: write "
+        "frame",
+    ]
+    raw["encoders"]["cast_motion"]["experiment"] = "grid"
+    raw["graphs"]["grid"]["motion_of"] = "frame"
+    assert mistakes(raw) == ["`encoders.cast_motion.experiment: grid`: must be of kind recognition: actions"]
 
 
 def test_captions_are_of_data_sets_that_have_some(raw):

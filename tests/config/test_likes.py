@@ -86,5 +86,5 @@ def test_a_mistake_is_told_once_however_many_entries_inherit_it(default_config):
         validate(default_config)
     assert str(error.value).removeprefix("config: ").split("; ") == [
         "`graphs.third.nodes: objet_nodes`: no such entry in `nodes`: did you mean `object`?",
-        "`graphs.grid.motion: clip`: must be of kind i3d: i3d",
+        "`graphs.grid.motion: clip`: must be of kind i3d or cast: i3d",
     ]

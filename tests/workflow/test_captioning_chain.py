@@ -8,6 +8,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from pipeline.config import validate
+from pipeline.config.overlays import read_config
 from pipeline.workflow.experiment_chain import ExperimentChain, chain_of
 
 CONFIG = validate(yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text(encoding="utf-8")))
@@ -15,6 +16,7 @@ PATHS = {
     "weights": "results/encoders/{encoder}/weights.safetensors",
     "embedding": "results/knowledge/{knowledge}/embedding.safetensors",
     "triplets": "results/knowledge/{knowledge}/triplets.json",
+    "model": "results/experiments/{trial}/model.safetensors",
 }
 
 
@@ -55,3 +57,16 @@ def test_an_encoder_that_the_objects_alone_need_is_there():
     found = chain_of(raw, "grid", PATHS)
     assert sorted(found["encoders"]) == ["clip", "i3d", "objects", "other"]
     assert sorted(found["samplings"]) == ["action", "slow"]
+
+
+def test_motion_of_a_cast_stands_on_its_model_and_on_its_experts():
+    root = Path(__file__).parents[2]
+    config = read_config([root / "config.yaml", root / "configs/cast_captions.yaml"])
+    found = TypeAdapter(ExperimentChain).validate_json(
+        json.dumps(chain_of(config.model_dump(mode="json"), "grid_cast", PATHS))
+    )
+    assert list(found.encoders) == ["cast_motion", "clip", "clip_vit", "videomae_shapes"]
+    assert found.weights == {
+        "cast_motion": "experiments/shapes_cast/model.safetensors",
+        **{name: f"encoders/{name}/weights.safetensors" for name in ("clip", "clip_vit", "videomae_shapes")},
+    }
