@@ -36,7 +36,7 @@ def routed(selector_VG: Logits, experts_VGK: Logits, of_class: list[int], rule: 
         return product(selector_VG, experts_VGK, of_class)
     if rule == "clip":
         return experts_VGK[:, told_group(selector_VG)]
-    return experts_VGK[np.arange(len(experts_VGK)), selector_VG.argmax(1)]
+    return experts_VGK[np.arange(len(experts_VGK)), selector_VG.argmax(1)]  # type: ignore[no-any-return]
 
 
 def product(selector_VG: Logits, experts_VGK: Logits, of_class: list[int]) -> NDArray[np.float64]:
