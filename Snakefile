@@ -72,6 +72,7 @@ wildcard_constraints:
     knowledge=names("knowledge"),
     vocabulary=names("vocabularies"),
     clipping=names("clippings"),
+    recognizer=names("recognizers"),
     groups=names("groups"),
     experiment=names("experiments"),
     prediction=names("predictions"),

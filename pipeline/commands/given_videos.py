@@ -71,6 +71,12 @@ def first_trial(directory: Path) -> Path:
             f"--experiment {directory}: a trial with another seed: new videos are given to the first one: name the "
             f"experiment itself, {directory.parent.parent}"
         )
+    settings = directory / "settings.json"
+    if settings.is_file() and read_json(settings, ["kind"], "describe_experiment")["kind"] == "routing":
+        raise PipelineError(
+            f"--experiment {directory}: an experiment of kind routing has no model of its own: name its selector or the "
+            "expert of a group, each an experiment itself"
+        )
     expect(
         [directory / "settings.json", directory / "model.safetensors"],
         [f"experiments/{directory.absolute().name}/{name}" for name in ("settings.json", "model.safetensors")],
