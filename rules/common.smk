@@ -218,10 +218,14 @@ def of_encoders(kind, routes, having=""):
 
     Args:
         kind: A key of ARTIFACTS.
-        routes: Routes from an experiment to its encoders.
+        routes: For a kind of experiments, the routes from one to its encoders.
         having: End of a route, such as ".finetune", to a setting that an encoder must have.
     """
-    each = [artifact(kind, each="captioning experiment", where=route + having, encoder=route) for route in routes]
+    each = [
+        artifact(kind, each=f"{of} experiment", where=route + having, encoder=route)
+        for of, own in routes.items()
+        for route in own
+    ]
     return lambda wildcards: list(dict.fromkeys(path for paths in each for path in paths(wildcards)))
 
 
@@ -551,16 +555,20 @@ def labels_to_check(wildcards):
     return expand(ARTIFACTS["labels"], dataset=wildcards.dataset) if is_labelled else []
 
 
-def split_table(route):
-    """Input function: the labels of a data set at the end of a route, or its captions if it has none; both hold splits.
+def table_of_splits(kind, route):
+    """Input function: the table that holds the splits of a data set, for a stage that reads nothing else of it.
 
-    Recognizers are trained and scored on the splits of the labels.
+    Recognizers are trained and scored on the splits of the labels, so that these count wherever there are labels.
+
+    Args:
+        kind: `labels` or `captions`; of the other kind there is nothing.
+        route: Route to the data set.
     """
 
     def path(wildcards):
         dataset = walk(route, wildcards)
         is_labelled = why_unlabelled(config["datasets"][dataset]) is None
-        return expand(ARTIFACTS["labels" if is_labelled else "captions"], dataset=dataset)
+        return expand(ARTIFACTS[kind], dataset=dataset) if is_labelled == (kind == "labels") else []
 
     return path
 

@@ -130,14 +130,13 @@ rule pretrain_videomae:
     """Pre-train VideoMAE's encoder on the training clips of a data set, by telling what is hidden of them."""
     input:
         clips=artifact("clips", dataset="encoder.pretrain.dataset", clipping="encoder.pretrain.clipping", shard="all"),
-        splits=split_table("encoder.pretrain.dataset"),
+        labels=table_of_splits("labels", "encoder.pretrain.dataset"),
+        captions=table_of_splits("captions", "encoder.pretrain.dataset"),
         weights=own_file("encoder.weights"),
     output:
         weights=artifact("weights"),
         pretraining=artifact("pretraining"),
-        reconstructions=report(
-            artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}
-        ),
+        reconstructions=report(artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}),
     log:
         "logs/pretrain_videomae/{encoder}.log",
     benchmark:
@@ -159,7 +158,8 @@ rule pretrain_videomae:
         python -m pipeline.jobs.gpus {resources.gpu} \
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline pretrain_videomae \
             --clips {input.clips:q} \
-            --splits {input.splits:q} \
+            --labels {input.labels:q} \
+            --captions {input.captions:q} \
             --checkpoints checkpoints/encoders/{wildcards.encoder} \
             --settings {params.settings:q} \
             --threads {threads} \

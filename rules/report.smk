@@ -16,10 +16,19 @@ shards_of_each = partial(of_each, shard="all")
 of_each_recognizer = partial(artifact, each="recognition routing experiment", dataset="experiment.dataset")
 of_each_shown = partial(artifact, each="recognition routing trial", dataset="experiment.dataset", split="shown")
 
-# Routes to the CLIP4Clip encoders and to the detectors of an experiment. They lead to null where nodes have the
-# detector's own features, where there are no objects and where there is no knowledge.
-TOWERS = ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"]
-DETECTORS = ["experiment.graph.nodes.detector", "experiment.objects.detector"]
+# Routes to the CLIP4Clip encoders, to the detectors and to I3D of an experiment, and to the experts of CAST. They lead to
+# null where nodes have the detector's own features, where there are no objects and where there is no knowledge.
+TOWERS = {
+    "captioning": ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"],
+    "recognition": ["experiment.recognizer.spatial"],
+}
+DETECTORS = {"captioning": ["experiment.graph.nodes.detector", "experiment.objects.detector"]}
+MOTION = {"captioning": ["experiment.graph.motion"]}
+MASKED = {"recognition": ["experiment.recognizer.temporal"]}
+ENCODERS = {
+    of: [route for routes in (MOTION, TOWERS, DETECTORS, MASKED) for route in routes.get(of, [])]
+    for of in ("captioning", "recognition")
+}
 
 
 # Thousands of artifacts are more than a command can have: the shell writes their paths into a list, one a line.
@@ -43,9 +52,11 @@ rule write_report:
             sampling="experiment.knowledge.sampling",
             encoder="experiment.knowledge.encoder",
         ),
-        weights=of_encoders("weights", ["experiment.graph.motion", *TOWERS, *DETECTORS]),
+        weights=of_encoders("weights", ENCODERS),
         retrieval=of_encoders("retrieval", TOWERS, having=".finetune"),
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
+        pretraining=of_encoders("pretraining", MASKED, having=".pretrain"),
+        reconstructions=of_encoders("reconstructions", MASKED, having=".pretrain"),
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
         recognized=artifact("scores", each="recognition routing trial", dataset="experiment.dataset", split="scored"),
         epic_scores=of_each_shown("epic_scores", where=IS_EPIC),

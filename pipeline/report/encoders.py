@@ -1,5 +1,6 @@
-"""Describe encoders and embeddings of knowledge for the report: their origin and scores."""
+"""Describe encoders and embeddings of knowledge for the report: their origin and scores, and what they reconstruct."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.weights.origin import is_untrained
 from pipeline.workflow.paths import Located
 
 DETECTION = ("average_precision", "mean_average_precision", "num_frames", "overlap")
+PRETRAINING = ("epochs", "settings", "num_clips", "shown")
 EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered")
 
 
@@ -18,11 +20,13 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
     """Describe every encoder, in the order of their names.
 
     Returns:
-        For each encoder `name`, `kind`, `origin`, `is_untrained`, and `retrieval` and `detection`, the scores of its
-        training or None.
+        For each encoder `name`, `kind`, `origin`, `is_untrained`, and `retrieval`, `detection` and `pretraining`, what
+        its training has written, or None; of a pre-training, `src` is its picture.
     """
     retrieval = _read_by_encoder(found["retrieval"], ["best"], "finetune_clip4clip")
     detection = _read_by_encoder(found["detection"], DETECTION, "finetune_detector")
+    pretraining = _read_by_encoder(found["pretraining"], PRETRAINING, "pretrain_videomae")
+    pictures = {file.names["encoder"]: _picture(file) for file in found["reconstructions"]}
     encoders = []
     for weights in found["weights"]:
         with safe_open(weights.path, framework="numpy") as file:
@@ -37,6 +41,7 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
                 "is_untrained": is_untrained(origin),
                 "retrieval": retrieval.get(name),
                 "detection": detection.get(name),
+                "pretraining": pretraining[name] | {"src": pictures[name]} if name in pictures else None,
             }
         )
     return encoders
@@ -45,6 +50,11 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
 def describe_embeddings(scores: Sequence[Located]) -> dict[str, Any]:
     """Read the scores of the embeddings of triplets, by the name of the knowledge."""
     return {file.names["knowledge"]: read_json(file.path, EMBEDDING, "embed_knowledge") for file in scores}
+
+
+def _picture(file: Located) -> str:
+    """A picture as the `src` of an image."""
+    return f"data:image/png;base64,{b64encode(file.path.read_bytes()).decode()}"
 
 
 def _read_by_encoder(files: Sequence[Located], keys: Sequence[str], stage: str) -> Mapping[str, Any]:

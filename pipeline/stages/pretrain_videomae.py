@@ -41,7 +41,8 @@ log = logging.getLogger(__name__)
 def run(
     *,
     clips: list[Path],
-    splits: Path,
+    labels: list[Path],
+    captions: list[Path],
     checkpoints: Path,
     out: Path,
     pretraining: Path,
@@ -53,7 +54,8 @@ def run(
 
     Args:
         clips: Frames of the data set's clips, of all its shards.
-        splits: The data set's labels.json, or its captions.json if it has no labels: its splits are read.
+        labels: The data set's labels.json, as a list of one, whose splits are read; nothing if it has no labels.
+        captions: The captions.json of a data set without labels, as a list of one; nothing for others.
         checkpoints: Folder for checkpoints and TensorBoard logs; a killed run continues from there.
         out: Where `weights.safetensors` goes: the encoder, without the decoder and the last norm.
         pretraining: Where the losses of each epoch go (JSON).
@@ -71,7 +73,8 @@ def run(
     if pretrain is None:
         raise PipelineError("this encoder has `pretrain: null`; import_weights brings its weights")
     store = ClipStore(clips)
-    ids = usable_ids(splits, store)
+    (table,) = (*labels, *captions)
+    ids = usable_ids(table, "index_labels" if labels else "index_captions", store)
     tower, origin = start_tower(locate_weights(settings.weights), settings.arch, settings.seed)
     check_mask(tower, pretrain)
     data = gather(ids, store, settings, pretrain, threads)
@@ -82,7 +85,7 @@ def run(
         "settings": settings.model_dump(mode="json"),
         "origin": origin,
         "code": code_digest("pretrain_videomae"),
-        "inputs": [file_digest(path) for path in (*clips, splits)],
+        "inputs": [file_digest(path) for path in (*clips, table)],
     }
     with training_run(checkpoints, provenance, [out, pretraining, reconstructions]) as run:
         if run.is_finished:
@@ -95,22 +98,27 @@ def run(
             write_json(pretraining, pretraining_report(trained, origin, ids, shown, pretrain))
 
 
-def usable_ids(splits: Path, store: ClipStore) -> dict[str, list[str]]:
+def usable_ids(table: Path, stage: str, store: ClipStore) -> dict[str, list[str]]:
     """Ids of the training and validation clips that have frames, in the order of the split.
+
+    Args:
+        table: The file that holds the splits.
+        stage: The stage that makes it.
+        store: The frames.
 
     Raises:
         PipelineError: if there is no training clip.
     """
-    table = read_json(splits, ["splits"], "index_labels")["splits"]
-    ids = {name: [clip_id for clip_id in table.get(name, []) if clip_id in store] for name in ("train", "val")}
+    splits = read_json(table, ["splits"], stage)["splits"]
+    ids = {name: [clip_id for clip_id in splits[name] if clip_id in store] for name in ("train", "val")}
     if not ids["train"]:
         raise PipelineError(
-            f"{splits}: none of the {len(table.get('train', []))} training clips has frames, and pre-training needs "
-            "some; check the splits and the clips that failed"
+            f"{table}: none of the {len(splits['train'])} training clips has frames, and pre-training needs some; "
+            "check the splits and the clips that failed"
         )
-    lost = len(table["train"]) - len(ids["train"])
+    lost = len(splits["train"]) - len(ids["train"])
     if lost:
-        log.info("pretrain_videomae: %d of %d training clips have failed and are left out", lost, len(table["train"]))
+        log.info("pretrain_videomae: %d of %d training clips have failed and are left out", lost, len(splits["train"]))
     return ids
 
 

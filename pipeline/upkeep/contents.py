@@ -1,9 +1,10 @@
-"""Check whether one artifact is whole, of whatever kind: a Zarr store, JSON, weights, a table or a page."""
+"""Check whether one artifact is whole, of whatever kind: a Zarr store, JSON, weights, a picture, a table or a page."""
 
 import pickletools
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 
 from pipeline.artifact.checking import check_store
@@ -24,6 +25,7 @@ JSON = {
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),
     "settings": ("describe_experiment", ["name", "experiment"]),
+    "pretraining": ("pretrain_videomae", ["epochs", "settings", "num_clips", "shown"]),
     "region_scores": ("extract_regions", ["places", "statistics"]),
 }
 BLOCK_BYTES = 2**20
@@ -49,6 +51,8 @@ def check_contents(found: Found) -> None:
         elif suffix == ".json":
             stage, keys = JSON.get(found.kind, ("", []))
             check_json(found.place, keys, stage)
+        elif suffix == ".png":
+            check_picture(found.place)
         else:
             check_text(found.place)
     except (OutdatedError, DamagedError, PermissionError):
@@ -73,6 +77,15 @@ def check_pickle(path: Path) -> None:
             pass
         if file.read(1):
             raise DamagedError("goes on after its end")
+
+
+def check_picture(path: Path) -> None:
+    """Check a picture by the checksums of its parts; raises DamagedError, or OSError, if it is not whole."""
+    try:
+        with Image.open(path) as picture:
+            picture.verify()
+    except SyntaxError as error:  # what Pillow raises for parts that are damaged
+        raise DamagedError(f"cannot be read: {error}") from error
 
 
 def check_text(path: Path) -> None:

@@ -112,7 +112,7 @@ def recognizer(folder: Path) -> Training:
 def masked(folder: Path) -> Training:
     """The picture of what was told is one of the outputs."""
     flags = write_clips(folder, num_train=16, num_val=6, num_test=0)
-    flags |= {"--splits": flags.pop("--labels"), "--settings": masked_settings({"epochs": EPOCHS}).model_dump_json()}
+    flags |= {"--captions": [], "--settings": masked_settings({"epochs": EPOCHS}).model_dump_json()}
     outputs = {"--out": "weights.safetensors", "--reconstructions": "told.png", "--pretraining": "losses.json"}
     return Training("pretrain_videomae", 4, flags | {"--threads": 1}, outputs)
 

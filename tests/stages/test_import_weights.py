@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from toys.masked_clips import masked_settings
 
 from pipeline.__main__ import main
 from pipeline.artifact import write_json
@@ -15,6 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import load_clip4clip
 from pipeline.models.detector import build_detector, load_detector
 from pipeline.models.i3d import InceptionI3d, load_i3d, randomise
+from pipeline.recognition.towers.temporal_weights import read_temporal
 from pipeline.stages.import_weights import run, shuffle
 from pipeline.weights.fetching import cached_path
 
@@ -195,3 +197,21 @@ def test_a_wrong_file_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert "other.pt holds another architecture" in said
     assert "unknown: conv.weight" in said
     assert not out.exists()
+
+
+def test_videomae_s_weights_are_imported_or_drawn(tmp_path, caplog):
+    """One of a checkpoint's biases is altered, because a file without any is refused."""
+    settings = masked_settings(weights="random").model_copy(update={"pretrain": None})
+    run(tmp_path / "drawn.safetensors", settings, videos=[], captions=[])
+    assert "the VideoMAE encoder starts UNTRAINED (seed 1)" in caplog.text
+    assert metadata(tmp_path / "drawn.safetensors")["origin"] == "random"
+    state = load_file(tmp_path / "drawn.safetensors")
+    below = {f"encoder.{name}": torch.ones_like(t) if name.endswith("_bias") else t for name, t in state.items()}
+    torch.save({"model": below | {"mask_token": torch.zeros(1, 1, 4)}}, tmp_path / "checkpoint.pth")
+    named = settings.model_copy(update={"weights": str(tmp_path / "checkpoint.pth")})
+    run(tmp_path / "weights.safetensors", named, videos=[], captions=[])
+    said = metadata(tmp_path / "weights.safetensors")
+    assert (said["kind"], json.loads(said["arch"])) == ("videomae", settings.arch.model_dump())
+    assert said["origin"].startswith("file checkpoint.pth sha256 ")
+    tower = read_temporal(tmp_path / "weights.safetensors")
+    assert all(torch.equal(tensor, below[f"encoder.{name}"]) for name, tensor in tower.state_dict().items())

@@ -2,9 +2,11 @@
 
 import json
 import re
+from base64 import b64decode
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save_file
 from toys.recognized import artifacts_of, write_results
 from toys.report import FRAME_ROWS, MOTION_ROWS, Page, decode, encode, make_store
@@ -154,6 +156,13 @@ def two_datasets(results):
     write_json(results / "encoders/finder/detection.json", detected | {"num_frames": {"train": 9, "val": 8}})
     metadata = {"kind": "detection", "origin": "trained on tiny from random"}
     save_file({"w": np.zeros(1)}, results / "encoders/finder/weights.safetensors", metadata=metadata)
+    epochs = [{"epoch": 1, "loss": 0.5, "val_loss": 0.5}, {"epoch": 2, "loss": 0.25, "val_loss": 0.375}]
+    masked = {"masked": 0.75, "targets": "normalised"}
+    told = {"epochs": epochs, "settings": masked, "num_clips": {"train": 21, "val": 4}, "shown": ["v07"]}
+    write_json(results / "encoders/masked/pretraining.json", told)
+    metadata = {"kind": "videomae", "origin": "pre-trained on tiny from random"}
+    save_file({"w": np.zeros(1)}, results / "encoders/masked/weights.safetensors", metadata=metadata)
+    Image.new("RGB", (8, 8), "#336699").save(results / "encoders/masked/reconstructions.png")
     ranks = {"mrr": 0.625, "hits@10": 0.875, "chance": {"mrr": 0.25, "hits@10": 0.5}}
     counts = {"num_entities": 7, "num_relations": 3, "num_triplets": {"train": 40, "held_out": 4}}
     write_json(results / "knowledge/said/scores.json", {"model": "transe", "filtered": ranks, **counts})
@@ -168,7 +177,8 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
     paths += [f"datasets/{name}/captions.json" for name in ("tiny", "other")]
     paths += ["datasets/tiny/videos/000.json", "datasets/tiny/frames/s/000.zarr/zarr.json"]
     paths += [f"encoders/finder/{name}" for name in ("weights.safetensors", "detection.json")]
-    paths += ["knowledge/said/scores.json"]
+    masked = ("weights.safetensors", "pretraining.json", "reconstructions.png")
+    paths += ["knowledge/said/scores.json", *(f"encoders/masked/{name}" for name in masked)]
     write_report.run(
         artifacts=listed(results, [results / path for path in paths] * 2),
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
@@ -191,7 +201,16 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
     ):
         assert expected in page.text, expected
     assert [attrs["class"] for attrs in page.all("small") if attrs.get("class") in ("up", "down")] == ["up", "up"]
-    assert page.text.count("trained on tiny from random") == 1
+    assert page.text.count("pre-trained on tiny from random") == 1
+    assert page.text.count("trained on tiny from random") == 2
+    said = " ".join(page.text.split())
+    assert (
+        "2 epochs on 21 clips, of which 75 % of the places were hidden in all frames. The loss fell from 0.5000" in said
+    )
+    assert "The loss fell from 0.5000 to 0.2500; on validation clips it ended at 0.3750" in said
+    assert "(v07)" in said
+    pictures = [attrs["src"] for attrs in page.all("img") if attrs["src"].startswith("data:image/png;base64,")]
+    assert b64decode(pictures[-1].partition(",")[2]) == (results / "encoders/masked/reconstructions.png").read_bytes()
 
 
 def test_several_seeds_are_shown_together(results, two_datasets):

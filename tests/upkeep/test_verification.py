@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.artifact import file_digest, store_path, write_json
 from pipeline.artifact.inputs import record_inputs
@@ -50,6 +51,19 @@ def test_a_flipped_byte_is_found_in_every_chunk(results, name):
     assert f"array `{name.partition('/')[0]}` is damaged" in reason
     assert finding.command() == f"snakemake --force results/{FRAMES_OF_HOME}/zarr.json"
     assert finding.remove
+
+
+def test_a_picture_is_checked_by_its_checksums(results):
+    path = results / "encoders/masked/reconstructions.png"
+    path.parent.mkdir()
+    Image.new("RGB", (8, 8), "#336699").save(path)
+    assert found_in(results) == []
+    whole = path.read_bytes()
+    for damaged in (whole.replace(b"IDAT", b"IDAT\0"), whole[:40], b""):
+        path.write_bytes(damaged)
+        state, place, reason, _ = only(results)
+        assert (state, place) == ("damaged", "encoders/masked/reconstructions.png")
+        assert "cannot" in reason
 
 
 def test_a_truncated_chunk(results):

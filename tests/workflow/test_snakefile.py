@@ -129,6 +129,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "group_classes",
         "index_labels",
         "make_sync_mnist",
+        "pretrain_videomae",
         "recognize_videos",
         "score_epic",
         "route_clips",
@@ -147,7 +148,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
     assert stages["write_report"]["jobs"] == 1
     # Two shards of `home`, and the one of the generated data set that the detector learns from.
     assert (stages["index_videos"]["jobs"], stages["make_shapes"]["jobs"]) == (3, 1)
-    # Three rules make weights: each encoder has one of them.
+    # Four rules make weights: each encoder has one of them.
     assert stages["extract_i3d"] == {"jobs": 2, "reads": ["decode_frames", "import_weights", "index_videos"]}
     assert stages["build_grid_nodes"] == {"jobs": 2, "reads": ["decode_frames", "finetune_clip4clip"]}
 
