@@ -65,7 +65,7 @@ class FromFronts(nn.Module):
         return self.model.from_front(self.unpacked(x_BMD.float()), seeds)
 
     def with_features(self, x_BMD: Tensor, seeds: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
-        """Give what `forward` gives, and what the heads saw for it, as `CastRecognizer.with_features` does of pixels."""
+        """Give what `forward` gives, and what the heads saw for it, as the recognizer does of pixels."""
         return self.model.from_front_with_features(self.unpacked(x_BMD.float()), seeds)
 
     def unpacked(self, x_BMD: Tensor) -> Front:
