@@ -1,8 +1,8 @@
 """Compare steps of CAST whose first blocks are computed, stored, or trained as well.
 
-Run: `python -m benchmarks.cast_front`. A step is a forward and a backward pass of two clips. The experts have ViT-B/16's
-12 blocks and 16 frames, a quarter of its width and half of its side (192 numbers, 3 heads, frames of 112 pixels), so
-that a round takes seconds on one thread. The stored tokens lie in memory, in half precision, as
+Run: `python -m benchmarks.cast_front`. A step is a forward and a backward pass of two clips. The experts have
+ViT-B/16's 12 blocks and 16 frames, a quarter of its width and half of its side (192 numbers, 3 heads, frames of 112
+pixels), so that a round takes seconds on one thread. The stored tokens lie in memory, in half precision, as
 `pipeline.recognition.fronts` gives them. Times are of the processor, and ways take turns, so that other work on the
 machine matters little. Bytes of a view are those before compression.
 """
@@ -40,7 +40,8 @@ def rows(rounds: int) -> list[Row]:
     late = CastRecognizer(body, replace(EARLY, first_block=LATE), {"class": CLASSES})
     with torch.no_grad():
         for parameter in late.part.parameters():
-            parameter.normal_(0, 0.02)
+            if parameter.ndim > 1:  # what begins with zeros would hide all that stands before
+                parameter.normal_(0, 0.2)
         tokens = late.part.front(body, late.pixels(x).transpose(1, 2))
         stored = packed(tokens, body.steps).half()
         difference = (FromFronts(late)(stored)["class"] - late(x)["class"]).abs().max() / late(x)["class"].abs().max()
