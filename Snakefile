@@ -72,6 +72,7 @@ wildcard_constraints:
     knowledge=names("knowledge"),
     vocabulary=names("vocabularies"),
     clipping=names("clippings"),
+    groups=names("groups"),
     experiment=names("experiments"),
     prediction=names("predictions"),
 
@@ -86,6 +87,7 @@ include: HERE.join("rules/knowledge.smk")
 include: HERE.join("rules/training.smk")
 include: HERE.join("rules/evaluation.smk")
 include: HERE.join("rules/recognition.smk")
+include: HERE.join("rules/tstl.smk")
 include: HERE.join("rules/predictions.smk")
 include: HERE.join("rules/report.smk")
 
@@ -104,6 +106,7 @@ rule all:
         artifact("report"),
         *rules.write_report.input,
         *recognition_results,
+        *routing_results,
         artifact("settings", each="experiment"),
         artifact("gallery", each="prediction"),
 

@@ -25,6 +25,8 @@ NAMES = (
     "graph_encoder",
     "beam_search",
     "recognition_modules",
+    "cast_network",
+    "cast_front",
     "scoring",
 )
 

@@ -226,12 +226,41 @@ LOGITS = Schema(
     },
 )
 
+ROUTES = Schema(
+    name="routes",
+    version=1,
+    stage="route_clips",
+    arrays={
+        "selector": ArraySpec("f4", ("view", "group"), "Logits of a view of the clip for the groups of classes."),
+        "experts": ArraySpec(
+            "f4", ("view", "group", "class"), "Logits of the view for all classes, by the expert of each group."
+        ),
+        "temporal": ArraySpec("i2", ("view",), "Number of the view's sample of frames, from 0."),
+        "spatial": ArraySpec("i2", ("view",), "Number of the view's square of these frames, from 0."),
+    },
+)
+
 FEATURES = Schema(
     name="features",
     version=1,
     stage="extract_features",
     arrays={
         "x": ArraySpec("f2", ("step", "feature"), "What the heads of the recognizer see in each step of time."),
+    },
+)
+
+FRONTS = Schema(
+    name="fronts",
+    version=1,
+    stage="extract_front",
+    arrays={
+        "token": ArraySpec(
+            "f2",
+            ("token", "feature"),
+            "What the experts of a cast recognizer make of the clip before `first_block`, view after view. Of a view: "
+            "the spatial tokens of each step of time (class token, then places row by row), then the temporal ones.",
+        ),
+        "mirrored": ArraySpec("u1", ("view",), "1: left and right were swapped in this view; 0: they were not."),
     },
 )
 
@@ -269,8 +298,10 @@ SCHEMAS = {
         GRAPHS,
         KNOWLEDGE,
         CLIPS,
+        FRONTS,
         FEATURES,
         LOGITS,
+        ROUTES,
         REGIONS,
     )
 }

@@ -23,7 +23,7 @@ from pipeline.datasets.readers import annotation_files, clip_form, label_files, 
 from pipeline.datasets.readers import listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.shown import shown_split
-from pipeline.workflow.splits import needed_splits, scored_splits
+from pipeline.workflow.splits import decoded_as, needed_splits, scored_splits
 
 # Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
 # cluster this is evaluated again: there they are all the cores that the job got.
@@ -49,8 +49,13 @@ SECTIONS = {
     "temporal": "encoders",
     "groups": "groups",
     "experiment": "experiments",
+    "selector": "experiments",
     "prediction": "predictions",
 }
+
+
+# Artifacts of the videos themselves, which data sets with the same videos and other splits may share.
+OF_VIDEOS = ("videos", "clips")
 
 
 def walk(route, wildcards):
@@ -117,6 +122,13 @@ def trial_names(**equal):
     return "|".join(fitting) or "(?!)"
 
 
+def trials_on(kind):
+    """Regular expression that matches the names of all recognition trials on data sets of one kind."""
+    datasets = [name for name, entry in config["datasets"].items() if entry["kind"] == kind]
+    found = [trial_names(kind="recognition", dataset=name) for name in datasets]
+    return "|".join(found) or "(?!)"
+
+
 def artifact(kind, each=None, where=None, **routes):
     """Path pattern of an artifact, or the input function that gives its paths if there is more than `kind`.
 
@@ -145,6 +157,8 @@ def artifact(kind, each=None, where=None, **routes):
                 known["split"] = scored_splits(config["datasets"][known["dataset"]])
             if known.get("split") == "shown":
                 known["split"] = shown_split(config["datasets"][known["dataset"]])
+            if kind in OF_VIDEOS and "dataset" in known:
+                known["dataset"] = decoded_as(config, known["dataset"])
             found += expand(pattern, **known)
         return list(dict.fromkeys(found))
 
@@ -269,6 +283,22 @@ def own_file(route):
     return path
 
 
+def brought_file(route):
+    """Input function of a file that the user brings; nothing where the route leads to null."""
+
+    def path(wildcards):
+        value = walk(route, wildcards)
+        return [] if value is None else [brought(value)]
+
+    return path
+
+
+def unseen_participants(wildcards):
+    """Input function: the file of the participants whom training does not show, if the data set names one."""
+    named = walk("experiment.dataset.unseen", wildcards) or {}
+    return [brought(named[wildcards.split])] if named.get(wildcards.split) else []
+
+
 def settings(route, without=()):
     """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare.
 
@@ -297,6 +327,28 @@ def backbone_weights(wildcards):
     return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
 
 
+def experts(wildcards):
+    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others.
+
+    The parts of a routing experiment have the same ones.
+    """
+    of_job = wildcards.get("recognizer")
+    if of_job is None:
+        is_routing = holds("experiment.kind=routing", wildcards)
+        of_job = walk("experiment.selector.recognizer" if is_routing else "experiment.recognizer", wildcards)
+    recognizer = config["recognizers"][of_job]
+    named = [recognizer[role] for role in ("spatial", "temporal") if recognizer["kind"] == "cast"]
+    return [ARTIFACTS["weights"].format(encoder=encoder) for encoder in named]
+
+
+def front(wildcards):
+    """Parameter function: what of a cast recognizer decides which tokens are stored of clips, as JSON."""
+    recognizer = config["recognizers"][wildcards.recognizer]
+    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
+    others = {"short_side": recognizer["views"]["short_side"], "precision": recognizer["training"]["precision"]}
+    return json.dumps({key: recognizer[key] for key in kept} | others, sort_keys=True)
+
+
 def teachers(wildcards):
     """Input function: the models whose regions a recognizer learns first, in the order of the places' names."""
     recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
@@ -305,12 +357,54 @@ def teachers(wildcards):
     return expand(ARTIFACTS["model"], trial=experiments)
 
 
+groups_of_part = artifact(
+    "groups", where="experiment.part", dataset="experiment.dataset", groups="experiment.part.groups"
+)
+
+
+def groups_file(wildcards):
+    """Input function: the file of groups that the user brings, where there is one."""
+    settings = config["groups"][wildcards.groups]
+    return [brought(settings["file"])] if settings["kind"] == "file" else []
+
+
+def shown_embeddings(wildcards):
+    """Input function: pictures of what the heads of the report's cast recognizers see, of their first seeds.
+
+    Of a routing experiment it is the one of its selector.
+    """
+    found = []
+    for name in config["report"]["experiments"]:
+        named = config["experiments"][name].get("selector", name)
+        entry = config["experiments"][named]
+        if entry["kind"] == "recognition" and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
+            found += expand(ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]]))
+    return list(dict.fromkeys(found))
+
+
+def models_of(parts):
+    """Input function: the models of the selector of a routing experiment, or of its experts, with the trial's seed.
+
+    Args:
+        parts: `selector` or `experts`.
+    """
+
+    def paths(wildcards):
+        named = config["experiments"][experiment_of(wildcards.trial)][parts]
+        seed = wildcards.trial[len(experiment_of(wildcards.trial)) :]
+        trials = [f"{name}{seed}" for name in ([named] if isinstance(named, str) else named)]
+        return expand(ARTIFACTS["model"], trial=trials)
+
+    return paths
+
+
 def recognizer_inputs():
     """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
     whole = {"dataset": "experiment.dataset", "shard": "all"}
     is_probe = "experiment.recognizer.kind=probe"
+    of_frames = "experiment.recognizer.frames"
     return {
-        "clips": artifact("clips", where="experiment.recognizer.backbone", clipping="experiment.clipping", **whole),
+        "clips": artifact("clips", where=of_frames, clipping="experiment.clipping", **whole),
         "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
     }
 
@@ -326,6 +420,12 @@ def views(wildcards):
         "batch_size": recognizer["training"]["batch_size"],
     }
     return json.dumps(recognizer.get("views", one), sort_keys=True)
+
+
+def merging(wildcards):
+    """Parameter function: how views are merged for the scores that count: as the recognizer's paper does."""
+    kind = config["recognizers"][walk("experiment.recognizer", wildcards)]["kind"]
+    return "softmax" if kind == "cast" else "logits"
 
 
 def trained_recognizer(wildcards):

@@ -3,21 +3,27 @@ Recognition: recognizers trained on labelled clips, logits of the views of a spl
 graph modules look.
 
 REQUIRED INPUTS   clips, labels; a file of weights, or the model of another experiment, where the backbone begins there;
-                  the models of other experiments whose regions are learned first, where there are any
+                  the models of other experiments whose regions are learned first, where there are any; the weights
+                  of two encoders, for CAST
 OUTPUTS           results/experiments/{trial}/model.safetensors and curves.csv
+                  results/datasets/{dataset}/fronts/{clipping}/{recognizer}/{shard}.zarr   (schema: fronts)
                   results/datasets/{dataset}/features/{trial}/{shard}.zarr   (schema: features)
                   results/experiments/{trial}/{split}/logits.zarr   (schema: logits)
                   results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
+                  results/experiments/{trial}/{split}/epic_scores.json, epic.pkl   (data sets of kind epic_kitchens)
                   results/experiments/{trial}/{split}/regions.zarr   (schema: regions), region_scores.json
                   checkpoints/ (not declared; an interrupted training goes on from there)
 """
 
 from functools import partial
 
+IS_EPIC = "experiment.dataset.kind=epic_kitchens"
+
 # What the target `all` makes of the report's recognition experiments, once everything before it is there.
 of_recognized = partial(artifact, each="recognition trial", dataset="experiment.dataset", split="scored")
 recognition_results = [
     *[of_recognized(kind) for kind in ("scores", "per_video", "per_class", "logits")],
+    *[of_recognized(kind, where=IS_EPIC) for kind in ("epic_scores", "epic_export")],
     artifact("curves", each="recognition trial"),
     artifact("model", each="recognition trial"),
 ]
@@ -30,7 +36,17 @@ rule train_recognizer:
     input:
         **recognizer_inputs(),
         labels=artifact("labels", dataset="experiment.dataset"),
+        groups=groups_of_part,
         weights=backbone_weights,
+        experts=experts,
+        fronts=artifact(
+            "fronts",
+            where="experiment.recognizer.stored_views",
+            dataset="experiment.dataset",
+            clipping="experiment.clipping",
+            recognizer="experiment.recognizer",
+            shard="all",
+        ),
         teachers=teachers,
     output:
         model=artifact("model"),
@@ -50,6 +66,7 @@ rule train_recognizer:
         gpu=1,
     params:
         recognizer=trained_recognizer,
+        part=settings("experiment.part"),
         seed=seed,
         code=code("train_recognizer"),
     shell:
@@ -58,10 +75,14 @@ rule train_recognizer:
             python -m pipeline.jobs.ranks {resources.gpu} -m pipeline train_recognizer \
             --clips {input.clips:q} \
             --features {input.features:q} \
+            --fronts {input.fronts:q} \
             --labels {input.labels:q} \
+            --groups {input.groups:q} \
             --weights {input.weights:q} \
+            --experts {input.experts:q} \
             --teachers {input.teachers:q} \
             --recognizer {params.recognizer:q} \
+            --part {params.part:q} \
             --seed {params.seed} \
             --threads {threads} \
             --checkpoints checkpoints/{wildcards.trial} \
@@ -71,11 +92,49 @@ rule train_recognizer:
         """)
 
 
+rule extract_front:
+    """Store what the frozen experts of a cast recognizer make of a few views of the clips of one shard."""
+    input:
+        clips=artifact("clips"),
+        labels=artifact("labels"),
+        experts=experts,
+    output:
+        artifact("fronts"),
+    log:
+        "logs/extract_front/{dataset}/{clipping}/{recognizer}/{shard}.log",
+    benchmark:
+        "logs/extract_front/{dataset}/{clipping}/{recognizer}/{shard}.tsv"
+    wildcard_constraints:
+        recognizer=names("recognizers", having="stored_views"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(6000),
+        runtime=scaled("12h"),
+        gpu=1,
+    params:
+        settings=front,
+        code=code("extract_front"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_front \
+            --clips {input.clips:q} \
+            --labels {input.labels:q} \
+            --experts {input.experts:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule extract_features:
     """Store what the heads of a recognizer see of the clips of one shard, for probes."""
     input:
         clips=artifact("clips", clipping="experiment.clipping"),
         model=artifact("model"),
+        experts=experts,
     output:
         artifact("features"),
     log:
@@ -99,6 +158,7 @@ rule extract_features:
         python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_features \
             --clips {input.clips:q} \
             --model {input.model:q} \
+            --experts {input.experts:q} \
             --settings {params.settings:q} \
             --threads {threads} \
             --out {output:q} \
@@ -111,7 +171,9 @@ rule recognize_videos:
     input:
         **recognizer_inputs(),
         labels=with_split("labels"),
+        groups=groups_of_part,
         model=artifact("model"),
+        experts=experts,
     output:
         artifact("logits"),
     log:
@@ -129,6 +191,7 @@ rule recognize_videos:
         gpu=1,
     params:
         settings=views,
+        part=settings("experiment.part"),
         code=code("recognize_videos"),
     shell:
         """
@@ -137,9 +200,12 @@ rule recognize_videos:
             --clips {input.clips:q} \
             --features {input.features:q} \
             --labels {input.labels:q} \
+            --groups {input.groups:q} \
             --model {input.model:q} \
+            --experts {input.experts:q} \
             --split {wildcards.split} \
             --settings {params.settings:q} \
+            --part {params.part:q} \
             --threads {threads} \
             --out {output:q} \
             >{log:q} 2>&1
@@ -151,6 +217,7 @@ rule score_recognizer:
     input:
         logits=artifact("logits"),
         labels=artifact("labels", dataset="experiment.dataset"),
+        groups=groups_of_part,
     output:
         scores=report(artifact("scores"), category="Scores", labels={"experiment": "{trial}", "split": "{split}"}),
         per_video=artifact("per_video"),
@@ -168,16 +235,63 @@ rule score_recognizer:
         mem_mb=scaled(3000),
         runtime=scaled("1h"),
     params:
+        part=settings("experiment.part"),
+        merge=merging,
         code=code("score_recognizer"),
     shell:
         """
         python -m pipeline score_recognizer \
             --logits {input.logits:q} \
             --labels {input.labels:q} \
+            --groups {input.groups:q} \
             --split {wildcards.split} \
+            --part {params.part:q} \
+            --merge {params.merge:q} \
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
             --per-class {output.per_class:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule score_epic:
+    """Score verbs, nouns and actions of EPIC-Kitchens, and export what the official tools read."""
+    input:
+        logits=artifact("logits"),
+        labels=artifact("labels", dataset="experiment.dataset"),
+        tail_verbs=brought_file("experiment.dataset.tail.verb"),
+        tail_nouns=brought_file("experiment.dataset.tail.noun"),
+        unseen=unseen_participants,
+    output:
+        scores=artifact("epic_scores"),
+        export=artifact("epic_export"),
+    log:
+        "logs/score_epic/{trial}/{split}.log",
+    benchmark:
+        "logs/score_epic/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trials_on("epic_kitchens"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
+    params:
+        merge=merging,
+        code=code("score_epic"),
+    shell:
+        """
+        python -m pipeline score_epic \
+            --logits {input.logits:q} \
+            --labels {input.labels:q} \
+            --split {wildcards.split} \
+            --merge {params.merge:q} \
+            --tail-verbs {input.tail_verbs:q} \
+            --tail-nouns {input.tail_nouns:q} \
+            --unseen {input.unseen:q} \
+            --out {output.scores:q} \
+            --export {output.export:q} \
             >{log:q} 2>&1
         """
 

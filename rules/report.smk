@@ -13,8 +13,8 @@ of_each_scored = partial(of_each_trial, dataset="experiment.dataset", split="sco
 shards_of_each = partial(of_each, shard="all")
 
 # The same of recognition experiments, whose clips are told apart by their clipping.
-of_each_recognizer = partial(artifact, each="recognition experiment", dataset="experiment.dataset")
-of_each_shown = partial(artifact, each="recognition trial", dataset="experiment.dataset", split="shown")
+of_each_recognizer = partial(artifact, each="recognition routing experiment", dataset="experiment.dataset")
+of_each_shown = partial(artifact, each="recognition routing trial", dataset="experiment.dataset", split="shown")
 
 # Routes to the CLIP4Clip encoders, to the detectors and to I3D of an experiment, and to the experts of CAST. They lead to
 # null where nodes have the detector's own features, where there are no objects and where there is no knowledge.
@@ -58,7 +58,8 @@ rule write_report:
         pretraining=of_encoders("pretraining", MASKED, having=".pretrain"),
         reconstructions=of_encoders("reconstructions", MASKED, having=".pretrain"),
         embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
-        recognized=artifact("scores", each="recognition trial", dataset="experiment.dataset", split="scored"),
+        recognized=artifact("scores", each="recognition routing trial", dataset="experiment.dataset", split="scored"),
+        epic_scores=of_each_shown("epic_scores", where=IS_EPIC),
         per_video=of_each_shown("per_video"),
         per_class=of_each_shown("per_class"),
         recognizer_curves=artifact("curves", each="recognition trial"),
@@ -66,6 +67,7 @@ rule write_report:
         clips=of_each_recognizer("clips", clipping="experiment.clipping", shard="all"),
         regions=of_each_shown("regions", where="experiment.recognizer.modules"),
         region_scores=of_each_shown("region_scores", where="experiment.recognizer.modules"),
+        embeddings=shown_embeddings,
         akg_scores=(of_each_scored("akg_scores") if config["report"]["akg"] else []),
     output:
         report(artifact("report"), category="Report", labels={"page": "all experiments"}),

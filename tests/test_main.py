@@ -105,6 +105,7 @@ NEEDED = {
     "embed_knowledge": CLIP | GRAPHS,
     "extract_clip": CLIP,
     "extract_features": DETECTOR,
+    "extract_front": DETECTOR,
     "extract_i3d": NETWORK,
     "extract_regions": DETECTOR,
     "extract_union_motion": NETWORK,

@@ -57,16 +57,32 @@ class AllShards:
         """Load an array of all shards into memory and keep it there."""
         self._held[name] = [artifact.array(name) for artifact in self.artifacts]
 
-    def video(self, video_id: str) -> dict[str, NDArray[Any]]:
-        """The rows of one video, by array. Those of an array in memory are a view of it."""
+    def video(self, video_id: str, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The rows of one video, by array, of some arrays or all. Those of an array in memory are a view of it."""
         number, row = self._places[video_id]
         artifact = self.artifacts[number]
-        rows = artifact.video(video_id, [name for name in self.names if name not in self._held])
+        wanted = self.names if names is None else names
+        rows = artifact.video(video_id, [name for name in wanted if name not in self._held])
         for name, arrays in self._held.items():
+            if name not in wanted:
+                continue
             dim = artifact.schema.arrays[name].dims[0]
             start, stop = (row, row + 1) if dim == "video" else artifact.ptr(dim)[row : row + 2]
             rows[name] = arrays[number][start:stop]
         return rows
+
+    def num_rows(self, video_id: str, name: str) -> int:
+        """Number of rows that one video has of an array that has some a video."""
+        number, row = self._places[video_id]
+        artifact = self.artifacts[number]
+        start, stop = artifact.ptr(artifact.schema.arrays[name].dims[0])[row : row + 2]
+        return int(stop - start)
+
+    def part(self, video_id: str, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Rows `start` to `stop` (excluded) of those that one video has of an array; a view of one in memory."""
+        if name in self._held:
+            return self.video(video_id, [name])[name][start:stop]
+        return self.artifacts[self._places[video_id][0]].part(video_id, name, start, stop)
 
     def expect(self, video_ids: Iterable[str]) -> None:
         """Raise ArtifactError if a video is neither in a shard nor left out by one: then a shard was not given."""

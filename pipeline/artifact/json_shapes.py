@@ -175,6 +175,14 @@ def _labels_fit(content: Any) -> Any:
 
 
 @strict
+class ClassGroups(TypedDict):
+    """The number of each class's group by head and name, and a name for each group; `group_classes` writes them."""
+
+    groups: Annotated[dict[Line, dict[Line, Size]], Field(min_length=1)]
+    names: Annotated[list[Line], Field(min_length=1)]
+
+
+@strict
 class Input(TypedDict):
     """What an artifact records of one input; see `pipeline.artifact.inputs`."""
 
@@ -222,6 +230,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "index_videos": TypeAdapter(VideoTable),
     "index_captions": TypeAdapter(Captions),
     "index_labels": TypeAdapter(Annotated[Labels, AfterValidator(_labels_fit)]),
+    "group_classes": TypeAdapter(ClassGroups),
     "generate_captions": TypeAdapter(Generated),
     "caption_videos": TypeAdapter(Prediction),
 }

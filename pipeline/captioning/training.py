@@ -98,7 +98,7 @@ class CaptionerTraining:
     ) -> None:
         self.device = compute_device()
         self.dtype = compute_dtype(settings.precision, self.device)
-        self.module = model.to(self.device)
+        self.module = self.learned = model.to(self.device)
         self.vocabulary = vocabulary
         self.data = data
         self.references = tokenised(references, data.val.ids, vocabulary.tokenizer)

@@ -27,7 +27,11 @@ from pipeline.workflow.trials import trials_of
 SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs, or all of them."
 
 # The last artifacts of a trial, by the kind of its experiment.
-ENDS = {"captioning": ("scores", "akg_scores")}
+ENDS = {
+    "captioning": ("scores", "akg_scores"),
+    "recognition": ("scores", "regions"),
+    "routing": ("scores",),
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,13 +19,14 @@ from pipeline.artifact import write_json
 from pipeline.commands.given_videos import (
     INTERRUPTED,
     SaysOnce,
+    expect,
     first_trial,
     parse,
     read_chain,
     terminable,
     video_table,
 )
-from pipeline.config import ConvolutionalSettings
+from pipeline.config import ProbeSettings
 from pipeline.errors import PipelineError
 from pipeline.jobs.storage import replaced
 from pipeline.workflow.recognition_chain import RecognitionChain
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # they import torch, which is slow, and mistakes in the flags
     from numpy.typing import NDArray
 
     from pipeline.artifact.clip_store import ClipStore
-    from pipeline.recognition.model_file import TrainedRecognizer
+    from pipeline.recognition.trained import Trained
 
 SUMMARY = "Say of a few videos which classes a finished experiment sees in them, without config.yaml."
 OUT = Path("recognized.json")
@@ -58,11 +59,11 @@ def main(arguments: Sequence[str]) -> int:
         SystemExit: with 143, if SIGTERM comes.
     """
     chosen = parse(arguments, "recognize", SUMMARY, "classes and probabilities", OUT)
-    chain = read_experiment(chosen.experiment)
+    chain, experts = read_experiment(chosen.experiment)
     table, refused = video_table(chosen.videos)
     try:
         with terminable(), tempfile.TemporaryDirectory(prefix="clipgraph-recognize-") as temporary:
-            found = recognize(chain, chosen.experiment / "model.safetensors", table, Path(temporary))
+            found = recognize(chain, chosen.experiment / "model.safetensors", experts, table, Path(temporary))
             found["missing"] |= refused
             write_json(chosen.out, found)
             write_page(found, Path(temporary) / "clips.zarr", chosen.out.with_suffix(".html"))
@@ -72,8 +73,8 @@ def main(arguments: Sequence[str]) -> int:
     return report(found, chosen.out)
 
 
-def read_experiment(directory: Path) -> RecognitionChain:
-    """Read the settings that an experiment stands on.
+def read_experiment(directory: Path) -> tuple[RecognitionChain, list[Path]]:
+    """Read the settings that an experiment stands on, and find the weights of the experts of CAST, if it has some.
 
     Args:
         directory: The experiment's folder.
@@ -82,22 +83,27 @@ def read_experiment(directory: Path) -> RecognitionChain:
         PipelineError: if it is not finished, no recognition experiment, its trial with another seed, or a head on
             features that another experiment stores.
     """
-    first_trial(directory)
+    results = first_trial(directory)
     chain = read_chain(directory, RecognitionChain, "classes")
-    if not isinstance(chain.recognizer, ConvolutionalSettings):
+    if isinstance(chain.recognizer, ProbeSettings):
         raise PipelineError(
             f"--experiment {directory}: a head on stored features, which new videos do not have: name the experiment "
             f"that stores them, {chain.recognizer.features}"
         )
-    return chain
+    experts = chain.experts()
+    expect([results / path for path in experts], experts)
+    return chain, [results / path for path in experts]
 
 
-def recognize(chain: RecognitionChain, model: Path, table: dict[str, Any], temporary: Path) -> dict[str, Any]:
+def recognize(
+    chain: RecognitionChain, model: Path, experts: Sequence[Path], table: dict[str, Any], temporary: Path
+) -> dict[str, Any]:
     """Recognize the videos of a table.
 
     Args:
         chain: The settings that the experiment stands on.
         model: The recognizer's model.safetensors.
+        experts: The weights of the experts of CAST; nothing for others.
         table: The video table.
         temporary: Folder for the clips, as `clips.zarr`.
 
@@ -110,12 +116,12 @@ def recognize(chain: RecognitionChain, model: Path, table: dict[str, Any], tempo
         return found
     log.info("%d videos for %s: loading", len(table["videos"]), chain.name)
     from pipeline.artifact.clip_store import ClipStore
-    from pipeline.recognition.model_file import read_recognizer
+    from pipeline.recognition.trained import read_trained
     from pipeline.stages import decode_clips
 
     videos, clips = temporary / "videos.json", temporary / "clips.zarr"
     write_json(videos, table)
-    trained = read_recognizer(model)
+    trained = read_trained(model, experts)
     settings = chain.clipping.model_copy(update={"on_bad_video": "record"})
     with redirect_stderr(cast("TextIO", SaysOnce(sys.stderr))), redirect_stdout(sys.stderr):
         decode_clips.run(videos, clips, settings, len(os.sched_getaffinity(0)))
@@ -133,7 +139,7 @@ def recognize(chain: RecognitionChain, model: Path, table: dict[str, Any], tempo
 
 
 def logits_of(
-    trained: "TrainedRecognizer", store: "ClipStore", chain: RecognitionChain
+    trained: "Trained", store: "ClipStore", chain: RecognitionChain
 ) -> Iterator[tuple[str, "NDArray[Any] | str"]]:
     """Compute the logits of the views of each clip, as `recognize_videos` does.
 
@@ -149,16 +155,15 @@ def logits_of(
 
     from pipeline.errors import VideoError
     from pipeline.models.precision import announced_dtype, compute_device
-    from pipeline.recognition.backbones.choice import colours_of
     from pipeline.recognition.scored_views import ViewReader, ViewScorer
 
-    assert isinstance(chain.recognizer, ConvolutionalSettings)  # as `read_experiment` checked
+    assert not isinstance(chain.recognizer, ProbeSettings)  # as `read_experiment` checked
     views, settings = chain.recognizer.views, trained.settings
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = compute_device()
     dtype = announced_dtype(settings.training.precision, device, "the recognizer")
     scorer = ViewScorer(trained.model.to(device), views, dtype)
-    reader = ViewReader(store, settings.frames, views, colours_of(settings.backbone))
+    reader = ViewReader(store, settings.frames, views, trained.colours)
     for clip_id in store.ids:
         (rows,) = scorer.score(reader.read([clip_id]))
         yield clip_id, str(rows) if isinstance(rows, VideoError) else rows.arrays["logits"]

@@ -69,6 +69,7 @@ from pipeline.config.experiments import (
     RecognitionSettings,
     RoutingSettings,
 )
+from pipeline.config.experts import unfit_experts
 from pipeline.config.graphs import (
     EmbeddingSettings,
     GraphSettings,
@@ -105,6 +106,7 @@ from pipeline.config.recognizers import (
     ClipAugmentationSettings,
     ClipSamplingSettings,
     ConvolutionalSettings,
+    FrontSettings,
     KickStartSettings,
     MixupSettings,
     ProbeSettings,
@@ -154,6 +156,7 @@ __all__ = [
     "ExperimentSettings",
     "FinetuneSettings",
     "FolderSettings",
+    "FrontSettings",
     "GraphSettings",
     "GridNodesSettings",
     "GroupFileSettings",
@@ -283,6 +286,7 @@ def validate(raw: Mapping[str, Any]) -> Config:
             describe(raw, dict(found), keys_beside(found["loc"]), kinds) for found in error.errors(include_url=False)
         ]
     mistakes += broken_references(raw)
+    mistakes += unfit_experts(config.recognizers, config.encoders) if config else []
     if mistakes or config is None:
         raise PipelineError("config: " + "; ".join(without_inherited(written, mistakes)))
     return config

@@ -9,7 +9,7 @@ from pipeline.config.types import Count, Settings
 
 
 class GroupFileSettings(Settings):
-    """Groups that a file lists (JSON): the number of the group of each class, by the class's name."""
+    """Groups that a file lists (JSON): for each group its classes, by name, or by place in the alphabetical order."""
 
     kind: Literal["file"]
     file: Path

@@ -74,24 +74,32 @@ class LabelledListSettings(Settings):
 
 
 class Ucf101Settings(Settings):
-    """UCF101: one of its three splits, with validation cut from training by the group that clips come from."""
+    """UCF101: one of its three splits, with validation cut from training by the group that clips come from.
+
+    The three have the same videos, which `decoded_as` lets them share.
+    """
 
     kind: Literal["ucf101"]
     shards: Count
     videos: Path
     annotations: Path
     split: Literal[1, 2, 3]
+    decoded_as: str | None
     val: Part
 
 
 class Hmdb51Settings(Settings):
-    """HMDB51: one of its three splits, with validation cut from training by the film that clips come from."""
+    """HMDB51: one of its three splits, with validation cut from training by the film that clips come from.
+
+    The three have the same videos, which `decoded_as` lets them share.
+    """
 
     kind: Literal["hmdb51"]
     shards: Count
     videos: Path
     annotations: Path
     split: Literal[1, 2, 3]
+    decoded_as: str | None
     val: Part
 
 
@@ -106,20 +114,32 @@ class KineticsSettings(Settings):
 
 
 class VerbNounFiles(Settings):
-    """The files of classes of EPIC-Kitchens."""
+    """Files of EPIC-Kitchens, one of verbs and one of nouns."""
 
     verb: Path
     noun: Path
 
 
+class UnseenFiles(Settings):
+    """Files of the participants of whom training has no video, one for each split that has such."""
+
+    val: Path | None
+    test: Path | None
+
+
 class EpicKitchensSettings(Settings):
-    """EPIC-Kitchens-100: intervals of long videos, or runs of frames, with verbs and nouns."""
+    """EPIC-Kitchens-100: intervals of long videos, or runs of frames, with verbs and nouns.
+
+    Rare classes (`tail`) and `unseen` participants have scores of their own.
+    """
 
     kind: Literal["epic_kitchens"]
     shards: Count
     videos: Path
     annotations: AnnotationFiles
     classes: VerbNounFiles
+    tail: VerbNounFiles | None
+    unseen: UnseenFiles | None
     frames: FramePattern | None
 
 

@@ -5,9 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.config.routing import unfit_parts
+
 # Places where an entry of one section names an entry of another: (section, perhaps only its entries of one kind; path
 # within the entry; section of the named entry; kind that the named entry must be of, or None for any).
 REFERENCES = (
+    ("datasets of kind ucf101", ("decoded_as",), "datasets", "ucf101"),
+    ("datasets of kind hmdb51", ("decoded_as",), "datasets", "hmdb51"),
     ("encoders", ("calibrate_on",), "datasets", None),
     ("encoders of kind clip4clip", ("finetune", "dataset"), "datasets", None),
     ("encoders of kind detector", ("finetune", "dataset"), "datasets", "shapes"),
@@ -150,8 +154,26 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
             elif kind is not None and isinstance(named[name], Mapping) and named[name].get("kind") != kind:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and s.get("kind") == kind]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
-    mistakes += _without_captions(raw) + _unknown_teachers(raw)
+    mistakes += _decoded_otherwise(raw) + _without_captions(raw) + _unknown_teachers(raw) + unfit_parts(raw)
     return mistakes + _unknown_in_report(raw) + _published_of_nothing(raw)
+
+
+def _decoded_otherwise(raw: Mapping[str, Any]) -> list[str]:
+    """Report data sets that are to share the decoded clips of one that has other videos, or none of its own."""
+    datasets = raw.get("datasets")
+    mistakes = []
+    for name, settings in datasets.items() if isinstance(datasets, Mapping) else ():
+        other = settings.get("decoded_as") if isinstance(settings, Mapping) else None
+        named = datasets.get(other) if isinstance(other, str) else None
+        if not isinstance(named, Mapping):
+            continue  # null, or reported already
+        place = f"`datasets.{name}.decoded_as: {other}`"
+        unlike = [key for key in ("videos", "shards") if settings.get(key) != named.get(key)]
+        if named.get("decoded_as") is not None:
+            mistakes.append(f"{place}: it has no decoded clips of its own: name {named['decoded_as']}, as it does")
+        elif unlike:
+            mistakes.append(f"{place}: it must have the same {' and '.join(f'`{key}`' for key in unlike)}")
+    return mistakes
 
 
 def _without_captions(raw: Mapping[str, Any]) -> list[str]:

@@ -130,6 +130,30 @@ class RecognizerTrainingSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _steps_are_balanced_alone(self) -> Self:
+        balanced = self.balanced
+        if balanced is not None and balanced.classes * balanced.clips != self.batch_size:
+            raise ValueError("`balanced`: `classes` times `clips` are the clips of a step: write it as `batch_size`")
+        if balanced is not None and self.epoch_clips is not None:
+            raise ValueError("`balanced`: an epoch has all clips: write `epoch_clips: null`")
+        if self.triplet is not None and self.accumulate > 1:
+            raise ValueError("`triplet` compares all clips of a step at once: write `accumulate: 1`")
+        return self
+
+    @model_validator(mode="after")
+    def _rates_fit(self) -> Self:
+        if (self.multipliers == "layers") != (self.layer_decay is not None):
+            raise ValueError(
+                "`layer_decay` is the factor of the learning rate from one block to the one before it, with "
+                "`multipliers: layers`; null for others"
+            )
+        if self.least_lr and (self.schedule != "cosine" or self.least_lr >= self.lr):
+            raise ValueError(
+                "`least_lr` is what `schedule: cosine` falls to, and lies below `lr`; 0 for other schedules"
+            )
+        return self
+
 
 class ConvolutionalSettings(Settings):
     """A convolutional backbone with graph modules in it."""
@@ -145,10 +169,26 @@ class ConvolutionalSettings(Settings):
 
     @model_validator(mode="after")
     def _validation_fits(self) -> Self:
-        short_side = self.views.short_side
-        if short_side is not None and self.augmentation.size > short_side:
-            raise ValueError("`augmentation.size` must fit into `views.short_side`: validation cuts such a square")
+        require_fitting_squares(self.augmentation, self.views)
         return self
+
+    @model_validator(mode="after")
+    def _has_no_numbered_layers(self) -> Self:
+        if self.training.multipliers == "layers":
+            raise ValueError("`training.multipliers: layers` counts the blocks of `kind: cast`: write `tsm` or `none`")
+        return self
+
+    @model_validator(mode="after")
+    def _has_no_triplets(self) -> Self:
+        if self.training.triplet is not None:
+            raise ValueError("`training.triplet` compares the vectors of `kind: cast`: write null")
+        return self
+
+
+def require_fitting_squares(augmentation: ClipAugmentationSettings, views: ViewSettings) -> None:
+    """Raise a ValueError if the square of validation does not fit into the frames that it is cut from."""
+    if views.short_side is not None and augmentation.size > views.short_side:
+        raise ValueError("`augmentation.size` must fit into `views.short_side`: validation cuts such a square")
 
 
 Window = Literal["time", "space", "space_time"]
@@ -174,12 +214,55 @@ class CastSettings(Settings):
     ratio: Annotated[float, Field(gt=0, le=1)]
     first_block: Count
     fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
-    drop_path: Share
+    drop_path: Annotated[float, Field(ge=0, lt=1)]
     stored_views: Count | None
     frames: ClipSamplingSettings
     augmentation: ClipAugmentationSettings
     training: RecognizerTrainingSettings
     views: ViewSettings
+
+    @model_validator(mode="after")
+    def _validation_fits(self) -> Self:
+        require_fitting_squares(self.augmentation, self.views)
+        return self
+
+    @model_validator(mode="after")
+    def _experts_stay_as_they_are(self) -> Self:
+        if self.training.kick_start is not None:
+            raise ValueError("`training.kick_start` teaches the regions of graph modules, which CAST lacks: write null")
+        if self.training.train_backbone:
+            raise ValueError("`training.train_backbone`: the experts of CAST are always frozen: write false")
+        return self
+
+    @model_validator(mode="after")
+    def _triplets_are_of_one_class_each(self) -> Self:
+        if self.training.triplet is not None and self.augmentation.mixup is not None:
+            raise ValueError("`training.triplet` compares classes, and `augmentation.mixup` mixes them: write one")
+        if self.training.triplet is not None and self.stored_views is not None:
+            raise ValueError("`training.triplet` is of pixels, and `stored_views` keeps tokens: write one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _stored_views_are_single_clips(self) -> Self:
+        if self.stored_views is not None and self.augmentation.mixup is not None:
+            raise ValueError(
+                "`stored_views` keeps what the experts see of each clip alone, and `augmentation.mixup` mixes pixels: "
+                "write null for one of them"
+            )
+        return self
+
+
+class FrontSettings(Settings):
+    """What of a cast recognizer decides which tokens are stored of clips; `stored_views` alone may be null there."""
+
+    exchange: Literal["both", "t2s", "s2t", "none"]
+    fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
+    first_block: Count
+    stored_views: Count
+    frames: ClipSamplingSettings
+    augmentation: ClipAugmentationSettings
+    short_side: Count | None
+    precision: Precision
 
 
 class ProbeTrainingSettings(Settings):

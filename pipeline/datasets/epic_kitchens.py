@@ -24,6 +24,7 @@ from pipeline.video.interval import Interval
 COLUMNS = ("narration_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame")
 CLASSES = ("verb_class", "noun_class")
 TIME = re.compile(r"(\d{1,4}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
+PARTICIPANT = re.compile(r"P\d{2,3}")
 SECONDS_OF_UNITS = (3600, 60, 1)
 
 Row = Mapping[str, str]
@@ -90,6 +91,43 @@ def read_labels(settings: EpicKitchensSettings) -> Labelling:
     if isinstance(settings.annotations.val, float):
         cut_validation(labelling, settings.annotations.val)
     return labelling
+
+
+def read_tail(path: Path, head: str, num_classes: int) -> set[int]:
+    """Read the numbers of rare classes, such as `EPIC_100_tail_verbs.csv` has them in its column `verb`.
+
+    Args:
+        path: The file.
+        head: `verb` or `noun`, which is the column's name.
+        num_classes: Number of classes of this head.
+
+    Raises:
+        PipelineError: naming file and line of what is no number of a class.
+    """
+    found = set()
+    for place, row in table_rows(path, f"tail.{head}", [head]):
+        number = whole_number(row[head], f"the {head}", place)
+        if not 0 <= number < num_classes:
+            raise PipelineError(
+                f"{place}: the {head} is {number}: expected 0 to {num_classes - 1}, for there are {num_classes} classes"
+            )
+        found.add(number)
+    return found
+
+
+def read_participants(path: Path) -> set[str]:
+    """Read the participants of a file such as `EPIC_100_unseen_participant_ids_validation.csv`.
+
+    Raises:
+        PipelineError: naming file and line of what is no participant, such as P01.
+    """
+    found = set()
+    for place, row in table_rows(path, "unseen", ["participant_id"]):
+        name = row["participant_id"].strip()
+        if not PARTICIPANT.fullmatch(name):
+            raise PipelineError(f"{place}: `participant_id` is {name!r:.40}: expected one such as P01")
+        found.add(name)
+    return found
 
 
 def _ids(row: Row, place: str) -> tuple[str, str]:

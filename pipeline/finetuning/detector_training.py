@@ -50,7 +50,7 @@ class DetectorTraining:
         self.device = compute_device()
         on_cpu = precision == "auto" and self.device.type == "cpu"
         self.dtype = torch.float32 if on_cpu else compute_dtype(precision, self.device)
-        self.module = model.to(self.device)
+        self.module = self.learned = model.to(self.device)
         self.examples, self.tuning = examples, tuning
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(parameters, tuning.lr, weight_decay=tuning.weight_decay)

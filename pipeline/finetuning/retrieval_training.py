@@ -146,6 +146,7 @@ class RetrievalTraining:
         self._all_tokens = whole = module.token_embedding
         module.token_embedding = nn.Embedding(len(used), whole.embedding_dim, _weight=whole.weight.detach()[used])
         self.module: Clip4Clip = module.to(self.device)
+        self.learned = self.module
         optimizer = make_optimizer(module, tuning.lr, tuning.tower_lr_scale, tuning.weight_decay)
         num_steps = tuning.epochs * max(1, len(train_split.ids) // tuning.batch_size)
         schedule = LambdaLR(optimizer, lambda step: rate_factor(step, num_steps, tuning.warmup))

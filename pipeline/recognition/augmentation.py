@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.config import ClipAugmentationSettings
+from pipeline.recognition.rand_augment import rand_augment
 
 Pixels = NDArray[np.uint8]
 
@@ -52,13 +53,19 @@ class Augmented(NamedTuple):
 
 
 def augment(pixels_THWC: Pixels, settings: ClipAugmentationSettings, rng: np.random.Generator) -> Augmented:
-    """Crop, mirror and brighten a clip at random, and resize it.
+    """Apply RandAugment to a clip, crop, mirror and brighten it at random, and resize it.
+
+    RandAugment sees the whole frames, before they are cropped, as in CAST.
 
     Args:
         pixels_THWC: The frames of the clip, of any size.
         settings: How.
         rng: Where all that is random comes from.
     """
+    if settings.rand_augment is not None:
+        x_TCHW = torch.from_numpy(pixels_THWC).permute(0, 3, 1, 2)
+        x_TCHW = rand_augment(x_TCHW, settings.rand_augment, settings.size, rng)
+        pixels_THWC = x_TCHW.permute(0, 2, 3, 1).numpy()
     height, width = pixels_THWC.shape[1:3]
     crop = draw_crop(height, width, settings, rng)
     is_mirrored = settings.flip != "none" and bool(rng.integers(2))

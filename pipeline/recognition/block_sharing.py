@@ -5,8 +5,12 @@ numbers are the same to the last bit: products of matrices of other sizes are no
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, TypeVar
+from contextlib import closing
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
+from pipeline.artifact.each_video import Outcomes, VideoRows
+from pipeline.errors import VideoError
 from pipeline.jobs import preemption
 from pipeline.jobs.rank_group import Ranks
 from pipeline.recognition.batches import made_ahead
@@ -70,6 +74,46 @@ def help_first(
             if is_told:
                 preemption.stop_if_requested("between two blocks of clips", anyway=True)
             ranks.gather([] if own is None else compute(own))
+
+
+class SharedBlocks(Generic[Read]):
+    """Computes the remaining clips of the store, with the other ranks.
+
+    Args:
+        ids: All clips that can be computed.
+        size: Clips of a block.
+        read: Reads the views of a block.
+        compute: Computes their rows.
+        ranks: The processes that share the work.
+    """
+
+    def __init__(
+        self,
+        ids: list[str],
+        size: int,
+        read: Callable[[list[str]], Read],
+        compute: Callable[[Read], list[VideoRows | VideoError]],
+        ranks: Ranks,
+    ) -> None:
+        self.ids = ids
+        self.size = size
+        self.read = read
+        self.compute = compute
+        self.ranks = ranks
+
+    def __call__(self, remaining: Sequence[str]) -> Outcomes:
+        """On the first rank: the rows of the clips that remain."""
+        num_done = self.ranks.from_first(len(self.ids) - len(remaining))
+        with closing(found_in_turn(self._left(num_done), self.read, self.compute, self.ranks)) as found:
+            yield from islice(found, num_done % self.size, None)
+
+    def help(self) -> None:
+        """On the others: compute a share of them."""
+        help_first(self._left(self.ranks.from_first(None)), self.read, self.compute, self.ranks)
+
+    def _left(self, num_done: int) -> list[list[str]]:
+        """The blocks that hold the clips after the first `num_done`."""
+        return blocks_of(self.ids, self.size)[num_done // self.size :]
 
 
 def _rounds(blocks: Sequence[list[str]], read: Callable[[list[str]], Read], ranks: Ranks) -> Iterator[Read | None]:

@@ -77,7 +77,7 @@ class FrameSource:
         stored = with_colours(clips.read(ids[0], np.zeros(1, np.int64)), self.colours).shape[-1]
         self.holds = sum(clips.num_frames(i) * stored * math.prod(clips.size(i)) for i in ids) <= HELD_BYTES
 
-    def training_clip(self, clip_id: str, rng: np.random.Generator) -> Seen:
+    def training_clip(self, clip_id: str, rng: np.random.Generator, _: int) -> Seen:
         """A clip with what is random in it: bytes `[T, C, S, S]`."""
         numbers = training_frames(self.frames, self.clips.num_frames(clip_id), rng)
         return Seen(*augment(self._read(clip_id, numbers), self.augmentation, rng))
@@ -126,7 +126,7 @@ class FeatureSource:
         """Keep all features in memory, if they fit."""
         hold_smallest([self.features], HELD_BYTES)
 
-    def training_clip(self, clip_id: str, _: np.random.Generator) -> Seen:
+    def training_clip(self, clip_id: str, _: np.random.Generator, __: int) -> Seen:
         """The features of a clip, `[T, D]`: nothing in them is random."""
         return Seen(self.validation_clip(clip_id), False)
 

@@ -5,6 +5,8 @@ Views are numbered by time first: view v of S squares has sample v // S in time,
 Shapes: V samples in time, S squares, T frames of a view, H height, W width, C channels.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,12 @@ from pipeline.recognition.augmentation import Crop, Pixels, resize
 from pipeline.recognition.sampling import Frames, dense, dense_views, segments, uniform
 
 Numbers = NDArray[np.int16]
+Protocol = Literal["tsm", "cast"]
+
+
+def protocol_of(kind: str) -> Protocol:
+    """Whose published test views a kind of recognizer has: CAST's, or TSM's, which are DyReg's, too."""
+    return "cast" if kind == "cast" else "tsm"
 
 
 def training_frames(settings: ClipSamplingSettings, num_frames: int, rng: np.random.Generator) -> Frames:
@@ -47,16 +55,20 @@ def validation_frames(settings: ClipSamplingSettings, num_frames: int) -> Frames
     return frames_T
 
 
-def temporal_views(settings: ClipSamplingSettings, num_frames: int, num_views: int) -> Frames:
+def temporal_views(
+    settings: ClipSamplingSettings, num_frames: int, num_views: int, protocol: Protocol = "tsm"
+) -> Frames:
     """The frames of every sample in time `[V, T]`.
 
-    Of segments, one sample is of their middles; two are of their middles and of their starts (TSM, DyReg); of more,
-    sample v lies the share v / V into its segments. Uniform samples are late by the share v / V (RSTG).
+    Of segments, one sample is of their middles; two are of their middles and of their starts (TSM, DyReg), or of their
+    starts and of their middles (CAST); of more, sample v lies the share v / V into its segments. Uniform samples are
+    late by the share v / V (RSTG).
 
     Args:
         settings: How frames are taken.
         num_frames: Frames of the clip.
         num_views: V.
+        protocol: Whose order of two samples it is.
 
     Raises:
         PipelineError: if the clip has no frame.
@@ -67,9 +79,9 @@ def temporal_views(settings: ClipSamplingSettings, num_frames: int, num_views: i
     shares = np.arange(num_views) / num_views
     if settings.sampling == "uniform":
         return np.stack([uniform(num_frames, number, float(share)) for share in shares])
-    middles_T = segments(num_frames, number, "test")
-    if num_views <= 2:
-        return np.stack([middles_T, segments(num_frames, number, "test_starts")])[:num_views]
+    if num_views == 1 or (num_views == 2 and protocol == "tsm"):
+        both = [segments(num_frames, number, mode) for mode in ("test", "test_starts")]
+        return np.stack(both[:num_views])
     places_VT = (np.arange(number) + shares[:, None]) * (num_frames / number)
     views_VT: Frames = places_VT.astype(np.int64)
     return views_VT
@@ -87,22 +99,24 @@ def resized_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     return int(short_side * height / width), short_side
 
 
-def squares(height: int, width: int, size: int, number: int) -> list[Crop]:
+def squares(height: int, width: int, size: int, number: int, protocol: Protocol = "tsm") -> list[Crop]:
     """The squares of a frame that are scored, from left to right, or from top to bottom of an upright frame.
 
-    One is in the centre. Three are at 0, 2 and 4 quarters of the free way, rounded down to a pixel (TSM, DyReg). Eleven
-    lie at equal distances, rounded down (RSTG). Across the long side, all are in the middle.
+    One is in the centre. Three are at 0, 2 and 4 quarters of the free way, each quarter rounded down to a pixel (TSM,
+    DyReg), or at its beginning, its half, rounded down, and its end (CAST). Eleven lie at equal distances, rounded down
+    (RSTG). Across the long side, all are in the middle.
 
     Args:
         height: H.
         width: W.
         size: Side of a square, at most H and W.
         number: 1, 3 or 11.
+        protocol: Whose three squares they are.
     """
     free = max(height, width) - size
     if number == 1:
         starts = [round(free / 2)]
-    elif number == 3:
+    elif number == 3 and protocol == "tsm":
         starts = [quarters * (free // 4) for quarters in (0, 2, 4)]
     else:
         starts = [int(start) for start in np.linspace(0, free, number)]
@@ -112,7 +126,9 @@ def squares(height: int, width: int, size: int, number: int) -> list[Crop]:
     return [Crop(start, middle, size, size) for start in starts]
 
 
-def spatial_views(pixels_THWC: Pixels, short_side: int | None, size: int, number: int) -> Tensor:
+def spatial_views(
+    pixels_THWC: Pixels, short_side: int | None, size: int, number: int, protocol: Protocol = "tsm"
+) -> Tensor:
     """Cut the squares out of the frames of one sample in time.
 
     Args:
@@ -120,6 +136,7 @@ def spatial_views(pixels_THWC: Pixels, short_side: int | None, size: int, number
         short_side: Their short side before squares are cut; None for the whole frame, squeezed into one square.
         size: Side of a square.
         number: Squares, S.
+        protocol: Whose squares they are.
 
     Returns:
         Bytes `[S, T, C, size, size]`.
@@ -130,7 +147,7 @@ def spatial_views(pixels_THWC: Pixels, short_side: int | None, size: int, number
     x_TCHW = resize(pixels_THWC, height, width)
     cut = [
         x_TCHW[:, :, crop.top : crop.top + size, crop.left : crop.left + size]
-        for crop in squares(height, width, size, number)
+        for crop in squares(height, width, size, number, protocol)
     ]
     return torch.stack(cut)
 

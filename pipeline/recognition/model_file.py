@@ -63,7 +63,7 @@ def read_recognizer(path: Path) -> TrainedRecognizer:
         PipelineError: The file is missing, damaged or no recognizer, or another version of the recognizer wrote it.
     """
     again = f"run train_recognizer again (snakemake {path})"
-    description, state = _read(path, again)
+    description, state = read_described(path, KIND, again)
     try:
         settings = ConvolutionalSettings.model_validate_json(json.dumps(description["settings"]))
         heads = {str(name): [str(label) for label in labels] for name, labels in description["heads"].items()}
@@ -86,8 +86,17 @@ def _check_same(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
         raise ValueError("; ".join(found))
 
 
-def _read(path: Path, again: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a file says of itself, and its tensors."""
+def read_described(path: Path, kind: str, again: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what a file says of itself, and its tensors.
+
+    Args:
+        path: A safetensors file with a `description` in its metadata.
+        kind: What it must be.
+        again: What to do about another file, as the end of a message.
+
+    Raises:
+        PipelineError: The file is missing, damaged or of another kind.
+    """
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -97,7 +106,7 @@ def _read(path: Path, again: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         description = json.loads(metadata.get("description", "{}"))
     except (ValueError, RecursionError) as error:
-        raise PipelineError(f"{path} holds no {KIND} ({error}): {again}") from error
-    if not isinstance(description, dict) or description.get("kind") != KIND:
-        raise PipelineError(f"{path} holds no {KIND}: {again}")
+        raise PipelineError(f"{path} holds no {kind} ({error}): {again}") from error
+    if not isinstance(description, dict) or description.get("kind") != kind:
+        raise PipelineError(f"{path} holds no {kind}: {again}")
     return description, state

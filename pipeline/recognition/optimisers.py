@@ -1,6 +1,7 @@
 """Optimisers of recognizers: groups of parameters, and learning rates over time."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config import RecognizerTrainingSettings
+from pipeline.recognition.cast_blocks import Places
 
 DROP = 0.1  # factor of the learning rate at each of `steps`, and where a loss stays on a plateau
 ENOUGH = 1e-4  # share by which a loss must fall below the least one to be off the plateau
@@ -27,10 +29,10 @@ TSM_MULTIPLES = {
 
 
 def make_optimizer(model: nn.Module, heads: nn.Module, settings: RecognizerTrainingSettings) -> Optimizer:
-    """Make the optimiser of a model: SGD with plain momentum (TSM, DyReg) or Nesterov's (RSTG), or AdamW.
+    """Make the optimiser of a model: SGD with plain momentum (TSM, DyReg) or Nesterov's (RSTG), or AdamW (CAST).
 
     Args:
-        model: The model; parameters that need no gradient are left out.
+        model: The model; parameters that need no gradient are left out, so that the optimiser has no state of them.
         heads: The part of it that gives the logits, whose learning rate is another with `multipliers: tsm`.
         settings: Learning rate, momentum, weight decay and multipliers.
     """
@@ -46,6 +48,8 @@ def parameter_groups(model: nn.Module, heads: nn.Module, settings: RecognizerTra
     if settings.multipliers == "none":
         everything = [parameter for parameter in model.parameters() if parameter.requires_grad]
         return [{"params": everything, "lr": settings.lr, "weight_decay": settings.weight_decay}]
+    if settings.layer_decay is not None:
+        return layer_groups(model, settings.layer_decay, settings)
     found: dict[str, list[nn.Parameter]] = {kind: [] for kind in TSM_MULTIPLES}
     for kind, parameter in kinds_of_parameters(model, heads):
         found[kind].append(parameter)
@@ -54,6 +58,47 @@ def parameter_groups(model: nn.Module, heads: nn.Module, settings: RecognizerTra
         for kind, (rate, decay) in TSM_MULTIPLES.items()
         if found[kind]
     ]
+
+
+def layer_groups(model: nn.Module, layer_decay: float, settings: RecognizerTrainingSettings) -> list[dict[str, Any]]:
+    """The parameters in groups by their distance from the end of the network, and by whether they decay.
+
+    Block b of D, from 0, has the learning rate times `layer_decay` to the power D - b, and what stands after the blocks
+    has the rate itself (Bao et al., 2022, "BEiT"; CAST's code). What CAST adds to a block counts as a part of it. The
+    embeddings, which would come before the blocks, are frozen. Biases, parameters of one dimension and tables of
+    positions do not decay.
+
+    Args:
+        model: The model, whose blocks are in lists called `blocks`.
+        layer_decay: Factor of the learning rate from one block to the one before it.
+        settings: Learning rate and weight decay.
+
+    Returns:
+        The groups, the last layers first.
+    """
+    numbers = [block_of(name) for name, _ in model.named_parameters()]
+    depth = max((number + 1 for number in numbers if number is not None), default=0)
+    found: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                block = block_of(f"{path}.{name}")
+                decays = parameter.ndim > 1 and not isinstance(module, Places)
+                found.setdefault((0 if block is None else depth - block, decays), []).append(parameter)
+    return [
+        {
+            "params": found[power, decays],
+            "lr": settings.lr * layer_decay**power,
+            "weight_decay": settings.weight_decay * decays,
+        }
+        for power, decays in sorted(found, key=lambda group: (group[0], not group[1]))
+    ]
+
+
+def block_of(name: str) -> int | None:
+    """The number, from 0, of the block that a parameter belongs to by its name; None for none."""
+    found = re.search(r"(?:^|\.)blocks\.(\d+)\.", name)
+    return int(found[1]) if found else None
 
 
 def kinds_of_parameters(model: nn.Module, heads: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -85,12 +130,13 @@ class Rate:
     """The factor of the learning rate in each step; the state of `plateau` is in its numbers.
 
     Attributes:
-        schedule: `constant`, `cosine` (to 0 at the end), `steps` (a tenth at each), or `plateau` (a tenth where the
-            validation loss was not better for some validations).
+        schedule: `constant`, `cosine` (to `least_share` at the end), `steps` (a tenth at each), or `plateau` (a tenth
+            where the validation loss was not better for some validations).
         num_steps: Steps of the whole training.
         warmup: Steps in which the rate rises, at the beginning.
         drops: The steps at which it drops; of `plateau`, one number: the validations that are waited for.
         factor: What is left of it after the drops of `plateau`.
+        least_share: What `cosine` ends with.
         least: The least validation loss so far.
         waited: Validations since then.
     """
@@ -99,6 +145,7 @@ class Rate:
     num_steps: int
     warmup: int
     drops: list[int] = field(default_factory=list)
+    least_share: float = 0.0
     factor: float = 1.0
     least: float = math.inf
     waited: int = 0
@@ -109,7 +156,7 @@ class Rate:
             return (step + 1) / self.warmup
         if self.schedule == "cosine":
             done = (step - self.warmup) / max(1, self.num_steps - self.warmup)
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+            return self.least_share + (1 - self.least_share) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
         if self.schedule == "steps":
             return float(DROP ** sum(step >= drop for drop in self.drops))
         return self.factor
@@ -131,7 +178,7 @@ def make_schedule(optimizer: Optimizer, settings: RecognizerTrainingSettings, st
     num_steps = settings.epochs * steps_per_epoch
     drops = [epoch * steps_per_epoch for epoch in settings.steps] if settings.schedule == "steps" else settings.steps
     warmup = round(settings.warmup * num_steps)
-    return LambdaLR(optimizer, Rate(settings.schedule, num_steps, warmup, list(drops)))
+    return LambdaLR(optimizer, Rate(settings.schedule, num_steps, warmup, list(drops), settings.least_lr / settings.lr))
 
 
 def observe_loss(schedule: LambdaLR, loss: float) -> None:

@@ -17,10 +17,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.config import ProbeSettings, ProbeTrainingSettings, RecognizerTrainingSettings
 from pipeline.errors import PipelineError
+from pipeline.models.clip_random import drop
 
 KIND = "probe"
 
@@ -70,13 +70,19 @@ class Probe(nn.Module):
         self.attentions = nn.ModuleDict({name: Attention(width, settings.heads) for name in heads if is_attentive})
         self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in heads.items()})
 
-    def forward(self, x_BTD: Tensor) -> dict[str, Tensor]:
-        """Give the logits of each head, `[B, K]`, of features `[B, T, D]`."""
+    def forward(self, x_BTD: Tensor, seeds: Tensor | None = None) -> dict[str, Tensor]:
+        """Give the logits of each head, `[B, K]`.
+
+        Args:
+            x_BTD: Features.
+            seeds: A number of each clip `[B]`, from which dropout is drawn in training; without them nothing is
+                dropped.
+        """
         x_BTD = self.norm(x_BTD.transpose(1, 2)).transpose(1, 2)
         found = {}
         for name, head in self.heads.items():
             y_BD = self.attentions[name](x_BTD) if name in self.attentions else x_BTD.mean(1)
-            found[name] = head(F.dropout(y_BD, self.dropout, self.training))
+            found[name] = head(y_BD if seeds is None or not self.training else drop(y_BD, self.dropout, seeds))
         return found
 
 
@@ -91,15 +97,19 @@ def training_of_probe(settings: ProbeTrainingSettings) -> RecognizerTrainingSett
         momentum=0.0,
         weight_decay=settings.weight_decay,
         multipliers="none",
+        layer_decay=None,
         schedule="cosine",
         steps=[],
         warmup=0.0,
+        least_lr=0.0,
         clip_norm=None,
         loss="mean",
         label_smoothing=0.0,
         batch_norm="train",
         per_class=settings.per_class,
         epoch_clips=None,
+        balanced=None,
+        triplet=None,
         validate_every=1,
         patience=settings.patience,
         train_backbone=True,

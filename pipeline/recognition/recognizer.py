@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from pipeline.config import ConvolutionalSettings
 from pipeline.errors import PipelineError
+from pipeline.models.clip_random import drop
 from pipeline.recognition.attention_watch import watching_attention
 from pipeline.recognition.backbones.choice import Backbone, build_backbone, colours_of, pixels_of
 from pipeline.recognition.backbones.places import FINAL, Maps, Recorder, in_clips
@@ -59,15 +60,17 @@ class Recognizer(nn.Module):
         self.dropout = dropout
         self.heads = nn.ModuleDict({name: _head(width, classes) for name, classes in heads.items()})
 
-    def forward(self, x: Tensor, boxes: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, boxes: Tensor | None = None, seeds: Tensor | None = None) -> dict[str, Tensor]:
         """Give the logits of each head, `[B, K]`, averaged over time.
 
         Args:
             x: Pixels of 0 to 255 of any type, `[B, T, C, H, W]`, of any number of frames and any size.
             boxes: Boxes of the objects, for modules of `regions: boxes` alone: shares of the frame (left, top, right,
                 bottom), `[B, T, N, 4]`.
+            seeds: A number of each clip `[B]`, from which dropout is drawn in training; without them nothing is
+                dropped.
         """
-        return self._logits(self.features(x, boxes))
+        return self._logits(self.features(x, boxes), seeds)
 
     def features(self, x: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Give what the heads see before it is averaged over time, `[B, T', D]`.
@@ -78,11 +81,12 @@ class Recognizer(nn.Module):
         """
         return self._features(x, {place: partial(self._through, place, boxes=boxes) for place in self.places})
 
-    def with_regions(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Regions]]:
+    def with_regions(self, x: Tensor, seeds: Tensor | None = None) -> tuple[dict[str, Tensor], dict[str, Regions]]:
         """Give what `forward` gives, and the regions of each DyReg module that it was computed with.
 
         Args:
             x: Pixels of 0 to 255, `[B, T, C, H, W]`.
+            seeds: See `forward`.
         """
         seen: dict[str, Regions] = {}
 
@@ -94,7 +98,7 @@ class Recognizer(nn.Module):
             return maps
 
         features_BTD = self._features(x, {place: partial(keeping, place) for place in self.places})
-        return self._logits(features_BTD), seen
+        return self._logits(features_BTD, seeds), seen
 
     def regions(self, x: Tensor, boxes: Tensor | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Give where each module looks, and whom its nodes listen to.
@@ -132,8 +136,9 @@ class Recognizer(nn.Module):
         result: Tensor = graph(maps, _of_steps(boxes, maps))
         return result
 
-    def _logits(self, features_BTD: Tensor) -> dict[str, Tensor]:
-        features_BTD = F.dropout(features_BTD, self.dropout, self.training)
+    def _logits(self, features_BTD: Tensor, seeds_B: Tensor | None) -> dict[str, Tensor]:
+        if self.training and seeds_B is not None:
+            features_BTD = drop(features_BTD, self.dropout, seeds_B)
         return {name: head(features_BTD).mean(1) for name, head in self.heads.items()}
 
     def _features(self, x: Tensor, used: Mapping[str, Maps]) -> Tensor:

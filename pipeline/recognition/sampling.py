@@ -22,9 +22,10 @@ def segments(
     Args:
         num_frames: Frames of the clip, at least 1.
         num_segments: T.
-        mode: `train`: a random frame of each segment, whose length is rounded down. `val`: the middle of each segment.
-            Both take the first frame T times where the clip is not longer than T. `test`: the middles, however short
-            the clip. `test_starts`: the first frame of each segment.
+        mode: `train`: a random frame of each segment, whose length is rounded down, or the first frame T times where
+            the clip is shorter than T. `val`: the middle of each segment, or the first frame T times where the clip is
+            not longer than T. `test`: the middles, however short the clip. `test_starts`: the first frame of each
+            segment.
         rng: Draws the frames of `train`.
 
     Returns:
@@ -34,7 +35,8 @@ def segments(
         PipelineError: if the clip has no frame.
     """
     _check(num_frames, num_segments)
-    if mode in ("train", "val") and num_frames <= num_segments:
+    is_short = num_frames < num_segments or (mode == "val" and num_frames == num_segments)
+    if mode in ("train", "val") and is_short:
         return np.zeros(num_segments, dtype=np.int64)
     tick = num_frames / num_segments
     start_T = np.arange(num_segments) * tick

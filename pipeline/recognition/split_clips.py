@@ -6,10 +6,11 @@ from pipeline.errors import PipelineError
 from pipeline.recognition.batches import LabelledClips
 from pipeline.recognition.few_shot import few_shot
 from pipeline.recognition.labels import Labels
+from pipeline.recognition.parts import Part, clips_of_part, labels_of_part, require_two_classes
 
 
 def training_clips(
-    labels: Labels, known: Collection[str], per_class: int | None, flip: str, seed: int
+    labels: Labels, known: Collection[str], per_class: int | None, flip: str, seed: int, part: Part | None = None
 ) -> LabelledClips:
     """Gather the training clips that can be read.
 
@@ -19,25 +20,32 @@ def training_clips(
         per_class: Number of clips of each class of the first head that are kept; None for all.
         flip: `flip` of the settings of the augmentation.
         seed: Seed of what is kept.
+        part: The part of TSTL that learns from them; None for the whole.
 
     Raises:
         PipelineError: if there are no clips, or all are of one class; or if clips shall be mirrored, and a class has no
             partner.
     """
-    clips = labelled_clips(labels, "train", known)
-    ids, numbers = clips.ids, clips.labels
+    there = labelled_clips(labels, "train", known)
+    ids, numbers = there.ids, there.labels
     if per_class is not None:
         classes = {clip_id: labels.index.labels[clip_id][0] for clip_id in ids}
         ids = few_shot(classes, ids, per_class, seed)
         numbers = [labels.index.labels[clip_id] for clip_id in ids]
-    for place, (head, names) in enumerate(labels.heads.items()):
-        found = {label[place] for label in numbers}
-        if len(found) == 1:
-            raise PipelineError(
-                f"{labels.path}: all {len(ids)} training clips have the {head} {names[found.pop()]}, and a recognizer "
-                "learns to tell two classes apart: check the labels, the splits and the clips that failed"
-            )
-    return LabelledClips(ids, numbers, swaps(labels, flip))
+    clips = clips_of_part(LabelledClips(ids, numbers, swaps(labels, flip)), part)
+    require_two_classes(clips, labels_of_part(labels, part).heads, labels.path)
+    return clips
+
+
+def validation_clips(labels: Labels, known: Collection[str], part: Part | None = None) -> LabelledClips:
+    """Gather the validation clips that can be read, of a part where one is given; PipelineError if there are none."""
+    clips = clips_of_part(labelled_clips(labels, "val", known), part)
+    if not clips.ids and part is not None:
+        raise PipelineError(
+            f"{labels.path}: no clip of split 'val' is of group {part.group}, and its expert is chosen by some: make "
+            "fewer or other groups, or a larger validation split"
+        )
+    return clips
 
 
 def labelled_clips(labels: Labels, split: str, known: Collection[str]) -> LabelledClips:

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.config import RecognizerTrainingSettings
+from pipeline.config import MixupSettings, RecognizerTrainingSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.nonlocal_block import NonLocal
+from pipeline.recognition.balanced import BalancedPlan
 from pipeline.recognition.batches import (
     BatchesAhead,
     ClipBatch,
@@ -33,6 +34,8 @@ from pipeline.recognition.batches import (
 from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.kick_start import Teachers, region_loss
 from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
+from pipeline.recognition.recognizer import Recognizer
+from pipeline.recognition.triplet import triplet_share
 from pipeline.training.task import Recipe, Record, Score
 
 CURVES = ("epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "lr")
@@ -52,18 +55,21 @@ class ClipData:
         val: The validation clips.
         source: Where pixels or features come from.
         num_threads: Number of batches that are made at once.
+        mixup: How the training clips of a step are mixed; None for not.
     """
 
-    plan: EpochPlan
+    plan: EpochPlan | BalancedPlan
     train: LabelledClips
     val: LabelledClips
     source: ClipSource
     num_threads: int
+    mixup: MixupSettings | None = None
 
     def train_batches(self, epoch: int, rank: int, num_done: int = 0) -> BatchesAhead:
         """Batches of one rank in an epoch (counted from 0), without its first `num_done` pieces."""
         pieces = self.plan.draw(epoch, rank)[num_done:]
-        return BatchesAhead(PieceBatches(self.train, self.source, self.plan.seed), pieces, self.num_threads)
+        made = PieceBatches(self.train, self.source, self.plan.seed, self.mixup)
+        return BatchesAhead(made, pieces, self.num_threads)
 
     def val_batches(self, rank: int) -> BatchesAhead:
         """Batches of one rank's share of the validation clips; over all ranks, each clip occurs once."""
@@ -97,8 +103,9 @@ class RecognizerTraining:
         heads: The part of it that gives the logits.
         data: Batches of the training and the validation split.
         settings: How the recognizer is trained.
-        seed: Seed of the run; dropout follows from it.
+        seed: Seed of the run.
         ranks: The processes that share the work.
+        learned: The part of the model that learns, if another part is kept frozen: see `pipeline.training.task`.
         teachers: Models whose regions are learned in the first steps, as `settings.kick_start` says; None for none.
     """
 
@@ -111,11 +118,13 @@ class RecognizerTraining:
         seed: int,
         ranks: Ranks,
         teachers: Teachers | None = None,
+        learned: nn.Module | None = None,
     ) -> None:
         self.device = compute_device()
         self.dtype = announced_dtype(settings.precision, self.device, "the recognizer")
         freeze(model, settings)
         self.module = channels_last(model.to(self.device))
+        self.learned = self.module if learned is None else learned
         self.data = data
         self.settings = settings
         self.seed = seed
@@ -137,7 +146,12 @@ class RecognizerTraining:
         )
 
     def batches(self, epoch: int, num_done: int) -> Iterator[ClipBatch]:
-        """This rank's pieces. Dropout is seeded by run, epoch, piece and rank, so that it differs between them."""
+        """This rank's pieces.
+
+        What is left out of a clip follows from its seed. The networks of torchvision that leave blocks out of clips
+        draw from torch's generator instead, which is seeded by run, epoch, piece and rank, so that it differs between
+        them.
+        """
         freeze(self.module, self.settings)  # the loop has just put all modules into training mode
         rank = self.ranks.number
         for piece, batch in enumerate(self.data.train_batches(epoch, rank, num_done), num_done):
@@ -147,19 +161,25 @@ class RecognizerTraining:
 
     def loss(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """The piece's share of the step's loss, and the piece's loss, hits (a mean over heads) and clips `[3]`."""
-        guide = self.kick_start
-        if guide is None or self.recipe.schedule.last_epoch >= guide.num_steps:
-            with self._autocast():
-                logits = self.module(batch.x)
-            taught = None
-        else:
-            with self._autocast():
-                logits, regions = self.module.with_regions(batch.x)  # type: ignore[operator]
-                taught = guide.weight * len(batch.labels) * region_loss(regions, guide.teachers.regions(batch.x))
-        total = summed_loss(logits, batch.labels, self.settings.label_smoothing)
-        numbers = _numbers(total, logits, batch.labels)
-        total = total if taught is None else total + taught
+        logits, beside = self._computed(batch)
+        total = mixed_loss(logits, batch, self.settings.label_smoothing)
+        numbers = _numbers(total, logits, batch)
+        total = total if beside is None else total + beside
         return (total if self.settings.loss == "sum" else total / batch.num_clips), numbers
+
+    def _computed(self, batch: ClipBatch) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The logits by head, and this piece's share of what is learned beside the labels, summed over clips."""
+        guide, triplet = self.kick_start, self.settings.triplet
+        with self._autocast():
+            if guide is not None and self.recipe.schedule.last_epoch < guide.num_steps:
+                logits, regions = self.module.with_regions(batch.x, batch.seeds)  # type: ignore[operator]
+                distance = region_loss(regions, guide.teachers.regions(batch.x))
+                return logits, guide.weight * len(batch.labels) * distance
+            if triplet is None:
+                return self.module(batch.x, seeds=batch.seeds), None
+            logits, vectors_BD = self.module.with_features(batch.x, batch.seeds)  # type: ignore[operator]
+        share = triplet_share(vectors_BD, batch.labels[:, 0], triplet.margin, self.ranks)
+        return logits, triplet.weight * batch.num_clips * share
 
     def after_step(self) -> None:
         """Do nothing: no parameter has bounds."""
@@ -201,18 +221,34 @@ class RecognizerTraining:
 
     def _validate(self) -> tuple[float, float]:
         """Mean loss and top-1 of the validation clips. All ranks have the statistics of batch norm of the first."""
-        share_buffers(self.module, self.ranks)
+        share_buffers(self.learned, self.ranks)
         numbers = [torch.zeros(3, dtype=torch.float64, device=self.device)]  # for a rank that has no validation clip
         for batch in self.data.val_batches(self.ranks.number):
             moved = batch.to(self.device)
             with self._autocast():
                 logits = self.module(moved.x)
-            numbers.append(_numbers(summed_loss(logits, moved.labels, 0.0), logits, moved.labels))
+            numbers.append(_numbers(mixed_loss(logits, moved, 0.0), logits, moved))
         return self._means(torch.stack(numbers))
 
     def _means(self, numbers_PK: Tensor) -> tuple[float, float]:
         loss, hits, clips = self.ranks.sum(numbers_PK.sum(0)).tolist()
         return loss / clips, hits / clips
+
+
+def mixed_loss(logits: Mapping[str, Tensor], batch: ClipBatch, smoothing: float) -> Tensor:
+    """Cross-entropy with the labels of clips and of those that they are mixed with, summed over clips and heads.
+
+    It is linear in its target, so that the mean of two losses is the loss of the mixed labels, smoothed or not.
+
+    Args:
+        logits: Logits `[B, classes]` by head, in the order of the labels.
+        batch: The clips.
+        smoothing: Share of the target that is spread over all classes.
+    """
+    own = summed_loss(logits, batch.labels, smoothing)
+    if batch.share == 1:
+        return own
+    return batch.share * own + (1 - batch.share) * summed_loss(logits, batch.partners, smoothing)
 
 
 def summed_loss(logits: Mapping[str, Tensor], labels_BK: Tensor, smoothing: float) -> Tensor:
@@ -230,12 +266,17 @@ def summed_loss(logits: Mapping[str, Tensor], labels_BK: Tensor, smoothing: floa
     return torch.stack(losses).sum()
 
 
-def _numbers(total: Tensor, logits: Mapping[str, Tensor], labels_BK: Tensor) -> Tensor:
-    """Summed loss, hits (a mean over heads) and number of clips `[3]`; they add up over pieces and ranks."""
-    hits = [(one.argmax(1) == labels_BK[:, head]).sum() for head, one in enumerate(logits.values())]
-    clips = torch.tensor(len(labels_BK), device=labels_BK.device)
-    mean = torch.stack(hits).double().mean()
-    return torch.stack([total.detach().double(), mean, clips.double()])
+def _numbers(total: Tensor, logits: Mapping[str, Tensor], batch: ClipBatch) -> Tensor:
+    """Summed loss, hits (a mean over heads) and number of clips `[3]`; they add up over pieces and ranks.
+
+    A mixed clip is hit to the share of the class that is found in it.
+    """
+    found_BK = torch.stack([one.argmax(1) for one in logits.values()], 1)
+    clips = torch.tensor(len(batch.labels), device=batch.labels.device)
+    hits = batch.share * (found_BK == batch.labels).sum(0).double()
+    if batch.share < 1:
+        hits = hits + (1 - batch.share) * (found_BK == batch.partners).sum(0)
+    return torch.stack([total.detach().double(), hits.mean(), clips.double()])
 
 
 def freeze(model: nn.Module, settings: RecognizerTrainingSettings) -> None:
@@ -244,11 +285,14 @@ def freeze(model: nn.Module, settings: RecognizerTrainingSettings) -> None:
     Args:
         model: The model, in training mode.
         settings: `batch_norm` as in `freeze_norms`; without `train_backbone` no gradient is computed of the backbone.
+            The experts of CAST are frozen anyway.
     """
+    if not isinstance(model, Recognizer):
+        return
     if settings.batch_norm != "train":
-        freeze_norms(model.get_submodule("backbone"), settings.batch_norm)
+        freeze_norms(model.backbone, settings.batch_norm)
     if not settings.train_backbone:
-        model.get_submodule("backbone").requires_grad_(False).eval()
+        model.backbone.requires_grad_(False).eval()
 
 
 def freeze_norms(backbone: nn.Module, how: str) -> None:

@@ -11,16 +11,23 @@ from pipeline.artifact.label_index import LabelIndex, read_label_index
 from pipeline.config import ReportSettings
 from pipeline.jobs.progress import track
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment
+from pipeline.report.benchmark_splits import over_splits
 from pipeline.report.comparison import compare_metrics
+from pipeline.report.epic import epic_tables
 from pipeline.report.frame_strips import strip_uri
 from pipeline.report.regions import describe_regions
+from pipeline.report.routing import describe_routing, describe_vectors
 from pipeline.scoring.accuracy import hits_from_json
 from pipeline.scoring.tables import inert
 from pipeline.workflow.paths import SPLITS, Located
 from pipeline.workflow.shown import shown_split, spread
+from pipeline.workflow.splits import decoded_as
 from pipeline.workflow.trials import experiment_of
 
-KEYS = ["metrics", "merged_by_softmax", "num_videos", "num_covered", "by_views", "confusions", "statistics", "notes"]
+KEYS = [
+    *("metrics", "merged_by", "merged_by_logits", "merged_by_softmax", "num_videos", "num_covered", "by_views"),
+    *("confusions", "statistics", "notes"),
+]
 NUMBERS_OF_VIEWS = 8  # most columns of the table of numbers of views
 CONFUSED = 6  # pairs that are shown of each head of an experiment
 
@@ -55,17 +62,30 @@ def describe_recognition(
         For each data set `heads` (number of classes of each), `splits` (number of clips in each), `split` (the one that
         is shown), `num_seeds` (the most of an experiment), `missing` (ids of labelled clips without a file), `notes`,
         `metrics` (names), `comparison` (see `compare_recognizers`), `published`, `merged`, `views`, `classes`,
-        `confusions`, `clips` and `regions`.
+        `confusions`, `clips`, `routing` (see `describe_routing`), `vectors` (see `describe_vectors`), `regions`, `epic`
+        (see `epic_tables`) and `over_splits` (the rows of `over_splits` whose last split is this data set).
     """
-    of_recognizers = [f for f in found["scores"] if config["experiments"][_experiment(f)]["kind"] == "recognition"]
+    of_recognizers = [f for f in found["scores"] if tells_classes(config["experiments"][_experiment(f)])]
     scored = read_by_experiment(of_recognizers, KEYS, "score_recognizer", trials)
+    epic = read_by_experiment(found["epic_scores"], ["parts"], "score_epic", trials)
+    rows = over_splits(scored, config)
     sections = {}
     for located in found["labels"]:
         name = located.names["dataset"]
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
         if own:
-            sections[name] = describe_labelled(name, read_label_index(located.path), own, found, config, settings)
+            section = describe_labelled(name, read_label_index(located.path), own, found, config, settings)
+            of_split = {
+                e: splits[section["split"]] for e, splits in epic.items() if e in own and section["split"] in splits
+            }
+            last = [row for row in rows if row["experiments"][-1] in own]
+            sections[name] = section | {"epic": epic_tables(of_split), "over_splits": last}
     return sections
+
+
+def tells_classes(experiment: Mapping[str, Any]) -> bool:
+    """Whether an experiment tells the classes of all clips: no captioning does, and no part of TSTL by itself."""
+    return experiment["kind"] == "routing" or (experiment["kind"] == "recognition" and experiment.get("part") is None)
 
 
 def describe_labelled(
@@ -89,7 +109,8 @@ def describe_labelled(
     split = shown_split(config["datasets"][name])
     shown = {e: splits[split] for e, splits in scored.items() if split in splits}
     tables = read_tables(found, list(shown), split)
-    stores = {e: _clip_store(found["clips"], name, config["experiments"][e]["clipping"]) for e in shown}
+    decoded = decoded_as(config, name)
+    stores = {e: _clip_store(found["clips"], decoded, config["experiments"][e]["clipping"]) for e in shown}
     comparison = compare_recognizers(scored, settings.resamples)
     return {
         "heads": {head: len(classes) for head, classes in labels.heads.items()},
@@ -106,6 +127,8 @@ def describe_labelled(
         "classes": class_rows(tables.classes),
         "confusions": confused(of_first_seed(scored), split, stores),
         "clips": list(show_recognized(labels, split, tables.clips, stores, settings.videos)),
+        "routing": describe_routing(shown),
+        "vectors": describe_vectors(found, name, config),
         "regions": describe_regions(found, name, config, stores, settings.resamples),
     }
 
@@ -147,13 +170,15 @@ def merged_both_ways(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[d
         shown: Experiment to the content of each seed's scores.json of one split.
 
     Returns:
-        For each experiment with several views `experiment`, `views` (their number), `logits` and `softmax` (metrics).
+        For each experiment with several views `experiment`, `views` (their number), `logits` and `softmax` (metrics),
+        and `counts`, which of the two its other figures are of.
     """
     return [
         {
             "experiment": name,
             "views": seeds[0]["by_views"][-1]["views"],
-            "logits": _means([seed["metrics"] for seed in seeds]),
+            "counts": seeds[0]["merged_by"],
+            "logits": _means([seed["merged_by_logits"] for seed in seeds]),
             "softmax": _means([seed["merged_by_softmax"] for seed in seeds]),
         }
         for name, seeds in shown.items()

@@ -13,21 +13,22 @@ from pipeline.artifact.clip_store import ClipStore
 from pipeline.artifact.each_video import Outcomes, as_features, videos_together
 from pipeline.config import ViewSettings
 from pipeline.models.precision import announced_dtype, compute_device
-from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.batches import made_ahead
 from pipeline.recognition.block_sharing import blocks_of
 from pipeline.recognition.channel_order import channels_last
-from pipeline.recognition.model_file import read_recognizer
+from pipeline.recognition.clip_views import protocol_of
 from pipeline.recognition.scored_views import ViewReader
+from pipeline.recognition.trained import read_trained
 from pipeline.schemas import FEATURES
 
 
-def run(*, clips: Path, model: Path, out: Path, settings: ViewSettings, threads: int) -> None:
+def run(*, clips: Path, model: Path, experts: list[Path], out: Path, settings: ViewSettings, threads: int) -> None:
     """Store the features of one view of every clip of a shard: its first sample in time, in the centre.
 
     Args:
         clips: Frames of the shard's clips.
         model: A trained recognizer (safetensors).
+        experts: The files of the spatial and the temporal expert of a cast recognizer; nothing for others.
         out: The store to write (schema `features`).
         settings: The views of a clip, for the size of their squares.
         threads: CPU threads of the recognizer.
@@ -36,12 +37,12 @@ def run(*, clips: Path, model: Path, out: Path, settings: ViewSettings, threads:
         PipelineError: The model is no recognizer of frames.
     """
     torch.set_num_threads(threads)
-    store, trained = ClipStore([clips]), read_recognizer(model)
+    store, trained = ClipStore([clips]), read_trained(model, experts)
     device = compute_device()
     dtype = announced_dtype(trained.settings.training.precision, device, "the recognizer")
     channels_last(trained.model.to(device))
     view = settings.model_copy(update={"temporal": 1, "spatial": 1})
-    reader = ViewReader(store, trained.settings.frames, view, colours_of(trained.settings.backbone))
+    reader = ViewReader(store, trained.settings.frames, view, trained.colours, protocol_of(trained.settings.kind))
 
     @torch.inference_mode()
     def extracted(ids: Sequence[str]) -> Outcomes:
@@ -55,7 +56,7 @@ def run(*, clips: Path, model: Path, out: Path, settings: ViewSettings, threads:
             skipped = 0
 
     computed = store.ids
-    inputs = {"clips": clips, "model": model}
+    inputs = {"clips": clips, "model": model} | dict(zip(("spatial", "temporal"), experts, strict=False))
     ids = [*store.ids, *store.failed]
     with create(out, FEATURES, ids=ids, stage="extract_features", settings=view, inputs=inputs) as writer:
         videos_together(writer, store.failed, extracted)

@@ -23,6 +23,7 @@ from pipeline.models.precision import compute_device
 from pipeline.recognition.labels import read_labels, require_same_classes
 from pipeline.recognition.looks import Boxes, Look, baselines, looks, of_frame, square_shares
 from pipeline.recognition.model_file import read_recognizer
+from pipeline.recognition.trained import is_cast
 from pipeline.schemas import REGIONS
 from pipeline.scoring.bootstrap import estimate
 from pipeline.scoring.localisation import Nearness, clip_nearness
@@ -69,6 +70,8 @@ def run(
         PipelineError: The recognizer has no graph module, it was trained with other classes, or no clip is there.
     """
     torch.set_num_threads(threads)
+    if is_cast(model):
+        raise PipelineError(f"{model}: a cast recognizer has no graph modules, so nothing in it looks at regions")
     store, known, trained = ClipStore(clips), read_labels(labels), read_recognizer(model)
     require_same_classes(trained.heads, known, model)
     if not trained.model.places:

@@ -4,8 +4,6 @@ The stage runs as one process, or as several under `pipeline.jobs.ranks`, and co
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,18 +12,19 @@ from torch import Tensor, nn
 
 from pipeline.artifact import create
 from pipeline.artifact.clip_store import ClipStore
-from pipeline.artifact.each_video import Outcomes, videos_together
-from pipeline.config import ViewSettings
-from pipeline.jobs.rank_group import Ranks, joined_ranks
+from pipeline.artifact.each_video import videos_together
+from pipeline.config import PartSettings, ViewSettings
+from pipeline.jobs.rank_group import joined_ranks
 from pipeline.models.precision import announced_dtype, compute_device
-from pipeline.recognition.backbones.choice import colours_of
-from pipeline.recognition.block_sharing import blocks_of, found_in_turn, help_first
+from pipeline.recognition.block_sharing import SharedBlocks
 from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.clip_source import FeatureSource
+from pipeline.recognition.clip_views import protocol_of
 from pipeline.recognition.labels import read_labels, require_same_classes
-from pipeline.recognition.model_file import read_recognizer
+from pipeline.recognition.parts import labels_of_part, read_part
 from pipeline.recognition.probe import read_probe
 from pipeline.recognition.scored_views import ViewReader, ViewScorer
+from pipeline.recognition.trained import read_trained
 from pipeline.schemas import LOGITS
 
 
@@ -34,10 +33,13 @@ def run(
     clips: list[Path],
     features: list[Path],
     labels: Path,
+    groups: list[Path],
     model: Path,
+    experts: list[Path],
     out: Path,
     split: str,
     settings: ViewSettings,
+    part: PartSettings | None,
     threads: int,
 ) -> None:
     """Compute the logits of all views of every clip of a split.
@@ -46,19 +48,24 @@ def run(
         clips: Frames of the data set's clips, of all its shards; nothing for a probe.
         features: Features that a recognizer has stored of the clips, of all shards, for a probe; nothing for others.
         labels: The data set's labels.json: classes and splits.
+        groups: The groups of the classes that a part of TSTL is of; nothing for the whole.
         model: A trained recognizer or probe (safetensors).
+        experts: The files of the spatial and the temporal expert of a cast recognizer; nothing for others.
         out: The store to write (schema `logits`); a clip that has no frames is a failed video in it.
         split: The split whose clips are recognized: train, val or test.
         settings: The views of a clip; a probe has one.
+        part: The part of TSTL that the model is: of an expert the clips of its group alone are recognized; null for the
+            whole.
         threads: CPU threads of a process.
 
     Raises:
         PipelineError: The model was trained with other classes, or in another order.
     """
     torch.set_num_threads(threads)
-    known = read_labels(labels)
+    whole = read_labels(labels)
+    known = labels_of_part(whole, read_part(part, groups, whole))
     with joined_ranks() as ranks:
-        found = of_probe(features, model) if features else of_frames(clips, model, settings)
+        found = of_probe(features, model) if features else of_frames(clips, model, experts, settings)
         require_same_classes(found.classes, known, model)
         device = compute_device()
         dtype = announced_dtype(found.precision, device, "the recognizer")
@@ -66,12 +73,15 @@ def run(
         ids, there = known.split(split), set(found.ids)
         failed = {clip_id: found.failed.get(clip_id, "not in clips") for clip_id in ids if clip_id not in there}
         size = max(1, settings.batch_size // (settings.temporal * settings.spatial))
-        shared = _Shared([clip_id for clip_id in ids if clip_id not in failed], size, found.read, scorer, ranks)
+        shared = SharedBlocks(
+            [clip_id for clip_id in ids if clip_id not in failed], size, found.read, scorer.score, ranks
+        )
         if not ranks.is_first:
             shared.help()
             return
         made_of = {f"clips_{number}": path for number, path in enumerate([*clips, *features])}
-        inputs = {"model": model, "labels": labels} | made_of
+        inputs = {"model": model, "labels": labels} | made_of | dict(zip(["groups"], groups, strict=False))
+        inputs |= dict(zip(("spatial", "temporal"), experts, strict=False))
         with create(out, LOGITS, ids=ids, stage="recognize_videos", settings=settings, inputs=inputs) as writer:
             videos_together(writer, failed, shared)
 
@@ -96,10 +106,10 @@ class Found(NamedTuple):
     read: Callable[[Sequence[str]], Tensor]
 
 
-def of_frames(clips: list[Path], model: Path, settings: ViewSettings) -> Found:
+def of_frames(clips: list[Path], model: Path, experts: list[Path], settings: ViewSettings) -> Found:
     """A recognizer, and stored frames."""
-    store, trained = ClipStore(clips), read_recognizer(model)
-    reader = ViewReader(store, trained.settings.frames, settings, colours_of(trained.settings.backbone))
+    store, trained = ClipStore(clips), read_trained(model, experts)
+    reader = ViewReader(store, trained.settings.frames, settings, trained.colours, protocol_of(trained.settings.kind))
     precision = trained.settings.training.precision
     return Found(trained.model, trained.heads, precision, store.ids, store.failed, reader.read)
 
@@ -108,43 +118,3 @@ def of_probe(features: list[Path], model: Path) -> Found:
     """A probe, and stored features."""
     source, trained = FeatureSource(features), read_probe(model)
     return Found(trained.model, trained.heads, "fp32", source.features.ids, source.features.failed, source.read)
-
-
-class _Shared:
-    """Computes the remaining clips of the store, with the other ranks.
-
-    Args:
-        ids: All clips that can be computed.
-        size: Clips of a block.
-        read: Reads the views of a block.
-        scorer: Computes their rows.
-        ranks: The processes that share the work.
-    """
-
-    def __init__(
-        self,
-        ids: list[str],
-        size: int,
-        read: Callable[[Sequence[str]], Tensor],
-        scorer: ViewScorer,
-        ranks: Ranks,
-    ) -> None:
-        self.ids = ids
-        self.size = size
-        self.read = read
-        self.scorer = scorer
-        self.ranks = ranks
-
-    def __call__(self, remaining: Sequence[str]) -> Outcomes:
-        """On the first rank: the rows of the clips that remain."""
-        num_done = self.ranks.from_first(len(self.ids) - len(remaining))
-        with closing(found_in_turn(self._left(num_done), self.read, self.scorer.score, self.ranks)) as found:
-            yield from islice(found, num_done % self.size, None)
-
-    def help(self) -> None:
-        """On the others: compute a share of them."""
-        help_first(self._left(self.ranks.from_first(None)), self.read, self.scorer.score, self.ranks)
-
-    def _left(self, num_done: int) -> list[list[str]]:
-        """The blocks that hold the clips after the first `num_done`."""
-        return blocks_of(self.ids, self.size)[num_done // self.size :]

@@ -1,237 +1,53 @@
-"""Score the recognized clips of a split: top-1, top-5, mean class accuracy, classes, confusions, numbers of views.
+"""Score the recognized clips of a split: top-1, top-5, mean class accuracy, classes, confusions, numbers of views."""
 
-The views of a clip are merged twice: by the mean of their logits (RSTG, DyReg, TSM), whose scores are `metrics`, and by
-the mean of their probabilities (CAST), side by side. A clip that has no logits is wrong in no score: it is counted and
-listed, and `num_covered` says how many clips are scored.
-
-Shapes: V views, K classes of a head.
-"""
-
-import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.artifact import Artifact, read, write_json
-from pipeline.errors import PipelineError
-from pipeline.jobs.storage import replaced
-from pipeline.recognition.labels import Labels, read_labels
-from pipeline.recognition.views import merge
+from pipeline.artifact import read
+from pipeline.config import PartSettings
+from pipeline.recognition.labels import read_labels
+from pipeline.recognition.parts import labels_of_part, read_part
+from pipeline.recognition.scored_clips import recognized_of, require_classes, score_clips, write_scored
+from pipeline.recognition.views import merging_of
 from pipeline.schemas import LOGITS
-from pipeline.scoring.accuracy import Hits, rank_of, share_interval
-from pipeline.scoring.tables import csv_text, inert
-
-CONFUSED = 20  # pairs of classes that are listed
-Views = NDArray[np.float32]
-
-log = logging.getLogger(__name__)
 
 
-class Told(NamedTuple):
-    """A class that is told of a clip, by its number, and its probability."""
-
-    label: int
-    probability: float
-
-
-def run(*, logits: Path, labels: Path, split: str, out: Path, per_video: Path, per_class: Path) -> None:
+def run(
+    *,
+    logits: Path,
+    labels: Path,
+    groups: list[Path],
+    split: str,
+    out: Path,
+    per_video: Path,
+    per_class: Path,
+    part: PartSettings | None,
+    merge: str = "logits",
+) -> None:
     """Score the clips recognized for one split.
 
     Args:
         logits: The logits of the split's clips, by `recognize_videos`.
         labels: The data set's labels.json: classes, labels and splits.
+        groups: The groups of the classes that a part of TSTL is of; nothing for the whole.
         split: The split to score: train, val or test.
         out: Where the scores go (JSON).
         per_video: Where a table of the scored clips goes (CSV): each with its class, the class that was told, its
             probability, and the rank of its class, from 1.
         per_class: Where a table of the classes goes (CSV): each with its clips, its top-1 and top-5 with their 95 %
             intervals.
+        part: The part of TSTL that recognized the clips: the groups are the classes of a selector, and an expert is
+            scored on the clips of its group; null for the whole.
+        merge: How the views of a clip are merged for the scores that count: logits or softmax.
 
     Raises:
-        PipelineError: No clip of the split was recognized, or the logits are of other classes.
+        PipelineError: No clip of the split was recognized, the logits are of other classes, or there is no such way to
+            merge.
     """
-    known = read_labels(labels)
+    how = merging_of(merge)
+    whole = read_labels(labels)
+    known = labels_of_part(whole, read_part(part, groups, whole))
     store = read(logits, LOGITS)
-    ids = known.split(split)
-    recognized = set(store.ids)
-    scored = [clip_id for clip_id in ids if clip_id in recognized]
-    require_some(scored, store, known, split)
+    scored = recognized_of(store, known, split)
+    require_classes(store, sum(known.widths.values()), labels)
     views = {clip_id: store.video(clip_id, ["logits"])["logits"] for clip_id in scored}
-    by_logits, by_softmax = (
-        [merged_heads(views[clip_id], known.widths, how) for clip_id in scored] for how in ("logits", "softmax")
-    )
-    truth = [known.index.labels[clip_id] for clip_id in scored]
-    hits = hits_of(scored, known.widths, truth, by_logits)
-    told = told_of(by_logits, by_softmax)
-    annotated = known.index.annotated.get(split, len(ids))
-    notes = notes_on(known, split, annotated - len(ids))
-    scores = {
-        "split": split,
-        "metrics": hits.scores(),
-        "merged_by_softmax": hits_of(scored, known.widths, truth, by_softmax).scores(),
-        "num_videos": annotated,
-        "num_covered": len(scored),
-        "without_file": annotated - len(ids),
-        "failed": {clip_id: store.failed.get(clip_id, "not in logits") for clip_id in ids if clip_id not in recognized},
-        "by_views": by_views(scored, known.widths, truth, views),
-        "confusions": confusions(scored, known.heads, truth, told),
-        "statistics": hits.to_json(),
-        "notes": notes,
-    }
-    with replaced(per_video) as new:
-        new.write_text(clip_table(known.heads, told, hits), encoding="utf-8")
-    with replaced(per_class) as new:
-        new.write_text(class_table(known.heads, hits), encoding="utf-8")
-    write_json(out, scores)
-    for note in notes:
-        log.warning("%s", note)
-    print(lines(scores))
-
-
-def require_some(scored: Sequence[str], store: Artifact, labels: Labels, split: str) -> None:
-    """Raise PipelineError unless some clips were recognized, as classes of this data set."""
-    if not scored:
-        raise PipelineError(
-            f"{store.store}: none of the {len(labels.split(split))} clips of split '{split}' of {labels.path} was "
-            "recognized: check the split and its clips' failures"
-        )
-    found, expected = store.shape("logits")[1], sum(labels.widths.values())
-    if found != expected:
-        raise PipelineError(
-            f"{store.store}: logits of {found} classes, but {labels.path} has {expected}: run recognize_videos again"
-        )
-
-
-def merged_heads(logits_VK: Views, widths: Mapping[str, int], how: Any) -> list[NDArray[np.float64]]:
-    """One score for each class of each head.
-
-    Args:
-        logits_VK: Logits of a clip's views for the classes of all heads.
-        widths: Number of classes of each head.
-        how: `logits` or `softmax`: see `pipeline.recognition.views.merge`.
-    """
-    ends = np.cumsum(list(widths.values()))
-    return [merge(own, how) for own in np.split(logits_VK, ends[:-1], axis=1)]
-
-
-def hits_of(
-    ids: Sequence[str],
-    widths: Mapping[str, int],
-    truth: Sequence[Sequence[int]],
-    merged: Sequence[Sequence[NDArray[np.float64]]],
-) -> Hits:
-    """The labels of clips and their ranks among the merged scores of every head."""
-    ranks = [
-        [rank_of(scores, label) for scores, label in zip(heads, labels, strict=True)]
-        for heads, labels in zip(merged, truth, strict=True)
-    ]
-    return Hits(tuple(ids), dict(widths), np.array(truth, np.int64), np.array(ranks, np.int64))
-
-
-def by_views(
-    ids: Sequence[str], widths: Mapping[str, int], truth: Sequence[Sequence[int]], views: Mapping[str, Views]
-) -> list[dict[str, Any]]:
-    """The metrics with the first view of every clip, with the first two, and so on, by the sum of their logits."""
-    most = min(len(logits_VK) for logits_VK in views.values())
-    ends = np.cumsum(list(widths.values()))[:-1]
-    sums = {clip_id: np.zeros(views[clip_id].shape[1]) for clip_id in ids}
-    rows = []
-    for number in range(most):
-        for clip_id, sum_K in sums.items():
-            sum_K += views[clip_id][number]  # in place: sums of all numbers of views would take twice the logits' room
-        merged = [np.split(sums[clip_id], ends) for clip_id in ids]
-        rows.append({"views": number + 1, "metrics": hits_of(ids, widths, truth, merged).scores()})
-    return rows
-
-
-def told_of(
-    by_logits: Sequence[Sequence[NDArray[np.float64]]], by_softmax: Sequence[Sequence[NDArray[np.float64]]]
-) -> list[list[Told]]:
-    """The class of each head that is told of each clip, by its logits, and its probability."""
-    return [
-        [Told(int(scores.argmax()), float(shares[scores.argmax()])) for scores, shares in zip(*heads, strict=True)]
-        for heads in zip(by_logits, by_softmax, strict=True)
-    ]
-
-
-def confusions(
-    ids: Sequence[str],
-    heads: Mapping[str, Sequence[str]],
-    truth: Sequence[Sequence[int]],
-    told: Sequence[Sequence[Told]],
-) -> list[dict[str, Any]]:
-    """The pairs of classes of each head that are confused most often.
-
-    Args:
-        ids: Ids of the clips.
-        heads: Names of the classes.
-        truth: The clips' labels.
-        told: What is told of them.
-
-    Returns:
-        For each pair `head`, `true`, `told`, `count`, `share` (of the clips of the true class) and `clip` (the id of
-        the one for which the wrong class is likeliest), at most `CONFUSED` of each head, the most frequent ones first.
-    """
-    found = []
-    for head, (name, classes) in enumerate(heads.items()):
-        pairs: dict[tuple[int, int], list[tuple[float, str]]] = {}
-        of_class = np.bincount([labels[head] for labels in truth], minlength=len(classes))
-        for clip_id, labels, of_clip in zip(ids, truth, told, strict=True):
-            if of_clip[head].label != labels[head]:
-                pair = (labels[head], of_clip[head].label)
-                pairs.setdefault(pair, []).append((-of_clip[head].probability, clip_id))
-        for (true, other), clips in sorted(pairs.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:CONFUSED]:
-            row = {"head": name, "true": classes[true], "told": classes[other], "count": len(clips)}
-            found.append(row | {"share": len(clips) / int(of_class[true]), "clip": min(clips)[1]})
-    return found
-
-
-def clip_table(heads: Mapping[str, Sequence[str]], told: Sequence[Sequence[Told]], hits: Hits) -> str:
-    """Write a CSV table with a line for each clip; see `run`. The columns of several heads begin with the head."""
-    columns = ["video"]
-    for name in heads:
-        before = "" if len(heads) == 1 else f"{name}_"
-        columns += [f"{before}{what}" for what in ("label", "told", "probability", "rank")]
-    rows = []
-    for number, (clip_id, of_clip) in enumerate(zip(hits.ids, told, strict=True)):
-        row = [inert(clip_id)]
-        for head, classes in enumerate(heads.values()):
-            own = of_clip[head]
-            row += [inert(classes[hits.labels_VK[number, head]]), inert(classes[own.label]), f"{own.probability:.6f}"]
-            row.append(str(hits.ranks_VK[number, head] + 1))
-        rows.append(row)
-    return csv_text(columns, rows)
-
-
-def class_table(heads: Mapping[str, Sequence[str]], hits: Hits) -> str:
-    """Write a CSV table with a line for each class of each head; see `run`. A class without clips has no figures."""
-    columns = ["head", "class", "clips", "top1", "top1_low", "top1_high", "top5", "top5_low", "top5_high"]
-    rows = []
-    for head, (name, classes) in enumerate(heads.items()):
-        for number, label in enumerate(classes):
-            ranks = hits.ranks_VK[hits.labels_VK[:, head] == number, head]
-            row = [inert(name), inert(label), str(len(ranks))]
-            for top in (1, 5):
-                right = int((ranks < top).sum())
-                figures = [right / len(ranks), *share_interval(right, len(ranks))] if len(ranks) else []
-                row += [f"{figure:.6f}" for figure in figures] or [""] * 3
-            rows.append(row)
-    return csv_text(columns, rows)
-
-
-def notes_on(labels: Labels, split: str, without_file: int) -> list[str]:
-    """Say what a reader of the scores must know."""
-    notes = list(labels.index.notes)
-    if without_file:
-        notes.append(f"{without_file} labelled clips of split {split} have no file and are not scored")
-    return notes
-
-
-def lines(scores: Mapping[str, Any]) -> str:
-    """Format the scores as lines of text: the metrics, and how many clips they are of."""
-    figures = ", ".join(f"{name} {value:.1%}" for name, value in scores["metrics"].items())
-    views = scores["by_views"][-1]["views"]
-    return f"{scores['split']}: {scores['num_covered']} of {scores['num_videos']} clips, {views} views each: {figures}"
+    write_scored(score_clips(known, split, views, store.failed, how), out, per_video, per_class)

@@ -79,7 +79,7 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "suspects": list_suspects(stores),
             "datasets": describe_datasets(found, generated, scored, whole, settings),
             "labelled": describe_recognition(found, whole, settings, trials),
-            "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] == "recognition"],
+            "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] != "captioning"],
             "versions": {name: version(name) for name in VERSIONS},
         },
     )

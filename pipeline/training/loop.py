@@ -52,10 +52,10 @@ class Trained:
 
 
 def train(task: Task, run: TrainingRun) -> Trained:
-    """Train, or go on where an earlier call was interrupted, and leave the best weights in the task's module.
+    """Train, or go on where an earlier call was interrupted, and leave the best weights in what the task learns.
 
     Args:
-        task: The training: its module, batches, loss and measurements.
+        task: The training: its module, the part of it that learns, batches, loss and measurements.
         run: The run, whose folder holds the checkpoint and the TensorBoard logs.
 
     Raises:
@@ -82,7 +82,7 @@ class _Loop:
         records: Records of the epochs that have ended.
         scores: Score of each of these epochs; None for an epoch without one.
         kept: Number, from 1, of the epoch with the best score; 0 if none has a score yet.
-        best: Weights of that epoch, on the CPU; None if there is none yet.
+        best: What was learned by that epoch, on the CPU; None if there is none yet.
         numbers: Numbers `[K]` that the task has measured of each piece computed in the current epoch.
     """
 
@@ -120,7 +120,7 @@ class _Loop:
             with preemption.deferring_sigterm() if self.ranks.num > 1 else nullcontext():
                 self._end_epoch()
         if self.best is not None:
-            self.task.module.load_state_dict(self.best)
+            self.task.learned.load_state_dict(self.best)
         return Trained(self.records, self.kept or len(self.records))
 
     def _train_epoch(self) -> None:
@@ -159,7 +159,7 @@ class _Loop:
         self.records.append(record)
         if score is not None and _rank(score) > max((_rank(s) for s in self.scores if s is not None), default=LEAST):
             self.kept = len(self.records)
-            self.best = {name: tensor.to("cpu", copy=True) for name, tensor in self.task.module.state_dict().items()}
+            self.best = {name: tensor.to("cpu", copy=True) for name, tensor in self.task.learned.state_dict().items()}
         self.scores.append(score)
         seconds = time.monotonic() - self._started
         log.info("%s: %s, %.1f s", self.recipe.stage, self.task.describe(record), seconds)
@@ -194,7 +194,7 @@ class _Loop:
     def _state(self) -> State:
         own = {"numbers": torch.stack(self.numbers).cpu(), "generators": _generator_states(self.device)}
         return {
-            "module": self.task.module.state_dict(),
+            "learned": self.task.learned.state_dict(),
             "optimizer": self.recipe.optimizer.state_dict(),
             "schedule": self.recipe.schedule.state_dict(),
             "records": self.records,
@@ -209,7 +209,7 @@ class _Loop:
         saved = self.run.read_checkpoint()
         if saved is None:
             return
-        for part, name in ((self.task.module, "module"), (self.recipe.optimizer, "optimizer")):
+        for part, name in ((self.task.learned, "learned"), (self.recipe.optimizer, "optimizer")):
             part.load_state_dict(saved[name])
         self.recipe.schedule.load_state_dict(saved["schedule"])
         self.records, self.scores, self.kept, self.best = (saved[k] for k in ("records", "scores", "kept", "best"))

@@ -54,6 +54,13 @@ class Task(Protocol):
     def module(self) -> nn.Module:
         """The module that is trained, on the device that it is trained on."""
 
+    @property
+    def learned(self) -> nn.Module:
+        """The part of the module that learns, or the module itself if nothing in it is frozen.
+
+        Checkpoints and the best epoch hold the state of this part alone, because the rest is as a new task has it.
+        """
+
     def batches(self, epoch: int, num_done: int) -> Iterable[Any]:
         """This rank's pieces of an epoch (from 0), without the first `num_done`; every rank has equally many."""
 

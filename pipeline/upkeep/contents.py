@@ -1,5 +1,6 @@
 """Check whether one artifact is whole, of whatever kind: a Zarr store, JSON, weights, a picture, a table or a page."""
 
+import pickletools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ JSON = {
     "videos": ("index_videos", ["root", "videos"]),
     "captions": ("index_captions", ["captions", "splits"]),
     "labels": ("index_labels", ["heads", "labels", "splits"]),
+    "groups": ("group_classes", ["groups", "names"]),
     "vocabulary": ("build_vocabulary", ["words"]),
     "generated": ("generate_captions", ["captions"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),
@@ -44,6 +46,8 @@ def check_contents(found: Found) -> None:
         elif suffix == ".safetensors":
             with safe_open(found.place, framework="np") as file:  # compares the header's sizes with the file's
                 file.keys()
+        elif suffix == ".pkl":
+            check_pickle(found.place)
         elif suffix == ".json":
             stage, keys = JSON.get(found.kind, ("", []))
             check_json(found.place, keys, stage)
@@ -60,6 +64,19 @@ def check_contents(found: Found) -> None:
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
         # what zarr, numcodecs and JSON raise for metadata that says something else than it did
         raise DamagedError(f"cannot be read: {error!r}") from error
+
+
+def check_pickle(path: Path) -> None:
+    """Check that a pickle is whole, without making what it holds.
+
+    Raises:
+        ValueError: if it ends before its end, or holds what no pickle does.
+    """
+    with path.open("rb") as file:
+        for _ in pickletools.genops(file):
+            pass
+        if file.read(1):
+            raise DamagedError("goes on after its end")
 
 
 def check_picture(path: Path) -> None:

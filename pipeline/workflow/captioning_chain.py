@@ -4,10 +4,9 @@ With these, the weights and the model, videos can be captioned without config.ya
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from pipeline.config import (
     CaptionerSettings,
@@ -21,17 +20,7 @@ from pipeline.config import (
     VocabularySettings,
 )
 from pipeline.config.types import Name
-
-
-def _stays_below(path: str) -> str:
-    """Check that a path stays below the results, because the settings of an experiment may be a stranger's."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not path.isprintable():
-        raise ValueError("expected the path of a file below the results")
-    return path
-
-
-Below = Annotated[str, AfterValidator(_stays_below)]
+from pipeline.workflow.below_results import Below, below_results
 
 
 class CaptioningChain(Settings):
@@ -114,13 +103,9 @@ def captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, s
         "knowledge": knowledge,
         "captioner": config["captioners"][experiment["captioner"]],
         "vocabulary": config["vocabularies"][experiment["vocabulary"]],
-        "weights": {encoder: _below_results(paths["weights"].format(encoder=encoder)) for encoder in sorted(encoders)},
+        "weights": {encoder: below_results(paths["weights"].format(encoder=encoder)) for encoder in sorted(encoders)},
         **{
-            kind: _below_results(paths[kind].format(knowledge=experiment["knowledge"])) if knowledge else None
+            kind: below_results(paths[kind].format(knowledge=experiment["knowledge"])) if knowledge else None
             for kind in ("embedding", "triplets")
         },
     }
-
-
-def _below_results(path: str) -> str:
-    return PurePosixPath(*PurePosixPath(path).parts[1:]).as_posix()

@@ -27,3 +27,13 @@ def needed_splits(config: Mapping[str, Any], name: str, kind: str = "captioning"
     experiments = config["experiments"].values()
     learns = any(entry["kind"] == kind and entry["dataset"] == name for entry in experiments)
     return ["train", *scored_splits(config["datasets"][name])] if learns else []
+
+
+def decoded_as(config: Mapping[str, Any], name: str) -> str:
+    """The data set whose video tables and decoded clips a data set has: its own, or those that it shares.
+
+    Args:
+        config: The whole configuration, checked, in its JSON form.
+        name: The data set.
+    """
+    return str(config["datasets"][name].get("decoded_as") or name)

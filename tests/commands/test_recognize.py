@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from toys.experts import CLIP_ARCH, MAE_ARCH, cast_settings, write_experts
 from toys.labelled_clips import CLASSES
 from toys.recognized import recognizer
 from toys.report import Page, encode
@@ -12,6 +13,8 @@ from toys.report import Page, encode
 from pipeline.__main__ import main as command_line
 from pipeline.commands.recognize import in_words, likeliest, main, read_experiment
 from pipeline.errors import PipelineError
+from pipeline.recognition.cast_file import describe_cast
+from pipeline.recognition.cast_recognizer import build_over, read_experts
 from pipeline.recognition.model_file import describe
 from pipeline.recognition.recognizer import build_recognizer
 from pipeline.weights.saving import save_weights
@@ -30,7 +33,14 @@ def experiment(tmp_path):
     heads = {"class": CLASSES}
     model = build_recognizer(settings, {"class": len(CLASSES)})
     save_weights(model.state_dict(), folder / "model.safetensors", describe(settings, heads, "random"))
-    entry = {"kind": "recognition", "dataset": "d", "clipping": "all", "recognizer": "plain", "seeds": [1]}
+    entry = {
+        "kind": "recognition",
+        "dataset": "d",
+        "clipping": "all",
+        "recognizer": "plain",
+        "part": None,
+        "seeds": [1],
+    }
     chain = {
         "kind": "recognition",
         "name": "plain",
@@ -38,6 +48,8 @@ def experiment(tmp_path):
         "clipping": CLIPPING | {"on_bad_video": "fail"},
         "recognizer": settings.model_dump(mode="json"),
         "body": None,
+        "encoders": {},
+        "weights": {},
     }
     (folder / "settings.json").write_text(json.dumps(chain))
     return folder
@@ -64,6 +76,46 @@ def test_videos_are_recognized_and_bad_ones_listed(tmp_path, experiment, capsys)
     assert page.all("img")[0]["src"].startswith("data:image/jpeg;base64,")
     assert "1 recognized video" in page.text
     assert "not a video file" in page.text
+
+
+@pytest.fixture
+def cast_experiment(tmp_path, experiment):
+    """The same of a cast recognizer, beside whose experiment its encoders lie."""
+    results = tmp_path / "results"
+    paths = write_experts(tmp_path / "made")
+    weights = {"clip": "encoders/clip/weights.safetensors", "mae": "encoders/mae/weights.safetensors"}
+    for made, below in zip(paths, weights.values(), strict=True):
+        (results / below).parent.mkdir(parents=True)
+        made.rename(results / below)
+    experts = read_experts(*(results / below for below in weights.values()))
+    model = build_over(experts, cast_settings(), {"class": len(CLASSES)})
+    description = describe_cast(cast_settings(), {"class": CLASSES}, experts)
+    save_weights(model.part.state_dict(), experiment / "model.safetensors", description)
+    encoders = {
+        "clip": {"kind": "clip4clip", "arch": CLIP_ARCH, "finetune": None},
+        "mae": {"kind": "videomae", "arch": MAE_ARCH, "pretrain": None},
+    }
+    common = {"weights": "random", "seed": 1, "precision": "fp32"}
+    chain = json.loads((experiment / "settings.json").read_text())
+    chain |= {"recognizer": cast_settings().model_dump(mode="json"), "weights": weights}
+    chain |= {"encoders": {name: common | encoder for name, encoder in encoders.items()}}
+    (experiment / "settings.json").write_text(json.dumps(chain))
+    return experiment
+
+
+@pytest.mark.slow
+def test_cast_recognizes_videos_over_the_encoders_beside_it(tmp_path, cast_experiment, capsys):
+    encode(tmp_path / "in/a.mp4")
+    out = tmp_path / "found.json"
+    assert main([str(tmp_path / "in"), "--experiment", str(cast_experiment), "--out", str(out)]) == 0
+    top = json.loads(out.read_text())["videos"]["a.mp4"]["top"]["class"]
+    assert {row["class"] for row in top} == set(CLASSES)
+    (tmp_path / "results/encoders/mae/weights.safetensors").unlink()
+    capsys.readouterr()
+    assert command_line(["recognize", str(tmp_path / "in"), "--experiment", str(cast_experiment)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "encoders/mae/weights.safetensors: not there: the experiment is not finished here" in said
 
 
 @pytest.mark.slow

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from pipeline.config.overlays import read_config
+from pipeline.recognition.cast_body import CastBody
+from pipeline.recognition.cast_part import CastPart
+from pipeline.recognition.cast_recognizer import options_of
 from pipeline.recognition.recognizer import build_recognizer
+from pipeline.recognition.towers.spatial import SpatialTower
+from pipeline.recognition.towers.temporal import TemporalTower
+from pipeline.report.benchmark_splits import over_splits
+from pipeline.workflow.splits import decoded_as
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,3 +84,49 @@ def test_published_recipes_are_those_of_the_papers():
     assert (training.lr, training.steps, training.epochs, training.batch_size) == (1e-3, [20, 30, 40], 60, 10)
     assert (training.multipliers, training.weight_decay, dyreg.augmentation.flip) == ("tsm", 5e-4, "none")
     assert (dyreg.views.temporal, dyreg.views.spatial, dyreg.views.size, dyreg.frames.number) == (2, 3, 256, 16)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "epochs", "batch_size", "drop_path", "mixup", "flip", "views", "heads", "trained"),
+    [
+        ("cast_epic_kitchens", 50, 384, 0.2, 0.9, "swap_labels", 2, {"noun": 300, "verb": 97}, 44_784_781),
+        ("cast_something_something_v2", 50, 384, 0.3, 0.9, "none", 2, {"class": 174}, 45_205_038),
+        ("cast_kinetics400", 70, 576, 0.2, 0.5, "swap_labels", 5, {"class": 400}, 45_378_832),
+        ("cast_ucf101", 30, 384, 0.2, 0.5, "swap_labels", 5, {"class": 101}, 45_148_901),
+    ],
+)
+def test_recipes_of_cast_are_those_of_the_paper(
+    overlay, epochs, batch_size, drop_path, mixup, flip, views, heads, trained
+):
+    """Lee, Lee and Choi (NeurIPS 2023), Table 4 and released code; TSTL's command for UCF101."""
+    config = merged(overlay)
+    cast = config.recognizers["cast"]
+    training, augmentation = cast.training, cast.augmentation
+    assert (training.epochs, training.batch_size, cast.drop_path) == (epochs, batch_size, drop_path)
+    assert training.lr == pytest.approx(1e-3 * batch_size / 256)
+    assert training.least_lr == pytest.approx(1e-6 * batch_size / 256)
+    assert training.warmup * epochs == pytest.approx(5, abs=0.01)
+    assert (training.multipliers, training.layer_decay, training.weight_decay) == ("layers", 0.75, 0.05)
+    assert (training.label_smoothing, training.clip_norm, training.optimizer) == (0.1, None, "adamw")
+    assert (augmentation.mixup.alpha, augmentation.mixup.share) == (0.8, mixup)
+    assert (augmentation.rand_augment.operations, augmentation.rand_augment.magnitude) == (4, 7)
+    assert (augmentation.rand_augment.deviation, augmentation.flip) == (0.5, flip)
+    assert (cast.views.temporal, cast.views.spatial, cast.views.short_side, cast.views.size) == (views, 3, 224, 224)
+    assert (cast.frames.sampling, cast.frames.stride) == (("dense", 4) if views == 5 else ("segments", None))
+    arch = config.encoders[cast.temporal].arch
+    assert (cast.frames.number, augmentation.size) == (arch.frames, arch.image_size)
+    assert (config.encoders[cast.spatial].arch, config.encoders[cast.spatial].finetune) == ("ViT-B-16", None)
+    with torch.device("meta"):
+        towers = SpatialTower(224, 16, 768, 12, 12), TemporalTower(224, 16, 16, 2, 768, 12, 12)
+        part = CastPart(CastBody(*towers), heads, options_of(cast))
+    assert sum(parameter.numel() for parameter in part.parameters()) == trained
+
+
+def test_the_splits_of_ucf101_share_their_clips():
+    config = merged("cast_ucf101")
+    names = ["ucf101_1", "ucf101_2", "ucf101_3"]
+    assert [config.datasets[name].split for name in names] == [1, 2, 3]
+    assert {decoded_as(config.model_dump(mode="json"), name) for name in names} == {"ucf101_1"}
+    scored = {name: {"test": [{"metrics": {"top1": 0.5}}]} for name in config.report.experiments}
+    (row,) = over_splits(scored, config.model_dump(mode="json"))
+    assert row["splits"] == [1, 2, 3]

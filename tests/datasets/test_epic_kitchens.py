@@ -39,7 +39,9 @@ def settings(folder, frames=None, **files):
     annotations = {split: str(folder / f"{split}.csv") for split in ("train", "val", "test")} | files
     classes = {"verb": str(folder / "verbs.csv"), "noun": str(folder / "nouns.csv")}
     raw = {"kind": "epic_kitchens", "shards": 1, "videos": str(folder), "annotations": annotations}
-    return parse_settings(EpicKitchensSettings, json.dumps(raw | {"classes": classes, "frames": frames}))
+    return parse_settings(
+        EpicKitchensSettings, json.dumps(raw | {"classes": classes, "frames": frames, "tail": None, "unseen": None})
+    )
 
 
 def listed(folder, frames=None):

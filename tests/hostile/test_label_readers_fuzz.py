@@ -36,11 +36,11 @@ KINDS = {
             "trainlist01.txt": "Jump/v_Jump_g01_c01.avi 1\n",
             "testlist01.txt": "Run/v_Run_g01_c01.avi\n",
         },
-        {"split": 1, "val": 0.5},
+        {"split": 1, "decoded_as": None, "val": 0.5},
     ),
     "hmdb51": (
         {"jump_test_split1.txt": "3.avi 2\n", "run_test_split1.txt": "a_run_1.avi 1\n"},
-        {"split": 1, "val": 0.5},
+        {"split": 1, "decoded_as": None, "val": 0.5},
     ),
     "kinetics": (
         {
@@ -55,7 +55,7 @@ KINDS = {
             "val.csv": f"{EPIC}2,P1,00:00:01.5,00:00:02,1,9,1,0\n",
             "v.csv": "id,key\n0,take\n1,put\n",
         },
-        {"classes": {"verb": "v.csv", "noun": "v.csv"}, "frames": None},
+        {"classes": {"verb": "v.csv", "noun": "v.csv"}, "frames": None, "tail": None, "unseen": None},
     ),
     "folder": (
         {"t.csv": "video,label,split\n1,jump,train\n2,run,test\n"},

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toys.experts import CLIP_ARCH, MAE_ARCH, cast_settings
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
@@ -27,6 +28,10 @@ done
 """
 
 
+EPIC = """\
+narration_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame
+P01_01_0,P01_01,00:00:00,00:00:01,1,50
+"""
 ENDS = ("csv", "txt", "json", "pt", "tsv")  # of files of one's own
 
 
@@ -55,12 +60,32 @@ def overlay():
     triplets = {"source": "openie", "openie_file": f"./{NASTY}.tsv", "spacy_model": NASTY}
     raw["knowledge"]["captions"]["triplets"] |= triplets
     add_recognition(raw)
+    add_tstl(raw)
     return raw
+
+
+def add_tstl(raw):
+    """A selector and an expert of groups of one's own, over the experts of the other recognizer."""
+    raw["recognizers"]["part"] = cast_settings(spatial="expert").model_dump(mode="json")
+    raw["groups"] = {"own": {"kind": "file", "file": f"{NASTY}.json"}}
+    one = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "part", "seeds": [1]}
+    own = {"selector": one | {"part": {"groups": "own", "group": None}}}
+    own |= {"expert": one | {"part": {"groups": "own", "group": 0}}}
+    tstl = {"kind": "routing", "dataset": "home", "clipping": "every_frame", "seeds": [1]}
+    raw["experiments"] |= own | {"tstl": tstl | {"selector": "selector", "experts": ["expert"]}}
+    raw["report"]["experiments"] += ["tstl"]
 
 
 def add_recognition(raw):
     """Recognizers of one's own files, of generated digits, and of stored features."""
     raw["datasets"]["home"] |= {"labels": f"{NASTY}.csv"}
+    raw["datasets"]["kitchen"] = {
+        "kind": "epic_kitchens", "shards": 1, "videos": "kitchen", "frames": None,
+        "annotations": {"train": f"{NASTY}.csv", "val": f"{NASTY}.csv", "test": f"{NASTY}.csv"},
+        "classes": {"verb": f"{NASTY}.csv", "noun": f"{NASTY}.csv"},
+        "tail": {"verb": f"{NASTY}.csv", "noun": f"{NASTY}.csv"},
+        "unseen": {"val": None, "test": f"{NASTY}.csv"},
+    }  # fmt: skip
     masked = {
         "dataset": "home",
         "clipping": "every_frame",
@@ -103,8 +128,23 @@ def add_recognition(raw):
             "kind": "probe", "features": "whole", "head": "linear", "heads": 1, "dropout": 0.0, "training": training
         },
     }  # fmt: skip
-    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "seeds": [1]}
+    raw["encoders"] |= {
+        "expert": {
+            "kind": "clip4clip", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": CLIP_ARCH, "finetune": None,
+            "precision": "fp32",
+        },
+        "mae": {
+            "kind": "videomae", "weights": f"weights/{NASTY}.pt", "seed": 1, "arch": MAE_ARCH, "pretrain": None,
+            "precision": "fp32",
+        },
+    }  # fmt: skip
+    cast = cast_settings(spatial="expert", first_block=2, stored_views=2)
+    raw["recognizers"]["cast"] = cast.model_dump(mode="json")
+    whole = {"kind": "recognition", "dataset": "home", "clipping": "every_frame", "recognizer": "whole", "part": None}
+    whole |= {"seeds": [1]}
     own = {"whole": whole, "head": whole | {"recognizer": "head"}, "drawn": whole | {"dataset": "digits"}}
+    own["cast"] = whole | {"recognizer": "cast"}
+    own["cooked"] = whole | {"dataset": "kitchen"}
     raw["experiments"] |= own
     raw["report"]["experiments"] += own
 
@@ -120,6 +160,9 @@ def write_files(folder):
     (folder / "weights").mkdir()
     for name in (f"weights/{NASTY}.pt", *(f"{NASTY}.{end}" for end in ENDS)):
         (folder / name).write_text("", encoding="utf-8")
+    (folder / f"{NASTY}.csv").write_text(EPIC, encoding="utf-8")
+    (folder / "kitchen").mkdir()
+    (folder / "kitchen/P01_01.mp4").write_bytes(b"video")
     (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay()), encoding="utf-8")
     (folder / "bin").mkdir()
     for name in ("python", "torchrun"):

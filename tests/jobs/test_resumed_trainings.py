@@ -17,6 +17,8 @@ from toys.detector import write_dataset
 from toys.killed_stages import run_stage
 from toys.labelled_clips import NODE_NORM, settings, write_clips
 from toys.masked_clips import masked_settings
+from toys.small_cast import settings as cast_settings
+from toys.small_cast import write_all
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 EPOCHS = 3
@@ -94,7 +96,11 @@ def recognizer(folder: Path) -> Training:
     given = settings({"epochs": EPOCHS, "accumulate": 2, "schedule": "plateau", "steps": [1]}, modules=[NODE_NORM])
     flags |= {
         "--features": [],
+        "--groups": [],
+        "--part": ["null"],
         "--weights": [],
+        "--experts": [],
+        "--fronts": [],
         "--teachers": [],
         "--recognizer": given.model_dump_json(),
         "--seed": 1,
@@ -111,8 +117,17 @@ def masked(folder: Path) -> Training:
     return Training("pretrain_videomae", 4, flags | {"--threads": 1}, outputs)
 
 
+def cast(folder: Path) -> Training:
+    """With all that is random in it: RandAugment, mixed clips and drop path, which do not depend on ranks."""
+    flags = write_all(folder, num_train=16, num_val=6, num_test=0)
+    given = cast_settings({"epochs": EPOCHS, "accumulate": 2})
+    flags |= {"--features": [], "--fronts": [], "--groups": [], "--part": ["null"], "--weights": [], "--teachers": []}
+    flags |= {"--recognizer": given.model_dump_json(), "--seed": 1, "--threads": 1}
+    return Training("train_recognizer", 4, flags, {"--out": "model.safetensors", "--curves": "curves.csv"})
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, detector, captioner, recognizer, masked])
+@pytest.mark.parametrize("make", [cast, clip, detector, captioner, recognizer, masked])
 def test_it_goes_on_to_the_same_bytes(tmp_path, make):
     """After SIGTERM in the middle of an epoch, SIGKILL in the last step of the next one, and SIGTERM there, too."""
     made = make(tmp_path)
@@ -155,7 +170,7 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, captioner, recognizer, masked])
+@pytest.mark.parametrize("make", [cast, clip, captioner, recognizer, masked])
 def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path, make):
     """SIGTERM comes to the second one alone."""
     made = make(tmp_path)
@@ -173,7 +188,7 @@ def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, captioner])
+@pytest.mark.parametrize("make", [cast, clip, captioner])
 def test_after_sigkill_of_a_rank_a_training_goes_on_to_the_same_bytes(tmp_path, make):
     """The other rank ends, because it has nobody to talk to; both go on from the end of the first epoch."""
     made = make(tmp_path)
@@ -190,9 +205,9 @@ def test_after_sigkill_of_a_rank_a_training_goes_on_to_the_same_bytes(tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [clip, partial(captioner, dropout=0.0), masked])
+@pytest.mark.parametrize("make", [cast, clip, partial(captioner, dropout=0.0), masked])
 def test_another_number_of_ranks_goes_on_with_the_same_losses(tmp_path, make):
-    """One is told to stop in the middle of an epoch, and two go on; dropout, which is seeded by rank, is off."""
+    """One is told to stop in the middle of an epoch, and two go on; the captioner's dropout, seeded by rank, is off."""
     made = make(tmp_path)
     folder, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
     assert made.run(undisturbed)[0] == 0

@@ -1,9 +1,10 @@
 import pytest
 import torch
 from torch import nn
-from toys.labelled_clips import TRAINING
+from toys.labelled_clips import TRAINING, settings
 
 from pipeline.config import RecognizerTrainingSettings
+from pipeline.recognition.cast_blocks import Places
 from pipeline.recognition.norms import JointNorm
 from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
 
@@ -87,10 +88,80 @@ def test_learning_rates_by_hand():
     ]
 
 
+def test_a_cosine_ends_with_the_least_rate():
+    settings = training(lr=0.5, warmup=0.0, epochs=3, schedule="cosine", steps=[], least_lr=0.1)
+    assert rates(settings, 1) == [0.5, 0.4, 0.2]
+    layer = nn.Linear(1, 1)
+    schedule = make_schedule(torch.optim.SGD(layer.parameters(), lr=0.5), settings, 1)
+    assert 0.5 * schedule.lr_lambdas[0](3) == pytest.approx(0.1)
+
+
+class Blocks(nn.Module):
+    """Two frozen blocks, of which what is added to the second one learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Module()
+        self.body.blocks = nn.ModuleList(nn.Linear(2, 2) for _ in range(3)).requires_grad_(False)
+        self.part = nn.Module()
+        added = {str(n): nn.ModuleDict({"up": nn.Linear(2, 2), "places": Places("time", 3, 4, 2, 0.1)}) for n in (1, 2)}
+        self.part.blocks = nn.ModuleDict(added)
+        self.part.norm = nn.LayerNorm(2)
+        self.heads = nn.ModuleDict({"class": nn.Linear(2, 3)})
+
+
+def test_layers_learn_more_slowly_the_earlier_they_are_and_biases_norms_and_places_do_not_decay():
+    model = Blocks()
+    settings = training(optimizer="adamw", lr=1.0, weight_decay=0.5, multipliers="layers", layer_decay=0.75)
+    optimizer = make_optimizer(model, model.heads, settings)
+    of_parameter = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    found = {name: of_parameter.get(id(parameter)) for name, parameter in model.named_parameters()}
+    assert all(found.pop(f"body.blocks.{n}.{part}") is None for n in range(3) for part in ("weight", "bias"))
+    block_1, block_2 = 0.75**2, 0.75
+    assert found == {
+        "part.blocks.1.up.weight": (block_1, 0.5), "part.blocks.1.up.bias": (block_1, 0.0),
+        "part.blocks.1.places.time": (block_1, 0.0),
+        "part.blocks.2.up.weight": (block_2, 0.5), "part.blocks.2.up.bias": (block_2, 0.0),
+        "part.blocks.2.places.time": (block_2, 0.0),
+        "part.norm.weight": (1.0, 0.0), "part.norm.bias": (1.0, 0.0),
+        "heads.class.weight": (1.0, 0.5), "heads.class.bias": (1.0, 0.0),
+    }  # fmt: skip
+    assert optimizer.param_groups[0]["lr"] == 1.0
+
+
+def test_the_first_of_twelve_blocks_learns_at_a_thirtieth_of_the_rate():
+    model = nn.Module()
+    model.blocks = nn.ModuleList(nn.Linear(1, 1) for _ in range(12))
+    model.heads = nn.Linear(1, 1)
+    settings = training(optimizer="adamw", lr=1.0, multipliers="layers", layer_decay=0.75)
+    rate_of = {id(p): g["lr"] for g in make_optimizer(model, model.heads, settings).param_groups for p in g["params"]}
+    assert rate_of[id(model.blocks[0].weight)] == pytest.approx(0.0317, abs=5e-5)
+    assert rate_of[id(model.blocks[11].weight)] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"multipliers": "layers"}, "`layer_decay` is the factor"),
+        ({"layer_decay": 0.75}, "`layer_decay` is the factor"),
+        ({"schedule": "constant", "least_lr": 0.001}, "`least_lr` is what `schedule: cosine` falls to"),
+        ({"schedule": "cosine", "lr": 0.1, "least_lr": 0.1}, "lies below `lr`"),
+    ],
+)
+def test_rates_must_fit(changes, message):
+    with pytest.raises(ValueError, match=message):
+        training(**changes)
+
+
+def test_layers_are_those_of_cast():
+    with pytest.raises(ValueError, match=r"`training.multipliers: layers` counts the blocks of `kind: cast`"):
+        settings({"multipliers": "layers", "layer_decay": 0.75})
+
+
 def test_a_plateau_lowers_the_rate_after_so_many_validations_without_a_better_loss():
-    settings = training(lr=1.0, warmup=0.0, epochs=7, schedule="plateau", steps=[2])
+    given = training(lr=1.0, warmup=0.0, epochs=7, schedule="plateau", steps=[2])
     losses = [5.0, 4.0, 4.5, 3.99999, 3.0, 3.0, 3.0]  # less than a ten-thousandth lower is not lower
-    assert rates(settings, 1, losses) == [1, 1, 1, 1, 0.1, 0.1, 0.1]
+    assert rates(given, 1, losses) == [1, 1, 1, 1, 0.1, 0.1, 0.1]
 
 
 def test_a_checkpoint_holds_what_the_plateau_has_seen():

@@ -15,6 +15,7 @@ from pipeline.recognition.sampling import dense, dense_views, segments, uniform
     ("test", 2, [0, 0, 1, 1]),
     ("test_starts", 10, [0, 2, 5, 7]),
     ("train", 3, [0, 0, 0, 0]),
+    ("train", 4, [0, 1, 2, 3]),
 ])  # fmt: skip
 def test_segments(mode: str, num_frames: int, expected: list[int]) -> None:
     assert segments(num_frames, 4, mode, np.random.default_rng(0)).tolist() == expected

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from toys.report import Page
 from pipeline.artifact import write_json
 from pipeline.config import PublishedSettings, ReportSettings
 from pipeline.report.artifacts import sort_by_kind
+from pipeline.report.epic import METRICS
 from pipeline.report.frame_strips import spread_frames
 from pipeline.report.recognition import by_views, class_rows
 from pipeline.report.regions import attention_matrix, describe_regions, nearness_rows
@@ -65,6 +67,41 @@ def test_the_page_stands_alone_and_is_accessible(page):
     named = [attrs["id"] for _, attrs in read.elements if "id" in attrs]
     assert len(named) == len(set(named))
     assert {attrs["href"][1:] for attrs in read.all("a")} <= set(named)
+
+
+def test_the_page_has_the_mean_over_splits_that_share_clips_and_the_tables_of_epic_kitchens(tmp_path):
+    results, config = write_results(tmp_path)
+    shutil.rmtree(results / "experiments/regions")
+    shutil.copytree(results / "experiments/plain", results / "experiments/again")
+    (results / "datasets/other").mkdir()
+    shutil.copy(results / "datasets/leaning/labels.json", results / "datasets/other/labels.json")
+    split = {"kind": "ucf101", "videos": "v", "annotations": "a"}
+    config["datasets"]["leaning"] = split | {"split": 1, "decoded_as": None}
+    config["datasets"]["other"] = split | {"split": 2, "decoded_as": "leaning"}
+    config["experiments"]["again"] = config["experiments"]["plain"] | {"dataset": "other"}
+    figures = dict.fromkeys(METRICS, 0.25) | {"action_top1": 0.125, "noun_top1": None}
+    rare = {"clips": {"verb": 7, "noun": 0, "action": 8}} | figures
+    for trial in ("again", "again/seeds/2"):
+        path = results / f"experiments/{trial}/test/epic_scores.json"
+        write_json(path, {"parts": {"all": rare | figures, "tail": rare, "unseen": None}})
+    listed = tmp_path / "artifacts.txt"
+    paths = [*artifacts_of(results), *sorted(results.rglob("epic_scores.json"))]
+    listed.write_text("".join(f"{path}\n" for path in paths))
+    shown = SHOWN.model_copy(update={"experiments": ["plain", "again"]})
+    write_report.run(artifacts=listed, config=json.dumps(config), settings=shown, stages={}, out=tmp_path / "page.html")
+    text = Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
+    for expected in (
+        "ucf101: mean over splits",
+        "test, splits 1, 2, 2 seeds",
+        "other: all clips",
+        "other: rare classes",
+        "7 clips for verbs, 0 for nouns and 8 for actions",
+        "CAST\u2019s action top-5",
+        "again 25.0 \u00b1 0.0 25.0 25.0 25.0 \u00b1 0.0 25.0 25.0 \u2013",
+    ):
+        assert expected in text, expected
+    assert "unseen participants" not in text
+    assert "leaning: all clips" not in text
 
 
 def test_accuracy_by_views_is_the_mean_over_seeds():

@@ -41,12 +41,13 @@ def stored(tmp_path_factory):
 
 def extract(clips, model, out):
     views = ViewSettings(**VIEWS | {"batch_size": 5})
-    extract_features.run(clips=clips, model=model, out=out, settings=views, threads=1)
+    extract_features.run(clips=clips, model=model, experts=[], out=out, settings=views, threads=1)
 
 
 def train(folder, flags, paths, recognizer):
     places = {"checkpoints": folder / "checkpoints", "out": folder / "m.safetensors", "curves": folder / "c.csv"}
-    others = {"clips": [], "weights": [], "teachers": [], "seed": 1, "threads": 1, "labels": flags["--labels"]}
+    others = {name: [] for name in ("clips", "groups", "weights", "experts", "fronts", "teachers")}
+    others |= {"part": None, "seed": 1, "threads": 1, "labels": flags["--labels"]}
     train_recognizer.run(features=paths, recognizer=recognizer, **others, **places)
     with places["curves"].open() as file:
         return list(csv.DictReader(file))
@@ -74,7 +75,8 @@ def test_a_probe_learns_and_recognizes(stored, tmp_path, head):
     assert trained.heads == {"class": CLASSES}
     one = ViewSettings(temporal=1, spatial=1, short_side=None, size=1, batch_size=4)
     files = {"features": paths, "labels": flags["--labels"], "model": tmp_path / "m.safetensors"}
-    recognize_videos.run(clips=[], **files, out=tmp_path / "logits.zarr", split="test", settings=one, threads=1)
+    others = {"clips": [], "experts": [], "groups": [], "part": None, "split": "test", "threads": 1}
+    recognize_videos.run(**files, **others, out=tmp_path / "logits.zarr", settings=one)
     logits = read(tmp_path / "logits.zarr", LOGITS)
     assert logits.failed == {"test12": "cut off"}
     hits = [int(logits.video(f"test{i}")["logits"][0].argmax()) == i % 3 for i in range(12)]

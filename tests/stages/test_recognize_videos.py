@@ -31,7 +31,7 @@ def write_model(folder, classes=CLASSES):
 def recognize(flags, model, out, **views):
     arguments = {name.removeprefix("--"): value for name, value in flags.items()}
     given = {"model": model, "out": out, "split": "test", "settings": ViewSettings(**VIEWS | views), "threads": 1}
-    run(**arguments, features=[], **given)
+    run(**arguments, features=[], groups=[], part=None, **given)
     return read(out, LOGITS)
 
 
@@ -41,6 +41,9 @@ def arguments(flags, model, out):
         "--clips",
         *flags["--clips"],
         "--features",
+        "--groups",
+        "--part",
+        "null",
         "--labels",
         flags["--labels"],
         "--model",

@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.artifact import create, read_json, write_json
 from pipeline.errors import PipelineError
+from pipeline.recognition.scored_clips import by_views
 from pipeline.schemas import LOGITS
 from pipeline.scoring.accuracy import hits_from_json
-from pipeline.stages.score_recognizer import by_views, run
+from pipeline.stages.score_recognizer import run
 
 # Two views of three clips of three classes. By logits, clip `a` is told to be of class 1, and by probabilities of 0.
 VIEWS = {
@@ -37,9 +38,10 @@ def write(folder, heads=None, views=VIEWS, labels=LABELS):
     write_json(folder / "labels.json", content)
 
 
-def score(folder, split="test"):
+def score(folder, split="test", merge="logits"):
     places = {name: folder / name for name in ("out", "per_video", "per_class")}
-    run(logits=folder / "logits.zarr", labels=folder / "labels.json", split=split, **places)
+    files = {"logits": folder / "logits.zarr", "labels": folder / "labels.json", "groups": []}
+    run(**files, split=split, part=None, merge=merge, **places)
     tables = [list(csv.DictReader(io.StringIO(places[name].read_text()))) for name in ("per_video", "per_class")]
     return read_json(places["out"], [], "score_recognizer"), *tables
 
@@ -87,15 +89,29 @@ def test_probabilities_and_logits_may_differ(tmp_path):
     views = {"a": [[6.0, 0, 0], [6.0, 0, 0], [0, 13.0, 0]], "c": [[0, 0, 1.0]] * 3}
     write(tmp_path, views=views, labels={"a": [0], "c": [2]})
     scores, _, _ = score(tmp_path)
-    assert scores["metrics"]["top1"] == 0.5
+    assert scores["metrics"]["top1"] == scores["merged_by_logits"]["top1"] == 0.5
     assert scores["merged_by_softmax"]["top1"] == 1
+
+
+def test_the_way_of_the_paper_makes_the_scores_that_count(tmp_path):
+    """CAST merges probabilities: see the test above. Rank, confusions and numbers of views follow."""
+    views = {"a": [[6.0, 0, 0], [6.0, 0, 0], [0, 13.0, 0]], "c": [[0, 0, 1.0]] * 3}
+    write(tmp_path, views=views, labels={"a": [0], "c": [2]})
+    scores, by_video, _ = score(tmp_path, merge="softmax")
+    assert scores["merged_by"] == "softmax"
+    assert scores["metrics"] == scores["merged_by_softmax"]
+    assert (scores["metrics"]["top1"], scores["merged_by_logits"]["top1"]) == (1, 0.5)
+    assert [row["metrics"]["top1"] for row in scores["by_views"]] == [1, 1, 1]
+    assert (by_video[0]["told"], by_video[0]["rank"], scores["confusions"]) == ("'=sum", "1", [])
+    with pytest.raises(PipelineError, match="--merge mean: expected logits or softmax"):
+        score(tmp_path, merge="mean")
 
 
 def test_numbers_of_views_take_less_memory_than_the_views():
     rng = np.random.default_rng(0)
     views = {str(number): rng.random((20, 500), np.float32) for number in range(40)}
     tracemalloc.start()
-    rows = by_views(list(views), {"class": 500}, [[0]] * 40, views)
+    rows = by_views(list(views), {"class": 500}, [[0]] * 40, views, "softmax")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(rows) == 20

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from toys.labelled_clips import CLASSES, SIMPLE, VIEWS, settings, write_clips
+from toys.labelled_clips import AUGMENTATION, CLASSES, SIMPLE, VIEWS, settings, write_clips
 
 from pipeline.__main__ import main
 from pipeline.artifact import read_json, write_json
@@ -31,7 +31,11 @@ def train(folder, flags, given, **others):
         **{
             **arguments,
             "features": [],
+            "groups": [],
+            "part": None,
             "weights": [],
+            "experts": [],
+            "fronts": [],
             "teachers": [],
             "recognizer": given,
             "seed": 1,
@@ -182,7 +186,12 @@ def test_a_module_where_the_backbone_has_no_such_block_ends_with_one_line(tmp_pa
     arguments = ["train_recognizer", "--clips", *map(str, flags["--clips"]), "--labels", str(flags["--labels"])]
     arguments += [
         "--features",
+        "--groups",
+        "--part",
+        "null",
         "--weights",
+        "--experts",
+        "--fronts",
         "--teachers",
         "--recognizer",
         json.dumps(given),
@@ -215,7 +224,7 @@ def test_regions_of_another_model_are_learned_first(tmp_path):
         "warmup": 0.0,
         "clip_norm": None,
     }
-    augmentation = {"size": 48, "crop": "whole", "flip": "none", "brightness": 0.0}
+    augmentation = AUGMENTATION | {"size": 48, "crop": "whole", "flip": "none", "brightness": 0.0}
     sizes = {"augmentation": augmentation, "views": VIEWS | {"short_side": None, "spatial": 1, "size": 48}}
     torch.manual_seed(3)
     teacher = build_recognizer(settings(modules=[dyreg("conv1")], **sizes), {"class": 3}).eval()

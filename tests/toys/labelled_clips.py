@@ -22,6 +22,7 @@ TRAINING: dict[str, Any] = {
     "weight_decay": 0.0005, "multipliers": "none", "schedule": "cosine", "steps": [], "warmup": 0.1, "clip_norm": 20.0,
     "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
     "validate_every": 1, "patience": None, "train_backbone": True, "kick_start": None, "precision": "fp32",
+    "layer_decay": None, "least_lr": 0.0, "balanced": None, "triplet": None,
 }  # fmt: skip
 SIMPLE: dict[str, Any] = {
     "kind": "simple_conv", "filters": 8, "colours": 1, "pixels": "unit", "norm_maps": False,
@@ -32,6 +33,9 @@ NODE_NORM: dict[str, Any] = {
     "kind": "rstg", "at": "conv2", "inside": False, "node_dim": 8, "rounds": 1, "stages": "all", "attention": "dot",
     "heads": 1, "scalewise": False, "positions": False, "layer_norm": False, "batch_norm": True, "residual": True,
 }  # fmt: skip
+AUGMENTATION: dict[str, Any] = {
+    "size": SIDE, "crop": "multi_scale", "flip": "swap_labels", "brightness": 0.1, "rand_augment": None, "mixup": None,
+}  # fmt: skip
 VIEWS: dict[str, Any] = {"temporal": 2, "spatial": 3, "short_side": 28, "size": SIDE, "batch_size": 12}
 
 
@@ -40,7 +44,7 @@ def settings(training: dict[str, Any] | None = None, **others: Any) -> Convoluti
     given = {
         "kind": "convolutional", "backbone": SIMPLE, "modules": [], "dropout": 0.2,
         "frames": {"sampling": "segments", "number": 3, "stride": None},
-        "augmentation": {"size": SIDE, "crop": "multi_scale", "flip": "swap_labels", "brightness": 0.1},
+        "augmentation": AUGMENTATION,
         "training": TRAINING | (training or {}), "views": VIEWS,
     }  # fmt: skip
     return ConvolutionalSettings.model_validate(given | others)

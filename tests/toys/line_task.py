@@ -38,7 +38,7 @@ class LineTask:
         **recipe: object,
     ) -> None:
         torch.manual_seed(3)
-        self.module = nn.Sequential(nn.Dropout(dropout), nn.Linear(1, 1))
+        self.module = self.learned = nn.Sequential(nn.Dropout(dropout), nn.Linear(1, 1))
         self.ranks, self.batch_size, self.scores, self.watch = ranks, batch_size, scores, watch
         optimizer = torch.optim.SGD(self.module.parameters(), 0.1, momentum=0.5)  # unlike Adam's, its steps are as long
         schedule = LambdaLR(optimizer, lambda step: 1 / (1 + step))  # as gradients are

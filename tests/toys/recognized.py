@@ -63,10 +63,12 @@ def write_split(folder: Path, split: str, clips: list[Path], labels: Path, with_
     views = ViewSettings.model_validate_json(json.dumps(VIEWS))
     model = folder / "model.safetensors"
     common = {"clips": clips, "labels": labels, "model": model, "split": split, "settings": views, "threads": 1}
-    recognize_videos.run(**common, features=[], out=own / "logits.zarr")
+    recognize_videos.run(**common, features=[], experts=[], groups=[], part=None, out=own / "logits.zarr")
     score_recognizer.run(
         logits=own / "logits.zarr",
         labels=labels,
+        groups=[],
+        part=None,
         split=split,
         out=own / "scores.json",
         per_video=own / "per_video.csv",

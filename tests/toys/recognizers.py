@@ -9,7 +9,9 @@ TRAINING = {
     "weight_decay": 0.0, "multipliers": "none", "schedule": "constant", "steps": [], "warmup": 0.0, "clip_norm": None,
     "loss": "mean", "label_smoothing": 0.0, "batch_norm": "train", "per_class": None, "epoch_clips": None,
     "validate_every": 1, "patience": None, "train_backbone": True, "kick_start": None, "precision": "fp32",
+    "layer_decay": None, "least_lr": 0.0, "balanced": None, "triplet": None,
 }  # fmt: skip
+AUGMENTATION = {"crop": "whole", "flip": "none", "brightness": 0.0, "rand_augment": None, "mixup": None}
 SIMPLE = {
     "kind": "simple_conv",
     "filters": 8,
@@ -44,7 +46,7 @@ def recognizer_settings(
     return ConvolutionalSettings.model_validate(
         {
             "kind": "convolutional", "backbone": backbone, "modules": list(modules), "dropout": 0.0, "frames": stride,
-            "augmentation": {"size": size, "crop": "whole", "flip": "none", "brightness": 0.0}, "training": TRAINING,
+            "augmentation": AUGMENTATION | {"size": size}, "training": TRAINING,
             "views": {"temporal": 1, "spatial": 1, "short_side": None, "size": size, "batch_size": 2}, **others,
         }
     )  # fmt: skip

@@ -95,6 +95,24 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(tmp_path, monkeypatch, pie
     assert computed - 100 == 18 - (piece - 1) // 2 * 2  # only the step that was not whole is done again
 
 
+def test_of_a_part_that_is_frozen_nothing_is_kept(tmp_path, monkeypatch):
+    """A frozen layer before the line, as CAST's experts: the checkpoint and the best epoch hold the line alone."""
+    monkeypatch.setattr(training_run, "SECONDS_BETWEEN", -1.0)
+    undisturbed = fit(tmp_path / "undisturbed", scores=(0.1, 0.3, 0.2))
+    with training_run.training_run(tmp_path / "checkpoints", {}, [tmp_path / "out"]) as run:
+        task = LineTask(run.ranks, scores=(0.1, 0.3, 0.2))
+        task.module = nn.Sequential(nn.Linear(1, 1).requires_grad_(False), task.learned)
+        nn.init.ones_(task.module[0].weight)
+        nn.init.zeros_(task.module[0].bias)
+        trained = train(task, run)
+        saved = run.read_checkpoint()
+        (tmp_path / "out").touch()
+    line = set(task.learned.state_dict())
+    assert len(line) == 2
+    assert set(saved["learned"]) == set(saved["best"]) == line
+    assert same((trained, task.learned.state_dict()), undisturbed)
+
+
 def test_sigterm_is_met_after_the_step_in_hand(tmp_path, capsys):
     undisturbed = fit(tmp_path / "undisturbed")
     seen = []

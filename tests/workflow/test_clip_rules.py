@@ -1,8 +1,10 @@
 """Two rules make clips, and each makes those of its own data sets."""
 
+import json
 from pathlib import Path
 
 import yaml
+from toys.labelled_clips import settings
 from toys.project_sources import copy_sources
 from toys.sync_mnist import PUBLISHED, RAW
 from toys.tiny_project import Project
@@ -30,3 +32,35 @@ def test_digits_are_drawn_and_videos_are_decoded(tmp_path: Path) -> None:
     assert (
         "drawn (sync_mnist): 12 videos, made when they are needed (train 6, val 2, test 4; a label a video)" in printed
     )
+
+
+def test_the_splits_of_a_benchmark_share_one_decoding(tmp_path: Path) -> None:
+    copy_sources(tmp_path)
+    (tmp_path / "ucf").mkdir()
+    for name in ("v_Run_g01_c01", "v_Run_g02_c01"):
+        (tmp_path / f"ucf/{name}.avi").write_bytes(b"video")
+    first = {"kind": "ucf101", "shards": 1, "videos": "ucf", "annotations": "lists", "split": 1, "val": 0.1}
+    datasets = {f"ucf_{n}": first | {"split": n, "decoded_as": None if n == 1 else "ucf_1"} for n in (1, 2, 3)}
+    recognizer = json.loads(settings().model_dump_json())
+    entry = {"kind": "recognition", "clipping": "raw", "recognizer": "first", "part": None, "seeds": [1]}
+    config = {
+        "datasets": datasets,
+        "clippings": {"raw": RAW.model_dump(mode="json")},
+        "recognizers": {"first": recognizer},
+        "experiments": {f"on_{n}": entry | {"dataset": f"ucf_{n}"} for n in (1, 2, 3)},
+        "report": {"experiments": [f"on_{n}" for n in (1, 2, 3)]},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    project = Project(tmp_path)
+    jobs = project.jobs()
+    of_videos = {job for job in jobs if job.split()[0] in ("index_videos", "decode_clips")}
+    assert of_videos == {"index_videos ucf_1 000", "decode_clips ucf_1 raw 000"}
+    assert {f"index_labels ucf_{n}" for n in (1, 2, 3)} <= jobs
+    assert {f"train_recognizer on_{n}" for n in (1, 2, 3)} <= jobs
+    command = project.run("--dry-run", "--printshellcmds", "results/experiments/on_3/model.safetensors")
+    assert "--clips results/datasets/ucf_1/clips/raw/000.zarr/zarr.json" in " ".join(command.split())
+
+    project.configure(datasets={"ucf_3": {"videos": "other", "shards": 2}, "ucf_2": {"decoded_as": "ucf_3"}})
+    done = project.snakemake("--dry-run")
+    assert "`datasets.ucf_3.decoded_as: ucf_1`: it must have the same `videos` and `shards`" in done.stdout
+    assert "`datasets.ucf_2.decoded_as: ucf_3`: it has no decoded clips of its own: name ucf_1" in done.stdout

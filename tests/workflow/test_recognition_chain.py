@@ -2,7 +2,9 @@
 
 import json
 
+import pytest
 from pydantic import TypeAdapter
+from toys.experts import CLIP_ARCH, MAE_ARCH, cast_settings
 from toys.labelled_clips import settings
 
 from pipeline.workflow.experiment_chain import ExperimentChain, chain_of
@@ -17,17 +19,27 @@ PROBE = {
 }  # fmt: skip
 
 
+CLIP = {
+    "kind": "clip4clip", "weights": "random", "seed": 1, "arch": CLIP_ARCH, "finetune": None, "precision": "fp32",
+}  # fmt: skip
+MAE = CLIP | {"kind": "videomae", "arch": MAE_ARCH, "pretrain": None}
+MAE.pop("finetune")
+PATHS = {"weights": "results/encoders/{encoder}/weights.safetensors"}
+
+
 def config():
-    experiment = {"kind": "recognition", "dataset": "d", "clipping": "all", "seeds": [1]}
+    experiment = {"kind": "recognition", "dataset": "d", "clipping": "all", "part": None, "seeds": [1]}
+    recognizers = {"tsm": settings(), "cast": cast_settings()}
     return {
-        "experiments": {"tsm": experiment | {"recognizer": "tsm"}, "probe": experiment | {"recognizer": "probe"}},
+        "encoders": {"clip": CLIP, "mae": MAE, "other": MAE},
+        "experiments": {name: experiment | {"recognizer": name} for name in ("tsm", "probe", "cast")},
         "clippings": {"all": CLIPPING, "other": CLIPPING},
-        "recognizers": {"tsm": settings().model_dump(mode="json"), "probe": PROBE},
+        "recognizers": {name: of.model_dump(mode="json") for name, of in recognizers.items()} | {"probe": PROBE},
     }
 
 
 def chain(name):
-    return TypeAdapter(ExperimentChain).validate_json(json.dumps(chain_of(config(), name, {})))
+    return TypeAdapter(ExperimentChain).validate_json(json.dumps(chain_of(config(), name, PATHS)))
 
 
 def test_a_recognizer_stands_on_its_clips_alone():
@@ -41,3 +53,20 @@ def test_a_recognizer_stands_on_its_clips_alone():
 def test_a_probe_stands_on_the_recognizer_whose_features_it_reads():
     assert chain("probe").recognizer.head == "linear"
     assert chain("probe").body == settings()
+
+
+def test_cast_stands_on_its_two_experts():
+    found = chain("cast")
+    assert set(found.encoders) == {"clip", "mae"}
+    assert found.encoders["clip"].arch.vision.width == 48
+    assert found.experts() == ["encoders/clip/weights.safetensors", "encoders/mae/weights.safetensors"]
+    assert chain("tsm").experts() == []
+
+
+def test_experts_lie_below_the_results_and_are_there():
+    for change, message in (
+        ({"weights": {"clip": "../clip", "mae": "mae"}}, "expected the path of a file below the results"),
+        ({"encoders": {}}, "`recognizer: clip`: there is no such entry"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TypeAdapter(ExperimentChain).validate_json(json.dumps(chain_of(config(), "cast", PATHS) | change))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toys.experts import CLIP_ARCH, MAE_ARCH, cast_settings
 from toys.labelled_clips import SIMPLE, settings
 from toys.project_sources import copy_sources
 from toys.recognizers import DYREG
@@ -25,7 +26,14 @@ def project(tmp_path: Path) -> Project:
     kick_start = {"teachers": {"conv2": "first", "conv1": "second"}, "share": 0.1, "weight": 1.0}
     taught = json.loads(settings({"kick_start": kick_start}).model_dump_json())
     taught["backbone"] = SIMPLE | {"weights": {"experiment": "first"}}
-    experiment = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "recognizer": "first", "seeds": [1]}
+    experiment = {
+        "kind": "recognition",
+        "dataset": "digits",
+        "clipping": "raw",
+        "recognizer": "first",
+        "part": None,
+        "seeds": [1],
+    }
     names = {"first": {}, "second": {}, "taught": {"recognizer": "taught"}, "probe": {"recognizer": "probe"}}
     config = {
         "datasets": {"digits": PUBLISHED | {"shards": 2}},
@@ -67,7 +75,14 @@ def test_a_teacher_that_is_no_experiment_is_a_mistake_in_words(project: Project)
 
 def test_the_report_shows_regions_of_the_split_that_it_shows_where_there_are_modules(project: Project) -> None:
     looking = json.loads(settings(modules=[{**DYREG, "at": "conv2"}]).model_dump_json())
-    entry = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "recognizer": "looking", "seeds": [1, 2]}
+    entry = {
+        "kind": "recognition",
+        "dataset": "digits",
+        "clipping": "raw",
+        "recognizer": "looking",
+        "part": None,
+        "seeds": [1, 2],
+    }
     project.configure(
         recognizers={"looking": looking},
         experiments={"looking": entry},
@@ -77,3 +92,56 @@ def test_the_report_shows_regions_of_the_split_that_it_shows_where_there_are_mod
     looks = {job for job in jobs if job.startswith("extract_regions")}
     assert looks == {"extract_regions looking test", "extract_regions looking/seeds/2 test"}
     assert "write_report" in jobs
+
+
+ENCODER = {"weights": "random", "seed": 1, "precision": "fp32"}
+EXPERTS = {
+    "clip": {**ENCODER, "kind": "clip4clip", "arch": CLIP_ARCH, "finetune": None},
+    "mae": {**ENCODER, "kind": "videomae", "arch": MAE_ARCH, "pretrain": None},
+}
+
+
+def test_cast_stands_on_two_encoders_and_on_stored_views_where_it_has_some(project: Project) -> None:
+    stored = cast_settings(first_block=2, stored_views=3).model_dump(mode="json")
+    entry = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "part": None, "seeds": [1, 2]}
+    project.configure(
+        encoders=EXPERTS,
+        recognizers={"cast": cast_settings().model_dump(mode="json"), "stored": stored},
+        experiments={name: entry | {"recognizer": name} for name in ("cast", "stored")},
+        report={"experiments": ["cast", "stored"]},
+    )
+    jobs = project.jobs()
+    assert {"import_weights clip", "import_weights mae", "train_recognizer cast", "train_recognizer stored"} <= jobs
+    fronts = {job for job in jobs if job.startswith("extract_front")}
+    assert fronts == {f"extract_front digits raw stored 00{shard}" for shard in range(2)}
+    assert not {job for job in jobs if job.startswith("extract_regions")}
+    models = [f"results/experiments/{name}/model.safetensors" for name in ("cast", "stored")]
+    scores = "results/experiments/cast/test/logits.zarr/zarr.json"
+    output = " ".join(project.run("--dry-run", "--printshellcmds", *models, scores).split())
+    experts = "--experts results/encoders/clip/weights.safetensors results/encoders/mae/weights.safetensors"
+    assert output.count(experts) == 5  # two trainings, a recognition, and the fronts of two shards
+    assert "--fronts results/datasets/digits/fronts/raw/stored/000.zarr/zarr.json results/datasets/digits" in output
+    features = project.run("--dry-run", "--printshellcmds", "results/datasets/digits/features/cast/000.zarr/zarr.json")
+    assert " ".join(features.split()).count(experts) == 2
+
+
+def test_stored_views_do_not_depend_on_how_cast_learns(project: Project) -> None:
+    stored = cast_settings(first_block=2, stored_views=3).model_dump(mode="json")
+    entry = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "part": None, "seeds": [1]}
+    project.configure(
+        encoders=EXPERTS,
+        recognizers={"stored": stored},
+        experiments={"stored": entry | {"recognizer": "stored"}},
+        report={"experiments": ["stored"]},
+    )
+    target = "results/datasets/digits/fronts/raw/stored/000.zarr/zarr.json"
+
+    def settings_of_job() -> str:
+        command = project.run("--dry-run", "--printshellcmds", target).split("-m pipeline extract_front")[1]
+        return command.split("--settings")[1].split("--threads")[0]
+
+    before = settings_of_job()
+    project.configure(recognizers={"stored": {"training": {"lr": 0.5}, "ratio": 0.25, "views": {"temporal": 2}}})
+    assert settings_of_job() == before
+    project.configure(recognizers={"stored": {"augmentation": {"flip": "keep_labels"}}})
+    assert settings_of_job() != before

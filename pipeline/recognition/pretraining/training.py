@@ -96,7 +96,7 @@ class MaskedClips:
 
     def _see(self, clip_id: str, epoch: int | None) -> tuple[Tensor, Tensor, Tensor]:
         rng = generator_of(self.plan.seed, VALIDATION_EPOCH if epoch is None else epoch, clip_id)
-        x = self.source.validation_clip(clip_id) if epoch is None else self.source.training_clip(clip_id, rng).x
+        x = self.source.validation_clip(clip_id) if epoch is None else self.source.training_clip(clip_id, rng, epoch).x
         return (x, *draw_tubes(self.steps, self.places, self.masked, rng))
 
 
@@ -116,6 +116,7 @@ class MaskedTraining:
         self.device = compute_device()
         self.dtype = announced_dtype(settings.precision, self.device, "the VideoMAE encoder")
         self.module: MaskedAutoencoder = module.to(self.device)
+        self.learned = self.module
         self.pixels = Pixels("imagenet", 3).to(self.device)
         self.clips = clips
         self.ranks = ranks

@@ -1,0 +1,96 @@
+"""Say what is wrong with the parts of TSTL in a configuration: groups, a selector and experts that do not fit."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+ALIKE = ("dataset", "clipping", "seeds")  # settings that a routing experiment, its selector and its experts share
+OF_CAST = ("spatial", "temporal", "frames", "views")  # settings of recognizers that the parts of one TSTL share
+
+
+def unfit_parts(raw: Mapping[str, Any]) -> list[str]:
+    """Report routing experiments whose parts do not fit together, and groups of the confusions of another data set.
+
+    Entries that are malformed, or not there, are reported elsewhere, but for the experts of a routing experiment.
+
+    Args:
+        raw: The configuration, whose entries may be anything.
+    """
+    mistakes = []
+    for name, entry in _entries(raw, "experiments").items():
+        if entry.get("kind") == "routing":
+            mistakes += _of_routing(raw, name, entry)
+        if isinstance(entry.get("part"), Mapping):
+            mistakes += _of_confusions(raw, name, entry)
+    return mistakes
+
+
+def _of_routing(raw: Mapping[str, Any], name: str, routing: Mapping[str, Any]) -> Iterator[str]:
+    experiments = _entries(raw, "experiments")
+    selector = experiments.get(str(routing.get("selector")))
+    experts = routing.get("experts")
+    if selector is None or not isinstance(experts, list):
+        return
+    groups = _part(selector).get("groups")
+    place = f"experiments.{name}.selector: {routing['selector']}"
+    if groups is None or _part(selector).get("group", 0) is not None:
+        yield f"`{place}`: is no selector: write `part: {{groups: NAME, group: null}}` there"
+        return
+    yield from _unlike(raw, place, routing, selector, selector)
+    number = _entries(raw, "groups").get(str(groups), {}).get("number")
+    if isinstance(number, int) and number != len(experts):
+        yield f"`experiments.{name}.experts`: {len(experts)} experts, but `groups.{groups}` are {number}: one for each"
+    for i, expert in enumerate(experts):
+        place = f"experiments.{name}.experts.{i}: {expert}"
+        found = experiments.get(str(expert))
+        if found is None or found.get("kind") != "recognition":
+            yield f"`{place}`: no experiment of kind recognition"
+        elif _part(found).get("groups") != groups or _part(found).get("group") != i:
+            yield f"`{place}`: is not the expert of group {i}: write `part: {{groups: {groups}, group: {i}}}` there"
+        else:
+            yield from _unlike(raw, place, routing, selector, found)
+
+
+def _unlike(
+    raw: Mapping[str, Any],
+    place: str,
+    routing: Mapping[str, Any],
+    selector: Mapping[str, Any],
+    part: Mapping[str, Any],
+) -> Iterator[str]:
+    """Report what a part does not share with the routing experiment, or its recognizer with that of the selector."""
+    for key in ALIKE:
+        if part.get(key) != routing.get(key):
+            yield f"`{place}`: has `{key}: {part.get(key)}`, and the routing `{routing.get(key)}`: write the same"
+    recognizers = _entries(raw, "recognizers")
+    own, first = (recognizers.get(str(one.get("recognizer")), {}) for one in (part, selector))
+    if own.get("kind") != "cast":
+        yield f"`{place}`: its recognizer {part.get('recognizer')} is not of kind cast, which shares frozen experts"
+        return
+    differ = [key for key in OF_CAST if own.get(key) != first.get(key)]
+    if differ and first.get("kind") == "cast":
+        yield f"`{place}`: its recognizer has another `{differ[0]}` than the selector's, and one body serves all parts"
+
+
+def _of_confusions(raw: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    groups = str(entry["part"].get("groups"))
+    settings = _entries(raw, "groups").get(groups, {})
+    source = _entries(raw, "experiments").get(str(settings.get("experiment")))
+    if settings.get("kind") != "confusions" or source is None:
+        return
+    if source.get("dataset") != entry.get("dataset") or source.get("part") is not None:
+        yield (
+            f"`groups.{groups}.experiment: {settings['experiment']}`: experiment {name} learns these groups of "
+            f"{entry.get('dataset')}: name one of the same data set, with `part: null`"
+        )
+
+
+def _part(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    part = entry.get("part")
+    return part if isinstance(part, Mapping) else {}
+
+
+def _entries(raw: Mapping[str, Any], section: str) -> dict[str, Mapping[str, Any]]:
+    entries = raw.get(section)
+    if not isinstance(entries, Mapping):
+        return {}
+    return {str(name): entry for name, entry in entries.items() if isinstance(entry, Mapping)}

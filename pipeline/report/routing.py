@@ -1,0 +1,48 @@
+"""Describe TSTL for the report: what selector and experts reach alone and together, and the vectors that heads see."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from pipeline.report.artifacts import ByKind
+
+
+def describe_routing(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Make the table of each routing experiment.
+
+    Args:
+        shown: Experiment to the content of each seed's scores.json of one split; those that route nothing are left out.
+
+    Returns:
+        For each routing experiment `experiment`, `rows` (of each rule, of the selector alone, and of the oracle: `name`,
+        `counts` (whether it makes the scores of the comparison), `top1` and `top5`, means over seeds) and `groups` (of
+        the first seed, as `score_routing` writes them).
+    """
+    found = []
+    for name, seeds in shown.items():
+        told = [seed["routing"] for seed in seeds if "routing" in seed]
+        if not told:
+            continue
+        first = told[0]
+        rows = [_row(rule, [one["rules"][rule] for one in told], rule == first["rule"]) for rule in first["rules"]]
+        rows += [_row(part, [one[part] for one in told], False) for part in ("oracle", "selector")]
+        found.append({"experiment": name, "rows": rows, "groups": first["groups"]})
+    return found
+
+
+def describe_vectors(found: ByKind, dataset: str, config: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The pictures of a data set's vectors: `experiment`, `what` its colours are, and `src` of an image."""
+    pictures = []
+    for file in found["embeddings"]:
+        entry = config["experiments"][file.names["trial"]]
+        if entry["dataset"] == dataset:
+            is_selector = entry["part"] is not None and entry["part"]["group"] is None
+            src = f"data:image/png;base64,{b64encode(file.path.read_bytes()).decode()}"
+            what = "group" if is_selector else "class"
+            pictures.append({"experiment": file.names["trial"], "what": what, "src": src})
+    return pictures
+
+
+def _row(name: str, metrics: Sequence[Mapping[str, float]], counts: bool) -> dict[str, Any]:
+    return {"name": name, "counts": counts} | {top: fmean(one[top] for one in metrics) for top in ("top1", "top5")}

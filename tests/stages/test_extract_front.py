@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+import torch
+from toys.small_cast import AUGMENTATION, settings, train, write_all
+
+from pipeline.artifact import read
+from pipeline.artifact.clip_store import ClipStore
+from pipeline.config import FrontSettings
+from pipeline.errors import PipelineError
+from pipeline.recognition import beginnings
+from pipeline.recognition.batches import generator_of
+from pipeline.recognition.cast_file import read_cast
+from pipeline.recognition.clip_source import FrameSource
+from pipeline.recognition.fronts import SEED, FrontSource, training_views
+from pipeline.schemas import FRONTS
+from pipeline.stages import extract_front
+
+VIEWS = 2
+STORED = {"augmentation": AUGMENTATION | {"mixup": None}, "first_block": 2, "stored_views": VIEWS}
+
+
+def front_settings(given):
+    """What the rule gives the stage."""
+    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
+    whole = given.model_dump()
+    others = {"short_side": whole["views"]["short_side"], "precision": whole["training"]["precision"]}
+    return FrontSettings.model_validate({name: whole[name] for name in kept} | others)
+
+
+def extract(flags, given, folder):
+    paths = []
+    for shard, clips in enumerate(flags["--clips"]):
+        paths.append(folder / f"front{shard}.zarr")
+        one = {"clips": clips, "labels": flags["--labels"], "experts": flags["--experts"], "out": paths[-1]}
+        extract_front.run(**one, settings=front_settings(given), threads=1)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fronts")
+    flags = write_all(folder, num_train=12, num_val=4, num_test=5)
+    return folder, flags, extract(flags, settings(**STORED), folder)
+
+
+class TakingTurns(FrameSource):
+    """Frames in the views that are stored, computed in every epoch."""
+
+    def training_clip(self, clip_id, _, epoch):
+        view = epoch % VIEWS
+        return super().training_clip(clip_id, generator_of(SEED, view, clip_id), view)
+
+
+def test_a_training_clip_has_its_views_and_a_validation_clip_has_one(stored):
+    """Of two steps in time: twice a class token and four places, and then twice four places: 18 tokens."""
+    _, _, paths = stored
+    found = {clip_id: store for store in (read(path, FRONTS) for path in paths) for clip_id in store.ids}
+    assert set(found) == {f"train{n}" for n in range(12)} | {f"val{n}" for n in range(4)}
+    rows = found["train3"].video("train3")
+    assert rows["token"].shape == (VIEWS * 18, 24)
+    assert rows["token"].dtype == np.float16
+    assert len(rows["mirrored"]) == VIEWS
+    assert found["val1"].video("val1")["token"].shape == (18, 24)
+    mirrored = np.array([found[f"train{n}"].video(f"train{n}")["mirrored"] for n in range(12)])
+    assert set(mirrored.ravel().tolist()) == {0, 1}
+
+
+def test_what_is_stored_is_what_the_model_makes_of_its_frames(stored, tmp_path):
+    folder, flags, paths = stored
+    given = settings(**STORED)
+    train(folder, flags | {"--fronts": paths}, given)
+    model = read_cast(folder / "model.safetensors", flags["--experts"]).model
+    frames = FrameSource(ClipStore(flags["--clips"]), given.frames, given.augmentation, given.views.short_side, 3)
+    source = FrontSource(paths, VIEWS)
+    for epoch in range(3):
+        if epoch == 1:
+            source.hold([])
+        shown, kept = (
+            training_views(frames, "train5", VIEWS)[epoch % VIEWS],
+            source.training_clip("train5", None, epoch),
+        )
+        assert kept.is_mirrored == shown.is_mirrored
+        with torch.no_grad():
+            spatial, temporal = model.front(shown.x[None])
+        expected = torch.cat([spatial.flatten(1, 2), temporal], 1)[0]
+        assert torch.allclose(kept.x.float(), expected, atol=2e-3)
+    with torch.no_grad():
+        spatial, temporal = model.front(frames.validation_clip("val2")[None])
+    expected = torch.cat([spatial.flatten(1, 2), temporal], 1)[0]
+    assert torch.allclose(source.validation_clip("val2").float(), expected, atol=2e-3)
+
+
+def test_a_training_over_stored_views_is_that_over_the_same_frames_to_rounding(stored, tmp_path, monkeypatch):
+    _, flags, paths = stored
+    recipe = {"epochs": 3, "optimizer": "sgd", "lr": 0.05}
+    rows = train(tmp_path, flags | {"--fronts": paths}, settings(recipe, **STORED))
+    one = read_cast(tmp_path / "model.safetensors", flags["--experts"]).model.part.state_dict()
+    (tmp_path / "frames").mkdir()
+    monkeypatch.setattr(beginnings, "FrameSource", TakingTurns)
+    others = train(tmp_path / "frames", flags, settings(recipe, **STORED | {"stored_views": None}))
+    other = read_cast(tmp_path / "frames/model.safetensors", flags["--experts"]).model.part.state_dict()
+    for row, computed in zip(rows, others, strict=True):
+        for column in ("train_loss", "val_loss"):
+            assert float(row[column]) == pytest.approx(float(computed[column]), rel=2e-3)
+    for name, tensor in one.items():
+        assert torch.allclose(tensor, other[name], atol=2e-3), name
+
+
+def test_it_goes_on_clip_by_clip(stored, tmp_path, monkeypatch):
+    _, flags, paths = stored
+    rows, done = extract_front.Front.rows, []
+
+    def stop(self, shown):
+        done.append(len(shown))
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        return rows(self, shown)
+
+    monkeypatch.setattr(extract_front.Front, "rows", stop)
+    with pytest.raises(KeyboardInterrupt):
+        extract(flags, settings(**STORED), tmp_path)
+    again = extract(flags, settings(**STORED), tmp_path)
+    assert len(done) == 4 + 16 - 3
+    for one, other in zip(again, paths, strict=True):
+        assert (one / "zarr.json").read_bytes() == (other / "zarr.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "tokens"),
+    [({"fusion": "temporal", "exchange": "none"}, 8), ({"fusion": "spatial", "exchange": "none"}, 10)],
+)
+def test_a_stream_that_nothing_needs_is_not_stored(stored, tmp_path, change, tokens):
+    _, flags, _ = stored
+    given = settings({"epochs": 1}, **STORED | change)
+    paths = extract(flags, given, tmp_path)
+    assert read(paths[0], FRONTS).video("train0")["token"].shape == (VIEWS * tokens, 24)
+    assert len(train(tmp_path, flags | {"--fronts": paths}, given)) == 1
+
+
+def test_numbers_beyond_half_precision_are_a_failed_clip(stored, tmp_path, monkeypatch):
+    _, flags, _ = stored
+    packed = extract_front.packed
+    monkeypatch.setattr(extract_front, "packed", lambda *given: packed(*given) * 1e6)
+    paths = extract(flags, settings(**STORED), tmp_path)
+    assert read(paths[0], FRONTS).ids == []
+    assert set(read(paths[0], FRONTS).failed.values()) == {
+        "the experts gave numbers that are not finite or beyond half precision"
+    }
+
+
+def test_a_first_block_beyond_the_last_one(stored, tmp_path):
+    _, flags, _ = stored
+    with pytest.raises(PipelineError, match="first_block: 3 is beyond the 2 blocks of the experts"):
+        extract(flags, settings(**STORED | {"first_block": 3}), tmp_path)
