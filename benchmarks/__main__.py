@@ -26,6 +26,7 @@ NAMES = (
     "beam_search",
     "recognition_modules",
     "cast_network",
+    "cast_front",
     "scoring",
 )
 

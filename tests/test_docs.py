@@ -290,6 +290,12 @@ def test_artifacts_are_read_as_the_page_says(capsys):
     assert "['test-1' 'test-2']" in printed
 
 
+def test_cast_has_the_counts_that_its_page_says():
+    names = run_blocks(ROOT / "docs/cast.md")
+    assert "45,205,038 | 217,228,590" in (ROOT / "docs/cast.md").read_text(encoding="utf-8")
+    assert sum(parameter.numel() for parameter in names["model"].parameters()) == 217_228_590
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_results")
 def test_the_published_names_do_what_the_page_says(capsys):

@@ -95,7 +95,11 @@ class CastRecognizer(nn.Module):
             x: Pixels, as of `forward`.
             seeds: See `forward`.
         """
-        vectors = self.part.vectors(self.body, self._tokens(self.front(x), seeds))
+        return self.from_front_with_features(self.front(x), seeds)
+
+    def from_front_with_features(self, front: Front, seeds: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """Give what `with_features` gives, from what `front` gives; see both."""
+        vectors = self.part.vectors(self.body, self._tokens(front, seeds))
         return self.part.logits(vectors), self.part.fused(vectors)
 
     def vectors(self, x: Tensor) -> Front:

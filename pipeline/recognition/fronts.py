@@ -64,6 +64,10 @@ class FromFronts(nn.Module):
         """
         return self.model.from_front(self.unpacked(x_BMD.float()), seeds)
 
+    def with_features(self, x_BMD: Tensor, seeds: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """Give what `forward` gives, and what the heads saw for it, as the recognizer does of pixels."""
+        return self.model.from_front_with_features(self.unpacked(x_BMD.float()), seeds)
+
     def unpacked(self, x_BMD: Tensor) -> Front:
         """The tokens of each stream, as `CastRecognizer.front` gives them."""
         part, body = self.model.part, self.model.body

@@ -105,3 +105,14 @@ def test_clips_of_other_sizes_are_refused() -> None:
         small_cast()(torch.zeros(1, 3, 8, 48, 48))
     with pytest.raises(PipelineError, match="give both or none"):
         Cast(num_verbs=3, **SIZES)
+
+
+def test_it_computes_in_bfloat16_what_it_computes_in_float32() -> None:
+    made, seeds = small_cast(drop_path=0.3).train(), torch.tensor([1, 2])
+    exact = made(clips(), seeds)
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+        short = made(clips(), seeds)
+    short.float().square().sum().backward()
+    exact, short = exact.detach(), short.detach().float()
+    assert float((short - exact).abs().mean() / exact.abs().mean()) < 0.03
+    assert {parameter.grad.dtype for parameter in made.part.parameters()} == {torch.float32}
