@@ -62,6 +62,7 @@ from pipeline.config.encoders import (
     VideoMaeArch,
     VideoMaeSettings,
     VisionArch,
+    WeightsEncoderSettings,
 )
 from pipeline.config.experiments import (
     CaptioningSettings,
@@ -214,6 +215,7 @@ __all__ = [
     "ViewSettings",
     "VisionArch",
     "VocabularySettings",
+    "WeightsEncoderSettings",
     "WeightsUrl",
     "WindowSettings",
     "parse_settings",

@@ -210,6 +210,9 @@ class CastEncoderSettings(Settings):
     experiment: str
 
 
+WeightsEncoderSettings = Annotated[
+    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings, Field(discriminator="kind")
+]  # those that have weights of their own
 EncoderSettings = Annotated[
     I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings | CastEncoderSettings,
     Field(discriminator="kind"),
