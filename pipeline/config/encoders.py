@@ -148,6 +148,7 @@ class VideoMaeArch(Settings):
     width: Count
     heads: Count
     layers: Count
+    positions: Literal["order", "axes"]
 
     @model_validator(mode="after")
     def _pieces_fit(self) -> Self:
