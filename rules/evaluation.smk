@@ -1,11 +1,15 @@
 """
-Evaluation: captions for a split, and their scores.
+Evaluation: captions for a split, or those of another system, and their scores.
 
 REQUIRED INPUTS   graphs, model, captions; vocabulary for akg_scores.json
                   pair_motion, knowledge, nodes of objects, where the experiment has them
+                  files of captions (and ids) that the user brings, of external experiments
 OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
                   and, only where the report asks for it, akg_scores.json
 """
+
+# Trials that have a caption of each video, whoever made it.
+of_captions = f"{trial_names(kind='captioning')}|{trial_names(kind='external')}"
 
 
 rule generate_captions:
@@ -49,6 +53,43 @@ rule generate_captions:
         """
 
 
+rule import_predictions:
+    """Import the captions that another system made of a split."""
+    input:
+        predictions=imported("captions"),
+        ids=imported("ids"),
+        captions=artifact("captions", dataset="experiment.dataset"),
+    output:
+        artifact("generated"),
+    log:
+        "logs/import_predictions/{trial}/{split}.log",
+    benchmark:
+        "logs/import_predictions/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="external"),
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled("1h"),
+    params:
+        settings=reading,
+        code=code("import_predictions"),
+    shell:
+        """
+        python -m pipeline import_predictions \
+            --predictions {input.predictions:q} \
+            --ids {input.ids:q} \
+            --captions {input.captions:q} \
+            --split {wildcards.split} \
+            --settings {params.settings:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule score_captions:
     """Score the captions of a split against its references."""
     input:
@@ -62,7 +103,7 @@ rule score_captions:
     benchmark:
         "logs/score_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=trial_names(kind="captioning"),
+        trial=of_captions,
     conda:
         "../envs/pipeline.yaml"
     threads: 1

@@ -178,7 +178,7 @@ def _without_captions(raw: Mapping[str, Any]) -> list[str]:
             name = settings.get("dataset") if isinstance(settings, Mapping) else None
             named = datasets.get(name) if isinstance(datasets, Mapping) and isinstance(name, str) else None
             kind = named.get("kind") if isinstance(named, Mapping) else None
-            if kind in kinds and settings.get("kind", "captioning") == "captioning":
+            if kind in kinds and settings.get("kind", "captioning") in ("captioning", "external"):
                 mistakes.append(f"`{section}.{entry}.dataset: {name}`: a data set of kind {kind} {why}")
     return mistakes
 
