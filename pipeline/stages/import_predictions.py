@@ -118,8 +118,8 @@ def _unknown(unknown: Mapping[str, str], by_name: Mapping[str, Sequence[str]], p
         shown.append(f"{name} ({told})" if told else name)
     more = f" and {len(unknown) - NUM_SHOWN} more" if len(unknown) > NUM_SHOWN else ""
     return (
-        f"{path}: captions of {len(unknown)} videos that the data set does not have: {', '.join(shown)}{more}: name the "
-        "data set that they are of, or take them out"
+        f"{path}: captions of {len(unknown)} videos that the data set does not have: {', '.join(shown)}{more}: name "
+        "the data set that they are of, or take them out"
     )
 
 
@@ -127,16 +127,15 @@ def notes_on(captioned: Mapping[str, str], missing: Sequence[str], num_others: i
     """Say what a reader of the scores must know of the file: what it lacks, leaves empty, or has of other splits."""
     notes = []
     if missing:
-        shown = ", ".join(missing[:NUM_SHOWN])
-        more = ", ..." if len(missing) > NUM_SHOWN else ""
-        notes.append(
-            f"no caption of {len(missing)} of {len(captioned) + len(missing)} videos of {split}: {shown}{more}"
-        )
+        of = len(captioned) + len(missing)
+        notes.append(f"no caption of {len(missing)} of {of} videos of {split}: {_some(missing)}")
     empty = [video_id for video_id, caption in captioned.items() if not caption]
     if empty:
-        shown = ", ".join(empty[:NUM_SHOWN])
-        more = ", ..." if len(empty) > NUM_SHOWN else ""
-        notes.append(f"empty captions of {len(empty)} videos, which score 0: {shown}{more}")
+        notes.append(f"empty captions of {len(empty)} videos, which score 0: {_some(empty)}")
     if num_others:
         notes.append(f"captions of {num_others} videos that are not of split {split} are left out")
     return notes
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join([*ids[:NUM_SHOWN], *(["..."] if len(ids) > NUM_SHOWN else [])])

@@ -158,7 +158,7 @@ class Lineage:
             raise Changed(f"the file it was imported from ({there[0]}) holds other bytes than it did")
 
     def _check_imported(self, found: Found) -> None:
-        """Compare captions of another system with the file that they came from, if the experiment's settings name it."""
+        """Compare captions of another system with the file that they came from, if settings name it."""
         imported = read(found).get("imported")
         settings = self.results / "experiments" / experiment_of(found.names["trial"]) / "settings.json"
         if imported is None or settings not in self.settings:

@@ -21,7 +21,7 @@ class ExternalChain(Settings):
     experiment: ExternalSettings
 
 
-def external_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:
+def external_chain(config: Mapping[str, Any], name: str, _: Mapping[str, str]) -> dict[str, Any]:
     """The chain of one experiment, in the JSON form of `ExternalChain`; see `chain_of`."""
     experiment = config["experiments"][name]
     return {"kind": experiment["kind"], "name": name, "experiment": experiment}
