@@ -5,6 +5,7 @@ REQUIRED INPUTS   graphs, model, captions; vocabulary for akg_scores.json
                   pair_motion, knowledge, nodes of objects, where the experiment has them
                   files of captions (and ids) that the user brings, of external experiments
 OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
+                  results/datasets/{dataset}/bounds/{split}.json
                   and, only where the report asks for it, akg_scores.json
 """
 
@@ -120,6 +121,38 @@ rule score_captions:
             --split {wildcards.split} \
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule score_bounds:
+    """Score the commonest caption, other videos' captions, and one reference against the others."""
+    input:
+        captions=of_split("generated"),
+        scores=of_split("scores"),
+        references=artifact("captions"),
+    output:
+        artifact("bounds"),
+    log:
+        "logs/score_bounds/{dataset}/{split}.log",
+    benchmark:
+        "logs/score_bounds/{dataset}/{split}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
+    params:
+        code=code("score_bounds"),
+    shell:
+        """
+        python -m pipeline score_bounds \
+            --captions {input.captions:q} \
+            --scores {input.scores:q} \
+            --references {input.references:q} \
+            --split {wildcards.split} \
+            --out {output:q} \
             >{log:q} 2>&1
         """
 

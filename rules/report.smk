@@ -43,6 +43,7 @@ rule write_report:
         scores=of_each_captioning("scores"),
         captions=of_each_captioning("generated"),
         curves=of_each_trial("curves"),
+        bounds=of_each_captioned("bounds", split="shown"),
         references=of_each_captioned("captions"),
         videos=of_each_captioned("videos", shard="all"),
         frames=shards_of_each("frames", sampling="experiment.graph.nodes.sampling"),

@@ -18,6 +18,7 @@ ARTIFACTS = {
     "truth": "results/datasets/{dataset}/made/{shard}/truth.json",
     "videos": "results/datasets/{dataset}/videos/{shard}.json",
     "captions": "results/datasets/{dataset}/captions.json",
+    "bounds": "results/datasets/{dataset}/bounds/{split}.json",
     "check": "results/datasets/{dataset}/check.json",
     "check_table": "results/datasets/{dataset}/check.txt",
     "frames": "results/datasets/{dataset}/frames/{sampling}/{shard}.zarr/zarr.json",
