@@ -6,7 +6,7 @@ REQUIRED INPUTS   graphs, model, captions; vocabulary for akg_scores.json
                   files of captions (and ids) that the user brings, of external experiments
 OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
                   results/datasets/{dataset}/bounds/{split}.json
-                  and, only where the report asks for it, akg_scores.json
+                  and, only where the report asks for them, akg_scores.json and clip_scores/{sampling}/{encoder}.json
 """
 
 # Trials that have a caption of each video, whoever made it.
@@ -152,6 +152,50 @@ rule score_bounds:
             --scores {input.scores:q} \
             --references {input.references:q} \
             --split {wildcards.split} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+# Made only where report.clip_scores asks for them, by an encoder that must not know the captions of the data set.
+rule score_clip:
+    """Score the captions of a split without references, by how near CLIP puts them to the frames."""
+    input:
+        captions=artifact("generated"),
+        references=artifact("captions", dataset="experiment.dataset"),
+        frames=artifact("frames", dataset="experiment.dataset", shard="all"),
+        weights=artifact("weights"),
+    output:
+        artifact("clip_scores"),
+    log:
+        "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.log",
+    benchmark:
+        "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.tsv"
+    wildcard_constraints:
+        trial=of_captions,
+        encoder=names("encoders", kind="clip4clip"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(6000),
+        runtime=scaled("4h"),
+        gpu=1,
+    params:
+        dataset=lambda wildcards: walk("experiment.dataset", wildcards),
+        settings=settings("encoder"),
+        code=code("score_clip"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline score_clip \
+            --captions {input.captions:q} \
+            --references {input.references:q} \
+            --frames {input.frames:q} \
+            --weights {input.weights:q} \
+            --split {wildcards.split} \
+            --dataset {params.dataset:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
             --out {output:q} \
             >{log:q} 2>&1
         """

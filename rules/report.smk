@@ -73,6 +73,17 @@ rule write_report:
         regions=of_each_shown("regions", where="experiment.recognizer.modules"),
         region_scores=of_each_shown("region_scores", where="experiment.recognizer.modules"),
         embeddings=shown_embeddings,
+        clip_scores=(
+            artifact(
+                "clip_scores",
+                each="captioning external trial",
+                dataset="experiment.dataset",
+                split="scored",
+                **config["report"]["clip_scores"],
+            )
+            if config["report"]["clip_scores"]
+            else []
+        ),
         akg_scores=(of_each_scored("akg_scores") if config["report"]["akg"] else []),
     output:
         report(artifact("report"), category="Report", labels={"page": "all experiments"}),

@@ -60,4 +60,5 @@ class ReportSettings(Settings):
     videos: Annotated[int, Field(ge=0)]
     resamples: Count
     akg: bool
+    clip_scores: ClipScoresSettings | None
     published: list[Published]

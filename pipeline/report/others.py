@@ -1,14 +1,17 @@
 """Describe for the score table what no experiment here has trained: other systems, floors and a ceiling."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.artifact import read_json
 from pipeline.config import ReportSettings
 from pipeline.config.report import PublishedCaptionsSettings
-from pipeline.report.artifacts import ByKind
+from pipeline.report.artifacts import ByKind, read_by_experiment
+from pipeline.report.comparison import compare_metrics
+from pipeline.scoring import clip_scores
 from pipeline.scoring.bootstrap import estimate
 from pipeline.scoring.statistics import METRICS, from_json
+from pipeline.workflow.paths import SPLITS
 
 
 def describe_external(
@@ -61,6 +64,41 @@ def describe_bounds(found: ByKind, num_resamples: int) -> dict[str, dict[str, li
             rows.append(kept | {"cells": cells, "words": words_of(row, content["best"])})
         bounds.setdefault(located.names["dataset"], {})[located.names["split"]] = rows
     return bounds
+
+
+def describe_clip_scores(
+    found: ByKind, config: Mapping[str, Any], settings: ReportSettings, trials: Sequence[str]
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Compare the scores without references of the experiments on each data set.
+
+    Args:
+        found: The artifacts by kind.
+        config: The whole configuration.
+        settings: How often scores are resampled.
+        trials: Names of all trials, in the order of the page.
+
+    Returns:
+        Data set to split to a row for each experiment: `experiment`, `cells` (see `compare_metrics`), `num_covered`,
+        `num_videos` and `notes`.
+    """
+    scored = read_by_experiment(found["clip_scores"], ["by_video", "num_covered", "notes"], "score_clip", trials)
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    datasets = {config["experiments"][name]["dataset"] for name in scored}
+    for dataset in sorted(datasets):
+        own = {name: splits for name, splits in scored.items() if config["experiments"][name]["dataset"] == dataset}
+        for split in reversed(SPLITS):
+            there = {name: splits[split] for name, splits in own.items() if split in splits}
+            statistics = {name: [clip_scores.from_json(s["by_video"]) for s in seeds] for name, seeds in there.items()}
+            metrics = {name: [seed["metrics"] for seed in seeds] for name, seeds in there.items()}
+            cells = compare_metrics(statistics, metrics, settings.resamples)
+            found_rows = [
+                {key: min(seed[key] for seed in seeds) for key in ("num_covered", "num_videos")}
+                | {"experiment": name, "cells": cells[name], "notes": seeds[0]["notes"]}
+                for name, seeds in there.items()
+            ]
+            if found_rows:
+                rows.setdefault(dataset, {})[split] = found_rows
+    return rows
 
 
 def words_of(row: Mapping[str, Any], best: str | None) -> str:

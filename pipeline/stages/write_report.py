@@ -22,10 +22,11 @@ from pipeline.report.curves import Points, chosen_by_loss, draw_curves, read_cur
 from pipeline.report.dag import Stage, draw_dag
 from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
 from pipeline.report.encoders import describe_embeddings, describe_encoders
-from pipeline.report.others import describe_bounds, describe_external, published_captions
+from pipeline.report.others import describe_bounds, describe_clip_scores, describe_external, published_captions
 from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
+from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
 from pipeline.workflow.paths import Located
@@ -69,6 +70,9 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "metrics": METRICS,
             "scores": of_first_seed(scored),
             "external": describe_external(generated, whole),
+            "clip_metrics": CLIP_METRICS,
+            "clip_scores": describe_clip_scores(found, whole, settings, trials),
+            "judge": settings.clip_scores,
             "notes": list_notes(scored),
             "choices": list_choices(found["curves"], whole),
             "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", trials),

@@ -50,6 +50,7 @@ ARTIFACTS = {
     "scores": "results/experiments/{trial}/{split}/scores.json",
     "per_video": "results/experiments/{trial}/{split}/per_video.csv",
     "akg_scores": "results/experiments/{trial}/{split}/akg_scores.json",
+    "clip_scores": "results/experiments/{trial}/{split}/clip_scores/{sampling}/{encoder}.json",
     "logits": "results/experiments/{trial}/{split}/logits.zarr/zarr.json",
     "per_class": "results/experiments/{trial}/{split}/per_class.csv",
     "regions": "results/experiments/{trial}/{split}/regions.zarr/zarr.json",
