@@ -8,7 +8,7 @@ import pytest
 import yaml
 from toys.project_sources import copy_sources
 from toys.report import Page
-from toys.tiny_project import Project, write_home
+from toys.tiny_project import Project, write_home, write_unseen
 
 SYSTEM = {
     "kind": "external",
@@ -36,6 +36,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     del tiny["predictions"]  # a captioner would be trained for them
     (project.root / "tiny.yaml").write_text(yaml.safe_dump(tiny), encoding="utf-8")
     write_home(project.root)
+    write_unseen(project.root)
     (project.root / "told").mkdir()
     (project.root / "told/test.json").write_text(json.dumps(TOLD), encoding="utf-8")
     (project.root / "told/val.json").write_text(json.dumps({"clip 06": "a square", "clip 07": "a block"}))
