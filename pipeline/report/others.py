@@ -81,7 +81,8 @@ def describe_clip_scores(
         Data set to split to a row for each experiment: `experiment`, `cells` (see `compare_metrics`), `num_covered`,
         `num_videos` and `notes`.
     """
-    scored = read_by_experiment(found["clip_scores"], ["by_video", "num_covered", "notes"], "score_clip", trials)
+    keys = ["metrics", "by_video", "num_covered", "num_videos", "notes"]
+    scored = read_by_experiment(found["clip_scores"], keys, "score_clip", trials)
     rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
     datasets = {config["experiments"][name]["dataset"] for name in scored}
     for dataset in sorted(datasets):
