@@ -23,7 +23,7 @@ from pipeline.datasets.readers import annotation_files, clip_form, label_files, 
 from pipeline.datasets.readers import listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.shown import shown_split
-from pipeline.workflow.splits import decoded_as, needed_splits, scored_splits
+from pipeline.workflow.splits import decoded_as, file_of, needed_splits, scored_splits, splits_of
 
 # Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
 # cluster this is evaluated again: there they are all the cores that the job got.
@@ -138,7 +138,7 @@ def artifact(kind, each=None, where=None, **routes):
             report names. A kind of experiments may stand before it: "captioning trial".
         where: A condition as `holds` takes it; where it is false, there are no artifacts.
         routes: For a name in the path, the route that leads to it, a list of names, "all" for all shards, or "scored"
-            for the splits that the data set is scored on, or "shown" for the one whose clips the report shows.
+            for the splits that the experiment is scored on, or "shown" for the one whose clips the report shows.
     """
     pattern = ARTIFACTS[kind]
     if each is None and where is None and not routes:
@@ -154,7 +154,7 @@ def artifact(kind, each=None, where=None, **routes):
             if known.get("shard") == "all":
                 known["shard"] = shard_names(config["datasets"][known["dataset"]]["shards"])
             if known.get("split") == "scored":
-                known["split"] = scored_splits(config["datasets"][known["dataset"]])
+                known["split"] = splits_of(config, experiment_of(start.get("trial") or start["experiment"]))
             if known.get("split") == "shown":
                 known["split"] = shown_split(config["datasets"][known["dataset"]])
             if kind in OF_VIDEOS and "dataset" in known:
@@ -201,6 +201,51 @@ def with_split(kind):
         return expand(ARTIFACTS[kind], dataset=dataset)
 
     return paths
+
+
+def imported(setting):
+    """Input function: the file of the split of the job that an external experiment names.
+
+    Args:
+        setting: `captions`, which must be there, or `ids`, of which there may be none.
+
+    Raises:
+        WorkflowError: if the experiment names no captions of the split, before anything is run.
+    """
+
+    def path(wildcards):
+        experiment = experiment_of(wildcards.trial)
+        scored = splits_of(config, experiment)
+        if wildcards.split not in scored:
+            raise WorkflowError(
+                f"experiments.{experiment}.captions: no file of split {wildcards.split}: name one, or ask for the "
+                f"scores of {' or '.join(scored) or 'no split'}"
+            )
+        named = file_of(config["experiments"][experiment][setting], wildcards.split)
+        return [] if named is None else [brought(named)]
+
+    return path
+
+
+def of_split(kind):
+    """Input function: an artifact of all trials of the report that caption the data set and split of the job."""
+
+    def paths(wildcards):
+        return [
+            path
+            for trial in reported("captioning external trial")
+            if config["experiments"][experiment_of(trial)]["dataset"] == wildcards.dataset
+            and wildcards.split in splits_of(config, experiment_of(trial))
+            for path in expand(ARTIFACTS[kind], trial=trial, split=wildcards.split)
+        ]
+
+    return paths
+
+
+def reading(wildcards):
+    """Parameter function: how the captions of another system are read, as JSON."""
+    kept = {key: walk(f"experiment.{key}", wildcards) for key in ("form", "tokenizer")}
+    return json.dumps(kept, sort_keys=True)
 
 
 def needed(wildcards):

@@ -1,11 +1,16 @@
 """
-Evaluation: captions for a split, and their scores.
+Evaluation: captions for a split, or those of another system, and their scores.
 
 REQUIRED INPUTS   graphs, model, captions; vocabulary for akg_scores.json
                   pair_motion, knowledge, nodes of objects, where the experiment has them
+                  files of captions (and ids) that the user brings, of external experiments
 OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
-                  and, only where the report asks for it, akg_scores.json
+                  results/datasets/{dataset}/bounds/{split}.json
+                  and, only where the report asks for them, akg_scores.json and clip_scores/{sampling}/{encoder}.json
 """
+
+# Trials that have a caption of each video, whoever made it.
+of_captions = f"{trial_names(kind='captioning')}|{trial_names(kind='external')}"
 
 
 rule generate_captions:
@@ -49,6 +54,43 @@ rule generate_captions:
         """
 
 
+rule import_predictions:
+    """Import the captions that another system made of a split."""
+    input:
+        predictions=imported("captions"),
+        ids=imported("ids"),
+        captions=artifact("captions", dataset="experiment.dataset"),
+    output:
+        artifact("generated"),
+    log:
+        "logs/import_predictions/{trial}/{split}.log",
+    benchmark:
+        "logs/import_predictions/{trial}/{split}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="external"),
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled("1h"),
+    params:
+        settings=reading,
+        code=code("import_predictions"),
+    shell:
+        """
+        python -m pipeline import_predictions \
+            --predictions {input.predictions:q} \
+            --ids {input.ids:q} \
+            --captions {input.captions:q} \
+            --split {wildcards.split} \
+            --settings {params.settings:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule score_captions:
     """Score the captions of a split against its references."""
     input:
@@ -62,7 +104,7 @@ rule score_captions:
     benchmark:
         "logs/score_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=trial_names(kind="captioning"),
+        trial=of_captions,
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -79,6 +121,82 @@ rule score_captions:
             --split {wildcards.split} \
             --out {output.scores:q} \
             --per-video {output.per_video:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule score_bounds:
+    """Score the commonest caption, other videos' captions, and one reference against the others."""
+    input:
+        captions=of_split("generated"),
+        scores=of_split("scores"),
+        references=artifact("captions"),
+    output:
+        artifact("bounds"),
+    log:
+        "logs/score_bounds/{dataset}/{split}.log",
+    benchmark:
+        "logs/score_bounds/{dataset}/{split}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=scaled("1h"),
+    params:
+        code=code("score_bounds"),
+    shell:
+        """
+        python -m pipeline score_bounds \
+            --captions {input.captions:q} \
+            --scores {input.scores:q} \
+            --references {input.references:q} \
+            --split {wildcards.split} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+# Made only where report.clip_scores asks for them, by an encoder that must not know the captions of the data set.
+rule score_clip:
+    """Score the captions of a split without references, by how near CLIP puts them to the frames."""
+    input:
+        captions=artifact("generated"),
+        references=artifact("captions", dataset="experiment.dataset"),
+        frames=artifact("frames", dataset="experiment.dataset", shard="all"),
+        weights=artifact("weights"),
+    output:
+        artifact("clip_scores"),
+    log:
+        "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.log",
+    benchmark:
+        "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.tsv"
+    wildcard_constraints:
+        trial=of_captions,
+        encoder=names("encoders", kind="clip4clip"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(6000),
+        runtime=scaled("4h"),
+        gpu=1,
+    params:
+        dataset=lambda wildcards: walk("experiment.dataset", wildcards),
+        settings=settings("encoder"),
+        code=code("score_clip"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline score_clip \
+            --captions {input.captions:q} \
+            --references {input.references:q} \
+            --frames {input.frames:q} \
+            --weights {input.weights:q} \
+            --split {wildcards.split} \
+            --dataset {params.dataset:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output:q} \
             >{log:q} 2>&1
         """
 

@@ -12,6 +12,10 @@ of_each_trial = partial(artifact, each="captioning trial")
 of_each_scored = partial(of_each_trial, dataset="experiment.dataset", split="scored")
 shards_of_each = partial(of_each, shard="all")
 
+# The same of all experiments that caption videos, other systems among them.
+of_each_captioned = partial(artifact, each="captioning external experiment", dataset="experiment.dataset")
+of_each_captioning = partial(artifact, each="captioning external trial", split="scored")
+
 # The same of recognition experiments, whose clips are told apart by their clipping.
 of_each_recognizer = partial(artifact, each="recognition routing experiment", dataset="experiment.dataset")
 of_each_shown = partial(artifact, each="recognition routing trial", dataset="experiment.dataset", split="shown")
@@ -36,11 +40,12 @@ rule write_report:
     """Write the report: scores, curves, captioned clips, sizes, and what was left out."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset", each="captioning experiment"),
-        scores=of_each_scored("scores"),
-        captions=of_each_scored("generated"),
+        scores=of_each_captioning("scores"),
+        captions=of_each_captioning("generated"),
         curves=of_each_trial("curves"),
-        references=of_each("captions"),
-        videos=shards_of_each("videos"),
+        bounds=of_each_captioned("bounds", split="shown"),
+        references=of_each_captioned("captions"),
+        videos=of_each_captioned("videos", shard="all"),
         frames=shards_of_each("frames", sampling="experiment.graph.nodes.sampling"),
         motion=shards_of_each("motion", sampling="experiment.graph.nodes.sampling", encoder="experiment.graph.motion"),
         nodes=shards_of_each("nodes", nodes="experiment.graph.nodes"),
@@ -68,6 +73,17 @@ rule write_report:
         regions=of_each_shown("regions", where="experiment.recognizer.modules"),
         region_scores=of_each_shown("region_scores", where="experiment.recognizer.modules"),
         embeddings=shown_embeddings,
+        clip_scores=(
+            artifact(
+                "clip_scores",
+                each="captioning external trial",
+                dataset="experiment.dataset",
+                split="scored",
+                **config["report"]["clip_scores"],
+            )
+            if config["report"]["clip_scores"]
+            else []
+        ),
         akg_scores=(of_each_scored("akg_scores") if config["report"]["akg"] else []),
     output:
         report(artifact("report"), category="Report", labels={"page": "all experiments"}),

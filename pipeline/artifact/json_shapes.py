@@ -191,13 +191,24 @@ class Input(TypedDict):
 
 
 @strict
+class Imported(TypedDict):
+    """The file that another system's captions were imported from: its name, its digest, and its form."""
+
+    file: Line
+    digest: str
+    form: str
+
+
+@strict
 class Generated(TypedDict):
-    """The generated captions of a split, by id; `generate_captions` writes them."""
+    """The captions of a split, by id, which `generate_captions` or `import_predictions` writes."""
 
     captions: dict[Line, str]
     tokenizer: NotRequired[Tokenizer]
     inputs: NotRequired[dict[str, Input]]
     missing: NotRequired[list[Line]]
+    imported: NotRequired[Imported]
+    notes: NotRequired[list[str]]
 
 
 @strict

@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
 from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
 from pipeline.workflow.paths import ARTIFACTS, SPLITS
+from pipeline.workflow.splits import splits_of
 from pipeline.workflow.trials import trials_of
 
 SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs, or all of them."
@@ -29,6 +30,7 @@ SUMMARY = "List, and with --yes delete, results that nothing in the configuratio
 # The last artifacts of a trial, by the kind of its experiment.
 ENDS = {
     "captioning": ("scores", "akg_scores"),
+    "external": ("scores",),
     "recognition": ("scores", "regions"),
     "routing": ("scores",),
 }
@@ -93,11 +95,13 @@ def main(arguments: Sequence[str]) -> int:
 def targets(config: Config) -> list[str]:
     """The targets of Snakemake that together need every artifact of the configuration."""
     ends = ["all", "check_data"]
+    whole = config.model_dump(mode="json")
     for experiment, settings in config.experiments.items():
         ends.append(ARTIFACTS["settings"].format(experiment=experiment))
+        splits = splits_of(whole, experiment) if settings.kind == "external" else SPLITS
         for trial in trials_of(experiment, settings.seeds):
             for end in ENDS[settings.kind]:
-                ends += [ARTIFACTS[end].format(trial=trial, split=split) for split in SPLITS]
+                ends += [ARTIFACTS[end].format(trial=trial, split=split) for split in splits]
     ends += [ARTIFACTS["gallery"].format(prediction=prediction) for prediction in config.predictions]
     return ends
 

@@ -17,6 +17,11 @@ from pipeline.datasets import listing
 from pipeline.errors import PipelineError
 from pipeline.workflow.trials import SEEDS
 
+# Kinds of experiments without a model, and what to name in their place.
+WITHOUT_MODEL = {
+    "routing": "name its selector or the expert of a group, each an experiment itself",
+    "external": "another system made its captions: name an experiment of kind captioning",
+}
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
 Chain = TypeVar("Chain", bound=Settings)
 
@@ -72,10 +77,10 @@ def first_trial(directory: Path) -> Path:
             f"experiment itself, {directory.parent.parent}"
         )
     settings = directory / "settings.json"
-    if settings.is_file() and read_json(settings, ["kind"], "describe_experiment")["kind"] == "routing":
+    kind = read_json(settings, ["kind"], "describe_experiment")["kind"] if settings.is_file() else None
+    if kind in WITHOUT_MODEL:
         raise PipelineError(
-            f"--experiment {directory}: an experiment of kind routing has no model of its own: name its selector or "
-            "the expert of a group, each an experiment itself"
+            f"--experiment {directory}: an experiment of kind {kind} has no model of its own: {WITHOUT_MODEL[kind]}"
         )
     expect(
         [directory / "settings.json", directory / "model.safetensors"],

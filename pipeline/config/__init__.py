@@ -6,9 +6,9 @@ this package holds the models of one part of the workflow; other code imports th
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config.backbones import (
     BackboneSettings,
@@ -67,6 +67,8 @@ from pipeline.config.encoders import (
 from pipeline.config.experiments import (
     CaptioningSettings,
     ExperimentSettings,
+    ExternalSettings,
+    ImportSettings,
     PartSettings,
     RecognitionSettings,
     RoutingSettings,
@@ -120,7 +122,13 @@ from pipeline.config.recognizers import (
     ViewSettings,
     WindowSettings,
 )
-from pipeline.config.types import Count, Name, Settings, WeightsUrl
+from pipeline.config.report import (
+    ClipScoresSettings,
+    PublishedCaptionsSettings,
+    PublishedSettings,
+    ReportSettings,
+)
+from pipeline.config.types import Name, Settings, WeightsUrl
 from pipeline.errors import PipelineError
 
 __all__ = [
@@ -139,6 +147,7 @@ __all__ = [
     "ClipAugmentationSettings",
     "ClipForm",
     "ClipSamplingSettings",
+    "ClipScoresSettings",
     "ClippingSettings",
     "Clips",
     "CocoCaptionsSettings",
@@ -157,6 +166,7 @@ __all__ = [
     "EncoderSettings",
     "EpicKitchensSettings",
     "ExperimentSettings",
+    "ExternalSettings",
     "FinetuneSettings",
     "FolderSettings",
     "FrontSettings",
@@ -167,6 +177,7 @@ __all__ = [
     "Hmdb51Settings",
     "I3dSettings",
     "IdxGlyphs",
+    "ImportSettings",
     "KickStartSettings",
     "KineticsSettings",
     "KnowledgeSettings",
@@ -185,6 +196,7 @@ __all__ = [
     "PretrainSettings",
     "ProbeSettings",
     "ProbeTrainingSettings",
+    "PublishedCaptionsSettings",
     "PublishedSettings",
     "RandAugmentSettings",
     "RecognitionSettings",
@@ -223,34 +235,11 @@ __all__ = [
 ]
 
 
-Percent = Annotated[float, Field(ge=0, le=100)]
-
-
 class PredictionSettings(Settings):
     """An entry of `predictions`: the experiment that captions a data set, which needs no captions of its own."""
 
     experiment: str
     dataset: str
-
-
-class PublishedSettings(Settings):
-    """Accuracies in percent that others have published, which the report shows beside those of a data set."""
-
-    dataset: str
-    system: str
-    top1: Percent
-    top5: Percent | None
-    source: str
-
-
-class ReportSettings(Settings):
-    """Which experiments the report page compares, and how much it shows."""
-
-    experiments: Annotated[list[str], Field(min_length=1)]
-    videos: Annotated[int, Field(ge=0)]
-    resamples: Count
-    akg: bool
-    published: list[PublishedSettings]
 
 
 class Config(Settings):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.config.borrowing import borrowed_of_others
+from pipeline.config.clip_scores import unfit_clip_scores
 from pipeline.config.routing import unfit_parts
 
 # Places where an entry of one section names an entry of another: (section, perhaps only its entries of one kind; path
@@ -158,7 +159,7 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and _is_of(s, kind)]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
     mistakes += borrowed_of_others(raw) + _without_captions(raw) + _unknown_teachers(raw) + unfit_parts(raw)
-    return mistakes + _unknown_in_report(raw) + _published_of_nothing(raw)
+    return mistakes + _unknown_in_report(raw) + _published_of_nothing(raw) + unfit_clip_scores(raw)
 
 
 def _is_of(entry: Mapping[str, Any], kind: str) -> bool:
@@ -178,7 +179,7 @@ def _without_captions(raw: Mapping[str, Any]) -> list[str]:
             name = settings.get("dataset") if isinstance(settings, Mapping) else None
             named = datasets.get(name) if isinstance(datasets, Mapping) and isinstance(name, str) else None
             kind = named.get("kind") if isinstance(named, Mapping) else None
-            if kind in kinds and settings.get("kind", "captioning") == "captioning":
+            if kind in kinds and settings.get("kind", "captioning") in ("captioning", "external"):
                 mistakes.append(f"`{section}.{entry}.dataset: {name}`: a data set of kind {kind} {why}")
     return mistakes
 

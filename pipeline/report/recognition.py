@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.artifact.clip_store import ClipStore
 from pipeline.artifact.label_index import LabelIndex, read_label_index
-from pipeline.config import ReportSettings
+from pipeline.config import PublishedSettings, ReportSettings
 from pipeline.jobs.progress import track
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment
 from pipeline.report.benchmark_splits import over_splits
@@ -121,7 +121,9 @@ def describe_labelled(
         "notes": list(dict.fromkeys(note for seeds in shown.values() for seed in seeds for note in seed["notes"])),
         "metrics": metrics_of(scored),
         "comparison": comparison,
-        "published": [row.model_dump() for row in settings.published if row.dataset == name],
+        "published": [
+            row.model_dump() for row in settings.published if isinstance(row, PublishedSettings) and row.dataset == name
+        ],
         "merged": merged_both_ways(shown),
         "views": by_views(shown),
         "classes": class_rows(tables.classes),

@@ -22,9 +22,11 @@ from pipeline.report.curves import Points, chosen_by_loss, draw_curves, read_cur
 from pipeline.report.dag import Stage, draw_dag
 from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
 from pipeline.report.encoders import describe_embeddings, describe_encoders
+from pipeline.report.others import describe_bounds, describe_clip_scores, describe_external, published_captions
 from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
+from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
 from pipeline.workflow.paths import Located
@@ -32,6 +34,7 @@ from pipeline.workflow.shown import shown_split
 from pipeline.workflow.trials import experiment_of, seed_of, trials_of
 
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
+CAPTIONED = ("captioning", "external")  # kinds of experiments whose scores are those of captions
 SCORED = ("metrics", "num_videos", "num_covered")
 
 
@@ -56,7 +59,7 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
     stores = read_stores(found)
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))
-    of_captioners = [f for f in found["scores"] if kind_of(f, whole) == "captioning"]
+    of_captioners = [f for f in found["scores"] if kind_of(f, whole) in CAPTIONED]
     scored = read_by_experiment(of_captioners, [*SCORED, "statistics", "notes"], "score_captions", trials)
     page = fill_in(
         "report.html.j2",
@@ -66,6 +69,10 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
             "metrics": METRICS,
             "scores": of_first_seed(scored),
+            "external": describe_external(generated, whole),
+            "clip_metrics": CLIP_METRICS,
+            "clip_scores": describe_clip_scores(found, whole, settings, trials),
+            "judge": settings.clip_scores,
             "notes": list_notes(scored),
             "choices": list_choices(found["curves"], whole),
             "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", trials),
@@ -79,7 +86,7 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "suspects": list_suspects(stores),
             "datasets": describe_datasets(found, generated, scored, whole, settings),
             "labelled": describe_recognition(found, whole, settings, trials),
-            "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] != "captioning"],
+            "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] not in CAPTIONED],
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
@@ -105,9 +112,11 @@ def describe_datasets(
         settings: How many videos the page shows, and how often scores are resampled.
 
     Returns:
-        For each data set what `describe_dataset` says of it, with `clips` and `comparison`.
+        For each data set what `describe_dataset` says of it, with `clips`, `comparison`, `bounds` (see
+        `describe_bounds`) and `published`.
     """
     clips = clips_of(found["videos"])
+    bounds = describe_bounds(found, settings.resamples)
     datasets = {}
     for located in found["captions"]:
         name = located.names["dataset"]
@@ -118,6 +127,8 @@ def describe_datasets(
         datasets[name] = described | {
             "clips": list(show_clips(described["shown"], clips.get(name, {}))),
             "comparison": compare(own, settings.resamples),
+            "bounds": bounds.get(name, {}),
+            "published": published_captions(settings, name),
         }
     return datasets
 

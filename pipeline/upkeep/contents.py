@@ -19,6 +19,8 @@ JSON = {
     "truth": ("make_shapes or make_sync_mnist", ["videos"]),
     "videos": ("index_videos", ["root", "videos"]),
     "captions": ("index_captions", ["captions", "splits"]),
+    "bounds": ("score_bounds", ["rows"]),
+    "clip_scores": ("score_clip", ["metrics", "by_video"]),
     "labels": ("index_labels", ["heads", "labels", "splits"]),
     "groups": ("group_classes", ["groups", "names"]),
     "vocabulary": ("build_vocabulary", ["words"]),

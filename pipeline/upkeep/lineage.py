@@ -20,6 +20,8 @@ from pipeline.video.frame_files import FrameFiles
 from pipeline.video.frame_folder import frame_sizes
 from pipeline.weights.origin import imported_file
 from pipeline.workflow.paths import ARTIFACTS, identify
+from pipeline.workflow.splits import file_of
+from pipeline.workflow.trials import experiment_of
 
 OF_BEFORE = "does not say where its inputs are: an earlier version of the workflow made it"
 
@@ -74,6 +76,8 @@ class Lineage:
             self._check_videos(self.project / table["root"], table["root"], brought, "path")
         if found.kind == "weights":
             self._check_origin(found)
+        if found.kind == "generated":
+            self._check_imported(found)
         return [self._input(name, recorded) for name, recorded in sorted(recorded_inputs(found).items())]
 
     def _input(self, name: str, recorded: Any) -> Path:
@@ -152,6 +156,22 @@ class Lineage:
             raise Gone(f"the file it was imported from ({min(named)}) is not there any more")
         if there and sha256 not in map(sha256_of, there):
             raise Changed(f"the file it was imported from ({there[0]}) holds other bytes than it did")
+
+    def _check_imported(self, found: Found) -> None:
+        """Compare captions of another system with the file that they came from, if settings name it."""
+        imported = read(found).get("imported")
+        settings = self.results / "experiments" / experiment_of(found.names["trial"]) / "settings.json"
+        if imported is None or settings not in self.settings:
+            return
+        try:
+            named = json.loads(settings.read_text(encoding="utf-8"))["experiment"]["captions"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return  # the settings are damaged, which is a finding of its own
+        path = self.project / (file_of(named, found.names["split"]) or "")
+        if not path.is_file():
+            raise Gone(f"the file it was imported from ({path.name}) is not there any more")
+        if self.digest(path) != imported["digest"]:
+            raise Changed(f"the file it was imported from ({path.name}) holds other bytes than it did")
 
     def _named_weights(self, encoder: str) -> Iterator[Path]:
         """Files that an encoder's weights may come from: those that experiments' settings name, or cached downloads."""

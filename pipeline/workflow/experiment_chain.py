@@ -6,13 +6,21 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipeline.workflow.captioning_chain import CaptioningChain, captioning_chain
+from pipeline.workflow.external_chain import ExternalChain, external_chain
 from pipeline.workflow.recognition_chain import RecognitionChain, recognition_chain
 from pipeline.workflow.routing_chain import RoutingChain, routing_chain
 
 # Another kind is added in these two lines: its chain, to a union that `kind` tells apart, and the function that makes
 # the chain.
-ExperimentChain = Annotated[CaptioningChain | RecognitionChain | RoutingChain, Field(discriminator="kind")]
-CHAINS = {"captioning": captioning_chain, "recognition": recognition_chain, "routing": routing_chain}
+ExperimentChain = Annotated[
+    CaptioningChain | ExternalChain | RecognitionChain | RoutingChain, Field(discriminator="kind")
+]
+CHAINS = {
+    "captioning": captioning_chain,
+    "external": external_chain,
+    "recognition": recognition_chain,
+    "routing": routing_chain,
+}
 
 
 def chain_of(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:

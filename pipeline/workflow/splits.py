@@ -16,17 +16,44 @@ def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
     return ["val"] if any(not splits.get("test", True) for splits in named) else ["val", "test"]
 
 
+def splits_of(config: Mapping[str, Any], experiment: str) -> list[str]:
+    """The splits that an experiment is scored on: all of its data set, or those of which another system has captions.
+
+    Args:
+        config: The whole configuration, checked, in its JSON form.
+        experiment: Name of the experiment.
+    """
+    entry = config["experiments"][experiment]
+    scored = scored_splits(config["datasets"][entry["dataset"]])
+    return [split for split in scored if entry["kind"] != "external" or file_of(entry["captions"], split) is not None]
+
+
+def file_of(named: str | Mapping[str, str | None] | None, split: str) -> str | None:
+    """The file of a split that an external experiment names, with the split's name for each `*`; None for none.
+
+    Args:
+        named: The setting `captions` or `ids` of the experiment, as JSON gives it.
+        split: Name of the split.
+    """
+    if named is None or isinstance(named, Mapping):
+        return (named or {}).get(split)
+    return named.replace("*", split)
+
+
 def needed_splits(config: Mapping[str, Any], name: str, kind: str = "captioning") -> list[str]:
-    """The splits of a data set that must have captioned videos: none if no captioner learns from it.
+    """The splits of a data set that must have captioned videos: none if no captioner learns from it or is scored on it.
 
     Args:
         config: The whole configuration, checked, in its JSON form.
         name: The data set.
         kind: Kind of the experiments; for `recognition` these are the splits that must have labelled clips.
     """
-    experiments = config["experiments"].values()
-    learns = any(entry["kind"] == kind and entry["dataset"] == name for entry in experiments)
-    return ["train", *scored_splits(config["datasets"][name])] if learns else []
+    of_dataset = {of: entry["kind"] for of, entry in config["experiments"].items() if entry["dataset"] == name}
+    scored = scored_splits(config["datasets"][name])
+    if kind in of_dataset.values():
+        return ["train", *scored]
+    imported = [of for of, its_kind in of_dataset.items() if kind == "captioning" and its_kind == "external"]
+    return [split for split in scored if any(split in splits_of(config, of) for of in imported)]
 
 
 def decoded_as(config: Mapping[str, Any], name: str) -> str:

@@ -61,7 +61,20 @@ def overlay():
     raw["knowledge"]["captions"]["triplets"] |= triplets
     add_recognition(raw)
     add_tstl(raw)
+    add_external(raw)
     return raw
+
+
+def add_external(raw):
+    """Captions of another system in files of one's own, and an encoder that judges all captions."""
+    own = {"kind": "external", "dataset": "home", "form": "lines", "tokenizer": "ptb", "adaptation": "zero-shot"}
+    own |= {"optimises_cider": False, "captions": {"val": f"{NASTY}.json", "test": f"{NASTY}.json"}}
+    own |= {"ids": {"val": f"{NASTY}.txt", "test": f"{NASTY}.txt"}}  # a path for all splits has their name for its *
+    own |= dict.fromkeys(("system", "trained_on", "prompt", "source"), NASTY)
+    raw["experiments"]["external"] = own
+    raw["encoders"]["judge"] = {"like": "clip", "finetune": None}
+    raw["report"]["experiments"] += ["external"]
+    raw["report"]["clip_scores"] = {"encoder": "judge", "sampling": "action"}
 
 
 def add_tstl(raw):

@@ -19,7 +19,9 @@ from pipeline.report.regions import attention_matrix, describe_regions, nearness
 from pipeline.stages import write_report
 
 TSM = PublishedSettings(dataset="leaning", system="TSM", top1=48.4, top5=None, source="Lin et al., 2019")
-SHOWN = ReportSettings(experiments=["plain", "regions"], videos=3, resamples=50, akg=False, published=[TSM])
+SHOWN = ReportSettings(
+    experiments=["plain", "regions"], videos=3, resamples=50, akg=False, clip_scores=None, published=[TSM]
+)
 
 
 @pytest.fixture(scope="module")

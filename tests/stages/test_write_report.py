@@ -91,7 +91,9 @@ def write_page(results, num_videos=3):
     write_report.run(
         artifacts=listed(results, [results / path for path in ARTIFACTS]),
         config=json.dumps(CONFIG),
-        settings=ReportSettings(experiments=["one"], videos=num_videos, resamples=50, akg=False, published=[]),
+        settings=ReportSettings(
+            experiments=["one"], videos=num_videos, resamples=50, akg=False, clip_scores=None, published=[]
+        ),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
@@ -182,7 +184,7 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
     write_report.run(
         artifacts=listed(results, [results / path for path in paths] * 2),
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
-        settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True, published=[]),
+        settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True, clip_scores=None, published=[]),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         out=out,
     )
@@ -247,7 +249,9 @@ def test_several_seeds_are_shown_together(results, two_datasets):
             ],
         ),
         config=json.dumps(config),
-        settings=ReportSettings(experiments=["one", "two"], videos=2, resamples=100, akg=False, published=[]),
+        settings=ReportSettings(
+            experiments=["one", "two"], videos=2, resamples=100, akg=False, clip_scores=None, published=[]
+        ),
         stages={},
         out=out,
     )
@@ -336,7 +340,7 @@ def test_without_a_test_split_the_page_shows_that_of_validation(results):
     write_report.run(
         artifacts=listed(results, [results / path for path in ARTIFACTS if "/test/" not in path]),
         config=json.dumps(config),
-        settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False, published=[]),
+        settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False, clip_scores=None, published=[]),
         stages={},
         out=results / "page.html",
     )
@@ -365,7 +369,7 @@ def test_captioning_and_recognition_share_a_page(results, tmp_path):
         artifacts=listed(results, [*(results / path for path in ARTIFACTS), *artifacts_of(others)]),
         config=json.dumps(config),
         settings=ReportSettings(
-            experiments=["one", "plain", "regions"], videos=1, resamples=20, akg=False, published=[]
+            experiments=["one", "plain", "regions"], videos=1, resamples=20, akg=False, clip_scores=None, published=[]
         ),
         stages={},
         out=results / "page.html",

@@ -143,7 +143,9 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "caption_videos",
         "check_dataset",
         "describe_experiment",
+        "import_predictions",
         "score_akg",
+        "score_clip",
         "write_gallery",
     }
     assert stages["write_report"]["jobs"] == 1
