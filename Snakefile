@@ -25,7 +25,7 @@ from pipeline.config import validate
 from pipeline.config.command_line import as_in_a_file
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
-from pipeline.workflow.job_lines import tell_of_jobs
+from pipeline.workflow.job_lines import show_running_jobs, tell_in_words
 from pipeline.workflow.own_code import environment_lines
 from pipeline.workflow.planned import write_plan_when_built
 
@@ -59,11 +59,12 @@ include: HERE.join("rules/common.smk")
 
 
 write_plan_when_built(workflow)
+tell_in_words(workflow)
 
 
 onstart:
     check_gpus()
-    tell_of_jobs(workflow)
+    show_running_jobs(workflow)
 
 
 wildcard_constraints:

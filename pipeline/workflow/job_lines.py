@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import logger as snakemake_logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -24,29 +25,50 @@ SECONDS_BETWEEN_LOOKS = 0.5
 END_BYTES = 4096  # of a log that are read
 
 
-def tell_of_jobs(workflow: Any) -> None:
-    """Begin to tell of the jobs of a run that is about to start.
+def show_running_jobs(workflow: Any) -> None:
+    """Show live lines from now on, where Snakemake itself writes to a terminal in the foreground, and nowhere else.
 
-    Live lines are shown where Snakemake itself writes to a terminal in the foreground, and nowhere else: not in jobs,
-    nor in files, nor where another logger has taken the terminal. Lines in words take the place of Snakemake's where it
-    is told to be quiet about rules (`--quiet rules progress`). `--quiet all` silences both.
+    So there are none in jobs, in files, where another logger has taken the terminal, or with `--quiet all`.
 
     Args:
-        workflow: Snakemake's workflow, whose graph of jobs is known.
+        workflow: Snakemake's workflow, which is about to run.
     """
-    quiet = {word.name.lower() for word in workflow.output_settings.quiet or ()}
-    if not workflow.is_main_process or "all" in quiet:
-        return
-    own = next((handler for handler in snakemake_logger.handlers if handler.name == "DefaultStreamHandler"), None)
-    if not isinstance(own, logging.StreamHandler):
-        return
-    if own.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+    own = _own_handler(workflow)
+    if own is not None and own.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         terminal = TerminalLines(own.stream)
         own.setStream(terminal)
         LiveLines(terminal).begin()
-    if "rules" in quiet:
-        told = {rule.name: rule.docstring or "" for rule in workflow.rules}
-        snakemake_logger.addHandler(WordLines(own, told, len(workflow.dag)))
+
+
+def tell_in_words(workflow: Any) -> None:
+    """Tell of jobs in words where Snakemake is told to be quiet about rules and not about progress.
+
+    Args:
+        workflow: Snakemake's workflow, whose rules are known.
+    """
+    own, quiet = _own_handler(workflow), _quiet(workflow)
+    if own is not None and "rules" in quiet and "progress" not in quiet:
+        snakemake_logger.addHandler(WordLines(own, workflow))
+        own.addFilter(lambda record: workflow.dryrun or not is_said_in_words(record))
+
+
+def _own_handler(workflow: Any) -> "logging.StreamHandler[Any] | None":
+    """The handler that writes Snakemake's lines, unless this is a job, all is to be quiet, or it is another logger's."""
+    if not workflow.is_main_process or "all" in _quiet(workflow):
+        return None
+    found = next((handler for handler in snakemake_logger.handlers if handler.name == "DefaultStreamHandler"), None)
+    return found if isinstance(found, logging.StreamHandler) else None
+
+
+def _quiet(workflow: Any) -> set[str]:
+    return {word.name.lower() for word in workflow.output_settings.quiet or ()}
+
+
+def is_said_in_words(record: logging.LogRecord) -> bool:
+    """Whether a message of Snakemake is one in whose place `WordLines` speaks: all but warnings and other errors."""
+    if getattr(record, "exception", None) == "RuleException":  # the whole command of a job that failed
+        return True
+    return record.levelno <= logging.INFO
 
 
 def job_name(rule: str, names: Mapping[str, str]) -> str:
@@ -79,14 +101,23 @@ class RunningJob:
     Attributes:
         name: Its name for people.
         logs: Its logs.
+        benchmark: The file that Snakemake writes when it has ended; None without one.
         since: When it began, in seconds since the epoch.
         told: What its log told last.
     """
 
     name: str
     logs: list[Path]
+    benchmark: Path | None
     since: float = field(default_factory=time.time)
     told: Told | None = None
+
+    def has_ended(self) -> bool:
+        """Whether its benchmark says so: told to be quiet about progress, Snakemake does not."""
+        try:
+            return self.benchmark is not None and self.benchmark.stat().st_mtime > self.since
+        except OSError:
+            return False
 
     def line(self) -> str:
         """A line about the job, with how far it is if its log has told that, or for how long it has run."""
@@ -121,7 +152,8 @@ class LiveLines(logging.Handler):
         said = record.__dict__
         if event == LogEvent.JOB_INFO and said["log"]:
             name = job_name(said["rule_name"], said["wildcards"])
-            self._running[said["jobid"]] = RunningJob(name, [Path(log) for log in said["log"]])
+            benchmark = Path(said["benchmark"]) if said["benchmark"] else None
+            self._running[said["jobid"]] = RunningJob(name, [Path(log) for log in said["log"]], benchmark)
         elif event == LogEvent.JOB_FINISHED:
             self._running.pop(said["job_id"], None)
         elif event == LogEvent.JOB_ERROR:
@@ -129,7 +161,7 @@ class LiveLines(logging.Handler):
 
     def _show(self) -> None:
         while not self._has_ended.wait(SECONDS_BETWEEN_LOOKS):
-            jobs = list(self._running.values())
+            jobs = [job for job in list(self._running.values()) if not job.has_ended()]
             width = max((len(job.name) for job in jobs), default=0)
             self._terminal.show([f"  {job.name:{width}}  {job.line()}" for job in jobs])
 
@@ -144,35 +176,41 @@ class WordLines(logging.Handler):
 
     Args:
         beside: Snakemake's own handler, whose stream the lines go to.
-        told: What each rule does, in a sentence.
-        num_jobs: How many jobs the run has, with the one that has nothing to do but ask for all others.
+        workflow: Snakemake's workflow. What a rule does its docstring says, in a sentence.
     """
 
-    def __init__(self, beside: "logging.StreamHandler[Any]", told: Mapping[str, str], num_jobs: int) -> None:
+    def __init__(self, beside: "logging.StreamHandler[Any]", workflow: Any) -> None:
         super().__init__()
         self._beside = beside
-        self._told = told
-        self._num_jobs = num_jobs
+        self._workflow = workflow
         self._num_done = 0
+        self._num_jobs = 0  # that make something
         self._begun: dict[int, tuple[str, float]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line of a job that begins, ends or fails."""
-        event = getattr(record, "event", None)
-        said = record.__dict__
-        if event == LogEvent.JOB_INFO and said["log"]:
+        """Write the line of a run or a job that begins, of a job that ends or fails."""
+        event, said = getattr(record, "event", None), record.__dict__
+        if self._workflow.dryrun:
+            return
+        if event == LogEvent.RUN_INFO:
+            self._num_jobs = sum(bool(job.log) for job in self._workflow.dag.needrun_jobs(exclude_finished=False))
+            self._write(f"{self._num_jobs} jobs are to be done. Each begins when what it reads is there.")
+        elif record.msg == NOTHING_TO_BE_DONE_MSG:
+            self._write("All that is asked for is there, and nothing has changed since.")
+        elif event == LogEvent.JOB_INFO and said["log"]:
             name = job_name(said["rule_name"], said["wildcards"])
             self._begun[said["jobid"]] = name, time.monotonic()
-            self._write(f"begins: {name}: {self._told.get(said['rule_name'], '')}")
-        elif event == LogEvent.JOB_FINISHED:
+            does = next((rule.docstring for rule in self._workflow.rules if rule.name == said["rule_name"]), None)
+            self._write(f"begins  {name}: {does or ''}")
+        elif event == LogEvent.JOB_FINISHED and said["job_id"] in self._begun:
             self._num_done += 1
-            name, since = self._begun.pop(said["job_id"], ("", 0.0))
-            if name:
-                percent = 100 * self._num_done // self._num_jobs
-                self._write(f"  done: {name}, after {duration(time.monotonic() - since)} ({percent} % of all jobs)")
-        elif event == LogEvent.JOB_ERROR:
+            name, since = self._begun.pop(said["job_id"])
+            seconds = duration(time.monotonic() - since)
+            self._write(f"  done  {name}, after {seconds} ({self._num_done} of {self._num_jobs})")
+        elif event == LogEvent.JOB_ERROR and said["log"]:
             name, _ = self._begun.pop(said["jobid"], (said["rule_name"], 0.0))
-            self._write(f"FAILED: {name}: see {', '.join(said['log'])}")
+            last = next((line for line in reversed(end_of(Path(said["log"][0])).splitlines()) if line.strip()), "")
+            self._write(f"FAILED  {name}: {last.removeprefix('error: ')} (more in {said['log'][0]})")
 
     def _write(self, line: str) -> None:
         self._beside.acquire()  # Snakemake's own thread may be within a line

@@ -16,7 +16,7 @@ PIECE = re.compile(rb"\x1b\[(\d*)([A-Za-z])|\r|\n|[^\x1b\r\n]+|\x1b")
 
 
 class Screen:
-    """All lines that were ever written, as a terminal with enough rows shows them: colours and the like are left out."""
+    """All lines that were ever written, as a terminal with enough rows and columns shows them, without colours."""
 
     def __init__(self) -> None:
         self.lines: list[str] = [""]
@@ -83,7 +83,7 @@ class Session:
 
     def end(self) -> int:
         """Watch until the program ends; returns its exit code."""
-        self.watch(lambda lines: False)
+        self.watch(lambda _: False)
         _, status = os.waitpid(self.process, 0)
         os.close(self.terminal)
         return os.waitstatus_to_exitcode(status)
