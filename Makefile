@@ -11,17 +11,20 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo test test-long test-unit test-faults test-cluster test-field fuzz lint bench lock
 .DELETE_ON_ERROR:
 
+# Quiet about rules and their settings, the workflow says in a line each which job begins and which is done.
+RUN = snakemake --cores $(CORES) --resources gpu=$(GPUS) --quiet host rules reason
+
 demo: $(STAMP)
-	snakemake --cores $(CORES) --resources gpu=$(GPUS)
-	@python -m pipeline.report.score_lines results/experiments/grid
-	@echo "Report: $(CURDIR)/results/report/index.html"
+	@echo "Clipgraph generates small videos of moving shapes, learns to caption them, and writes a report: some minutes."
+	@$(RUN)
+	@python -m pipeline.report.score_table
 
 # Recognition from nothing to the report: what generated shapes do, by four recognizers. A quarter of an hour on 2 cores.
 .PHONY: demo-recognition
 demo-recognition: $(STAMP)
-	snakemake --cores $(CORES) --resources gpu=$(GPUS) --configfile configs/recognition.yaml
-	@python -m pipeline.report.score_lines $(addprefix results/experiments/,single_frame tsm tsm_rstg tsm_dyreg)
-	@echo "Report: $(CURDIR)/results/report/index.html"
+	@echo "Clipgraph generates small videos of moving shapes, and compares four networks that tell what the shapes do."
+	@$(RUN) --configfile configs/recognition.yaml
+	@python -m pipeline.report.score_table --configfile configs/recognition.yaml
 
 # Two processes share the tests, each of which computes with one thread. TEST_PROCESSES=0: this one alone.
 TEST_PROCESSES ?= 2

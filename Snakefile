@@ -25,7 +25,9 @@ from pipeline.config import validate
 from pipeline.config.command_line import as_in_a_file
 from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
+from pipeline.workflow.job_lines import show_running_jobs, tell_in_words
 from pipeline.workflow.own_code import environment_lines
+from pipeline.workflow.planned import write_plan_when_built
 
 try:
     # Snakemake has read the overlays before this line: to it they are code, as a profile is.
@@ -56,8 +58,13 @@ except PipelineError as error:
 include: HERE.join("rules/common.smk")
 
 
+write_plan_when_built(workflow)
+tell_in_words(workflow)
+
+
 onstart:
     check_gpus()
+    show_running_jobs(workflow)
 
 
 wildcard_constraints:

@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline <stage> ...`, and the commands `caption`, `recognize`, `verify` and `gc`.
+"""The command line: `python -m pipeline <stage> ...`, and the commands of `COMMANDS`, such as `caption`.
 
 A stage is a module of `pipeline.stages`; the signature and docstring of its `run` are the stage's flags and help.
 Only the stage asked for is imported, and that after its flags were read: torch and what stands on it take seconds.
@@ -29,6 +29,7 @@ STAGES = Path(__file__).parent / "stages"
 COMMANDS = {  # each a module of `pipeline.commands`
     "caption": "Caption a few videos by a finished experiment.",
     "recognize": "Say of a few videos which classes a finished experiment sees in them.",
+    "status": "Say of each experiment what is done, running, failed and left, and how long the rest may take.",
     "verify": "Say which results are damaged, stale or orphaned, and what mends them.",
     "gc": "List, and with --yes delete, results that nothing in the configuration needs, or all of them.",
 }

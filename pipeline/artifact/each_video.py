@@ -80,7 +80,7 @@ def videos_together(writer: Writer, failed: Mapping[str, str], compute: Callable
     ids = [video_id for video_id in todo if video_id not in failed]
     with closing(compute(ids)) as outcomes:
         of_each = zip(ids, outcomes, strict=True)
-        for video_id in track(todo, len(todo), writer.stage):
+        for video_id in track(todo, len(todo), writer.stage, before=len(writer.ids) - len(todo)):
             if video_id in failed:
                 writer.fail(video_id, failed[video_id])
                 continue

@@ -13,7 +13,9 @@ UNITS = {
     "test_captioning_chain.py",
     "test_own_version.py",
     "test_paths.py",
+    "test_planned.py",
     "test_shards.py",
+    "test_terminal_lines.py",
     "test_trials.py",
 }
 
