@@ -40,6 +40,7 @@ SECTIONS = {
     "nodes": "nodes",
     "objects": "nodes",
     "graph": "graphs",
+    "maps": "maps",
     "knowledge": "knowledge",
     "vocabulary": "vocabularies",
     "captioner": "captioners",
@@ -166,7 +167,7 @@ def artifact(kind, each=None, where=None, **routes):
 
 
 def captioner_inputs(experiment, dataset, **more):
-    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them.
+    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them; maps.
 
     Args:
         experiment: Route to the captioner's experiment.
@@ -176,7 +177,7 @@ def captioner_inputs(experiment, dataset, **more):
     shards = {"dataset": dataset, "shard": "all"} | more
     graph, knowledge, objects = f"{experiment}.graph", f"{experiment}.knowledge", f"{experiment}.objects"
     return {
-        "graphs": artifact("graphs", graph=graph, **shards),
+        "graphs": artifact("graphs", where=graph, graph=graph, **shards),
         "pair_motion": artifact("pair_motion", where=f"{graph}.motion_of=union_box", graph=graph, **shards),
         "knowledge": artifact("knowledge", where=knowledge, knowledge=knowledge, **shards),
         "objects": artifact("nodes", where=objects, nodes=objects, **shards),
@@ -342,6 +343,19 @@ def experts(wildcards):
 def motion_experts(wildcards):
     """Input function: the weights of the experts of the recognizer whose vectors are motion."""
     return experts_of(walk("encoder.experiment.recognizer", wildcards))
+
+
+def map_weights(wildcards):
+    """Input function: the weights of the encoder of maps, or the model of the recognizer that it is."""
+    name = walk("maps.encoder", wildcards)
+    trained = config["encoders"][name].get("experiment")
+    return expand(ARTIFACTS["weights"], encoder=name) if trained is None else expand(ARTIFACTS["model"], trial=trained)
+
+
+def map_experts(wildcards):
+    """Input function: the weights of the experts of the recognizer whose maps are stored; none of other encoders."""
+    entry = config["encoders"][walk("maps.encoder", wildcards)]
+    return experts_of(config["experiments"][entry["experiment"]]["recognizer"]) if "experiment" in entry else []
 
 
 def experts_of(name):

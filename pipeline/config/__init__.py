@@ -25,6 +25,9 @@ from pipeline.config.captioners import (
     CaptionerModelSettings,
     CaptionerSettings,
     DecodingSettings,
+    LstmModelSettings,
+    LstmSettings,
+    LstmTrainingSettings,
     NucleusSettings,
     TrainingSettings,
     VocabularySettings,
@@ -58,6 +61,7 @@ from pipeline.config.encoders import (
     FinetuneSettings,
     I3dSettings,
     PretrainSettings,
+    RecognizerEncoderSettings,
     TextArch,
     VideoMaeArch,
     VideoMaeSettings,
@@ -66,6 +70,7 @@ from pipeline.config.encoders import (
 from pipeline.config.experiments import (
     CaptioningSettings,
     ExperimentSettings,
+    MapCaptioningSettings,
     PartSettings,
     RecognitionSettings,
     RoutingSettings,
@@ -99,6 +104,7 @@ from pipeline.config.labelled_datasets import (
     Ucf101Settings,
 )
 from pipeline.config.likes import resolve_likes, without_inherited
+from pipeline.config.maps import MapsSettings
 from pipeline.config.mistakes import broken_references, describe
 from pipeline.config.plain import require_plain
 from pipeline.config.recognizers import (
@@ -171,6 +177,11 @@ __all__ = [
     "KnowledgeSettings",
     "LabelledListSettings",
     "LinkingSettings",
+    "LstmModelSettings",
+    "LstmSettings",
+    "LstmTrainingSettings",
+    "MapCaptioningSettings",
+    "MapsSettings",
     "MixupSettings",
     "ModuleSettings",
     "MsrvttSettings",
@@ -187,6 +198,7 @@ __all__ = [
     "PublishedSettings",
     "RandAugmentSettings",
     "RecognitionSettings",
+    "RecognizerEncoderSettings",
     "RecognizerSettings",
     "RecognizerTrainingSettings",
     "ReportSettings",
@@ -259,6 +271,7 @@ class Config(Settings):
     encoders: dict[Name, EncoderSettings]
     nodes: dict[Name, NodesSettings]
     graphs: dict[Name, GraphSettings]
+    maps: dict[Name, MapsSettings]
     knowledge: dict[Name, KnowledgeSettings]
     vocabularies: dict[Name, VocabularySettings]
     captioners: dict[Name, CaptionerSettings]

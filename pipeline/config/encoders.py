@@ -210,7 +210,19 @@ class CastEncoderSettings(Settings):
     experiment: str
 
 
+class RecognizerEncoderSettings(Settings):
+    """A convolutional recognizer that an experiment has trained, whose last maps are features of windows of frames."""
+
+    kind: Literal["recognizer"]
+    experiment: str
+
+
 EncoderSettings = Annotated[
-    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings | CastEncoderSettings,
+    I3dSettings
+    | Clip4ClipSettings
+    | DetectorSettings
+    | VideoMaeSettings
+    | CastEncoderSettings
+    | RecognizerEncoderSettings,
     Field(discriminator="kind"),
 ]

@@ -23,6 +23,17 @@ class CaptioningSettings(Settings):
     seeds: Seeds
 
 
+class MapCaptioningSettings(Settings):
+    """A captioner trained on the maps of a data set, once for each seed."""
+
+    kind: Literal["map_captioning"]
+    dataset: str
+    maps: str
+    captioner: str
+    vocabulary: str
+    seeds: Seeds
+
+
 class PartSettings(Settings):
     """What a part of TSTL learns: the groups of the classes (a selector), or the clips of one group (an expert)."""
 
@@ -52,4 +63,6 @@ class RoutingSettings(Settings):
     seeds: Seeds
 
 
-ExperimentSettings = Annotated[CaptioningSettings | RecognitionSettings | RoutingSettings, Field(discriminator="kind")]
+ExperimentSettings = Annotated[
+    CaptioningSettings | RecognitionSettings | RoutingSettings | MapCaptioningSettings, Field(discriminator="kind")
+]

@@ -24,6 +24,9 @@ REFERENCES = (
     ("graphs", ("nodes",), "nodes", None),
     ("graphs", ("motion",), "encoders", "i3d or cast"),
     ("encoders of kind cast", ("experiment",), "experiments", "recognition"),
+    ("encoders of kind recognizer", ("experiment",), "experiments", "recognition"),
+    ("maps", ("sampling",), "samplings", None),
+    ("maps", ("encoder",), "encoders", "i3d or cast or recognizer"),
     ("knowledge", ("dataset",), "datasets", None),
     ("knowledge", ("sampling",), "samplings", None),
     ("knowledge", ("encoder",), "encoders", "clip4clip"),
@@ -32,8 +35,11 @@ REFERENCES = (
     ("experiments of kind captioning", ("graph",), "graphs", None),
     ("experiments of kind captioning", ("objects",), "nodes", "object"),
     ("experiments of kind captioning", ("knowledge",), "knowledge", None),
-    ("experiments of kind captioning", ("captioner",), "captioners", None),
+    ("experiments of kind captioning", ("captioner",), "captioners", "bidirectional"),
     ("experiments of kind captioning", ("vocabulary",), "vocabularies", None),
+    ("experiments of kind map_captioning", ("maps",), "maps", None),
+    ("experiments of kind map_captioning", ("captioner",), "captioners", "lstm"),
+    ("experiments of kind map_captioning", ("vocabulary",), "vocabularies", None),
     ("experiments of kind recognition", ("clipping",), "clippings", None),
     ("experiments of kind recognition", ("recognizer",), "recognizers", None),
     ("experiments of kind recognition", ("part", "groups"), "groups", None),
@@ -49,6 +55,8 @@ REFERENCES = (
     ("predictions", ("experiment",), "experiments", "captioning"),
     ("predictions", ("dataset",), "datasets", None),
 )
+
+CAPTIONING = ("captioning", "map_captioning")  # kinds of experiments that learn captions
 
 # Kinds of data sets that have labels and no captions. The clips of `sync_mnist` are no videos either: they are drawn.
 UNCAPTIONED = (
@@ -178,7 +186,7 @@ def _without_captions(raw: Mapping[str, Any]) -> list[str]:
             name = settings.get("dataset") if isinstance(settings, Mapping) else None
             named = datasets.get(name) if isinstance(datasets, Mapping) and isinstance(name, str) else None
             kind = named.get("kind") if isinstance(named, Mapping) else None
-            if kind in kinds and settings.get("kind", "captioning") == "captioning":
+            if kind in kinds and settings.get("kind", "captioning") in CAPTIONING:
                 mistakes.append(f"`{section}.{entry}.dataset: {name}`: a data set of kind {kind} {why}")
     return mistakes
 

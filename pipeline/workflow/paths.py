@@ -28,6 +28,7 @@ ARTIFACTS = {
     "temporal_graphs": "results/datasets/{dataset}/temporal_graphs/{graph}/{shard}.zarr/zarr.json",
     "graphs": "results/datasets/{dataset}/graphs/{graph}/{shard}.zarr/zarr.json",
     "pair_motion": "results/datasets/{dataset}/pair_motion/{graph}/{shard}.zarr/zarr.json",
+    "maps": "results/datasets/{dataset}/maps/{maps}/{shard}.zarr/zarr.json",
     "triplets": "results/knowledge/{knowledge}/triplets.json",
     "embedding": "results/knowledge/{knowledge}/embedding.safetensors",
     "embedding_scores": "results/knowledge/{knowledge}/scores.json",
