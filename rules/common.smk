@@ -123,6 +123,10 @@ def trial_names(**equal):
     return "|".join(fitting) or "(?!)"
 
 
+# Trials of both kinds of captioning, which are captioned and scored alike.
+CAPTIONING_TRIALS = "|".join([trial_names(kind="captioning"), trial_names(kind="map_captioning")])
+
+
 def trials_on(kind):
     """Regular expression that matches the names of all recognition trials on data sets of one kind."""
     datasets = [name for name, entry in config["datasets"].items() if entry["kind"] == kind]
@@ -167,7 +171,9 @@ def artifact(kind, each=None, where=None, **routes):
 
 
 def captioner_inputs(experiment, dataset, **more):
-    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them; maps.
+    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them.
+
+    A captioner of maps has none of these.
 
     Args:
         experiment: Route to the captioner's experiment.
@@ -182,6 +188,18 @@ def captioner_inputs(experiment, dataset, **more):
         "knowledge": artifact("knowledge", where=knowledge, knowledge=knowledge, **shards),
         "objects": artifact("nodes", where=objects, nodes=objects, **shards),
     }
+
+
+def map_inputs(experiment, dataset, **more):
+    """Input of a stage that runs a captioner of maps: these, or nothing if the captioner reads graphs.
+
+    Args:
+        experiment: Route to the captioner's experiment.
+        dataset: Route to the data set whose videos the captioner reads.
+        more: Further arguments of `artifact`.
+    """
+    maps = f"{experiment}.maps"
+    return artifact("maps", where=maps, maps=maps, dataset=dataset, shard="all", **more)
 
 
 def with_split(kind):
@@ -211,7 +229,7 @@ def needed(wildcards):
 
 def needed_labels(wildcards):
     """Parameter function: the splits of a data set in which experiments need labelled clips, as JSON."""
-    return json.dumps(needed_splits(config, wildcards.dataset, "recognition"))
+    return json.dumps(needed_splits(config, wildcards.dataset, ["recognition"]))
 
 
 def of_encoders(kind, routes, having=""):

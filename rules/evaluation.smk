@@ -1,9 +1,9 @@
 """
 Evaluation: captions for a split, and their scores.
 
-REQUIRED INPUTS   graphs, model, captions; vocabulary for akg_scores.json
+REQUIRED INPUTS   graphs or maps, model, captions; vocabulary for akg_scores.json
                   pair_motion, knowledge, nodes of objects, where the experiment has them
-OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
+OUTPUTS           results/experiments/{trial}/{split}/captions.json, captions.csv, scores.json, per_video.csv
                   and, only where the report asks for it, akg_scores.json
 """
 
@@ -12,16 +12,18 @@ rule generate_captions:
     """Search for the best caption of every video of a split."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset"),
+        maps=map_inputs(experiment="experiment", dataset="experiment.dataset"),
         captions=with_split("captions"),
         model=artifact("model"),
     output:
-        artifact("generated"),
+        captions=artifact("generated"),
+        table=artifact("generated_table"),
     log:
         "logs/generate_captions/{trial}/{split}.log",
     benchmark:
         "logs/generate_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=trial_names(kind="captioning"),
+        trial=CAPTIONING_TRIALS,
     conda:
         "../envs/pipeline.yaml"
     threads: SOME_THREADS
@@ -39,12 +41,14 @@ rule generate_captions:
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \
             --objects {input.objects:q} \
+            --maps {input.maps:q} \
             --captions {input.captions:q} \
             --model {input.model:q} \
             --split {wildcards.split} \
             --settings {params.settings:q} \
             --threads {threads} \
-            --out {output:q} \
+            --out {output.captions:q} \
+            --table {output.table:q} \
             >{log:q} 2>&1
         """
 
@@ -62,7 +66,7 @@ rule score_captions:
     benchmark:
         "logs/score_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=trial_names(kind="captioning"),
+        trial=CAPTIONING_TRIALS,
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -98,7 +102,7 @@ rule score_akg:
     benchmark:
         "logs/score_akg/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=trial_names(kind="captioning"),
+        trial=CAPTIONING_TRIALS,
     conda:
         "../envs/pipeline.yaml"
     threads: 1

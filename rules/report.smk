@@ -7,8 +7,9 @@ OUTPUTS           results/report/index.html
 
 from functools import partial
 
-of_each = partial(artifact, each="captioning experiment", dataset="experiment.dataset")
-of_each_trial = partial(artifact, each="captioning trial")
+of_each = partial(artifact, each="captioning map_captioning experiment", dataset="experiment.dataset")
+of_each_trial = partial(artifact, each="captioning map_captioning trial")
+of_each_graph = partial(artifact, each="captioning experiment", dataset="experiment.dataset", shard="all")
 of_each_scored = partial(of_each_trial, dataset="experiment.dataset", split="scored")
 shards_of_each = partial(of_each, shard="all")
 
@@ -23,11 +24,11 @@ TOWERS = {
     "recognition": ["experiment.recognizer.spatial"],
 }
 DETECTORS = {"captioning": ["experiment.graph.nodes.detector", "experiment.objects.detector"]}
-MOTION = {"captioning": ["experiment.graph.motion"]}
+MOTION = {"captioning": ["experiment.graph.motion"], "map_captioning": ["experiment.maps.encoder"]}
 MASKED = {"recognition": ["experiment.recognizer.temporal"]}
 ENCODERS = {
     of: [route for routes in (MOTION, TOWERS, DETECTORS, MASKED) for route in routes.get(of, [])]
-    for of in ("captioning", "recognition")
+    for of in ("captioning", "map_captioning", "recognition")
 }
 
 
@@ -36,17 +37,25 @@ rule write_report:
     """Write the report: scores, curves, captioned clips, sizes, and what was left out."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset", each="captioning experiment"),
+        maps=map_inputs(experiment="experiment", dataset="experiment.dataset", each="map_captioning experiment"),
         scores=of_each_scored("scores"),
         captions=of_each_scored("generated"),
         curves=of_each_trial("curves"),
         references=of_each("captions"),
         videos=shards_of_each("videos"),
-        frames=shards_of_each("frames", sampling="experiment.graph.nodes.sampling"),
-        motion=shards_of_each("motion", sampling="experiment.graph.nodes.sampling", encoder="experiment.graph.motion"),
-        nodes=shards_of_each("nodes", nodes="experiment.graph.nodes"),
-        spatial_graphs=shards_of_each("spatial_graphs", graph="experiment.graph"),
-        temporal_graphs=shards_of_each("temporal_graphs", graph="experiment.graph"),
-        appearance=shards_of_each(
+        frames=of_each_graph("frames", sampling="experiment.graph.nodes.sampling"),
+        map_frames=artifact(
+            "frames",
+            each="map_captioning experiment",
+            dataset="experiment.dataset",
+            shard="all",
+            sampling="experiment.maps.sampling",
+        ),
+        motion=of_each_graph("motion", sampling="experiment.graph.nodes.sampling", encoder="experiment.graph.motion"),
+        nodes=of_each_graph("nodes", nodes="experiment.graph.nodes"),
+        spatial_graphs=of_each_graph("spatial_graphs", graph="experiment.graph"),
+        temporal_graphs=of_each_graph("temporal_graphs", graph="experiment.graph"),
+        appearance=of_each_graph(
             "appearance",
             where="experiment.knowledge",
             sampling="experiment.knowledge.sampling",

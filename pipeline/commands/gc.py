@@ -29,6 +29,7 @@ SUMMARY = "List, and with --yes delete, results that nothing in the configuratio
 # The last artifacts of a trial, by the kind of its experiment.
 ENDS = {
     "captioning": ("scores", "akg_scores"),
+    "map_captioning": ("scores", "akg_scores"),
     "recognition": ("scores", "regions"),
     "routing": ("scores",),
 }

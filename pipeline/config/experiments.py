@@ -9,6 +9,8 @@ from pydantic import Field
 
 from pipeline.config.types import Seeds, Settings
 
+CAPTIONING = ("captioning", "map_captioning")  # kinds of experiments that learn captions
+
 
 class CaptioningSettings(Settings):
     """A captioner trained on the graphs of a data set, once for each seed."""

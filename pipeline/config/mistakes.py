@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.config.borrowing import borrowed_of_others
+from pipeline.config.experiments import CAPTIONING
 from pipeline.config.routing import unfit_parts
 
 # Places where an entry of one section names an entry of another: (section, perhaps only its entries of one kind; path
@@ -55,8 +56,6 @@ REFERENCES = (
     ("predictions", ("experiment",), "experiments", "captioning"),
     ("predictions", ("dataset",), "datasets", None),
 )
-
-CAPTIONING = ("captioning", "map_captioning")  # kinds of experiments that learn captions
 
 # Kinds of data sets that have labels and no captions. The clips of `sync_mnist` are no videos either: they are drawn.
 UNCAPTIONED = (

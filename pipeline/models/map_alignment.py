@@ -65,7 +65,8 @@ def rounded(maps: Maps, bits: int) -> NDArray[np.float16]:
     number = half.view(np.uint16).astype(np.uint32)
     sign, size = number & 0x8000, number & 0x7FFF
     size = ((size + (1 << (dropped - 1))) >> dropped) << dropped
-    return (sign | np.minimum(size, largest)).astype(np.uint16).view(np.float16)
+    found: NDArray[np.float16] = (sign | np.minimum(size, largest)).astype(np.uint16).view(np.float16)
+    return found
 
 
 def require_small(size: tuple[int, int, int], channels: int, bits: int) -> None:

@@ -82,7 +82,7 @@ class Recognizer(nn.Module):
         return self._features(x, {place: partial(self._through, place, boxes=boxes) for place in self.places})
 
     def maps(self, x: Tensor) -> Tensor:
-        """Give the last maps of the backbone, `[B, T', D, H', W']`, with all modules but one at `final`, which may pool.
+        """Give the backbone's last maps, `[B, T', D, H', W']`, with all modules but one at `final`, which may pool.
 
         Args:
             x: Pixels of 0 to 255, `[B, T, C, H, W]`.

@@ -17,7 +17,12 @@ from pipeline.errors import PipelineError
 from pipeline.workflow.trials import trials_of
 
 # What became of the videos, by the kind of experiment.
-DONE = {"captioning": "captioned", "recognition": "recognized", "routing": "recognized"}
+DONE = {
+    "captioning": "captioned",
+    "map_captioning": "captioned",
+    "recognition": "recognized",
+    "routing": "recognized",
+}
 
 
 def score_lines(experiment: Path) -> str:

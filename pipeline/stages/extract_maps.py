@@ -72,10 +72,9 @@ def run(
     plan_of = plan_windows(sampled, window)
     inputs = {"videos": videos, "frames": frames, "weights": weights}
     inputs |= dict(zip(("spatial", "temporal"), experts, strict=False))
-    made = {"maps": settings, "encoder": encoder}
-    provenance = {name: of.model_dump(mode="json") for name, of in made.items()}
-    provenance |= {"window": window, "time_limit": time_limit}
-    with create(out, MAPS, ids=list(clips), stage="extract_maps", settings=provenance, inputs=inputs) as writer:
+    provenance = {"maps": settings.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json")}
+    given = provenance | {"window": window, "time_limit": time_limit}
+    with create(out, MAPS, ids=list(clips), stage="extract_maps", settings=given, inputs=inputs) as writer:
 
         def encoded(ids: Sequence[str]) -> Outcomes:
             shown = {video_id: sampled.video(video_id, ["number", "time", "size"]) for video_id in ids}

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from pipeline.artifact import read_json
 from pipeline.config import ReportSettings
+from pipeline.config.experiments import CAPTIONING
 from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
 from pipeline.report.comparison import compare
@@ -56,7 +57,7 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
     stores = read_stores(found)
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))
-    of_captioners = [f for f in found["scores"] if kind_of(f, whole) == "captioning"]
+    of_captioners = [f for f in found["scores"] if kind_of(f, whole) in CAPTIONING]
     scored = read_by_experiment(of_captioners, [*SCORED, "statistics", "notes"], "score_captions", trials)
     page = fill_in(
         "report.html.j2",
@@ -79,7 +80,7 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "suspects": list_suspects(stores),
             "datasets": describe_datasets(found, generated, scored, whole, settings),
             "labelled": describe_recognition(found, whole, settings, trials),
-            "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] != "captioning"],
+            "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] not in CAPTIONING],
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
@@ -148,7 +149,7 @@ def list_choices(files: Sequence[Located], config: Mapping[str, Any]) -> list[tu
     """
     chosen = [(file, chosen_by_loss(file.path)) for file in files]
     note = "several epochs had the best {}, so that the validation loss chose the model, that of epoch"
-    scores = {"captioning": "CIDEr", "recognition": "top-1"}
+    scores = {"recognition": "top-1"} | dict.fromkeys(CAPTIONING, "CIDEr")
     return [
         (file.names["trial"], "val", f"{note.format(scores[kind_of(file, config)])} {epoch}")
         for file, epoch in chosen

@@ -6,13 +6,21 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipeline.workflow.captioning_chain import CaptioningChain, captioning_chain
+from pipeline.workflow.map_captioning_chain import MapCaptioningChain, map_captioning_chain
 from pipeline.workflow.recognition_chain import RecognitionChain, recognition_chain
 from pipeline.workflow.routing_chain import RoutingChain, routing_chain
 
 # Another kind is added in these two lines: its chain, to a union that `kind` tells apart, and the function that makes
 # the chain.
-ExperimentChain = Annotated[CaptioningChain | RecognitionChain | RoutingChain, Field(discriminator="kind")]
-CHAINS = {"captioning": captioning_chain, "recognition": recognition_chain, "routing": routing_chain}
+ExperimentChain = Annotated[
+    CaptioningChain | RecognitionChain | RoutingChain | MapCaptioningChain, Field(discriminator="kind")
+]
+CHAINS = {
+    "captioning": captioning_chain,
+    "recognition": recognition_chain,
+    "routing": routing_chain,
+    "map_captioning": map_captioning_chain,
+}
 
 
 def chain_of(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:

@@ -47,6 +47,7 @@ ARTIFACTS = {
     "model": "results/experiments/{trial}/model.safetensors",
     "curves": "results/experiments/{trial}/curves.csv",
     "generated": "results/experiments/{trial}/{split}/captions.json",
+    "generated_table": "results/experiments/{trial}/{split}/captions.csv",
     "scores": "results/experiments/{trial}/{split}/scores.json",
     "per_video": "results/experiments/{trial}/{split}/per_video.csv",
     "akg_scores": "results/experiments/{trial}/{split}/akg_scores.json",

@@ -1,7 +1,9 @@
 """Which splits of a data set experiments are trained and scored on, as far as the configuration tells."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pipeline.config.experiments import CAPTIONING
 
 
 def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
@@ -16,16 +18,16 @@ def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
     return ["val"] if any(not splits.get("test", True) for splits in named) else ["val", "test"]
 
 
-def needed_splits(config: Mapping[str, Any], name: str, kind: str = "captioning") -> list[str]:
+def needed_splits(config: Mapping[str, Any], name: str, kinds: Sequence[str] = CAPTIONING) -> list[str]:
     """The splits of a data set that must have captioned videos: none if no captioner learns from it.
 
     Args:
         config: The whole configuration, checked, in its JSON form.
         name: The data set.
-        kind: Kind of the experiments; for `recognition` these are the splits that must have labelled clips.
+        kinds: Kinds of the experiments; for `recognition` these are the splits that must have labelled clips.
     """
     experiments = config["experiments"].values()
-    learns = any(entry["kind"] == kind and entry["dataset"] == name for entry in experiments)
+    learns = any(entry["kind"] in kinds and entry["dataset"] == name for entry in experiments)
     return ["train", *scored_splits(config["datasets"][name])] if learns else []
 
 
