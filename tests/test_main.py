@@ -107,6 +107,7 @@ NEEDED = {
     "extract_features": DETECTOR,
     "extract_front": DETECTOR,
     "extract_i3d": NETWORK,
+    "extract_maps": DETECTOR,
     "extract_regions": DETECTOR,
     "extract_union_motion": NETWORK,
     "finetune_clip4clip": CLIP,
@@ -115,6 +116,7 @@ NEEDED = {
     "import_weights": NETWORK,
     "recognize_videos": DETECTOR,
     "train_captioner": GRAPHS,
+    "train_lstm": GRAPHS,
     "train_recognizer": DETECTOR,
     "write_report": frozenset({"matplotlib"}),
 }

@@ -3,7 +3,6 @@
 A captioner of graphs searches right to left and then left to right, as AKG-sv and BTKG do; one of maps left to right.
 """
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pipeline.config import DecodingSettings
 from pipeline.jobs.progress import track
 from pipeline.jobs.storage import replaced
 from pipeline.models.precision import compute_device
+from pipeline.scoring.tables import csv_text, inert
 from pipeline.vocabulary import Vocabulary
 
 
@@ -105,7 +105,6 @@ def captions_of_split(
 
 def write_table(path: Path, captioned: Mapping[str, Caption]) -> None:
     """Write captions as a table, one video a row."""
-    with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("video_id", "caption"))
-        writer.writerows((video_id, caption.text) for video_id, caption in captioned.items())
+    rows = [(inert(video_id), inert(caption.text)) for video_id, caption in captioned.items()]
+    with replaced(path) as new:
+        new.write_text(csv_text(("video_id", "caption"), rows), encoding="utf-8", newline="")

@@ -25,10 +25,11 @@ class MapCaptioningChain(Settings):
         experiment: The experiment's entry.
         maps: How maps are made.
         sampling: The sampling of the frames around which they are.
-        encoder: The encoder that makes them.
+        encoders: The encoder that makes them, by its name.
         captioner: Widths, training and decoding of the captioner.
         vocabulary: How the words were chosen; the words themselves are in the model file.
-        weights: Path of the encoder's weights below the results; those of a recognizer are the model of its experiment.
+        weights: Path of the encoder's weights below the results, by its name; those of a recognizer are the model of
+            its experiment.
     """
 
     kind: Literal["map_captioning"]
@@ -36,10 +37,10 @@ class MapCaptioningChain(Settings):
     experiment: MapCaptioningSettings
     maps: MapsSettings
     sampling: SamplingSettings
-    encoder: EncoderSettings
+    encoders: dict[Name, EncoderSettings]
     captioner: LstmSettings
     vocabulary: VocabularySettings
-    weights: Below
+    weights: dict[Name, Below]
 
 
 def map_captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, str]) -> dict[str, Any]:
@@ -61,8 +62,8 @@ def map_captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[st
         "experiment": experiment,
         "maps": maps,
         "sampling": config["samplings"][maps["sampling"]],
-        "encoder": encoder,
+        "encoders": {maps["encoder"]: encoder},
         "captioner": config["captioners"][experiment["captioner"]],
         "vocabulary": config["vocabularies"][experiment["vocabulary"]],
-        "weights": below_results(file),
+        "weights": {maps["encoder"]: below_results(file)},
     }

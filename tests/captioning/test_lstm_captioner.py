@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from toys.plain_lstm import plain_logits, plain_loss
 from toys.captioner import DECODING
 from toys.maps import CHANNELS, MODEL, lstm, maps_of
+from toys.plain_lstm import plain_logits, plain_loss
 
 from pipeline.captioning.loss import smoothed_loss_sum
 from pipeline.captioning.lstm_captioner import LstmCaptioner
@@ -72,9 +72,7 @@ def test_every_weight_is_trained():
         model = lstm(attention=attention).train()
         logits = model(model.encode(some_maps()), torch.tensor([[BOS, 5], [BOS, 6], [BOS, 7]]), torch.arange(3))
         smoothed_loss_sum(logits, torch.tensor([[5, EOS], [6, EOS], [7, EOS]]), 0.0).backward()
-        still = {
-            name for name, p in model.named_parameters() if p.grad is None or float(p.grad.abs().max()) < 1e-5
-        }
+        still = {name for name, p in model.named_parameters() if p.grad is None or float(p.grad.abs().max()) < 1e-5}
         assert still == {"projection.bias", "clip.bias"}
 
 
