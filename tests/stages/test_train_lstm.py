@@ -183,7 +183,7 @@ def test_a_model_file_tells_its_kind(tmp_path):
     train(toys, tmp_path, training=TRAINING.model_copy(update={"epochs": 1}))
     with pytest.raises(PipelineError, match="holds no bidirectional captioner: run train_captioner again"):
         load_captioner(tmp_path / "model.safetensors")
-    with pytest.raises(PipelineError, match="vocabulary.json is no readable model"):
+    with pytest.raises(PipelineError, match=r"vocabulary\.json is no readable model"):
         load_lstm(toys.vocabulary)
 
 
@@ -213,5 +213,5 @@ def test_settings_that_do_not_fit(changes, said):
 def test_it_has_one_direction():
     decoding = DECODING.model_dump() | {"rerank": "both"}
     parts = {"model": MODEL.model_dump(), "training": TRAINING.model_dump(), "decoding": decoding}
-    with pytest.raises(ValueError, match="`decoding.rerank: both` needs two directions"):
+    with pytest.raises(ValueError, match=r"`decoding\.rerank: both` needs two directions"):
         LstmSettings.model_validate({"kind": "lstm", **parts})

@@ -18,7 +18,7 @@ def test_the_first_step_by_hand():
     weight, optimizer = one_weight()
     weight.grad = torch.tensor([0.5])
     optimizer.step()
-    # Step size 0.001 * sqrt(0.001) / 0.1 / (sqrt(0.001) * 0.5) = 0.02, of the mean 0.05; the bounds are 0.0001 and 100.1.
+    # Step size 0.001 * sqrt(0.001) / 0.1 / (sqrt(0.001) * 0.5) = 0.02, of the mean 0.05; bounds of 0.0001 and 100.1.
     assert float(weight.detach()) == pytest.approx(1 - 0.02 * 0.05)
 
 
