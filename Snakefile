@@ -76,6 +76,7 @@ wildcard_constraints:
     encoder=names("encoders"),
     nodes=names("nodes"),
     graph=names("graphs"),
+    maps=names("maps"),
     knowledge=names("knowledge"),
     vocabulary=names("vocabularies"),
     clipping=names("clippings"),

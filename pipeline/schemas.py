@@ -179,6 +179,21 @@ PAIR_MOTION = Schema(
     },
 )
 
+MAPS = Schema(
+    name="maps",
+    version=1,
+    stage="extract_maps",
+    arrays={
+        "map": ArraySpec(
+            "f2",
+            ("step", "row", "column", "channel"),
+            "What the encoder makes of the windows of the clip before it pools, resized to one size for all clips.",
+        ),
+        "time": ArraySpec("f4", ("step",), "When the middle of the step is shown.", "s"),
+        "seen": ArraySpec("f4", (VIDEO, "xyxy"), f"The part of the frame that the maps cover. {BOX}"),
+    },
+)
+
 KNOWLEDGE = Schema(
     name="knowledge",
     version=1,
@@ -296,6 +311,7 @@ SCHEMAS = {
         PAIR_MOTION,
         TEMPORAL_GRAPHS,
         GRAPHS,
+        MAPS,
         KNOWLEDGE,
         CLIPS,
         FRONTS,

@@ -13,6 +13,7 @@ from pathlib import Path
 from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
+from pipeline.config.experiments import CAPTIONED, CAPTIONING
 from pipeline.jobs import gpus
 from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS
 from pipeline.workflow.code_digest import PACKAGE, digest
@@ -40,6 +41,7 @@ SECTIONS = {
     "nodes": "nodes",
     "objects": "nodes",
     "graph": "graphs",
+    "maps": "maps",
     "knowledge": "knowledge",
     "vocabulary": "vocabularies",
     "captioner": "captioners",
@@ -122,6 +124,11 @@ def trial_names(**equal):
     return "|".join(fitting) or "(?!)"
 
 
+# Trials of both kinds of captioning, which are captioned and scored alike; and these with those of other systems.
+CAPTIONING_TRIALS = "|".join(trial_names(kind=of) for of in CAPTIONING)
+CAPTIONED_TRIALS = "|".join(trial_names(kind=of) for of in CAPTIONED)
+
+
 def trials_on(kind):
     """Regular expression that matches the names of all recognition trials on data sets of one kind."""
     datasets = [name for name, entry in config["datasets"].items() if entry["kind"] == kind]
@@ -168,6 +175,8 @@ def artifact(kind, each=None, where=None, **routes):
 def captioner_inputs(experiment, dataset, **more):
     """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them.
 
+    A captioner of maps has none of these.
+
     Args:
         experiment: Route to the captioner's experiment.
         dataset: Route to the data set whose videos the captioner reads.
@@ -176,11 +185,23 @@ def captioner_inputs(experiment, dataset, **more):
     shards = {"dataset": dataset, "shard": "all"} | more
     graph, knowledge, objects = f"{experiment}.graph", f"{experiment}.knowledge", f"{experiment}.objects"
     return {
-        "graphs": artifact("graphs", graph=graph, **shards),
+        "graphs": artifact("graphs", where=graph, graph=graph, **shards),
         "pair_motion": artifact("pair_motion", where=f"{graph}.motion_of=union_box", graph=graph, **shards),
         "knowledge": artifact("knowledge", where=knowledge, knowledge=knowledge, **shards),
         "objects": artifact("nodes", where=objects, nodes=objects, **shards),
     }
+
+
+def map_inputs(experiment, dataset, **more):
+    """Input of a stage that runs a captioner of maps: these, or nothing if the captioner reads graphs.
+
+    Args:
+        experiment: Route to the captioner's experiment.
+        dataset: Route to the data set whose videos the captioner reads.
+        more: Further arguments of `artifact`.
+    """
+    maps = f"{experiment}.maps"
+    return artifact("maps", where=maps, maps=maps, dataset=dataset, shard="all", **more)
 
 
 def with_split(kind):
@@ -233,7 +254,7 @@ def of_split(kind):
     def paths(wildcards):
         return [
             path
-            for trial in reported("captioning external trial")
+            for trial in reported(" ".join([*CAPTIONED, "trial"]))
             if config["experiments"][experiment_of(trial)]["dataset"] == wildcards.dataset
             and wildcards.split in splits_of(config, experiment_of(trial))
             for path in expand(ARTIFACTS[kind], trial=trial, split=wildcards.split)
@@ -255,7 +276,7 @@ def needed(wildcards):
 
 def needed_labels(wildcards):
     """Parameter function: the splits of a data set in which experiments need labelled clips, as JSON."""
-    return json.dumps(needed_splits(config, wildcards.dataset, "recognition"))
+    return json.dumps(needed_splits(config, wildcards.dataset, ["recognition"]))
 
 
 def of_encoders(kind, routes, having=""):
@@ -387,6 +408,19 @@ def experts(wildcards):
 def motion_experts(wildcards):
     """Input function: the weights of the experts of the recognizer whose vectors are motion."""
     return experts_of(walk("encoder.experiment.recognizer", wildcards))
+
+
+def map_weights(wildcards):
+    """Input function: the weights of the encoder of maps, or the model of the recognizer that it is."""
+    name = walk("maps.encoder", wildcards)
+    trained = config["encoders"][name].get("experiment")
+    return expand(ARTIFACTS["weights"], encoder=name) if trained is None else expand(ARTIFACTS["model"], trial=trained)
+
+
+def map_experts(wildcards):
+    """Input function: the weights of the experts of the recognizer whose maps are stored; none of other encoders."""
+    entry = config["encoders"][walk("maps.encoder", wildcards)]
+    return experts_of(config["experiments"][entry["experiment"]]["recognizer"]) if "experiment" in entry else []
 
 
 def experts_of(name):

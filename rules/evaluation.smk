@@ -1,32 +1,31 @@
 """
 Evaluation: captions for a split, or those of another system, and their scores.
 
-REQUIRED INPUTS   graphs, model, captions; vocabulary for akg_scores.json
+REQUIRED INPUTS   graphs or maps, model, captions; vocabulary for akg_scores.json
                   pair_motion, knowledge, nodes of objects, where the experiment has them
                   files of captions (and ids) that the user brings, of external experiments
-OUTPUTS           results/experiments/{trial}/{split}/captions.json, scores.json, per_video.csv
+OUTPUTS           results/experiments/{trial}/{split}/captions.json, captions.csv, scores.json, per_video.csv
                   results/datasets/{dataset}/bounds/{split}.json
                   and, only where the report asks for them, akg_scores.json and clip_scores/{sampling}/{encoder}.json
 """
-
-# Trials that have a caption of each video, whoever made it.
-of_captions = f"{trial_names(kind='captioning')}|{trial_names(kind='external')}"
 
 
 rule generate_captions:
     """Search for the best caption of every video of a split."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset"),
+        maps=map_inputs(experiment="experiment", dataset="experiment.dataset"),
         captions=with_split("captions"),
         model=artifact("model"),
     output:
-        artifact("generated"),
+        captions=artifact("generated"),
+        table=artifact("generated_table"),
     log:
         "logs/generate_captions/{trial}/{split}.log",
     benchmark:
         "logs/generate_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=trial_names(kind="captioning"),
+        trial=CAPTIONING_TRIALS,
     conda:
         "../envs/pipeline.yaml"
     threads: SOME_THREADS
@@ -44,12 +43,14 @@ rule generate_captions:
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \
             --objects {input.objects:q} \
+            --maps {input.maps:q} \
             --captions {input.captions:q} \
             --model {input.model:q} \
             --split {wildcards.split} \
             --settings {params.settings:q} \
             --threads {threads} \
-            --out {output:q} \
+            --out {output.captions:q} \
+            --table {output.table:q} \
             >{log:q} 2>&1
         """
 
@@ -104,7 +105,7 @@ rule score_captions:
     benchmark:
         "logs/score_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=of_captions,
+        trial=CAPTIONED_TRIALS,
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -172,7 +173,7 @@ rule score_clip:
     benchmark:
         "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.tsv"
     wildcard_constraints:
-        trial=of_captions,
+        trial=CAPTIONED_TRIALS,
         encoder=names("encoders", kind="clip4clip"),
     conda:
         "../envs/pipeline.yaml"
@@ -216,7 +217,7 @@ rule score_akg:
     benchmark:
         "logs/score_akg/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=trial_names(kind="captioning"),
+        trial=CAPTIONING_TRIALS,
     conda:
         "../envs/pipeline.yaml"
     threads: 1

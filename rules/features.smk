@@ -6,6 +6,7 @@ REQUIRED INPUTS   frames, videos; published weights where the config names a fil
 OUTPUTS           results/encoders/{encoder}/weights.safetensors (and of a trained one retrieval.json, detection.json, or
                   pretraining.json and reconstructions.png)
                   results/datasets/{dataset}/motion/{sampling}/{encoder}/{shard}.zarr   (schema: motion)
+                  results/datasets/{dataset}/maps/{maps}/{shard}.zarr   (schema: maps; by I3D or a trained recognizer)
 """
 
 
@@ -245,6 +246,50 @@ rule extract_cast:
             --videos {input.videos:q} \
             --model {input.model:q} \
             --experts {input.experts:q} \
+            --window {params.window} \
+            --time-limit {params.time_limit} \
+            --threads {threads} \
+            --decoders {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule extract_maps:
+    """Keep what an encoder makes of the windows around the sampled frames before it pools, resized to one size."""
+    input:
+        frames=artifact("frames", sampling="maps.sampling"),
+        videos=artifact("videos"),
+        weights=map_weights,
+        experts=map_experts,
+    output:
+        artifact("maps"),
+    log:
+        "logs/extract_maps/{dataset}/{maps}/{shard}.log",
+    benchmark:
+        "logs/extract_maps/{dataset}/{maps}/{shard}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled("1d"),
+        gpu=1,
+    params:
+        settings=settings("maps"),
+        encoder=settings("maps.encoder"),
+        window=settings("maps.sampling.window"),
+        time_limit=settings("maps.sampling.time_limit"),
+        code=code("extract_maps"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline extract_maps \
+            --frames {input.frames:q} \
+            --videos {input.videos:q} \
+            --weights {input.weights:q} \
+            --experts {input.experts:q} \
+            --settings {params.settings:q} \
+            --encoder {params.encoder:q} \
             --window {params.window} \
             --time-limit {params.time_limit} \
             --threads {threads} \

@@ -7,16 +7,15 @@ OUTPUTS           results/report/index.html
 
 from functools import partial
 
-of_each = partial(artifact, each="captioning experiment", dataset="experiment.dataset")
-of_each_trial = partial(artifact, each="captioning trial")
-of_each_scored = partial(of_each_trial, dataset="experiment.dataset", split="scored")
-shards_of_each = partial(of_each, shard="all")
+# Experiments that learn captions, and of these the ones that learn them from graphs.
+of_each_trial = partial(artifact, each=" ".join([*CAPTIONING, "trial"]))
+of_each_graph = partial(artifact, each="captioning experiment", dataset="experiment.dataset", shard="all")
 
-# The same of all experiments that caption videos, other systems among them.
-of_each_captioned = partial(artifact, each="captioning external experiment", dataset="experiment.dataset")
-of_each_captioning = partial(artifact, each="captioning external trial", split="scored")
+# All experiments whose captions are scored, other systems among them.
+of_each_captioned = partial(artifact, each=" ".join([*CAPTIONED, "experiment"]), dataset="experiment.dataset")
+of_each_scored = partial(artifact, each=" ".join([*CAPTIONED, "trial"]), dataset="experiment.dataset", split="scored")
 
-# The same of recognition experiments, whose clips are told apart by their clipping.
+# Recognition experiments, whose clips are told apart by their clipping.
 of_each_recognizer = partial(artifact, each="recognition routing experiment", dataset="experiment.dataset")
 of_each_shown = partial(artifact, each="recognition routing trial", dataset="experiment.dataset", split="shown")
 
@@ -27,11 +26,11 @@ TOWERS = {
     "recognition": ["experiment.recognizer.spatial"],
 }
 DETECTORS = {"captioning": ["experiment.graph.nodes.detector", "experiment.objects.detector"]}
-MOTION = {"captioning": ["experiment.graph.motion"]}
+MOTION = {"captioning": ["experiment.graph.motion"], "map_captioning": ["experiment.maps.encoder"]}
 MASKED = {"recognition": ["experiment.recognizer.temporal"]}
 ENCODERS = {
     of: [route for routes in (MOTION, TOWERS, DETECTORS, MASKED) for route in routes.get(of, [])]
-    for of in ("captioning", "recognition")
+    for of in ("captioning", "map_captioning", "recognition")
 }
 
 
@@ -40,18 +39,26 @@ rule write_report:
     """Write the report: scores, curves, captioned clips, sizes, and what was left out."""
     input:
         **captioner_inputs(experiment="experiment", dataset="experiment.dataset", each="captioning experiment"),
-        scores=of_each_captioning("scores"),
-        captions=of_each_captioning("generated"),
+        maps=map_inputs(experiment="experiment", dataset="experiment.dataset", each="map_captioning experiment"),
+        scores=of_each_scored("scores"),
+        captions=of_each_scored("generated"),
         curves=of_each_trial("curves"),
         bounds=of_each_captioned("bounds", split="shown"),
         references=of_each_captioned("captions"),
         videos=of_each_captioned("videos", shard="all"),
-        frames=shards_of_each("frames", sampling="experiment.graph.nodes.sampling"),
-        motion=shards_of_each("motion", sampling="experiment.graph.nodes.sampling", encoder="experiment.graph.motion"),
-        nodes=shards_of_each("nodes", nodes="experiment.graph.nodes"),
-        spatial_graphs=shards_of_each("spatial_graphs", graph="experiment.graph"),
-        temporal_graphs=shards_of_each("temporal_graphs", graph="experiment.graph"),
-        appearance=shards_of_each(
+        frames=of_each_graph("frames", sampling="experiment.graph.nodes.sampling"),
+        map_frames=artifact(
+            "frames",
+            each="map_captioning experiment",
+            dataset="experiment.dataset",
+            shard="all",
+            sampling="experiment.maps.sampling",
+        ),
+        motion=of_each_graph("motion", sampling="experiment.graph.nodes.sampling", encoder="experiment.graph.motion"),
+        nodes=of_each_graph("nodes", nodes="experiment.graph.nodes"),
+        spatial_graphs=of_each_graph("spatial_graphs", graph="experiment.graph"),
+        temporal_graphs=of_each_graph("temporal_graphs", graph="experiment.graph"),
+        appearance=of_each_graph(
             "appearance",
             where="experiment.knowledge",
             sampling="experiment.knowledge.sampling",
@@ -62,7 +69,7 @@ rule write_report:
         detection=of_encoders("detection", DETECTORS, having=".finetune"),
         pretraining=of_encoders("pretraining", MASKED, having=".pretrain"),
         reconstructions=of_encoders("reconstructions", MASKED, having=".pretrain"),
-        embedding=of_each("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
+        embedding=of_each_graph("embedding_scores", where="experiment.knowledge", knowledge="experiment.knowledge"),
         recognized=artifact("scores", each="recognition routing trial", dataset="experiment.dataset", split="scored"),
         epic_scores=of_each_shown("epic_scores", where=IS_EPIC),
         per_video=of_each_shown("per_video"),
@@ -74,17 +81,13 @@ rule write_report:
         region_scores=of_each_shown("region_scores", where="experiment.recognizer.modules"),
         embeddings=shown_embeddings,
         clip_scores=(
-            artifact(
-                "clip_scores",
-                each="captioning external trial",
-                dataset="experiment.dataset",
-                split="scored",
-                **config["report"]["clip_scores"],
-            )
-            if config["report"]["clip_scores"]
+            of_each_scored("clip_scores", **config["report"]["clip_scores"]) if config["report"]["clip_scores"] else []
+        ),
+        akg_scores=(
+            of_each_trial("akg_scores", dataset="experiment.dataset", split="scored")
+            if config["report"]["akg"]
             else []
         ),
-        akg_scores=(of_each_scored("akg_scores") if config["report"]["akg"] else []),
     output:
         report(artifact("report"), category="Report", labels={"page": "all experiments"}),
     log:

@@ -1,7 +1,7 @@
 """
-Training: the vocabulary and the captioner.
+Training: the vocabulary, and captioners of graphs or of maps.
 
-REQUIRED INPUTS   captions, graphs; pair_motion, knowledge and nodes of objects where the experiment has them
+REQUIRED INPUTS   captions; graphs, and pair_motion, knowledge and nodes of objects where the experiment has them; or maps
 OUTPUTS           results/vocabularies/{vocabulary}.json
                   results/experiments/{trial}/model.safetensors and curves.csv
                   checkpoints/ (not declared; an interrupted training goes on from there)
@@ -83,6 +83,51 @@ rule train_captioner:
             --model {params.model:q} \
             --training {params.training:q} \
             --nodes {params.nodes:q} \
+            --seed {params.seed} \
+            --threads {threads} \
+            --checkpoints checkpoints/{wildcards.trial} \
+            --out {output.model:q} \
+            --curves {output.curves:q} \
+            >{log:q} 2>&1
+        """)
+
+
+rule train_lstm:
+    """Train the LSTM captioner of one experiment with one of its seeds."""
+    input:
+        maps=map_inputs(experiment="experiment", dataset="experiment.dataset"),
+        captions=artifact("captions", dataset="experiment.dataset"),
+        vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
+    output:
+        model=artifact("model"),
+        curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
+    log:
+        "logs/train_lstm/{trial}.log",
+    benchmark:
+        "logs/train_lstm/{trial}.tsv"
+    wildcard_constraints:
+        trial=trial_names(kind="map_captioning"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled("2d"),
+        gpu=1,
+    params:
+        model=settings("experiment.captioner.model"),
+        training=settings("experiment.captioner.training"),
+        seed=seed,
+        code=code("train_lstm"),
+    shell:
+        with_checkpoints("""
+        python -m pipeline.jobs.gpus {resources.gpu} \
+            python -m pipeline.jobs.ranks {resources.gpu} -m pipeline train_lstm \
+            --maps {input.maps:q} \
+            --captions {input.captions:q} \
+            --vocabulary {input.vocabulary:q} \
+            --model {params.model:q} \
+            --training {params.training:q} \
             --seed {params.seed} \
             --threads {threads} \
             --checkpoints checkpoints/{wildcards.trial} \

@@ -108,6 +108,7 @@ NEEDED = {
     "extract_features": DETECTOR,
     "extract_front": DETECTOR,
     "extract_i3d": NETWORK,
+    "extract_maps": DETECTOR,
     "extract_regions": DETECTOR,
     "extract_union_motion": NETWORK,
     "finetune_clip4clip": CLIP,
@@ -118,6 +119,7 @@ NEEDED = {
     "recognize_videos": DETECTOR,
     "route_clips": DETECTOR,
     "train_captioner": GRAPHS,
+    "train_lstm": GRAPHS,
     "train_recognizer": DETECTOR,
     "write_report": frozenset({"matplotlib"}),
 }

@@ -15,11 +15,10 @@ Shapes: C captions, L left-to-right tokens, M right-to-left tokens.
 """
 
 import itertools
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +28,8 @@ from pipeline.errors import PipelineError
 from pipeline.models.action_graph import ActionGraph, batch_graphs
 from pipeline.scoring.tokenising import split_all
 from pipeline.vocabulary import PAD, UNK, Vocabulary
+
+Batch_co = TypeVar("Batch_co", covariant=True)
 
 
 class CaptionBatch(NamedTuple):
@@ -238,7 +239,13 @@ class PieceBatches:
         )
 
 
-class BatchesAhead:
+class Batches(Protocol[Batch_co]):
+    """Makes the batch of a piece."""
+
+    def __getitem__(self, piece: Piece, /) -> Batch_co: ...
+
+
+class BatchesAhead(Generic[Batch_co]):
     """Iterates over the batches of some pieces; a thread makes the next batch while the caller works on this one.
 
     Graphs that do not fit in memory are read from disk, which takes about as long as a step on a GPU does.
@@ -248,18 +255,18 @@ class BatchesAhead:
         pieces: The pieces, in the order of their batches.
     """
 
-    def __init__(self, batches: PieceBatches, pieces: Sequence[Piece]) -> None:
+    def __init__(self, batches: Batches[Batch_co], pieces: Sequence[Piece]) -> None:
         self.batches = batches
         self.pieces = pieces
 
     def __len__(self) -> int:
         return len(self.pieces)
 
-    def __iter__(self) -> Iterator[CaptionBatch]:
-        before: Future[CaptionBatch] | None = None
+    def __iter__(self) -> Iterator[Batch_co]:
+        before: Future[Batch_co] | None = None
         with ThreadPoolExecutor(1) as thread:
             for piece in self.pieces:
-                batch = thread.submit(operator.getitem, self.batches, piece)
+                batch = thread.submit(self.batches.__getitem__, piece)
                 if before is not None:
                     yield before.result()
                 before = batch

@@ -1,8 +1,11 @@
-"""Turn action graphs into captions with a captioner of any kind."""
+"""Turn action graphs into captions, and what a search finds with a captioner of any kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from torch import nn
+
+from pipeline.captioning.beam_search import Search
 from pipeline.captioning.bidirectional_search import search_batch
 from pipeline.captioning.captioner import Captioner
 from pipeline.config import DecodingSettings
@@ -62,14 +65,37 @@ def iterate_captions(
 ) -> Iterator[Caption]:
     """Yield the captions of `caption_graphs` one by one; each batch of `graphs` is read only when its turn comes."""
     device = next(model.parameters()).device
+
+    def found(numbers: range) -> Search:
+        batch = batch_graphs([graphs[number] for number in numbers]).to(device)
+        return search_batch(model, batch, settings, names_of(numbers, ids))
+
+    return captions_of(model, vocabulary, found, len(graphs), settings.batch_size)
+
+
+def names_of(numbers: range, ids: Sequence[str] | None) -> list[str]:
+    """What the samples of some videos are drawn by: their ids, or their numbers where there are none."""
+    return [str(number) if ids is None else ids[number] for number in numbers]
+
+
+def captions_of(
+    model: nn.Module, vocabulary: Vocabulary, search: Callable[[range], Search], num_videos: int, batch_size: int
+) -> Iterator[Caption]:
+    """Yield the captions of videos one by one, whatever the kind of captioner.
+
+    Args:
+        model: The captioner. It works in evaluation mode and gets its former mode back at the end.
+        vocabulary: The words that the model was trained with.
+        search: From the numbers of the videos of a batch to what the search finds for them.
+        num_videos: Number of videos.
+        batch_size: Most videos of a batch.
+    """
     training = model.training
     model.eval()
     try:
-        for start in range(0, len(graphs), settings.batch_size):
-            numbers = range(start, min(start + settings.batch_size, len(graphs)))
-            batch = batch_graphs([graphs[number] for number in numbers]).to(device)
-            # A captioner of another kind has a search of its own, which is chosen here by the model's class.
-            found = search_batch(model, batch, settings, [ids[n] if ids is not None else str(n) for n in numbers])
+        for start in range(0, num_videos, batch_size):
+            numbers = range(start, min(start + batch_size, num_videos))
+            found = search(numbers)
             best, scores = found.best.tokens_GL.tolist(), found.best.score_G.tolist()
             samples = [[]] * len(numbers) if found.samples_GWL is None else found.samples_GWL.tolist()
             backward = None if found.right_to_left is None else found.right_to_left.tokens_GL.tolist()

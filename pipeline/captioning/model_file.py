@@ -1,7 +1,7 @@
 """The file of a trained captioner: weights in safetensors, with all that is needed to build the model again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +55,9 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     Raises:
         PipelineError: The file is missing, damaged or no captioner, or another version of the captioner wrote it.
     """
-    any_kind = " or ".join(f"{kind} captioner" for kind in KINDS)
     again = f"run train_captioner again (snakemake {path})"
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise PipelineError(f"{path} is no readable model ({error}): {again}") from error
-    try:
-        description = json.loads(metadata.get("description", "{}"))
-    except (ValueError, RecursionError) as error:
-        raise PipelineError(f"{path} holds no {any_kind} ({error}): {again}") from error
-    said = description.get("kind") if isinstance(description, dict) else None
-    kind = next((kind for kind in KINDS if said == f"{kind} captioner"), None)
-    if kind is None:
-        raise PipelineError(f"{path} holds no {any_kind}: {again}")
+    description, state = read_described(path, [f"{kind} captioner" for kind in KINDS], again)
+    kind = description["kind"].removesuffix(" captioner")
     shape, network = KINDS[kind]
     try:
         vocabulary = vocabulary_of(description)
@@ -82,6 +69,33 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise PipelineError(f"{path} was trained by another version of the captioner ({error}): {again}") from error
     return model.eval(), vocabulary
+
+
+def read_described(path: Path, kinds: Sequence[str], again: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what a model's file says of itself, and its tensors.
+
+    Args:
+        path: The file.
+        kinds: What it may be, such as "bidirectional captioner".
+        again: What to do about another file, as the end of a message.
+
+    Raises:
+        PipelineError: The file is missing, damaged or of another kind.
+    """
+    wanted = " or ".join(kinds)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PipelineError(f"{path} is no readable model ({error}): {again}") from error
+    try:
+        description = json.loads(metadata.get("description", "{}"))
+    except (ValueError, RecursionError) as error:
+        raise PipelineError(f"{path} holds no {wanted} ({error}): {again}") from error
+    if not isinstance(description, dict) or description.get("kind") not in kinds:
+        raise PipelineError(f"{path} holds no {wanted}: {again}")
+    return description, state
 
 
 def _kind_of(settings: CaptionerModelSettings) -> str:

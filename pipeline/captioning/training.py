@@ -59,11 +59,11 @@ class CaptionData:
         """Number of videos in a validation batch of a rank: as many as in one piece of training."""
         return -(-self.plan.batch_size // (self.plan.accumulate * self.plan.num_processes))
 
-    def train_batches(self, epoch: int, rank: int, num_done: int = 0) -> BatchesAhead:
+    def train_batches(self, epoch: int, rank: int, num_done: int = 0) -> BatchesAhead[CaptionBatch]:
         """Batches of one rank in an epoch (counted from 0), without its first `num_done` pieces."""
         return BatchesAhead(PieceBatches(self.plan.videos, self.graphs), self.plan.draw(epoch, rank)[num_done:])
 
-    def val_batches(self, rank: int) -> BatchesAhead:
+    def val_batches(self, rank: int) -> BatchesAhead[CaptionBatch]:
         """Batches of one rank's share of the validation videos; over all ranks, each video occurs once."""
         size, plan = self.val_batch_size, self.plan
         pieces = validation_pieces(self.val, size, plan.captions_per_video, rank, plan.num_processes)

@@ -31,6 +31,7 @@ SUMMARY = "List, and with --yes delete, results that nothing in the configuratio
 ENDS = {
     "captioning": ("scores", "akg_scores"),
     "external": ("scores",),
+    "map_captioning": ("scores", "akg_scores"),
     "recognition": ("scores", "regions"),
     "routing": ("scores",),
 }

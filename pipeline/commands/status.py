@@ -21,7 +21,7 @@ from pipeline.upkeep.at_work import call_at_work
 from pipeline.upkeep.standing import Standing, TimeLeft, Usual, standing, time_left, usual_seconds
 from pipeline.workflow.paths import ARTIFACTS
 from pipeline.workflow.planned import PlannedJob, jobs_behind, plan
-from pipeline.workflow.splits import scored_splits
+from pipeline.workflow.splits import splits_of
 from pipeline.workflow.trials import trials_of
 
 SUMMARY = "Say of each experiment what is done, running, failed and left, and how long the rest may take."
@@ -79,14 +79,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def ends_of(config: Config, experiment: str) -> list[str]:
     """The last artifacts of an experiment: its settings, and the scores of each seed on each split that is scored."""
-    settings = config.experiments[experiment]
-    dataset = config.datasets[settings.dataset].model_dump(mode="json")
+    settings, splits = config.experiments[experiment], splits_of(config.model_dump(mode="json"), experiment)
     return [
         ARTIFACTS["settings"].format(experiment=experiment),
         *(
             ARTIFACTS["scores"].format(trial=trial, split=split)
             for trial in trials_of(experiment, settings.seeds)
-            for split in scored_splits(dataset)
+            for split in splits
         ),
     ]
 

@@ -25,6 +25,9 @@ from pipeline.config.captioners import (
     CaptionerModelSettings,
     CaptionerSettings,
     DecodingSettings,
+    LstmModelSettings,
+    LstmSettings,
+    LstmTrainingSettings,
     NucleusSettings,
     TrainingSettings,
     VocabularySettings,
@@ -58,6 +61,7 @@ from pipeline.config.encoders import (
     FinetuneSettings,
     I3dSettings,
     PretrainSettings,
+    RecognizerEncoderSettings,
     TextArch,
     VideoMaeArch,
     VideoMaeSettings,
@@ -69,6 +73,7 @@ from pipeline.config.experiments import (
     ExperimentSettings,
     ExternalSettings,
     ImportSettings,
+    MapCaptioningSettings,
     PartSettings,
     RecognitionSettings,
     RoutingSettings,
@@ -102,6 +107,7 @@ from pipeline.config.labelled_datasets import (
     Ucf101Settings,
 )
 from pipeline.config.likes import resolve_likes, without_inherited
+from pipeline.config.maps import MapsSettings
 from pipeline.config.mistakes import broken_references, describe
 from pipeline.config.plain import require_plain
 from pipeline.config.recognizers import (
@@ -183,6 +189,11 @@ __all__ = [
     "KnowledgeSettings",
     "LabelledListSettings",
     "LinkingSettings",
+    "LstmModelSettings",
+    "LstmSettings",
+    "LstmTrainingSettings",
+    "MapCaptioningSettings",
+    "MapsSettings",
     "MixupSettings",
     "ModuleSettings",
     "MsrvttSettings",
@@ -200,6 +211,7 @@ __all__ = [
     "PublishedSettings",
     "RandAugmentSettings",
     "RecognitionSettings",
+    "RecognizerEncoderSettings",
     "RecognizerSettings",
     "RecognizerTrainingSettings",
     "ReportSettings",
@@ -250,6 +262,7 @@ class Config(Settings):
     encoders: dict[Name, EncoderSettings]
     nodes: dict[Name, NodesSettings]
     graphs: dict[Name, GraphSettings]
+    maps: dict[Name, MapsSettings]
     knowledge: dict[Name, KnowledgeSettings]
     vocabularies: dict[Name, VocabularySettings]
     captioners: dict[Name, CaptionerSettings]

@@ -12,7 +12,7 @@ def borrowed_of_others(raw: Mapping[str, Any]) -> list[str]:
     Args:
         raw: The configuration.
     """
-    return _decoded_otherwise(raw) + _motion_of_no_cast(raw) + _boxes_without_i3d(raw)
+    return _decoded_otherwise(raw) + _of_other_recognizers(raw) + _boxes_without_i3d(raw)
 
 
 def _decoded_otherwise(raw: Mapping[str, Any]) -> list[str]:
@@ -32,16 +32,17 @@ def _decoded_otherwise(raw: Mapping[str, Any]) -> list[str]:
     return mistakes
 
 
-def _motion_of_no_cast(raw: Mapping[str, Any]) -> list[str]:
-    """Report encoders of kind cast whose experiment trains something else."""
+def _of_other_recognizers(raw: Mapping[str, Any]) -> list[str]:
+    """Report encoders that are a recognizer of one kind, whose experiment trains one of another kind."""
     mistakes = []
     for name, settings in _entries(raw, "encoders").items():
+        wanted = {"cast": "cast", "recognizer": "convolutional"}.get(str(settings.get("kind")))
         experiment = _entry(raw, "experiments", settings.get("experiment"))
-        kind = _entry(raw, "recognizers", experiment.get("recognizer")).get("kind", "cast")
-        if settings.get("kind") == "cast" and kind != "cast":
+        kind = _entry(raw, "recognizers", experiment.get("recognizer")).get("kind", wanted)
+        if wanted is not None and kind != wanted:
             mistakes.append(
                 f"`encoders.{name}.experiment: {settings['experiment']}`: its recognizer is of kind {kind}: name an "
-                "experiment that trains one of kind cast"
+                f"experiment that trains one of kind {wanted}"
             )
     return mistakes
 

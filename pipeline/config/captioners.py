@@ -116,5 +116,65 @@ class BidirectionalSettings(Settings):
     decoding: DecodingSettings
 
 
-# A further kind makes this a union: Annotated[BidirectionalSettings | LstmSettings, Field(discriminator="kind")].
-CaptionerSettings = BidirectionalSettings
+class LstmModelSettings(Settings):
+    """Architecture of the LSTM captioner of maps: the widths of its layers, and what it attends to at every word."""
+
+    projection: Count
+    embedding: Count
+    hidden: Count
+    attention: Literal["none", "temporal", "spatiotemporal"]
+    attention_width: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class LstmTrainingSettings(Settings):
+    """How an LSTM captioner is trained."""
+
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    captions_per_video: Count
+    accumulate: Count
+    optimizer: Literal["adam", "adamw", "sgd", "adabound"]
+    lr: Positive
+    final_lr: Positive | None
+    momentum: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    schedule: Literal["none", "plateau", "polynomial", "cosine"]
+    plateau: Count | None
+    warmup: Share
+    clip_norm: Positive | None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    noise: Annotated[float, Field(ge=0)]
+    validate_every: Count
+    validation_beam: Count
+    patience: Count | None
+    precision: Precision
+
+    @model_validator(mode="after")
+    def _numbers_fit_the_words(self) -> Self:
+        if (self.schedule == "plateau") != (self.plateau is not None):
+            raise ValueError(
+                "`plateau` is the number of epochs without a better validation loss before `schedule: plateau` divides "
+                "the learning rate by 10; null for others"
+            )
+        if (self.optimizer == "adabound") != (self.final_lr is not None):
+            raise ValueError("`final_lr` is the rate that `optimizer: adabound` ends with; null for others")
+        return self
+
+
+class LstmSettings(Settings):
+    """The LSTM captioner of maps: its sizes, its training and its decoding."""
+
+    kind: Literal["lstm"]
+    model: LstmModelSettings
+    training: LstmTrainingSettings
+    decoding: DecodingSettings
+
+    @model_validator(mode="after")
+    def _it_has_one_direction(self) -> Self:
+        if self.decoding.rerank != "none":
+            raise ValueError("`decoding.rerank: both` needs two directions, and an LSTM captioner has one: write none")
+        return self
+
+
+CaptionerSettings = Annotated[BidirectionalSettings | LstmSettings, Field(discriminator="kind")]

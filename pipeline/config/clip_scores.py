@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.config.experiments import CAPTIONED
+
 
 def unfit_clip_scores(raw: Mapping[str, Any]) -> list[str]:
     """Report names of no encoder or sampling, and an encoder that is trained on captions that it is to judge.
@@ -36,7 +38,7 @@ def _judged(raw: Mapping[str, Any]) -> set[Any]:
     """The data sets whose captions the experiments of the report make or bring."""
     named = _entry(raw, "report").get("experiments")
     entries = [_entry(_entry(raw, "experiments"), name) for name in (named if isinstance(named, list) else [])]
-    return {entry.get("dataset") for entry in entries if entry.get("kind") in ("captioning", "external")}
+    return {entry.get("dataset") for entry in entries if entry.get("kind") in CAPTIONED}
 
 
 def _kind_of(entry: Any) -> Any:

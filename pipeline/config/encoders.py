@@ -211,10 +211,22 @@ class CastEncoderSettings(Settings):
     experiment: str
 
 
+class RecognizerEncoderSettings(Settings):
+    """A convolutional recognizer that an experiment has trained, whose last maps are features of windows of frames."""
+
+    kind: Literal["recognizer"]
+    experiment: str
+
+
 WeightsEncoderSettings = Annotated[
     I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings, Field(discriminator="kind")
 ]  # those that have weights of their own
 EncoderSettings = Annotated[
-    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings | CastEncoderSettings,
+    I3dSettings
+    | Clip4ClipSettings
+    | DetectorSettings
+    | VideoMaeSettings
+    | CastEncoderSettings
+    | RecognizerEncoderSettings,
     Field(discriminator="kind"),
 ]

@@ -16,6 +16,9 @@ PredictionForm = Literal[
     "auto", "results", "lmms_eval", "mapping", "challenge", "cocap", "vlmevalkit", "swinbert", "lines"
 ]
 
+CAPTIONING = ("captioning", "map_captioning")  # kinds of experiments that learn captions
+CAPTIONED = (*CAPTIONING, "external")  # kinds of experiments whose captions are scored, whoever made them
+
 
 class CaptioningSettings(Settings):
     """A captioner trained on the graphs of a data set, once for each seed."""
@@ -25,6 +28,17 @@ class CaptioningSettings(Settings):
     graph: str
     objects: str | None
     knowledge: str | None
+    captioner: str
+    vocabulary: str
+    seeds: Seeds
+
+
+class MapCaptioningSettings(Settings):
+    """A captioner trained on the maps of a data set, once for each seed."""
+
+    kind: Literal["map_captioning"]
+    dataset: str
+    maps: str
     captioner: str
     vocabulary: str
     seeds: Seeds
@@ -119,5 +133,6 @@ class ExternalSettings(ImportSettings):
 
 
 ExperimentSettings = Annotated[
-    CaptioningSettings | ExternalSettings | RecognitionSettings | RoutingSettings, Field(discriminator="kind")
+    CaptioningSettings | ExternalSettings | MapCaptioningSettings | RecognitionSettings | RoutingSettings,
+    Field(discriminator="kind"),
 ]

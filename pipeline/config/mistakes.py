@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.config.borrowing import borrowed_of_others
 from pipeline.config.clip_scores import unfit_clip_scores
+from pipeline.config.experiments import CAPTIONED
 from pipeline.config.routing import unfit_parts
 
 # Places where an entry of one section names an entry of another: (section, perhaps only its entries of one kind; path
@@ -25,6 +26,9 @@ REFERENCES = (
     ("graphs", ("nodes",), "nodes", None),
     ("graphs", ("motion",), "encoders", "i3d or cast"),
     ("encoders of kind cast", ("experiment",), "experiments", "recognition"),
+    ("encoders of kind recognizer", ("experiment",), "experiments", "recognition"),
+    ("maps", ("sampling",), "samplings", None),
+    ("maps", ("encoder",), "encoders", "i3d or cast or recognizer"),
     ("knowledge", ("dataset",), "datasets", None),
     ("knowledge", ("sampling",), "samplings", None),
     ("knowledge", ("encoder",), "encoders", "clip4clip"),
@@ -33,8 +37,11 @@ REFERENCES = (
     ("experiments of kind captioning", ("graph",), "graphs", None),
     ("experiments of kind captioning", ("objects",), "nodes", "object"),
     ("experiments of kind captioning", ("knowledge",), "knowledge", None),
-    ("experiments of kind captioning", ("captioner",), "captioners", None),
+    ("experiments of kind captioning", ("captioner",), "captioners", "bidirectional"),
     ("experiments of kind captioning", ("vocabulary",), "vocabularies", None),
+    ("experiments of kind map_captioning", ("maps",), "maps", None),
+    ("experiments of kind map_captioning", ("captioner",), "captioners", "lstm"),
+    ("experiments of kind map_captioning", ("vocabulary",), "vocabularies", None),
     ("experiments of kind recognition", ("clipping",), "clippings", None),
     ("experiments of kind recognition", ("recognizer",), "recognizers", None),
     ("experiments of kind recognition", ("part", "groups"), "groups", None),
@@ -179,7 +186,7 @@ def _without_captions(raw: Mapping[str, Any]) -> list[str]:
             name = settings.get("dataset") if isinstance(settings, Mapping) else None
             named = datasets.get(name) if isinstance(datasets, Mapping) and isinstance(name, str) else None
             kind = named.get("kind") if isinstance(named, Mapping) else None
-            if kind in kinds and settings.get("kind", "captioning") in ("captioning", "external"):
+            if kind in kinds and settings.get("kind", "captioning") in CAPTIONED:
                 mistakes.append(f"`{section}.{entry}.dataset: {name}`: a data set of kind {kind} {why}")
     return mistakes
 

@@ -157,15 +157,30 @@ class InceptionI3d(nn.Module):
         Raises:
             ValueError: fewer than 9 frames.
         """
+        x_BCTHW = self.maps(x_BCTHW)
+        precise = torch.promote_types(x_BCTHW.dtype, torch.float32)
+        x_BCT11 = x_BCTHW.mean((3, 4), keepdim=True, dtype=precise)
+        return (x_BCT11[:, :, :-1] + x_BCT11[:, :, 1:]) / 2
+
+    def maps(self, x_BCTHW: Tensor) -> Tensor:
+        """Compute the output of Mixed_5c before it is pooled, which is never negative.
+
+        Args:
+            x_BCTHW: windows of at least 9 frames, in [-1, 1].
+
+        Returns:
+            Maps [B, 1024, ceil(T / 8), ceil(H / 32), ceil(W / 32)].
+
+        Raises:
+            ValueError: fewer than 9 frames.
+        """
         if x_BCTHW.shape[2] < MIN_FRAMES:
             raise ValueError(f"I3D needs at least {MIN_FRAMES} frames, got a window of {x_BCTHW.shape[2]}")
         for name, layer in self.named_children():
             if name == "dropout":  # here the classifier begins
                 break
             x_BCTHW = layer(x_BCTHW)
-        precise = torch.promote_types(x_BCTHW.dtype, torch.float32)
-        x_BCT11 = x_BCTHW.mean((3, 4), keepdim=True, dtype=precise)
-        return (x_BCT11[:, :, :-1] + x_BCT11[:, :, 1:]) / 2
+        return x_BCTHW
 
     def folded(self) -> "InceptionI3d":
         """A copy for inference: batch normalisation folded into convolutions without gradients; other parameter names.

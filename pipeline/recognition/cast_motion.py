@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.config import CastSettings
+from pipeline.config import CastSettings, ConvolutionalSettings
 from pipeline.errors import PipelineError
 from pipeline.models.motion_encoding import Encode
 from pipeline.models.precision import announced_dtype, compute_device
@@ -30,7 +30,7 @@ class CastWindows:
         length: Frames of a window, of which the experts see the middles of equal segments; all if they take as many.
     """
 
-    def __init__(self, settings: CastSettings, length: int) -> None:
+    def __init__(self, settings: CastSettings | ConvolutionalSettings, length: int) -> None:
         self.views = settings.views
         self.chosen_F = segments(length, settings.frames.number, "test")
 

@@ -1,9 +1,7 @@
 """Optimisers of recognizers: groups of parameters, and learning rates over time."""
 
-import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -14,9 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config import RecognizerTrainingSettings
 from pipeline.recognition.cast_blocks import Places
-
-DROP = 0.1  # factor of the learning rate at each of `steps`, and where a loss stays on a plateau
-ENOUGH = 1e-4  # share by which a loss must fall below the least one to be off the plateau
+from pipeline.training.rates import Rate
 
 # Learning rate and weight decay of the kinds of parameters, as multiples of what the settings say (TSM, DyReg).
 TSM_MULTIPLES = {
@@ -125,66 +121,9 @@ def is_norm(module: nn.Module) -> bool:
     return own or type(module).__name__.endswith("Norm")
 
 
-@dataclass
-class Rate:
-    """The factor of the learning rate in each step; the state of `plateau` is in its numbers.
-
-    Attributes:
-        schedule: `constant`, `cosine` (to `least_share` at the end), `steps` (a tenth at each), or `plateau` (a tenth
-            where the validation loss was not better for some validations).
-        num_steps: Steps of the whole training.
-        warmup: Steps in which the rate rises, at the beginning.
-        drops: The steps at which it drops; of `plateau`, one number: the validations that are waited for.
-        factor: What is left of it after the drops of `plateau`.
-        least_share: What `cosine` ends with.
-        least: The least validation loss so far.
-        waited: Validations since then.
-    """
-
-    schedule: str
-    num_steps: int
-    warmup: int
-    drops: list[int] = field(default_factory=list)
-    least_share: float = 0.0
-    factor: float = 1.0
-    least: float = math.inf
-    waited: int = 0
-
-    def __call__(self, step: int) -> float:
-        """The factor in a step, from 0."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        if self.schedule == "cosine":
-            done = (step - self.warmup) / max(1, self.num_steps - self.warmup)
-            return self.least_share + (1 - self.least_share) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        if self.schedule == "steps":
-            return float(DROP ** sum(step >= drop for drop in self.drops))
-        return self.factor
-
-    def observe(self, loss: float) -> None:
-        """Take a validation loss into account, with `plateau` alone."""
-        if self.schedule != "plateau":
-            return
-        if loss < self.least * (1 - ENOUGH):
-            self.least, self.waited = loss, 0
-            return
-        self.waited += 1
-        if self.waited >= self.drops[0]:
-            self.factor, self.waited = self.factor * DROP, 0
-
-
 def make_schedule(optimizer: Optimizer, settings: RecognizerTrainingSettings, steps_per_epoch: int) -> LambdaLR:
     """Make the schedule of the learning rate, whose `Rate` a checkpoint holds."""
     num_steps = settings.epochs * steps_per_epoch
     drops = [epoch * steps_per_epoch for epoch in settings.steps] if settings.schedule == "steps" else settings.steps
     warmup = round(settings.warmup * num_steps)
     return LambdaLR(optimizer, Rate(settings.schedule, num_steps, warmup, list(drops), settings.least_lr / settings.lr))
-
-
-def observe_loss(schedule: LambdaLR, loss: float) -> None:
-    """Give a validation loss to the schedule; the next step has the learning rate that follows from it."""
-    (rate, *_) = schedule.lr_lambdas
-    assert isinstance(rate, Rate)
-    rate.observe(loss)
-    for group, base in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=True):
-        group["lr"] = base * rate(schedule.last_epoch)

@@ -81,6 +81,16 @@ class Recognizer(nn.Module):
         """
         return self._features(x, {place: partial(self._through, place, boxes=boxes) for place in self.places})
 
+    def maps(self, x: Tensor) -> Tensor:
+        """Give the backbone's last maps, `[B, T', D, H', W']`, with all modules but one at `final`, which may pool.
+
+        Args:
+            x: Pixels of 0 to 255, `[B, T, C, H, W]`.
+        """
+        used = {place: partial(self._through, place) for place in self.places if place != FINAL}
+        found: Tensor = self.backbone(self.pixels(x), used)
+        return found
+
     def with_regions(self, x: Tensor, seeds: Tensor | None = None) -> tuple[dict[str, Tensor], dict[str, Regions]]:
         """Give what `forward` gives, and the regions of each DyReg module that it was computed with.
 

@@ -33,9 +33,10 @@ from pipeline.recognition.batches import (
 from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.kick_start import Teachers, region_loss
 from pipeline.recognition.labelled_clips import LabelledClips
-from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
+from pipeline.recognition.optimisers import make_optimizer, make_schedule
 from pipeline.recognition.recognizer import Recognizer
 from pipeline.recognition.triplet import triplet_share
+from pipeline.training.rates import observe_loss
 from pipeline.training.task import Recipe, Record, Score
 
 CURVES = ("epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "lr")

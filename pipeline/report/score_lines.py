@@ -17,7 +17,13 @@ from pipeline.errors import PipelineError
 from pipeline.workflow.trials import trials_of
 
 # What became of the videos, by the kind of experiment.
-DONE = {"captioning": "captioned", "external": "captioned", "recognition": "recognized", "routing": "recognized"}
+DONE = {
+    "captioning": "captioned",
+    "external": "captioned",
+    "map_captioning": "captioned",
+    "recognition": "recognized",
+    "routing": "recognized",
+}
 
 
 def score_lines(experiment: Path) -> str:

@@ -23,6 +23,7 @@ from pipeline.workflow.paths import ARTIFACTS
 
 CAPTIONS = {"Bleu_4": "BLEU-4", "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr"}
 CLASSES = {"top1": "top-1", "top5": "top-5"}
+OF_OWN_VIDEOS = {"captioning": "caption", "recognition": "recognize"}  # commands, by the kind of experiment they take
 
 
 def score_table(experiments: Mapping[str, Mapping[str, Estimate]], columns: Mapping[str, str]) -> str:
@@ -103,10 +104,12 @@ def next_steps(experiment: str, kind: str, overlays: Sequence[Path]) -> str:
         kind: Its kind.
         overlays: The overlays that the run was called with.
     """
-    command = "caption" if kind == "captioning" else "recognize"
     with_overlays = shlex.join(["--configfile", *map(str, overlays)]) if overlays else ""
-    steps = {
-        f"python -m pipeline {command} VIDEO --experiment results/experiments/{experiment}": "a video of your own",
+    steps = {}
+    if kind in OF_OWN_VIDEOS:
+        call = f"python -m pipeline {OF_OWN_VIDEOS[kind]} VIDEO --experiment results/experiments/{experiment}"
+        steps[call] = "a video of your own"
+    steps |= {
         f"python -m pipeline status {with_overlays}".rstrip(): "what is done, and what is left",
         f"snakemake {with_overlays}".rstrip(): "again, after an edit of config.yaml: only what changed",
     }
@@ -131,9 +134,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"\nThe report, with pictures and what each score means: {Path(ARTIFACTS['report']).absolute()}")
-    print(
-        f"\nTry next (after: . .venv/bin/activate):\n{next_steps(named[0], config.experiments[named[0]].kind, overlays)}"
-    )
+    steps = next_steps(named[0], config.experiments[named[0]].kind, overlays)
+    print(f"\nTry next (after: . .venv/bin/activate):\n{steps}")
     return 0
 
 

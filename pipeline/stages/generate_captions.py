@@ -1,5 +1,9 @@
-"""Caption the videos of a split by beam search, right to left and then left to right, as AKG-sv and BTKG do."""
+"""Caption the videos of a split by beam search, from their graphs or from their maps.
 
+A captioner of graphs searches right to left and then left to right, as AKG-sv and BTKG do; one of maps left to right.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +11,18 @@ import torch
 
 from pipeline.artifact import read_json, write_json
 from pipeline.artifact.inputs import record_inputs
-from pipeline.captioning.generation import iterate_captions
-from pipeline.captioning.graph_set import GraphList, load_graphs
+from pipeline.captioning.generation import Caption, iterate_captions
+from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
+from pipeline.captioning.lstm_file import load_lstm
+from pipeline.captioning.map_batches import iterate_map_captions
+from pipeline.captioning.map_set import MapSet, load_maps
 from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings
 from pipeline.jobs.progress import track
+from pipeline.jobs.storage import replaced
 from pipeline.models.precision import compute_device
+from pipeline.scoring.tables import csv_text, inert
+from pipeline.vocabulary import Vocabulary
 
 
 def run(
@@ -21,36 +31,39 @@ def run(
     pair_motion: list[Path],
     knowledge: list[Path],
     objects: list[Path],
+    maps: list[Path],
     captions: Path,
     model: Path,
     out: Path,
+    table: Path,
     split: str,
     settings: DecodingSettings,
     threads: int,
 ) -> None:
-    """Caption every video of a split that has a graph.
+    """Caption every video of a split that has a graph, or maps.
 
     Args:
-        graphs: Graphs of the data set, of all its shards.
+        graphs: Graphs of the data set, of all its shards; nothing where the captioner reads maps.
         pair_motion: Motion of pairs of nodes, of all shards; nothing where edges carry the motion of whole frames.
         knowledge: Knowledge rows of the videos, of all shards; nothing where the experiment has no knowledge.
         objects: Object nodes besides the graph, of all shards; nothing where the experiment has none.
+        maps: Maps of the data set, of all its shards; nothing where the captioner reads graphs.
         captions: The data set's captions.json, for its splits.
         model: A trained captioner (safetensors).
         out: Where the captions go (JSON): `captions`, `scores` and `right_to_left` by id, `missing` (ids without a
-            graph), `tokenizer` (that of the captioner's vocabulary), `inputs` (the model with its digest and path) and,
-            where some are drawn, `samples` by id. Scores are those of the left-to-right decoder, also where both
-            directions chose the caption.
+            graph or maps), `tokenizer` (that of the captioner's vocabulary), `inputs` (the model with its digest and
+            path) and, where some are drawn, `samples` by id. Scores are those of the left-to-right decoder, also where
+            both directions chose the caption.
+        table: Where the captions go, too, as a table (CSV): `video_id` and `caption`.
         split: The split whose videos are captioned: train, val or test.
         settings: How captions are searched for.
         threads: CPU threads of the captioner.
     """
     torch.set_num_threads(threads)
-    known = load_graphs(graphs, pair_motion=pair_motion, knowledge=knowledge, objects=objects)
+    known = load_maps(maps) if maps else load_graphs(graphs, pair_motion, knowledge, objects)
     ids = read_json(captions, ["captions", "splits"], "index_captions")["splits"].get(split, [])
     there = [video_id for video_id in ids if video_id in known]
-    captioner, vocabulary = load_captioner(model)
-    found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, there), settings, there)
+    vocabulary, found = captions_of_split(known, model, there, settings)
     captioned = dict(zip(there, track(found, len(there), "generate_captions"), strict=True))
     content: dict[str, Any] = {
         "captions": {video_id: caption.text for video_id, caption in captioned.items()},
@@ -65,3 +78,33 @@ def run(
     if settings.nucleus is not None:
         content["samples"] = {video_id: list(caption.samples) for video_id, caption in captioned.items()}
     write_json(out, content)
+    write_table(table, captioned)
+
+
+def captions_of_split(
+    known: GraphSet | MapSet, model: Path, ids: Sequence[str], settings: DecodingSettings
+) -> tuple[Vocabulary, Iterator[Caption]]:
+    """Open a captioner of graphs or of maps, whichever there are, and search for the captions of some videos.
+
+    Args:
+        known: Graphs or maps by video id.
+        model: A trained captioner (safetensors).
+        ids: Ids of the videos.
+        settings: How captions are searched for.
+
+    Returns:
+        The words of the captioner, and the captions, each of which is searched for when its turn comes.
+    """
+    if isinstance(known, MapSet):
+        of_maps, vocabulary = load_lstm(model)
+        return vocabulary, iterate_map_captions(of_maps.to(compute_device()), vocabulary, known, ids, settings)
+    captioner, vocabulary = load_captioner(model)
+    found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, ids), settings, ids)
+    return vocabulary, found
+
+
+def write_table(path: Path, captioned: Mapping[str, Caption]) -> None:
+    """Write captions as a table, one video a row."""
+    rows = [(inert(video_id), inert(caption.text)) for video_id, caption in captioned.items()]
+    with replaced(path) as new:
+        new.write_text(csv_text(("video_id", "caption"), rows), encoding="utf-8", newline="")

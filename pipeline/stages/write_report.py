@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from pipeline.artifact import read_json
 from pipeline.config import ReportSettings
+from pipeline.config.experiments import CAPTIONED, CAPTIONING
 from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
 from pipeline.report.comparison import compare
@@ -34,7 +35,6 @@ from pipeline.workflow.shown import shown_split
 from pipeline.workflow.trials import experiment_of, seed_of, trials_of
 
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
-CAPTIONED = ("captioning", "external")  # kinds of experiments whose scores are those of captions
 SCORED = ("metrics", "num_videos", "num_covered")
 
 
@@ -159,7 +159,7 @@ def list_choices(files: Sequence[Located], config: Mapping[str, Any]) -> list[tu
     """
     chosen = [(file, chosen_by_loss(file.path)) for file in files]
     note = "several epochs had the best {}, so that the validation loss chose the model, that of epoch"
-    scores = {"captioning": "CIDEr", "recognition": "top-1"}
+    scores = {"recognition": "top-1"} | dict.fromkeys(CAPTIONING, "CIDEr")
     return [
         (file.names["trial"], "val", f"{note.format(scores[kind_of(file, config)])} {epoch}")
         for file, epoch in chosen

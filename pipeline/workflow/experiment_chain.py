@@ -7,17 +7,19 @@ from pydantic import Field
 
 from pipeline.workflow.captioning_chain import CaptioningChain, captioning_chain
 from pipeline.workflow.external_chain import ExternalChain, external_chain
+from pipeline.workflow.map_captioning_chain import MapCaptioningChain, map_captioning_chain
 from pipeline.workflow.recognition_chain import RecognitionChain, recognition_chain
 from pipeline.workflow.routing_chain import RoutingChain, routing_chain
 
 # Another kind is added in these two lines: its chain, to a union that `kind` tells apart, and the function that makes
 # the chain.
 ExperimentChain = Annotated[
-    CaptioningChain | ExternalChain | RecognitionChain | RoutingChain, Field(discriminator="kind")
+    CaptioningChain | ExternalChain | MapCaptioningChain | RecognitionChain | RoutingChain, Field(discriminator="kind")
 ]
 CHAINS = {
     "captioning": captioning_chain,
     "external": external_chain,
+    "map_captioning": map_captioning_chain,
     "recognition": recognition_chain,
     "routing": routing_chain,
 }

@@ -53,7 +53,7 @@ def tell_in_words(workflow: Any) -> None:
 
 
 def _own_handler(workflow: Any) -> "logging.StreamHandler[Any] | None":
-    """The handler that writes Snakemake's lines, unless this is a job, all is to be quiet, or it is another logger's."""
+    """The handler that writes Snakemake's lines, unless this is a job, all is to be quiet, or it is another's."""
     if not workflow.is_main_process or "all" in _quiet(workflow):
         return None
     found = next((handler for handler in snakemake_logger.handlers if handler.name == "DefaultStreamHandler"), None)

@@ -1,7 +1,9 @@
 """Which splits of a data set experiments are trained and scored on, as far as the configuration tells."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pipeline.config.experiments import CAPTIONED
 
 
 def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
@@ -40,20 +42,21 @@ def file_of(named: str | Mapping[str, str | None] | None, split: str) -> str | N
     return named.replace("*", split)
 
 
-def needed_splits(config: Mapping[str, Any], name: str, kind: str = "captioning") -> list[str]:
+def needed_splits(config: Mapping[str, Any], name: str, kinds: Sequence[str] = CAPTIONED) -> list[str]:
     """The splits of a data set that must have captioned videos: none if no captioner learns from it or is scored on it.
 
     Args:
         config: The whole configuration, checked, in its JSON form.
         name: The data set.
-        kind: Kind of the experiments; for `recognition` these are the splits that must have labelled clips.
+        kinds: Kinds of the experiments; for `recognition` these are the splits that must have labelled clips.
     """
-    of_dataset = {of: entry["kind"] for of, entry in config["experiments"].items() if entry["dataset"] == name}
+    of_dataset = [
+        of for of, entry in config["experiments"].items() if entry["dataset"] == name and entry["kind"] in kinds
+    ]
     scored = scored_splits(config["datasets"][name])
-    if kind in of_dataset.values():
+    if any(config["experiments"][of]["kind"] != "external" for of in of_dataset):
         return ["train", *scored]
-    imported = [of for of, its_kind in of_dataset.items() if kind == "captioning" and its_kind == "external"]
-    return [split for split in scored if any(split in splits_of(config, of) for of in imported)]
+    return [split for split in scored if any(split in splits_of(config, of) for of in of_dataset)]
 
 
 def decoded_as(config: Mapping[str, Any], name: str) -> str:

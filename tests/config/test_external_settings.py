@@ -49,7 +49,7 @@ def test_an_external_experiment_has_one_trial_and_the_splits_of_its_files():
     assert needed_splits(config, "shapes") == ["train", "val", "test"]
     config["experiments"] = {"told": config["experiments"]["told"]}
     assert needed_splits(config, "shapes") == ["test"]
-    assert needed_splits(config, "shapes", "recognition") == []
+    assert needed_splits(config, "shapes", ["recognition"]) == []
     config["experiments"]["told"]["captions"] = "told/*.json"
     assert splits_of(config, "told") == ["val", "test"]
 

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.captioning.lstm_captioner import LstmCaptioner
 from pipeline.config.overlays import read_config
+from pipeline.models.i3d import FEATURE_DIM
+from pipeline.models.map_alignment import require_small
 from pipeline.recognition.cast_body import CastBody
 from pipeline.recognition.cast_part import CastPart
 from pipeline.recognition.cast_recognizer import options_of
-from pipeline.recognition.recognizer import build_recognizer
+from pipeline.recognition.recognizer import build_recognizer, map_shapes
 from pipeline.recognition.towers.spatial import SpatialTower
 from pipeline.recognition.towers.temporal import TemporalTower
 from pipeline.report.benchmark_splits import over_splits
@@ -130,3 +133,24 @@ def test_the_splits_of_ucf101_share_their_clips():
     scored = {name: {"test": [{"metrics": {"top1": 0.5}}]} for name in config.report.experiments}
     (row,) = over_splits(scored, config.model_dump(mode="json"))
     assert row["splits"] == [1, 2, 3]
+
+
+def test_the_published_lstm_captioner():
+    """Maps of 2048 channels in (10, 7, 7) cells, hidden 512, words of 256, Adam at 1e-3, 64 videos, noise of 0.01."""
+    config = merged("msrvtt_lstm")
+    experiment = config.experiments["lstm"]
+    captioner, maps = config.captioners[experiment.captioner], config.maps[experiment.maps]
+    model, training = captioner.model, captioner.training
+    assert (model.projection, model.embedding, model.hidden, model.attention) == (2048, 256, 512, "none")
+    assert (training.optimizer, training.lr, training.batch_size, training.epochs) == ("adam", 1e-3, 64, 300)
+    assert (training.schedule, training.noise, training.captions_per_video) == ("none", 0.01, 1)
+    assert (training.label_smoothing, training.clip_norm, captioner.decoding.max_words) == (0.0, None, 20)
+    recognizer = config.recognizers[config.experiments[config.encoders[maps.encoder].experiment].recognizer]
+    channels, *cells = map_shapes(recognizer)["final"][2:]
+    assert (channels, cells) == (2048, [7, 7])
+    require_small(maps.align_size, channels, maps.bits)
+    require_small(config.maps["i3d"].align_size, FEATURE_DIM, config.maps["i3d"].bits)
+    assert maps.align_size == config.maps["i3d"].align_size == (10, 7, 7)
+    with torch.device("meta"):
+        built = LstmCaptioner(model, 11_045, channels)
+    assert sum(parameter.numel() for parameter in built.parameters()) == 14_796_069

@@ -63,10 +63,16 @@ def test_every_wildcard_is_bound_to_names_of_the_configuration():
 
 
 @pytest.mark.parametrize("name", NASTY)
-@pytest.mark.parametrize("section", ["datasets", "encoders", "experiments", "predictions", "knowledge", "graphs"])
+@pytest.mark.parametrize(
+    "section", ["datasets", "encoders", "experiments", "predictions", "knowledge", "graphs", "maps"]
+)
 def test_names_that_stand_in_paths_and_commands_are_words(section, name):
     raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    entry = next(iter(raw[section].values()), {"experiment": "grid", "dataset": "shapes"})
+    of_none = {
+        "predictions": {"experiment": "grid", "dataset": "shapes"},
+        "maps": {"sampling": "action", "encoder": "i3d", "align_size": [4, 2, 2], "bits": 10},
+    }
+    entry = next(iter(raw[section].values()), of_none.get(section))
     raw[section] = {**raw[section], name: entry}
     with pytest.raises(PipelineError, match=r"a name may hold letters|a key|control character") as raised:
         validate(raw)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toys.captioner import DECODING
 from toys.experts import CLIP_ARCH, MAE_ARCH, cast_settings
+from toys.maps import MODEL, TRAINING
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
@@ -62,6 +64,7 @@ def overlay():
     add_recognition(raw)
     add_tstl(raw)
     add_external(raw)
+    add_maps(raw)
     return raw
 
 
@@ -75,6 +78,21 @@ def add_external(raw):
     raw["encoders"]["judge"] = {"like": "clip", "finetune": None}
     raw["report"]["experiments"] += ["external"]
     raw["report"]["clip_scores"] = {"encoder": "judge", "sampling": "action"}
+
+
+def add_maps(raw):
+    """LSTM captioners of maps: by I3D, by a recognizer and by a cast one."""
+    raw["captioners"]["lstm"] = {
+        "kind": "lstm", "model": MODEL.model_dump(mode="json"), "training": TRAINING.model_dump(mode="json"),
+        "decoding": DECODING.model_dump(mode="json"),
+    }  # fmt: skip
+    raw["encoders"]["seen"] = {"kind": "recognizer", "experiment": "whole"}
+    one = {"sampling": "action", "align_size": [4, 2, 2], "bits": 10}
+    experiment = {"kind": "map_captioning", "dataset": "home", "captioner": "lstm", "vocabulary": "home", "seeds": [1]}
+    raw["maps"] = {f"of_{encoder}": one | {"encoder": encoder} for encoder in ("i3d", "seen", "vectors")}
+    own = {f"said_{name}": experiment | {"maps": name} for name in raw["maps"]}
+    raw["experiments"] |= own
+    raw["report"]["experiments"] += own
 
 
 def add_tstl(raw):

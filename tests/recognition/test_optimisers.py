@@ -6,7 +6,8 @@ from toys.labelled_clips import TRAINING, settings
 from pipeline.config import RecognizerTrainingSettings
 from pipeline.recognition.cast_blocks import Places
 from pipeline.recognition.norms import JointNorm
-from pipeline.recognition.optimisers import make_optimizer, make_schedule, observe_loss
+from pipeline.recognition.optimisers import make_optimizer, make_schedule
+from pipeline.training.rates import observe_loss
 
 
 def training(**others):

@@ -1,15 +1,22 @@
+import csv
 import json
 
 import pytest
 from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, write_toys
+from toys.maps import CHANNELS, lstm, write_map_toys
+from toys.maps import MODEL as LSTM
 
 from pipeline.artifact import file_digest
-from pipeline.captioning.generation import caption_graphs
+from pipeline.captioning.generation import Caption, caption_graphs
 from pipeline.captioning.graph_set import load_graphs
+from pipeline.captioning.lstm_file import describe_lstm
+from pipeline.captioning.map_batches import iterate_map_captions
+from pipeline.captioning.map_set import load_maps
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import NucleusSettings
-from pipeline.stages.generate_captions import run
+from pipeline.errors import PipelineError
+from pipeline.stages.generate_captions import run, write_table
 from pipeline.weights.saving import save_weights
 
 
@@ -26,9 +33,11 @@ def test_captions_of_a_split_and_the_videos_left_out(tmp_path, nucleus):
             pair_motion=[],
             knowledge=[],
             objects=[],
+            maps=[],
             captions=toys.captions,
             model=tmp_path / "model",
             out=tmp_path / out,
+            table=tmp_path / "captions.csv",
             split="test",
             settings=settings,
             threads=1,
@@ -45,4 +54,36 @@ def test_captions_of_a_split_and_the_videos_left_out(tmp_path, nucleus):
         assert found["samples"] == {video_id: list(caption.samples) for video_id, caption in expected.items()}
     assert found["missing"] == ["video-7"]
     assert found["inputs"] == {"model": {"digest": file_digest(tmp_path / "model"), "path": "model"}}
+    with (tmp_path / "captions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["video_id"]: row["caption"] for row in rows} == found["captions"]
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+
+
+def test_captions_of_maps(tmp_path):
+    """One key less than with two directions; a model of the other kind is refused."""
+    toys = write_map_toys(tmp_path, num_train=2, num_val=2, num_test=6, without="video-7")
+    vocabulary = read_vocabulary(toys.vocabulary)
+    model = lstm(len(vocabulary), sharpen=9.0)
+    save_weights(model.state_dict(), tmp_path / "model", describe_lstm(LSTM, vocabulary, CHANNELS))
+    flags = {
+        "graphs": [], "pair_motion": [], "knowledge": [], "objects": [], "maps": [toys.maps], "captions": toys.captions,
+        "model": tmp_path / "model", "out": tmp_path / "one.json", "table": tmp_path / "captions.csv", "split": "test",
+        "settings": DECODING, "threads": 1,
+    }  # fmt: skip
+    run(**flags)
+    found = json.loads((tmp_path / "one.json").read_text())
+    ids = ["video-4", "video-5", "video-6", "video-8", "video-9"]
+    expected = list(iterate_map_captions(model, vocabulary, load_maps([toys.maps]), ids, DECODING))
+    assert found["captions"] == {i: caption.text for i, caption in zip(ids, expected, strict=True)}
+    assert (found["missing"], found["right_to_left"]) == (["video-7"], {})
+    lines = (tmp_path / "captions.csv").read_text().splitlines()
+    assert lines == ["video_id,caption", *(f"{i},{text}" for i, text in found["captions"].items())]
+    save_weights(captioner(len(vocabulary)).state_dict(), tmp_path / "model", {"description": "{}"})
+    with pytest.raises(PipelineError, match="model holds no lstm captioner: run train_lstm again"):
+        run(**flags)
+
+
+def test_a_caption_that_a_spreadsheet_would_run_is_inert(tmp_path):
+    write_table(tmp_path / "t.csv", {"a": Caption("=cmd()", 0.0, None), "b": Caption("a cat", 0.0, None)})
+    assert (tmp_path / "t.csv").read_text() == "video_id,caption\na,'=cmd()\nb,a cat\n"

@@ -48,7 +48,7 @@ def test_a_data_set_needs_splits_where_a_captioner_learns_from_it():
         "experiments": {"one": {"kind": "captioning", "dataset": "a"}, "two": {"kind": "other", "dataset": "c"}},
     }
     assert [needed_splits(config, name) for name in "abc"] == [["train", "val"], [], []]
-    assert [needed_splits(config, name, "other") for name in "abc"] == [[], [], ["train", "val", "test"]]
+    assert [needed_splits(config, name, ["other"]) for name in "abc"] == [[], [], ["train", "val", "test"]]
 
 
 def test_without_a_test_split_the_report_is_on_validation(fresh: Project) -> None:

@@ -22,10 +22,10 @@ from pipeline.config import PretrainSettings, VideoMaeSettings
 from pipeline.jobs.rank_group import Ranks
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.batches import ClipSource, EpochPlan, Piece, generator_of, made_ahead, validation_pieces
-from pipeline.recognition.optimisers import Rate
 from pipeline.recognition.pixels import Pixels
 from pipeline.recognition.pretraining.autoencoder import MaskedAutoencoder
 from pipeline.recognition.pretraining.masks import cut, draw_tubes, take, targets
+from pipeline.training.rates import Rate
 from pipeline.training.task import Recipe, Record, Score
 
 VALIDATION_EPOCH = 0  # the masks of validation clips are those of this epoch

@@ -1,0 +1,197 @@
+"""The stage on real videos: the windows of `extract_i3d`, before they are pooled, of one size for every clip."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from toys.experts import cast_settings, write_experts
+from toys.recognizers import TSM, recognizer_settings
+
+from pipeline.artifact import read, write_json
+from pipeline.config import I3dSettings, MapsSettings, RecognizerEncoderSettings, SamplingSettings
+from pipeline.errors import PipelineError
+from pipeline.models import map_encoding
+from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
+from pipeline.recognition.cast_file import describe_cast, read_cast
+from pipeline.recognition.cast_recognizer import build_over, read_experts
+from pipeline.recognition.model_file import describe, read_recognizer
+from pipeline.recognition.recognizer import build_recognizer
+from pipeline.schemas import FRAMES, MAPS
+from pipeline.stages import decode_frames, extract_maps
+from pipeline.video.windows import WindowRequest, read_windows
+from pipeline.weights.saving import save_weights
+
+I3D = I3dSettings(
+    kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=4, size=48, precision="fp32"
+)
+RECOGNIZER = RecognizerEncoderSettings(kind="recognizer", experiment="actions")
+SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=40, window=16, time_limit=60.0, on_bad_video="record")
+LENGTHS = {"a one": 1, "c16": 16, "e40": 40}
+VIEWS = {"temporal": 2, "spatial": 3, "short_side": 40, "size": 32, "batch_size": 3}
+MAPS_OF = MapsSettings(sampling="action", encoder="i3d", align_size=(4, 2, 2), bits=10)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory, make_video):
+    """A shard of videos with their table and sampled frames, an I3D, a recognizer, and a CAST with its experts."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("shard")
+    (folder / "files").mkdir()
+    for name, num_frames in LENGTHS.items():
+        make_video(folder / "files" / f"{name}.mp4", num_frames, size_hw=(48, 80), rate=10)
+    (folder / "files/text.mp4").write_text("no video")
+    files = sorted((folder / "files").iterdir())
+    videos = [{"id": path.stem, "path": path.name, "size": path.stat().st_size} for path in files]
+    write_json(folder / "videos.json", {"root": str(folder / "files"), "videos": videos})
+    decode_frames.run(folder / "videos.json", folder / "frames.zarr", SAMPLING, threads=1)
+    model = InceptionI3d()
+    randomise(model, seed=1)
+    noise = np.random.default_rng(0).integers(0, 255, (8, 16, 48, 48, 3), dtype=np.uint8)
+    calibrate(model, normalise(torch.from_numpy(noise)), batch_size=8)
+    save_weights(model.state_dict(), folder / "i3d.safetensors", {})
+    save_recognizers(folder)
+    return folder
+
+
+def save_recognizers(folder):
+    torch.manual_seed(5)
+    heads = {"class": ["a", "b"]}
+    views = {"temporal": 1, "spatial": 1, "short_side": 40, "size": 32, "batch_size": 2}
+    settings = recognizer_settings(TSM | {"stages": 3}, size=32, views=views)
+    model = build_recognizer(settings, {"class": 2})
+    save_weights(model.state_dict(), folder / "tsm.safetensors", describe(settings, heads, "random"))
+    experts = read_experts(*write_experts(folder))
+    cast = cast_settings(views=VIEWS)
+    over = build_over(experts, cast, {"class": 2})
+    save_weights(over.part.state_dict(), folder / "cast.safetensors", describe_cast(cast, heads, experts))
+
+
+def extract(shard, out, weights="i3d", **changes):
+    flags = {
+        "videos": shard / "videos.json",
+        "frames": shard / "frames.zarr/zarr.json",
+        "weights": shard / f"{weights}.safetensors",
+        "experts": [],
+        "settings": MAPS_OF,
+        "encoder": I3D,
+        "window": 16,
+        "time_limit": 60.0,
+        "threads": 1,
+        "decoders": 1,
+    }
+    extract_maps.run(out=out, **(flags | changes))
+    return read(out, MAPS)
+
+
+def test_maps_of_a_clip_by_hand(shard, tmp_path):
+    """Windows from 0, 16 and 24 of 40 frames: two steps of 2 x 2 cells each, of which four steps are made."""
+    maps = extract(shard, tmp_path / "m.zarr")
+    assert maps.failed.keys() == {"text"}
+    windows = read_windows(WindowRequest(shard / "files/e40.mp4", 40, (0, 16, 24), 16, 48))
+    with torch.inference_mode():
+        x_WCTHW = load_i3d(shard / "i3d.safetensors").maps(normalise(torch.from_numpy(windows)))
+    assert x_WCTHW.shape == (3, 1024, 2, 2, 2)
+    x_1CTHW = x_WCTHW.transpose(0, 1).reshape(1, 1024, 6, 2, 2)
+    expected = torch.nn.functional.interpolate(x_1CTHW, (4, 2, 2), mode="trilinear", align_corners=False)
+    found = maps.video("e40", ["map", "time", "seen"])
+    assert found["map"].shape == (4, 2, 2, 1024)
+    assert found["map"].dtype == np.float16
+    assert found["map"].astype(np.float32) == pytest.approx(expected[0].movedim(0, -1).numpy(), rel=2e-3, abs=2e-3)
+    assert np.isfinite(found["time"]).all()
+    assert (np.diff(found["time"]) > 0).all()
+    assert found["time"][0] == pytest.approx(0.55)  # a quarter of the way from frame 3.5 to 11.5, at 10 a second
+    # Of the stored 40 x 66 pixels the square of 35 in the middle.
+    assert found["seen"][0] == pytest.approx([0.5 - 35 / 132, 1 / 16, 0.5 + 35 / 132, 15 / 16])
+
+
+def test_every_clip_has_maps_of_one_size(shard, tmp_path):
+    maps = extract(shard, tmp_path / "m.zarr")
+    for name in LENGTHS:
+        assert maps.video(name, ["map"])["map"].shape == (4, 2, 2, 1024)
+        assert maps.video(name, ["time"])["time"].max() <= LENGTHS[name] / 10
+
+
+def test_maps_of_a_trained_recognizer(shard, tmp_path):
+    """The recognizer sees the middles of equal parts of a window, and the central square."""
+    settings = MAPS_OF.model_copy(update={"align_size": (3, 2, 2)})
+    found = extract(shard, tmp_path / "m.zarr", "tsm", encoder=RECOGNIZER, settings=settings).video(
+        "c16", ["map", "seen"]
+    )
+    trained = read_recognizer(shard / "tsm.safetensors")
+    windows = read_windows(WindowRequest(shard / "files/c16.mp4", 16, (0,), 16, (40, 66)))
+    number = trained.settings.frames.number
+    chosen = [int((i + 0.5) * 16 / number) for i in range(number)]
+    with torch.inference_mode():
+        x_BTCHW = trained.model.maps(torch.from_numpy(windows[:, chosen, 4:36, 17:49].copy()).movedim(-1, 2))
+        pooled = trained.model.features(torch.from_numpy(windows[:, chosen, 4:36, 17:49].copy()).movedim(-1, 2))
+    torch.testing.assert_close(x_BTCHW.mean((3, 4)), pooled)
+    expected = torch.nn.functional.interpolate(x_BTCHW.transpose(1, 2), (3, 2, 2), mode="trilinear")[0].movedim(0, -1)
+    assert found["map"].astype(np.float32) == pytest.approx(expected.numpy(), rel=5e-3, abs=5e-3)
+    assert found["seen"][0] == pytest.approx([17 / 66, 0.1, 49 / 66, 0.9])
+
+
+def test_maps_of_a_cast_are_those_of_both_streams(shard, tmp_path):
+    experts = [shard / "spatial.safetensors", shard / "temporal.safetensors"]
+    trained = read_cast(shard / "cast.safetensors", experts)
+    windows = read_windows(WindowRequest(shard / "files/c16.mp4", 16, (0,), 16, (40, 66)))
+    with torch.inference_mode():
+        spatial, temporal = trained.model.maps(torch.from_numpy(windows[:, 1::2, 4:36, 17:49].copy()).movedim(-1, 2))
+    expected = torch.cat([spatial, temporal], -1)[0].numpy()
+    settings = MAPS_OF.model_copy(update={"align_size": expected.shape[:3]})
+    maps = extract(shard, tmp_path / "m.zarr", "cast", encoder=RECOGNIZER, experts=experts, settings=settings)
+    assert maps.video("c16", ["map"])["map"].astype(np.float32) == pytest.approx(expected, rel=5e-3, abs=5e-3)
+
+
+def test_a_killed_job_goes_on_clip_by_clip(shard, tmp_path, monkeypatch):
+    whole = extract(shard, tmp_path / "whole.zarr")
+    made, begun = extract_maps.rows_of, []
+
+    def stop(*given):
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        begun.append(given)
+        return made(*given)
+
+    monkeypatch.setattr(extract_maps, "rows_of", stop)
+    with pytest.raises(KeyboardInterrupt):
+        extract(shard, tmp_path / "m.zarr")
+    assert not (tmp_path / "m.zarr").exists()
+    monkeypatch.setattr(extract_maps, "rows_of", lambda *given: begun.append(given) or made(*given))
+    assert extract(shard, tmp_path / "m.zarr").digest == whole.digest
+    assert len(begun) == 3  # two before, one after
+
+
+def test_numbers_beyond_half_precision_cost_one_clip(shard, tmp_path, monkeypatch):
+    encoding = map_encoding.i3d_maps
+
+    def too_large(*given):
+        made = encoding(*given)
+        return made._replace(encode=lambda windows: made.encode(windows) * 1e9)
+
+    monkeypatch.setattr(extract_maps, "i3d_maps", too_large)
+    maps = extract(shard, tmp_path / "m.zarr")
+    assert maps.failed["c16"] == "the encoder gave numbers that are not finite or beyond half precision"
+
+
+def test_what_is_refused(shard, tmp_path):
+    large = MAPS_OF.model_copy(update={"align_size": (40, 7, 7)})
+    with pytest.raises(PipelineError, match=r"40 x 7 x 7 x 1024 numbers of a clip.* may take 3.83 MiB"):
+        extract(shard, tmp_path / "m.zarr", settings=large)
+    with pytest.raises(PipelineError, match=r"i3d\.safetensors holds no"):
+        extract(shard, tmp_path / "m.zarr", encoder=RECOGNIZER)
+    with pytest.raises(PipelineError, match=r"cast recognizer needs the files of its two experts"):
+        extract(shard, tmp_path / "m.zarr", "cast", encoder=RECOGNIZER)
+    write_json(tmp_path / "videos.json", {"root": str(shard / "files"), "videos": []})
+    with pytest.raises(PipelineError, match=r"is not of the videos in .*: run decode_frames again"):
+        extract(shard, tmp_path / "m.zarr", videos=tmp_path / "videos.json")
+
+
+def test_a_clip_takes_less_than_a_megabyte(shard, tmp_path):
+    """The largest that is allowed: 10 x 7 x 7 of I3D's 1,024 channels, whole."""
+    settings = MAPS_OF.model_copy(update={"align_size": (10, 7, 7)})
+    extract(shard, tmp_path / "m.zarr", settings=settings)
+    stored = sum(path.stat().st_size for path in (tmp_path / "m.zarr").rglob("*") if path.is_file())
+    assert stored / len(LENGTHS) < 2**20
+    assert json.loads((tmp_path / "m.zarr/zarr.json").read_text())["attributes"]["schema"] == "maps"
+    assert set(read(shard / "frames.zarr", FRAMES).ids) == LENGTHS.keys()
