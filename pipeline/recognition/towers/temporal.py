@@ -166,8 +166,13 @@ class TemporalTower(nn.Module):
         return tokens_BND + self.positions(tokens_BND)
 
     def positions(self, like: Tensor) -> Tensor:
-        """The table of places `[N, D]`, on the device and in the type of some tokens."""
-        return sine_cosine(self.num_tokens, self.width, like.device, like.dtype)
+        """The table of places `[N, D]`, on the device of some tokens, in their type, or float32 if theirs is shorter.
+
+        The sums of the blocks then stay float32 where the layers compute in bf16, as in the spatial expert, and are not
+        rounded twice in every block.
+        """
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        return sine_cosine(self.num_tokens, self.width, like.device, dtype)
 
     def forward(self, x_B3FHW: Tensor) -> Tensor:
         """The tokens after the last block `[B, N, D]`."""

@@ -77,3 +77,12 @@ def test_a_clip_is_the_mean_of_its_tokens() -> None:
 def test_a_clip_of_another_size_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"clips are \[3, 2, 8, 8\] and not \[3, 4, 8, 8\]"):
         TemporalTower(**SIZES).embed(torch.zeros(1, 3, 2, 8, 8))
+
+
+def test_the_sums_of_the_blocks_are_float32_where_layers_compute_in_bfloat16() -> None:
+    tower = TemporalTower(**SIZES)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        tokens = tower(torch.randn(1, 3, 4, 8, 8))
+
+    assert tokens.dtype == torch.float32
+    assert tower.double().embed(torch.zeros(1, 3, 4, 8, 8, dtype=torch.float64)).dtype == torch.float64
