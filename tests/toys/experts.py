@@ -26,7 +26,8 @@ TRAINING = {
     "validate_every": 1, "patience": None, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SETTINGS = {
-    "kind": "cast", "spatial": "clip", "temporal": "mae", "adapters": True, "exchange": "both",
+    "kind": "cast", "spatial": "clip", "temporal": "mae", "weights": "random", "head": "drawn",
+    "adapters": True, "exchange": "both",
     "windows": {"t2s": "time", "s2t": "space"}, "positions": True, "ratio": 0.5, "first_block": 1, "fusion": "added",
     "drop_path": 0.0, "stored_views": None,
     "frames": {"sampling": "segments", "number": 8, "stride": None},
