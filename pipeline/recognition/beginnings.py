@@ -22,7 +22,7 @@ from pipeline.recognition.cast_file import describe_cast
 from pipeline.recognition.cast_recognizer import COLOURS, build_over, read_experts
 from pipeline.recognition.cast_weights import load_part
 from pipeline.recognition.clip_source import FeatureSource, FrameSource
-from pipeline.recognition.fronts import FromFronts, FrontSource
+from pipeline.recognition.fronts import FromFronts, FrontSource, require_made_for
 from pipeline.recognition.kick_start import Teachers
 from pipeline.recognition.labels import Labels
 from pipeline.recognition.model_file import describe, read_recognizer
@@ -137,7 +137,8 @@ def cast(
 
     Raises:
         PipelineError: An expert cannot be read, the two are not alike, or the settings do not fit them; or the
-            checkpoint is of another network, over other experts, or for other classes.
+            checkpoint is of another network, over other experts, or for other classes; or views were stored for
+            another recognizer.
     """
     spatial, temporal = experts
     read = read_experts(spatial, temporal)
@@ -146,6 +147,7 @@ def cast(
     begun = load_part(model, next(iter(weights), None), settings, read, labels.heads)
     augmentation, training = settings.augmentation, settings.training
     if settings.stored_views is not None:
+        require_made_for(fronts, settings, read)
         stored = FrontSource(fronts, settings.stored_views)
         shown: nn.Module = FromFronts(model)
         source: ClipSource = stored

@@ -38,13 +38,15 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def write_experts(folder: Path, clip: dict[str, Any] = CLIP_ARCH, mae: dict[str, Any] = MAE_ARCH) -> tuple[Path, Path]:
+def write_experts(
+    folder: Path, clip: dict[str, Any] = CLIP_ARCH, mae: dict[str, Any] = MAE_ARCH, seed: int = 1
+) -> tuple[Path, Path]:
     """Random experts, spatial and temporal, as `import_weights` writes them."""
     folder.mkdir(exist_ok=True)
     spatial, temporal = folder / "spatial.safetensors", folder / "temporal.safetensors"
-    save_clip4clip(load_pretrained("random", clip, 1)[0], spatial, "random")
+    save_clip4clip(load_pretrained("random", clip, seed)[0], spatial, "random")
     arch = VideoMaeArch.model_validate(mae)
-    save_temporal(draw_tower(arch, 1), temporal, arch, "random")
+    save_temporal(draw_tower(arch, seed), temporal, arch, "random")
     return spatial, temporal
 
 
