@@ -318,9 +318,14 @@ def settings(route, without=()):
     return text
 
 
-def backbone_weights(wildcards):
-    """Input function: the file of a backbone's weights that the user brings, or the model of another experiment."""
+def first_weights(wildcards):
+    """Input function: the file of weights that a training begins with, or the model of another experiment.
+
+    The user brings the file: of the backbone, or of what CAST trains.
+    """
     recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    if recognizer["kind"] == "cast":
+        return own_file("experiment.recognizer.weights")(wildcards)
     weights = recognizer.get("backbone", {}).get("weights")
     if isinstance(weights, dict) and "experiment" in weights:
         return expand(ARTIFACTS["model"], trial=weights["experiment"])

@@ -37,7 +37,7 @@ rule train_recognizer:
         **recognizer_inputs(),
         labels=artifact("labels", dataset="experiment.dataset"),
         groups=groups_of_part,
-        weights=backbone_weights,
+        weights=first_weights,
         experts=experts,
         fronts=artifact(
             "fronts",

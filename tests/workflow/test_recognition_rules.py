@@ -125,6 +125,21 @@ def test_cast_stands_on_two_encoders_and_on_stored_views_where_it_has_some(proje
     assert " ".join(features.split()).count(experts) == 2
 
 
+def test_cast_begins_with_a_file_that_the_user_brings(project: Project) -> None:
+    published = cast_settings(weights="published/cast.pth").model_dump(mode="json")
+    entry = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "part": None, "seeds": [1]}
+    project.configure(
+        encoders=EXPERTS,
+        recognizers={"cast": published},
+        experiments={"cast": entry | {"recognizer": "cast"}},
+        report={"experiments": ["cast"]},
+    )
+    target = "results/experiments/cast/model.safetensors"
+    (project.root / "published").mkdir()
+    (project.root / "published/cast.pth").write_bytes(b"any")
+    assert "--weights published/cast.pth" in project.run("--dry-run", "--printshellcmds", target)
+
+
 def test_stored_views_do_not_depend_on_how_cast_learns(project: Project) -> None:
     stored = cast_settings(first_block=2, stored_views=3).model_dump(mode="json")
     entry = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "part": None, "seeds": [1]}
