@@ -16,18 +16,27 @@ shards_of_each = partial(of_each, shard="all")
 of_each_recognizer = partial(artifact, each="recognition routing experiment", dataset="experiment.dataset")
 of_each_shown = partial(artifact, each="recognition routing trial", dataset="experiment.dataset", split="shown")
 
-# Routes to the CLIP4Clip encoders, to the detectors and to I3D of an experiment, and to the experts of CAST. They lead to
-# null where nodes have the detector's own features, where there are no objects and where there is no knowledge.
+# Routes to the CLIP4Clip encoders, to the detectors and to I3D of an experiment, and to the experts of CAST, of
+# which motion may be, too. They lead to null where nodes have the detector's own features, where there are no objects and
+# where there is no knowledge.
 TOWERS = {
-    "captioning": ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"],
+    "captioning": [
+        *("experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"),
+        "experiment.graph.motion.experiment.recognizer.spatial",
+    ],
     "recognition": ["experiment.recognizer.spatial"],
+    "routing": ["experiment.selector.recognizer.spatial"],
 }
 DETECTORS = {"captioning": ["experiment.graph.nodes.detector", "experiment.objects.detector"]}
 MOTION = {"captioning": ["experiment.graph.motion"]}
-MASKED = {"recognition": ["experiment.recognizer.temporal"]}
+MASKED = {
+    "captioning": ["experiment.graph.motion.experiment.recognizer.temporal"],
+    "recognition": ["experiment.recognizer.temporal"],
+    "routing": ["experiment.selector.recognizer.temporal"],
+}
 ENCODERS = {
     of: [route for routes in (MOTION, TOWERS, DETECTORS, MASKED) for route in routes.get(of, [])]
-    for of in ("captioning", "recognition")
+    for of in ("captioning", "recognition", "routing")
 }
 
 

@@ -21,7 +21,8 @@ from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
 from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
-from pipeline.workflow.paths import ARTIFACTS, SPLITS
+from pipeline.workflow.paths import ARTIFACTS
+from pipeline.workflow.splits import scored_splits
 from pipeline.workflow.trials import trials_of
 
 SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs, or all of them."
@@ -95,9 +96,12 @@ def targets(config: Config) -> list[str]:
     ends = ["all", "check_data"]
     for experiment, settings in config.experiments.items():
         ends.append(ARTIFACTS["settings"].format(experiment=experiment))
-        for trial in trials_of(experiment, settings.seeds):
-            for end in ENDS[settings.kind]:
-                ends += [ARTIFACTS[end].format(trial=trial, split=split) for split in SPLITS]
+        dataset = config.datasets[settings.dataset]
+        splits = ("train", *scored_splits(dataset.model_dump(mode="json")))
+        is_epic = settings.kind == "recognition" and dataset.kind == "epic_kitchens"
+        for end in (*ENDS[settings.kind], *(["epic_scores"] if is_epic else [])):
+            trials = trials_of(experiment, settings.seeds)
+            ends += [ARTIFACTS[end].format(trial=trial, split=split) for trial in trials for split in splits]
     ends += [ARTIFACTS["gallery"].format(prediction=prediction) for prediction in config.predictions]
     return ends
 

@@ -160,10 +160,10 @@ def tell_of_stills(source: ClipSource, ids: Sequence[str]) -> None:
     if not isinstance(source, FrameSource) or source.frames.sampling != "segments":
         return
     number = source.frames.number
-    short = [clip_id for clip_id in ids if source.clips.num_frames(clip_id) <= number]
+    short = [clip_id for clip_id in ids if source.clips.num_frames(clip_id) < number]
     if number > 1 and short:
         log.info(
-            "train_recognizer: %d of %d training clips, such as %s, have no more than frames: number: %d, and of these "
+            "train_recognizer: %d of %d training clips, such as %s, have fewer than frames: number: %d, and of these "
             "sampling: segments shows the first frame alone: lower number, or write sampling: uniform",
             *(len(short), len(ids), short[0], number),
         )
