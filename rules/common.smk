@@ -384,9 +384,23 @@ def settings(route, without=()):
     return text
 
 
-def backbone_weights(wildcards):
-    """Input function: the file of a backbone's weights that the user brings, or the model of another experiment."""
+def labelled_settings(wildcards):
+    """Parameter function: settings of a data set as JSON, without the files that only scores are made by.
+
+    So labels, and all that is trained on them, do not run again for these files.
+    """
+    entry = config["datasets"][wildcards.dataset]
+    return json.dumps(entry | {key: None for key in ("tail", "unseen") if key in entry}, sort_keys=True)
+
+
+def first_weights(wildcards):
+    """Input function: the file of weights that a training begins with, or the model of another experiment.
+
+    The user brings the file: of the backbone, or of what CAST trains.
+    """
     recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
+    if recognizer["kind"] == "cast":
+        return own_file("experiment.recognizer.weights")(wildcards)
     weights = recognizer.get("backbone", {}).get("weights")
     if isinstance(weights, dict) and "experiment" in weights:
         return expand(ARTIFACTS["model"], trial=weights["experiment"])
@@ -458,15 +472,19 @@ def groups_file(wildcards):
 
 
 def shown_embeddings(wildcards):
-    """Input function: pictures of what the heads of the report's cast recognizers see, of their first seeds.
+    """Input function: pictures of what the heads see, of the report's routing experiments and of CAST beside them.
 
-    Of a routing experiment it is the one of its selector.
+    They are of first seeds; of a routing experiment it is the one of its selector. Where nothing is routed there are
+    none, because features of all clips are more work than the scores of the tests.
     """
     found = []
-    for name in config["report"]["experiments"]:
-        named = config["experiments"][name].get("selector", name)
+    shown = {name: config["experiments"][name] for name in config["report"]["experiments"]}
+    routed = {entry["dataset"] for entry in shown.values() if entry["kind"] == "routing"}
+    for name, experiment in shown.items():
+        named = experiment.get("selector", name)
         entry = config["experiments"][named]
-        if entry["kind"] == "recognition" and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
+        is_recognition = entry["kind"] == "recognition" and entry["dataset"] in routed
+        if is_recognition and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
             found += expand(
                 ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]])
             )

@@ -29,7 +29,7 @@ rule index_labels:
         mem_mb=scaled(2000),
         runtime=scaled("1h"),
     params:
-        settings=settings("dataset"),
+        settings=labelled_settings,
         needed=needed_labels,
         code=code("index_labels"),
     shell:

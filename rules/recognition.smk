@@ -37,7 +37,7 @@ rule train_recognizer:
         **recognizer_inputs(),
         labels=artifact("labels", dataset="experiment.dataset"),
         groups=groups_of_part,
-        weights=backbone_weights,
+        weights=first_weights,
         experts=experts,
         fronts=artifact(
             "fronts",
@@ -95,7 +95,7 @@ rule train_recognizer:
 rule extract_front:
     """Store what the frozen experts of a cast recognizer make of a few views of the clips of one shard."""
     input:
-        clips=artifact("clips"),
+        clips=artifact("clips", where="dataset"),  # perhaps those of the data set that this one shares them with
         labels=artifact("labels"),
         experts=experts,
     output:

@@ -19,18 +19,29 @@ of_each_scored = partial(artifact, each=" ".join([*CAPTIONED, "trial"]), dataset
 of_each_recognizer = partial(artifact, each="recognition routing experiment", dataset="experiment.dataset")
 of_each_shown = partial(artifact, each="recognition routing trial", dataset="experiment.dataset", split="shown")
 
-# Routes to the CLIP4Clip encoders, to the detectors and to I3D of an experiment, and to the experts of CAST. They lead to
-# null where nodes have the detector's own features, where there are no objects and where there is no knowledge.
+# Routes to the CLIP4Clip encoders, to the detectors and to I3D of an experiment, and to the experts of CAST, of
+# which motion and maps may be, too. They lead to null where nodes have the detector's own features, where there are no
+# objects and where there is no knowledge.
 TOWERS = {
-    "captioning": ["experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"],
+    "captioning": [
+        *("experiment.graph.nodes.encoder", "experiment.objects.encoder", "experiment.knowledge.encoder"),
+        "experiment.graph.motion.experiment.recognizer.spatial",
+    ],
+    "map_captioning": ["experiment.maps.encoder.experiment.recognizer.spatial"],
     "recognition": ["experiment.recognizer.spatial"],
+    "routing": ["experiment.selector.recognizer.spatial"],
 }
 DETECTORS = {"captioning": ["experiment.graph.nodes.detector", "experiment.objects.detector"]}
 MOTION = {"captioning": ["experiment.graph.motion"], "map_captioning": ["experiment.maps.encoder"]}
-MASKED = {"recognition": ["experiment.recognizer.temporal"]}
+MASKED = {
+    "captioning": ["experiment.graph.motion.experiment.recognizer.temporal"],
+    "map_captioning": ["experiment.maps.encoder.experiment.recognizer.temporal"],
+    "recognition": ["experiment.recognizer.temporal"],
+    "routing": ["experiment.selector.recognizer.temporal"],
+}
 ENCODERS = {
     of: [route for routes in (MOTION, TOWERS, DETECTORS, MASKED) for route in routes.get(of, [])]
-    for of in ("captioning", "map_captioning", "recognition")
+    for of in ("captioning", "map_captioning", "recognition", "routing")
 }
 
 

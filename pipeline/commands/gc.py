@@ -21,7 +21,7 @@ from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
 from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
-from pipeline.workflow.paths import ARTIFACTS, SPLITS
+from pipeline.workflow.paths import ARTIFACTS
 from pipeline.workflow.splits import splits_of
 from pipeline.workflow.trials import trials_of
 
@@ -99,10 +99,13 @@ def targets(config: Config) -> list[str]:
     whole = config.model_dump(mode="json")
     for experiment, settings in config.experiments.items():
         ends.append(ARTIFACTS["settings"].format(experiment=experiment))
-        splits = splits_of(whole, experiment) if settings.kind == "external" else SPLITS
-        for trial in trials_of(experiment, settings.seeds):
-            for end in ENDS[settings.kind]:
-                ends += [ARTIFACTS[end].format(trial=trial, split=split) for split in splits]
+        splits = splits_of(whole, experiment)
+        if settings.kind != "external":  # captions of other systems are of scored splits alone
+            splits = ["train", *splits]
+        is_epic = settings.kind == "recognition" and config.datasets[settings.dataset].kind == "epic_kitchens"
+        for end in (*ENDS[settings.kind], *(["epic_scores"] if is_epic else [])):
+            trials = trials_of(experiment, settings.seeds)
+            ends += [ARTIFACTS[end].format(trial=trial, split=split) for trial in trials for split in splits]
     ends += [ARTIFACTS["gallery"].format(prediction=prediction) for prediction in config.predictions]
     return ends
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.config.raw_entries import raw_entries
+
 Entry = Mapping[str, Any]
 
 
@@ -18,7 +20,7 @@ def borrowed_of_others(raw: Mapping[str, Any]) -> list[str]:
 def _decoded_otherwise(raw: Mapping[str, Any]) -> list[str]:
     """Report data sets that are to share the decoded clips of one that has other videos, or none of its own."""
     mistakes = []
-    for name, settings in _entries(raw, "datasets").items():
+    for name, settings in raw_entries(raw, "datasets").items():
         other = settings.get("decoded_as")
         named = _entry(raw, "datasets", other)
         if not named:
@@ -35,7 +37,7 @@ def _decoded_otherwise(raw: Mapping[str, Any]) -> list[str]:
 def _of_other_recognizers(raw: Mapping[str, Any]) -> list[str]:
     """Report encoders that are a recognizer of one kind, whose experiment trains one of another kind."""
     mistakes = []
-    for name, settings in _entries(raw, "encoders").items():
+    for name, settings in raw_entries(raw, "encoders").items():
         wanted = {"cast": "cast", "recognizer": "convolutional"}.get(str(settings.get("kind")))
         experiment = _entry(raw, "experiments", settings.get("experiment"))
         kind = _entry(raw, "recognizers", experiment.get("recognizer")).get("kind", wanted)
@@ -52,19 +54,11 @@ def _boxes_without_i3d(raw: Mapping[str, Any]) -> list[str]:
     return [
         f"`graphs.{name}.motion_of: union_box`: motion of boxes is I3D's, and encoder {graph['motion']} is of kind "
         "cast: write frame"
-        for name, graph in _entries(raw, "graphs").items()
+        for name, graph in raw_entries(raw, "graphs").items()
         if graph.get("motion_of") == "union_box" and _entry(raw, "encoders", graph.get("motion")).get("kind") == "cast"
     ]
 
 
-def _entries(raw: Mapping[str, Any], section: str) -> dict[str, Entry]:
-    """The entries of a section that are mappings, as entries should be."""
-    entries = raw.get(section)
-    if not isinstance(entries, Mapping):
-        return {}
-    return {str(name): entry for name, entry in entries.items() if isinstance(entry, Mapping)}
-
-
 def _entry(raw: Mapping[str, Any], section: str, name: Any) -> Entry:
     """An entry by its name; nothing where there is none."""
-    return _entries(raw, section).get(name, {}) if isinstance(name, str) else {}
+    return raw_entries(raw, section).get(name, {}) if isinstance(name, str) else {}

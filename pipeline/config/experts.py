@@ -44,6 +44,12 @@ def _of_temporal(place: str, settings: CastSettings, arch: VideoMaeArch) -> list
     ]
     if settings.first_block > arch.layers:
         mistakes.append(f"`{place}.first_block: {settings.first_block}`: the experts have {arch.layers} blocks")
+    inner = round(arch.width * settings.ratio)
+    if settings.exchange != "none" and (inner < arch.heads or inner % arch.heads):
+        mistakes.append(
+            f"`{place}.ratio: {settings.ratio:g}`: of the experts' width {arch.width} it makes an exchange of width "
+            f"{inner}, which is no multiple of their {arch.heads} heads"
+        )
     return mistakes
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.backbones import BackboneSettings, ModuleSettings
+from pipeline.config.backbones import BackboneSettings, ModuleSettings, WeightsHead
 from pipeline.config.types import Count, Positive, Precision, Settings, Share
 
 
@@ -91,7 +91,7 @@ class TripletLossSettings(Settings):
 
 
 class RecognizerTrainingSettings(Settings):
-    """How a recognizer is trained; without epochs it has the weights that its backbone begins with."""
+    """How a recognizer is trained; without epochs it has the weights that it begins with."""
 
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
@@ -207,6 +207,8 @@ class CastSettings(Settings):
     kind: Literal["cast"]
     spatial: str
     temporal: str
+    weights: str
+    head: WeightsHead
     adapters: bool
     exchange: Literal["both", "t2s", "s2t", "none"]
     windows: WindowSettings
@@ -224,6 +226,12 @@ class CastSettings(Settings):
     @model_validator(mode="after")
     def _validation_fits(self) -> Self:
         require_fitting_squares(self.augmentation, self.views)
+        return self
+
+    @model_validator(mode="after")
+    def _heads_are_of_a_file(self) -> Self:
+        if self.head == "weights" and self.weights == "random":
+            raise ValueError("`head: weights` takes the heads of the file that `weights` names: write `head: drawn`")
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.config.raw_entries import raw_entries
+
 ALIKE = ("dataset", "clipping", "seeds")  # settings that a routing experiment, its selector and its experts share
 OF_CAST = ("spatial", "temporal", "frames", "views")  # settings of recognizers that the parts of one TSTL share
 
@@ -16,16 +18,16 @@ def unfit_parts(raw: Mapping[str, Any]) -> list[str]:
         raw: The configuration, whose entries may be anything.
     """
     mistakes: list[str] = []
-    for name, entry in _entries(raw, "experiments").items():
+    for name, entry in raw_entries(raw, "experiments").items():
         if entry.get("kind") == "routing":
             mistakes += _of_routing(raw, name, entry)
         if isinstance(entry.get("part"), Mapping):
-            mistakes += _of_confusions(raw, name, entry)
+            mistakes += [*_of_heads(raw, name, entry), *_of_confusions(raw, name, entry)]
     return mistakes
 
 
 def _of_routing(raw: Mapping[str, Any], name: str, routing: Mapping[str, Any]) -> Iterator[str]:
-    experiments = _entries(raw, "experiments")
+    experiments = raw_entries(raw, "experiments")
     selector = experiments.get(str(routing.get("selector")))
     experts = routing.get("experts")
     if selector is None or not isinstance(experts, list):
@@ -36,7 +38,7 @@ def _of_routing(raw: Mapping[str, Any], name: str, routing: Mapping[str, Any]) -
         yield f"`{place}`: is no selector: write `part: {{groups: NAME, group: null}}` there"
         return
     yield from _unlike(raw, place, routing, selector, selector)
-    number = _entries(raw, "groups").get(str(groups), {}).get("number")
+    number = raw_entries(raw, "groups").get(str(groups), {}).get("number")
     if isinstance(number, int) and number != len(experts):
         yield f"`experiments.{name}.experts`: {len(experts)} experts, but `groups.{groups}` are {number}: one for each"
     for i, expert in enumerate(experts):
@@ -61,7 +63,7 @@ def _unlike(
     for key in ALIKE:
         if part.get(key) != routing.get(key):
             yield f"`{place}`: has `{key}: {part.get(key)}`, and the routing `{routing.get(key)}`: write the same"
-    recognizers = _entries(raw, "recognizers")
+    recognizers = raw_entries(raw, "recognizers")
     own, first = (recognizers.get(str(one.get("recognizer")), {}) for one in (part, selector))
     if own.get("kind") != "cast":
         yield f"`{place}`: its recognizer {part.get('recognizer')} is not of kind cast, which shares frozen experts"
@@ -71,10 +73,20 @@ def _unlike(
         yield f"`{place}`: its recognizer has another `{differ[0]}` than the selector's, and one body serves all parts"
 
 
+def _of_heads(raw: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    dataset = raw_entries(raw, "datasets").get(str(entry.get("dataset")), {})
+    heads = dataset.get("heads")
+    if dataset.get("kind") == "epic_kitchens" or (isinstance(heads, list) and len(heads) > 1):
+        yield (
+            f"`experiments.{name}.part`: groups are of the classes of one head, and data set {entry['dataset']} has "
+            "several: write null"
+        )
+
+
 def _of_confusions(raw: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Iterator[str]:
     groups = str(entry["part"].get("groups"))
-    settings = _entries(raw, "groups").get(groups, {})
-    source = _entries(raw, "experiments").get(str(settings.get("experiment")))
+    settings = raw_entries(raw, "groups").get(groups, {})
+    source = raw_entries(raw, "experiments").get(str(settings.get("experiment")))
     if settings.get("kind") != "confusions" or source is None:
         return
     if source.get("dataset") != entry.get("dataset") or source.get("part") is not None:
@@ -87,10 +99,3 @@ def _of_confusions(raw: Mapping[str, Any], name: str, entry: Mapping[str, Any]) 
 def _part(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     part = entry.get("part")
     return part if isinstance(part, Mapping) else {}
-
-
-def _entries(raw: Mapping[str, Any], section: str) -> dict[str, Mapping[str, Any]]:
-    entries = raw.get(section)
-    if not isinstance(entries, Mapping):
-        return {}
-    return {str(name): entry for name, entry in entries.items() if isinstance(entry, Mapping)}

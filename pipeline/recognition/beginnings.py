@@ -20,8 +20,9 @@ from pipeline.recognition.backbones.choice import colours_of
 from pipeline.recognition.batches import ClipSource
 from pipeline.recognition.cast_file import describe_cast
 from pipeline.recognition.cast_recognizer import COLOURS, build_over, read_experts
+from pipeline.recognition.cast_weights import load_part
 from pipeline.recognition.clip_source import FeatureSource, FrameSource
-from pipeline.recognition.fronts import FromFronts, FrontSource
+from pipeline.recognition.fronts import FromFronts, FrontSource, require_made_for
 from pipeline.recognition.kick_start import Teachers
 from pipeline.recognition.labels import Labels
 from pipeline.recognition.model_file import describe, read_recognizer
@@ -119,6 +120,7 @@ def cast(
     labels: Labels,
     clips: Sequence[Path],
     fronts: Sequence[Path],
+    weights: Sequence[Path],
     experts: Sequence[Path],
     seed: int,
 ) -> Beginning:
@@ -129,18 +131,23 @@ def cast(
         labels: The classes of its heads.
         clips: The frames of all shards.
         fronts: The stored views of all shards, with `stored_views`; nothing without.
+        weights: The published checkpoint that `weights` names; nothing for random ones.
         experts: The files of the spatial and the temporal expert.
         seed: Seed of what is trained.
 
     Raises:
-        PipelineError: An expert cannot be read, the two are not alike, or the settings do not fit them.
+        PipelineError: An expert cannot be read, the two are not alike, or the settings do not fit them; or the
+            checkpoint is of another network, over other experts, or for other classes; or views were stored for
+            another recognizer.
     """
     spatial, temporal = experts
     read = read_experts(spatial, temporal)
     torch.manual_seed(seed)
     model = build_over(read, settings, labels.widths)
+    begun = load_part(model, next(iter(weights), None), settings, read, labels.heads)
     augmentation, training = settings.augmentation, settings.training
     if settings.stored_views is not None:
+        require_made_for(fronts, settings, read)
         stored = FrontSource(fronts, settings.stored_views)
         shown: nn.Module = FromFronts(model)
         source: ClipSource = stored
@@ -149,7 +156,7 @@ def cast(
         store = ClipStore(clips)
         shown, ids = model, store.ids
         source = FrameSource(store, settings.frames, augmentation, settings.views.short_side, COLOURS)
-    description = describe_cast(settings, labels.heads, read)
+    description = describe_cast(settings, labels.heads, read, begun)
     of_clips = (augmentation.flip, augmentation.mixup)
     return Beginning(shown, model.heads, model.learned, description, training, source, ids, *of_clips)
 

@@ -15,6 +15,7 @@ from pipeline.recognition.cast_body import CastBody
 from pipeline.recognition.cast_recognizer import CastRecognizer, Experts, build_over, read_experts
 from pipeline.recognition.model_file import CHANNELS, Heads, read_described
 from pipeline.weights.loading import differences
+from pipeline.weights.origin import RANDOM
 
 KIND = "cast recognizer"
 
@@ -27,7 +28,7 @@ class TrainedCast:
         model: The network over its experts, in evaluation mode on the CPU.
         settings: What it was built by.
         heads: Names of the classes of each head, in the order of its logits.
-        origin: Where the experts' weights come from.
+        origin: Where the experts' weights come from, and those that its training began with if they were not drawn.
     """
 
     model: CastRecognizer
@@ -36,13 +37,14 @@ class TrainedCast:
     origin: str
 
 
-def describe_cast(settings: CastSettings, heads: Heads, experts: Experts) -> dict[str, str]:
+def describe_cast(settings: CastSettings, heads: Heads, experts: Experts, begun: str = RANDOM) -> dict[str, str]:
     """Describe a recognizer as metadata of its safetensors file, which holds the tensors of its `part` alone.
 
     Args:
         settings: Of the recognizer.
         heads: Names of the classes of each head, in the order of its logits.
         experts: What it is trained over.
+        begun: Where the weights of its `part` come from that the training begins with.
     """
     description = {
         "kind": KIND,
@@ -51,7 +53,7 @@ def describe_cast(settings: CastSettings, heads: Heads, experts: Experts) -> dic
         "channels": CHANNELS,
         "arch": sizes_of(experts.body),
         "experts": dict(experts.digests),
-        "origin": experts.origin,
+        "origin": experts.origin if begun == RANDOM else f"{experts.origin}, trained from {begun}",
     }
     return {"description": json.dumps(description)}
 

@@ -5,6 +5,7 @@ Everything else of a network is its body, so that a file holds this alone, and m
 Shapes: B clips, T time steps, L tokens of a frame, N tokens of a clip, D width, K classes, J branches of a block.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -129,7 +130,7 @@ class CastPart(nn.Module):
 def log_mean_of_softmaxes(logits: Sequence[Tensor]) -> Tensor:
     """The logarithm of the mean of the probabilities that several logits `[B, K]` stand for."""
     mean: Tensor = torch.stack([F.log_softmax(one.float(), -1) for one in logits]).logsumexp(0)
-    return mean - torch.log(torch.tensor(float(len(logits)), device=mean.device))
+    return mean - math.log(len(logits))
 
 
 def check_options(body: CastBody, heads: Mapping[str, int], options: CastOptions) -> None:

@@ -81,3 +81,18 @@ def require_same_classes(trained: Mapping[str, Sequence[str]], labels: Labels, m
         )
     if list(trained) != list(labels.heads):
         raise PipelineError(f"{model}: heads {', '.join(trained)}, but {labels.path} has {', '.join(labels.heads)}")
+
+
+def require_alphabetical(names: Sequence[str], whose: str, advice: str) -> None:
+    """Raise PipelineError unless classes are in the order of published lists, which the head of a published file has.
+
+    Args:
+        names: Names of the classes, in the order of their numbers.
+        whose: The file that the head is of.
+        advice: What else can be done, as the end of the message.
+    """
+    if not names or list(names) != sorted(names):
+        raise PipelineError(
+            f"{whose} has its classes in alphabetical order, and those of the data set are in another: change its "
+            f"label_order, or {advice}"
+        )

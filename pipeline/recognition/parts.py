@@ -91,7 +91,9 @@ def clips_of_part(clips: LabelledClips, part: Part | None) -> LabelledClips:
 
 
 def require_two_classes(clips: LabelledClips, heads: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Raise PipelineError if all training clips have one class of a head. A head of one class has nothing to learn.
+    """Raise PipelineError if there is no training clip, or all have one class of a head that has more.
+
+    A head of one class has nothing to learn.
 
     Args:
         clips: The training clips.
@@ -99,6 +101,11 @@ def require_two_classes(clips: LabelledClips, heads: Mapping[str, Sequence[str]]
         path: Path of the labels, for the message.
     """
     told = [clips.labels_of(number, False) for number in range(len(clips.ids))]
+    if not told:
+        raise PipelineError(
+            f"{path}: none of the group's training clips has frames, and its expert learns from some: check the clips "
+            "that failed, or make fewer or other groups"
+        )
     for place, (head, names) in enumerate(heads.items()):
         found = {labels[place] for labels in told}
         if len(found) == 1 and len(names) > 1:

@@ -21,6 +21,7 @@ from pipeline.recognition.backbones.frame_resnet import FrameResNet
 from pipeline.recognition.backbones.places import INSIDE
 from pipeline.recognition.checkpoint_layouts import Checkpoint, of_state
 from pipeline.recognition.dyreg import DyReg
+from pipeline.recognition.labels import require_alphabetical
 from pipeline.recognition.model_file import read_recognizer
 from pipeline.recognition.recognizer import Recognizer
 from pipeline.weights.array_pickle import is_array_pickle, read_arrays
@@ -189,12 +190,7 @@ def _load_head(recognizer: Recognizer, checkpoint: Checkpoint, classes: Classes,
     wanted = {part: list(tensor.shape) for part, tensor in head.state_dict().items()}
     if found["weight"][:1] != wanted["weight"][:1]:
         raise PipelineError(f"{whose} has {found['weight'][0]} classes, not {wanted['weight'][0]}: {advice}")
-    names = list(classes.get(name, []))
-    if names != sorted(names) or not names:
-        raise PipelineError(
-            f"{whose} has its classes in alphabetical order, and those of the data set are in another: change its "
-            f"label_order, or {advice}"
-        )
+    require_alphabetical(classes.get(name, []), whose, advice)
     if found != wanted:
         raise PipelineError(f"{whose} has a head of {found['weight']}, not {wanted['weight']}: {advice}")
     head.load_state_dict(checkpoint.head)

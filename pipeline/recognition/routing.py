@@ -60,6 +60,17 @@ def product(selector_VG: Logits, experts_VGK: Logits, of_class: list[int]) -> ND
     return own_VK + offset_VG[:, groups_K]
 
 
+def within_group(logits_VK: Logits, of_class: list[int], group: int) -> NDArray[np.float64]:
+    """Logits whose softmax is p(c | g) of the product rule: those of the classes of other groups are minus infinity.
+
+    Args:
+        logits_VK: Logits of the classes by the expert of the group.
+        of_class: The group of each class.
+        group: g.
+    """
+    return np.where(np.asarray(of_class) == group, logits_VK.astype(np.float64), -np.inf)
+
+
 def told_group(selector_VG: Logits) -> int:
     """The group that a clip is told to be of: the likeliest one on average over views."""
     return int(merge(selector_VG, "softmax").argmax())

@@ -1,6 +1,5 @@
 """Describe encoders and embeddings of knowledge for the report: their origin and scores, and what they reconstruct."""
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from safetensors import safe_open
 
 from pipeline.artifact import read_json
 from pipeline.report.artifacts import ByKind
+from pipeline.report.pictures import picture_uri
 from pipeline.weights.origin import is_untrained
 from pipeline.workflow.paths import Located
 
@@ -26,7 +26,7 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
     retrieval = _read_by_encoder(found["retrieval"], ["best"], "finetune_clip4clip")
     detection = _read_by_encoder(found["detection"], DETECTION, "finetune_detector")
     pretraining = _read_by_encoder(found["pretraining"], PRETRAINING, "pretrain_videomae")
-    pictures = {file.names["encoder"]: _picture(file) for file in found["reconstructions"]}
+    pictures = {file.names["encoder"]: picture_uri(file) for file in found["reconstructions"]}
     encoders = []
     for weights in found["weights"]:
         with safe_open(weights.path, framework="numpy") as file:
@@ -50,11 +50,6 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
 def describe_embeddings(scores: Sequence[Located]) -> dict[str, Any]:
     """Read the scores of the embeddings of triplets, by the name of the knowledge."""
     return {file.names["knowledge"]: read_json(file.path, EMBEDDING, "embed_knowledge") for file in scores}
-
-
-def _picture(file: Located) -> str:
-    """A picture as the `src` of an image."""
-    return f"data:image/png;base64,{b64encode(file.path.read_bytes()).decode()}"
 
 
 def _read_by_encoder(files: Sequence[Located], keys: Sequence[str], stage: str) -> Mapping[str, Any]:

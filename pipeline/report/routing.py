@@ -1,11 +1,11 @@
 """Describe TSTL for the report: what selector and experts reach alone and together, and the vectors that heads see."""
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from pipeline.report.artifacts import ByKind
+from pipeline.report.pictures import picture_uri
 
 
 def describe_routing(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def describe_routing(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[d
 
     Returns:
         For each routing experiment `experiment`, `rows` and `groups` (of the first seed, as `score_routing` writes
-        them). There is a row for each rule, for the oracle and for the selector alone: `name`, `counts` (whether it
+        them). There is a row for each rule, for both oracles and for the selector alone: `name`, `counts` (whether it
         makes the scores of the comparison), `top1` and `top5`, means over seeds.
     """
     found = []
@@ -26,7 +26,7 @@ def describe_routing(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[d
             continue
         first = told[0]
         rows = [_row(rule, [one["rules"][rule] for one in told], rule == first["rule"]) for rule in first["rules"]]
-        rows += [_row(part, [one[part] for one in told], False) for part in ("oracle", "selector")]
+        rows += [_row(part, [one[part] for one in told], False) for part in ("oracle", "oracle_product", "selector")]
         found.append({"experiment": name, "rows": rows, "groups": first["groups"]})
     return found
 
@@ -38,9 +38,8 @@ def describe_vectors(found: ByKind, dataset: str, config: Mapping[str, Any]) -> 
         entry = config["experiments"][file.names["trial"]]
         if entry["dataset"] == dataset:
             is_selector = entry["part"] is not None and entry["part"]["group"] is None
-            src = f"data:image/png;base64,{b64encode(file.path.read_bytes()).decode()}"
             what = "group" if is_selector else "class"
-            pictures.append({"experiment": file.names["trial"], "what": what, "src": src})
+            pictures.append({"experiment": file.names["trial"], "what": what, "src": picture_uri(file)})
     return pictures
 
 

@@ -18,8 +18,9 @@ from pipeline.artifact.each_video import Outcomes, VideoRows, fits_half, videos_
 from pipeline.artifact.video_table import read_clips
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
-from pipeline.models.motion_encoding import encode_across, noting
+from pipeline.models.motion_encoding import BATCH_SIZE, encode_across, noting, windows_at_once
 from pipeline.models.motion_windows import plan_windows
+from pipeline.models.precision import compute_device
 from pipeline.recognition.cast_file import read_cast
 from pipeline.recognition.cast_motion import CastWindows, make_cast_encoder
 from pipeline.schemas import FRAMES, MOTION
@@ -61,6 +62,8 @@ def run(
     trained = read_cast(model, experts)
     encode = make_cast_encoder(trained.model, trained.settings.training.precision)
     seen = CastWindows(trained.settings, window)
+    # Not the views' `batch_size`, which decides no weights, so that the model's file does not know it.
+    at_once = windows_at_once(BATCH_SIZE, trained.settings.views.size, trained.settings.frames.number, compute_device())
     inputs = {"videos": videos, "frames": frames, "model": model}
     inputs |= dict(zip(("spatial", "temporal"), experts, strict=True))
     plan_of, sizes = plan_windows(sampled, window), sizes_of(sampled)
@@ -76,7 +79,7 @@ def run(
                 cut = (
                     found if isinstance(found, VideoError) else seen.cut(found) for found in noting(decoded, suspect)
                 )
-                features = encode_across(cut, encode, trained.settings.views.batch_size)
+                features = encode_across(cut, encode, at_once)
                 for video_id, outcome in zip(ids, features, strict=True):
                     why = suspect.popleft()
                     if isinstance(outcome, VideoError):

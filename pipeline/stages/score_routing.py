@@ -2,7 +2,8 @@
 
 The scores that count are those of the product rule, p(c) = p(g) p(c | g), with views merged by their probabilities. The
 rule is fixed, and not chosen by any score. Hard routing by each view (TSTL's own rule) and by each clip stand beside
-it. `oracle` tells each clip by the expert of its true group: what a selector without mistakes would reach.
+it. A selector without mistakes would reach `oracle` by hard routing, where the expert of a clip's true group may tell
+any class, and `oracle_product` by the product rule, where it tells one of its group.
 
 Shapes: V views, G groups, K classes.
 """
@@ -19,7 +20,7 @@ from pipeline.errors import PipelineError
 from pipeline.recognition.groups import Groups, read_groups
 from pipeline.recognition.labels import Labels, read_labels
 from pipeline.recognition.parts import Part, labels_of_part
-from pipeline.recognition.routing import RULES, Rule, routed
+from pipeline.recognition.routing import RULES, Rule, routed, within_group
 from pipeline.recognition.scored_clips import Scored, recognized_of, score_clips, write_scored
 from pipeline.recognition.views import Merging
 from pipeline.schemas import ROUTES
@@ -39,8 +40,9 @@ def run(*, routes: Path, labels: Path, groups: Path, split: str, out: Path, per_
         split: The split to score: train, val or test.
         out: Where the scores go (JSON), as those of `score_recognizer`, with `routing`: `rule` (the one that counts),
             `rules` (the metrics by each rule, with views merged by probabilities), `selector` (the metrics of the
-            groups), `oracle` (the metrics if each clip went to the expert of its true group) and `groups` (for each
-            group its name, the number of clips, and the top-1 of its own clips by selector, expert and rule).
+            groups), `oracle` and `oracle_product` (the metrics if the selector told the true group of each clip, by
+            hard routing and by the product rule) and `groups` (for each group its name, the number of clips, and the
+            top-1 of its own clips by `selector`, expert, as in `oracle` and `oracle_product`, and the rule, `end`).
         per_video: Where a table of the scored clips goes (CSV), as that of `score_recognizer`.
         per_class: Where a table of the classes goes (CSV), as that of `score_recognizer`.
 
@@ -82,12 +84,18 @@ def described(
     truth = {clip_id: groups.of_class[labels.index.labels[clip_id][0]] for clip_id in rows}
     of_selector = {clip_id: row["selector"] for clip_id, row in rows.items()}
     of_oracle = {clip_id: row["experts"][:, truth[clip_id]] for clip_id, row in rows.items()}
+    of_product = {i: within_group(logits, groups.of_class, truth[i]) for i, logits in of_oracle.items()}
     selector = scored_alone(labels_of_part(labels, Part(groups, None)), split, of_selector)
-    oracle = scored_alone(labels, split, of_oracle)
+    oracle, best = (scored_alone(labels, split, logits) for logits in (of_oracle, of_product))
     rules = {rule: scored_alone(labels, split, logits) for rule, logits in by_rule.items()}
     right = {
         name: right_clips(scored)
-        for name, scored in {"selector": selector, "oracle": oracle, "end": rules[RULE]}.items()
+        for name, scored in {
+            "selector": selector,
+            "oracle": oracle,
+            "oracle_product": best,
+            "end": rules[RULE],
+        }.items()
     }
     table = []
     for number, name in enumerate(groups.names):
@@ -99,6 +107,7 @@ def described(
         "rules": {rule: scored.scores["metrics"] for rule, scored in rules.items()},
         "selector": selector.scores["metrics"],
         "oracle": oracle.scores["metrics"],
+        "oracle_product": best.scores["metrics"],
         "groups": table,
     }
 

@@ -52,7 +52,7 @@ def run(
 ) -> None:
     """Train a recognizer and keep the weights with the best top-1 on the validation split.
 
-    Where epochs have the same top-1, the validation loss chooses. With `epochs: 0` the weights that the backbone begins
+    Where epochs have the same top-1, the validation loss chooses. With `epochs: 0` the weights that the network begins
     with are the model, so that published ones can be scored as they are.
 
     Args:
@@ -62,8 +62,8 @@ def run(
             `stored_views`; nothing without.
         labels: The data set's labels.json: classes, labels and splits.
         groups: The groups of the classes that a part of TSTL is of; nothing for the whole.
-        weights: The file of the backbone's weights, or the model of the experiment that they are taken from; nothing
-            for random ones and for those of a URL.
+        weights: The file of the backbone's weights, or the model of the experiment that they are taken from, or the
+            published checkpoint that a cast recognizer begins with; nothing for random ones and for those of a URL.
         experts: The files of the spatial and the temporal expert of a cast recognizer; nothing for others.
         teachers: The models whose regions are learned first, in the order of the places that `kick_start` names;
             nothing without one.
@@ -88,7 +88,7 @@ def run(
     if isinstance(recognizer, ProbeSettings):
         begun = beginnings.probe(recognizer, known, features, seed)
     elif isinstance(recognizer, CastSettings):
-        begun = beginnings.cast(recognizer, known, clips, fronts, experts, seed)
+        begun = beginnings.cast(recognizer, known, clips, fronts, weights, experts, seed)
     else:
         begun = beginnings.convolutional(recognizer, known, clips, weights, teachers, seed)
     if begun.training.epochs == 0:
@@ -160,10 +160,10 @@ def tell_of_stills(source: ClipSource, ids: Sequence[str]) -> None:
     if not isinstance(source, FrameSource) or source.frames.sampling != "segments":
         return
     number = source.frames.number
-    short = [clip_id for clip_id in ids if source.clips.num_frames(clip_id) <= number]
+    short = [clip_id for clip_id in ids if source.clips.num_frames(clip_id) < number]
     if number > 1 and short:
         log.info(
-            "train_recognizer: %d of %d training clips, such as %s, have no more than frames: number: %d, and of these "
+            "train_recognizer: %d of %d training clips, such as %s, have fewer than frames: number: %d, and of these "
             "sampling: segments shows the first frame alone: lower number, or write sampling: uniform",
             *(len(short), len(ids), short[0], number),
         )

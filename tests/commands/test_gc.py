@@ -121,6 +121,21 @@ def test_targets_name_every_experiment_and_prediction(project):
         assert ARTIFACTS["scores"].format(trial=experiment, split="test") in ends
 
 
+def test_targets_are_of_the_splits_that_there_are(project):
+    """Snakemake cannot plan for a split that the settings say is not there, and nothing at all could be removed."""
+    overlay = project / "mine.yaml"
+    overlay.write_text("datasets: {my_folder: {splits: {train: 0.6, val: 0.4, test: 0.0}}}\n")
+    ends = gc_command.targets(read_config([Path("config.yaml"), Path("configs/my_folder.yaml"), overlay]))
+    of_folder = {end.split("/")[-2] for end in ends if "/my_folder/" in end and end.endswith("/scores.json")}
+    assert of_folder == {"train", "val"}
+
+
+def test_targets_name_the_scores_of_epic_kitchens(project):
+    ends = gc_command.targets(read_config([Path("config.yaml"), Path("configs/cast_epic_kitchens.yaml")]))
+    assert "results/experiments/ek100_spatial/test/epic_scores.json" in ends  # which the report does not name
+    assert not [end for end in ends if "experiments/grid/" in end and "epic" in end]
+
+
 def test_everything_goes_whole_and_what_is_not_ours_stays(project, capsys):
     """Snakemake's --delete-all-output would delete the roots of stores alone."""
     data = "results/datasets/shapes/frames/action/000.zarr/pixels/c/0/0"

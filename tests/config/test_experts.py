@@ -31,6 +31,11 @@ def test_frames_of_another_number_or_size_are_reported() -> None:
         "`recognizers.cast.frames.number: 16`: the temporal expert mae takes 8",
         "`recognizers.cast.views.size: 40`: the temporal expert mae takes 32",
     ]
+    assert found({"ratio": 0.3, "exchange": "none"}, {}) == []
+    assert found({"ratio": 0.3}, {}) == [
+        "`recognizers.cast.ratio: 0.3`: of the experts' width 48 it makes an exchange of width 14, which is no "
+        "multiple of their 4 heads"
+    ]
     assert found({"first_block": 3}, {}) == ["`recognizers.cast.first_block: 3`: the experts have 2 blocks"]
 
 

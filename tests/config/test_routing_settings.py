@@ -63,6 +63,14 @@ def test_parts_that_do_not_fit_are_said(section, name, values, message):
         raise ValueError("; ".join(found))
 
 
+@pytest.mark.parametrize("dataset", [{"kind": "epic_kitchens"}, {"kind": "labelled_list", "heads": ["verb", "noun"]}])
+def test_parts_are_of_data_sets_with_one_head(dataset):
+    """Else the run would end in `group_classes`, and the report would ask for scores that no rule makes."""
+    found = unfit_parts(raw() | {"datasets": {"d": dataset}})
+    assert "`experiments.selector.part`: groups are of the classes of one head, and data set d has several" in found[0]
+    assert unfit_parts(raw() | {"datasets": {"d": {"kind": "labelled_list", "heads": ["class"]}}}) == []
+
+
 @pytest.mark.parametrize("value", [None, 3, "x", [], {}], ids=str)
 @pytest.mark.parametrize("name", ["selector", "experts", "part"])
 def test_what_is_malformed_breaks_nothing(name, value):

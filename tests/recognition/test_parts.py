@@ -88,6 +88,12 @@ def test_an_expert_of_clips_of_one_class_is_refused():
         training_clips(labels(), {"train_a", "train_e"}, None, "none", 1, SELECTOR)
 
 
+def test_an_expert_without_a_training_clip_is_refused():
+    """All of its clips may have failed since the groups were made."""
+    with pytest.raises(PipelineError, match=r"labels\.json: none of the group's training clips has frames"):
+        training_clips(labels(), {"train_c", "train_d"}, None, "none", 1, EXPERT)
+
+
 def test_an_expert_without_a_validation_clip_is_refused():
     with pytest.raises(PipelineError, match="no clip of split 'val' is of group 0"):
         validation_clips(labels(), {"val_c"}, EXPERT)

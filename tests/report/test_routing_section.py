@@ -15,8 +15,8 @@ from pipeline.stages import write_report
 
 PART = {"groups": "two", "group": None}
 GROUPS = [
-    {"name": "0: left, right", "clips": 8, "selector": 0.75, "oracle": 0.5, "end": 0.375},
-    {"name": "1: none", "clips": 0, "selector": None, "oracle": None, "end": None},
+    {"name": "0: left, right", "clips": 8, "selector": 0.75, "oracle": 0.5, "oracle_product": 0.625, "end": 0.375},
+    {"name": "1: none", "clips": 0, "selector": None, "oracle": None, "oracle_product": None, "end": None},
 ]
 
 
@@ -24,7 +24,10 @@ def routing(product, view):
     of = {"product": product, "view": view, "clip": view}
     rules = {rule: {"top1": top1, "top5": 1.0, "mean_class": top1} for rule, top1 in of.items()}
     top = {"top1": 0.8125, "top5": 1.0, "mean_class": 0.7}
-    return {"rule": "product", "rules": rules, "selector": top, "oracle": top | {"top1": 0.6875}, "groups": GROUPS}
+    return {"rule": "product", "rules": rules, "selector": top, "groups": GROUPS} | {
+        "oracle": top | {"top1": 0.6875},
+        "oracle_product": top | {"top1": 0.75},
+    }
 
 
 def test_rules_are_means_over_seeds_and_groups_are_of_the_first():
@@ -36,6 +39,7 @@ def test_rules_are_means_over_seeds_and_groups_are_of_the_first():
         ("view", 0.375, False),
         ("clip", 0.375, False),
         ("oracle", 0.6875, False),
+        ("oracle_product", 0.75, False),
         ("selector", 0.8125, False),
     ]
     assert found["groups"] == GROUPS
@@ -79,8 +83,9 @@ def test_the_page_has_the_tables_and_the_pictures(tmp_path):
         "each view by the expert of its likeliest group 25.0 100.0",
         "each clip by the expert of its true group 68.8 100.0",
         "the group alone, by the selector 81.2 100.0",
-        "0: left, right 8 75.0 50.0 37.5",
-        "1: none 0 \u2013 \u2013 \u2013",
+        "the same, of the classes of this group alone 75.0 100.0",
+        "0: left, right 8 75.0 50.0 62.5 37.5",
+        "1: none 0 \u2013 \u2013 \u2013 \u2013",
         "What the heads see",
         "a colour for each group",
     ):

@@ -14,6 +14,7 @@ from pipeline.config import I3dSettings, SamplingSettings
 from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.models.i3d import InceptionI3d, randomise
+from pipeline.models.motion_encoding import BATCH_SIZE
 from pipeline.recognition.cast_file import describe_cast, read_cast
 from pipeline.recognition.cast_motion import CastWindows, named_experts
 from pipeline.recognition.cast_recognizer import build_over, read_experts
@@ -120,6 +121,26 @@ def test_a_stream_that_nothing_needs_gives_no_features(shard, tmp_path):
     write_model(shard, "alone.safetensors", fusion="temporal", exchange="none")
     motion = extract(shard, tmp_path / "m.zarr", "alone.safetensors")
     assert motion.shape("motion")[1] == 48
+
+
+def test_as_many_windows_are_computed_at_once_as_fit_whatever_views_the_model_was_trained_with(
+    shard, tmp_path, monkeypatch
+):
+    """The rule tells a training nothing of the views that are scored, their `batch_size` among it: it writes 1."""
+    experts = read_experts(*write_experts(tmp_path))
+    settings = cast_settings(views=VIEWS | {"temporal": 1, "spatial": 1, "batch_size": 1})
+    model = build_over(experts, settings, {"class": 3})
+    description = describe_cast(settings, {"class": ["a", "b", "c"]}, experts)
+    save_weights(model.part.state_dict(), shard / "one.safetensors", description)
+    encode_across, sizes = extract_cast.encode_across, []
+
+    def watched(cut, encode, batch_size):
+        sizes.append(batch_size)
+        return encode_across(cut, encode, batch_size)
+
+    monkeypatch.setattr(extract_cast, "encode_across", watched)
+    extract(shard, tmp_path / "m.zarr", "one.safetensors")
+    assert sizes == [BATCH_SIZE]
 
 
 def test_what_is_refused(shard, tmp_path):

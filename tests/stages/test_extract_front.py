@@ -1,30 +1,22 @@
 import numpy as np
 import pytest
 import torch
-from toys.small_cast import AUGMENTATION, settings, train, write_all
+from toys.experts import write_experts
+from toys.small_cast import AUGMENTATION, CLIP_ARCH, MAE_ARCH, settings, train, write_all
 
 from pipeline.artifact import read
 from pipeline.artifact.clip_store import ClipStore
-from pipeline.config import FrontSettings
 from pipeline.errors import PipelineError
 from pipeline.recognition import beginnings
 from pipeline.recognition.batches import generator_of
 from pipeline.recognition.cast_file import read_cast
 from pipeline.recognition.clip_source import FrameSource
-from pipeline.recognition.fronts import SEED, FrontSource, training_views
+from pipeline.recognition.fronts import SEED, FrontSource, front_settings, training_views
 from pipeline.schemas import FRONTS
 from pipeline.stages import extract_front
 
 VIEWS = 2
 STORED = {"augmentation": AUGMENTATION | {"mixup": None}, "first_block": 2, "stored_views": VIEWS}
-
-
-def front_settings(given):
-    """What the rule gives the stage."""
-    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
-    whole = given.model_dump()
-    others = {"short_side": whole["views"]["short_side"], "precision": whole["training"]["precision"]}
-    return FrontSettings.model_validate({name: whole[name] for name in kept} | others)
 
 
 def extract(flags, given, folder):
@@ -152,3 +144,21 @@ def test_a_first_block_beyond_the_last_one(stored, tmp_path):
     _, flags, _ = stored
     with pytest.raises(PipelineError, match="first_block: 3 is beyond the 2 blocks of the experts"):
         extract(flags, settings(**STORED | {"first_block": 3}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stored_views": 4}, r"front0\.zarr was stored for a recognizer of another stored_views than this one"),
+        ({"first_block": 1, "fusion": "spatial"}, r"of another fusion, first_block than this one"),
+        ({}, r"of another temporal than this one, whose tokens are others: run extract_front again"),
+    ],
+    ids=["views", "blocks", "expert"],
+)
+def test_tokens_that_were_stored_for_another_recognizer_are_refused(stored, tmp_path, change, message):
+    _, flags, paths = stored
+    if not change:
+        other = write_experts(tmp_path / "other", CLIP_ARCH, MAE_ARCH, seed=2)
+        flags = flags | {"--experts": [flags["--experts"][0], other[1]]}
+    with pytest.raises(PipelineError, match=message):
+        train(tmp_path, flags | {"--fronts": paths}, settings(**STORED | change))

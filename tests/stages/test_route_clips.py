@@ -178,7 +178,8 @@ def test_with_one_group_all_is_plain_cast_to_the_last_bit(made, tmp_path):
     scores, plain_scores = (read_json(path, [], "") for path in (tmp_path / "out", of_plain["out"]))
     routing = scores.pop("routing")
     assert scores == plain_scores
-    assert all(of == scores["metrics"] for of in (*routing["rules"].values(), routing["oracle"]))
+    told = [*routing["rules"].values(), routing["oracle"], routing["oracle_product"]]
+    assert all(of == scores["metrics"] for of in told)
     assert routing["selector"]["top1"] == 1
 
 

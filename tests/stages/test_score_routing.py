@@ -42,6 +42,7 @@ def test_selector_oracle_and_end_by_hand(tmp_path):
     By view: a is told by expert 0 (0: right), b by expert 0 (1: right), c by expert 1 (1: wrong).
     By product: a 0.9 x 5/7 for class 0; b 0.7 x 1/2 for classes 0 and 2, 0.3 x 3/4 for class 1: wrong; c 0.6 x 5/8 for
     class 1: wrong.
+    With the true group told: expert 0 says 0 of a; expert 1 says 1 of b and 1, wrongly, of c, in its group and in all.
     """
     write(tmp_path)
     assert score(tmp_path) == 0
@@ -55,9 +56,18 @@ def test_selector_oracle_and_end_by_hand(tmp_path):
     assert routing["selector"]["top1"] == pytest.approx(2 / 3)
     assert routing["oracle"]["top1"] == pytest.approx(2 / 3)
     assert routing["groups"] == [
-        {"name": "0: left", "clips": 1, "selector": 1, "oracle": 1, "end": 1},
-        {"name": "1: right", "clips": 2, "selector": 0.5, "oracle": 0.5, "end": 0},
+        {"name": "0: left", "clips": 1, "selector": 1, "oracle": 1, "oracle_product": 1, "end": 1},
+        {"name": "1: right", "clips": 2, "selector": 0.5, "oracle": 0.5, "oracle_product": 0.5, "end": 0},
     ]
+
+
+def test_by_the_product_rule_a_selector_without_mistakes_may_reach_more_than_the_oracle(tmp_path):
+    """The expert of group 0 takes a clip of class 0 for class 1, which is of the other group, and then for class 0."""
+    write(tmp_path, {"test0": ([0.9, 0.1], [[0.3, 0.4, 0.2, 0.1], [0.1, 0.2, 0.1, 0.6]])})
+    assert score(tmp_path) == 0
+    routing = read_json(tmp_path / "scores.json", [], "score_routing")["routing"]
+    assert (routing["rules"]["view"]["top1"], routing["oracle"]["top1"]) == (0, 0)
+    assert (routing["rules"]["product"]["top1"], routing["oracle_product"]["top1"]) == (1, 1)
 
 
 def test_the_rest_is_as_of_a_recognizer(tmp_path):

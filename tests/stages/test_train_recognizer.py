@@ -133,9 +133,9 @@ def test_the_log_says_what_is_left_out_and_what_has_one_frame(tmp_path, caplog):
     flags = write_clips(tmp_path, num_train=6, num_val=2, num_test=1)
     change_labels(tmp_path / "labels.json", val_takes_test)
     caplog.set_level("INFO", "pipeline")
-    train(tmp_path, flags, settings({"epochs": 1}, frames={"sampling": "segments", "number": 4, "stride": None}))
+    train(tmp_path, flags, settings({"epochs": 1}, frames={"sampling": "segments", "number": 5, "stride": None}))
     assert "1 of 3 clips of split val have failed and are left out, such as test0" in caplog.text
-    assert "3 of 6 training clips, such as train0, have no more than frames: number: 4, and of these" in caplog.text
+    assert "3 of 6 training clips, such as train0, have fewer than frames: number: 5, and of these" in caplog.text
 
 
 def test_of_several_ranks_the_first_alone_writes_weights_as_they_are(tmp_path, monkeypatch):

@@ -35,7 +35,8 @@ TRAINING = {
     "validate_every": 1, "patience": None, "kick_start": None, "precision": "fp32",
 }  # fmt: skip
 SETTINGS = {
-    "kind": "cast", "spatial": "clip", "temporal": "mae", "adapters": True, "exchange": "both",
+    "kind": "cast", "spatial": "clip", "temporal": "mae", "weights": "random", "head": "drawn",
+    "adapters": True, "exchange": "both",
     "windows": {"t2s": "time", "s2t": "space"}, "positions": True, "ratio": 0.5, "first_block": 1, "fusion": "added",
     "drop_path": 0.0, "stored_views": None,
     "frames": {"sampling": "segments", "number": 8, "stride": None},
@@ -46,13 +47,15 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def write_experts(folder: Path, clip: dict[str, Any] = CLIP_ARCH, mae: dict[str, Any] = MAE_ARCH) -> tuple[Path, Path]:
+def write_experts(
+    folder: Path, clip: dict[str, Any] = CLIP_ARCH, mae: dict[str, Any] = MAE_ARCH, seed: int = 1
+) -> tuple[Path, Path]:
     """Random experts, spatial and temporal, as `import_weights` writes them."""
     folder.mkdir(exist_ok=True)
     spatial, temporal = folder / "spatial.safetensors", folder / "temporal.safetensors"
-    save_clip4clip(load_pretrained("random", clip, 1)[0], spatial, "random")
+    save_clip4clip(load_pretrained("random", clip, seed)[0], spatial, "random")
     arch = VideoMaeArch.model_validate(mae)
-    save_temporal(draw_tower(arch, 1), temporal, arch, "random")
+    save_temporal(draw_tower(arch, seed), temporal, arch, "random")
     return spatial, temporal
 
 

@@ -36,7 +36,8 @@ def cast_settings(training: dict[str, Any] | None = None, **others: Any) -> Cast
     """Settings of a CAST over the tiny experts; `training` changes those of its training."""
     augmentation = {"size": SIDE, "crop": "multi_scale", "flip": "swap_labels", "brightness": 0.1}
     given = {
-        "kind": "cast", "spatial": "clip", "temporal": "videomae", "adapters": True, "exchange": "both",
+        "kind": "cast", "spatial": "clip", "temporal": "videomae", "weights": "random", "head": "drawn",
+        "adapters": True, "exchange": "both",
         "windows": {"t2s": "time", "s2t": "space"}, "positions": True, "ratio": 0.5, "first_block": 1,
         "fusion": "added", "drop_path": 0.1, "stored_views": None,
         "frames": {"sampling": "segments", "number": 4, "stride": None},

@@ -114,7 +114,7 @@ def test_cast_stands_on_two_encoders_and_on_stored_views_where_it_has_some(proje
     assert {"import_weights clip", "import_weights mae", "train_recognizer cast", "train_recognizer stored"} <= jobs
     fronts = {job for job in jobs if job.startswith("extract_front")}
     assert fronts == {f"extract_front digits raw stored 00{shard}" for shard in range(2)}
-    assert not {job for job in jobs if job.startswith("extract_regions")}
+    assert not {job for job in jobs if job.startswith(("extract_regions", "extract_features", "draw_embeddings"))}
     models = [f"results/experiments/{name}/model.safetensors" for name in ("cast", "stored")]
     scores = "results/experiments/cast/test/logits.zarr/zarr.json"
     output = " ".join(project.run("--dry-run", "--printshellcmds", *models, scores).split())
@@ -123,6 +123,45 @@ def test_cast_stands_on_two_encoders_and_on_stored_views_where_it_has_some(proje
     assert "--fronts results/datasets/digits/fronts/raw/stored/000.zarr/zarr.json results/datasets/digits" in output
     features = project.run("--dry-run", "--printshellcmds", "results/datasets/digits/features/cast/000.zarr/zarr.json")
     assert " ".join(features.split()).count(experts) == 2
+
+
+def test_cast_begins_with_a_file_that_the_user_brings(project: Project) -> None:
+    published = cast_settings(weights="published/cast.pth").model_dump(mode="json")
+    entry = {"kind": "recognition", "dataset": "digits", "clipping": "raw", "part": None, "seeds": [1]}
+    project.configure(
+        encoders=EXPERTS,
+        recognizers={"cast": published},
+        experiments={"cast": entry | {"recognizer": "cast"}},
+        report={"experiments": ["cast"]},
+    )
+    target = "results/experiments/cast/model.safetensors"
+    (project.root / "published").mkdir()
+    (project.root / "published/cast.pth").write_bytes(b"any")
+    assert "--weights published/cast.pth" in project.run("--dry-run", "--printshellcmds", target)
+
+
+def test_the_report_names_the_experts_behind_routing_and_behind_motion(project: Project) -> None:
+    """Else a page of these experiments alone would not say that an encoder is untrained."""
+    entry = {"kind": "recognition", "dataset": "shapes", "clipping": "raw", "recognizer": "cast", "seeds": [1]}
+    parts = {"selector": None, "e0": 0, "e1": 1}
+    trained = {name: entry | {"part": {"groups": "two", "group": group}} for name, group in parts.items()}
+    routing = {"kind": "routing", "dataset": "shapes", "clipping": "raw", "seeds": [1]}
+    routing |= {"selector": "selector", "experts": ["e0", "e1"]}
+    captioning = {"like": "grid", "graph": "moved"}
+    project.configure(
+        encoders=EXPERTS | {"moving": {"kind": "cast", "experiment": "plain"}},
+        recognizers={"cast": cast_settings().model_dump(mode="json")},
+        groups={"two": {"kind": "consecutive", "number": 2}},
+        graphs={"moved": {"like": "grid", "motion": "moving"}},
+        experiments={**trained, "plain": entry | {"part": None}, "tstl": routing, "moved": captioning},
+        report={"experiments": ["tstl"]},
+    )
+    for named in (["tstl"], ["moved"]):
+        project.configure(report={"experiments": named})
+        printed = project.run("--dry-run")
+        assert ("results/experiments/selector/test/embeddings.png" in printed) == (named == ["tstl"])
+        (report,) = [job for job in printed.split("rule ") if job.startswith("write_report:")]
+        assert all(f"results/encoders/{name}/weights.safetensors" in report for name in ("clip", "mae")), named
 
 
 def test_stored_views_do_not_depend_on_how_cast_learns(project: Project) -> None:

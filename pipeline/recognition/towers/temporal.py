@@ -179,8 +179,12 @@ class TemporalTower(nn.Module):
         return tokens_BND + self.positions(tokens_BND)
 
     def positions(self, like: Tensor) -> Tensor:
-        """The table of places `[N, width]` for tokens of some width, on their device and in their type."""
-        width, device, dtype = like.shape[-1], like.device, like.dtype
+        """The table of places `[N, width]` for tokens of some width, on their device.
+
+        It is in the type of the tokens, or float32 if theirs is shorter. The sums of the blocks then stay float32 where
+        the layers compute in bf16, as in the spatial expert, and are not rounded twice in every block.
+        """
+        width, device, dtype = like.shape[-1], like.device, torch.promote_types(like.dtype, torch.float32)
         if self.kind_of_positions == "order":
             return sine_cosine(self.num_tokens, width, device, dtype)
         return axes_table((self.steps, *self.grid), width, device, dtype)

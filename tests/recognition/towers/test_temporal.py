@@ -79,24 +79,32 @@ def test_a_clip_of_another_size_is_an_error() -> None:
         TemporalTower(**SIZES).embed(torch.zeros(1, 3, 2, 8, 8))
 
 
-def test_axes_have_columns_of_their_own():
+def test_axes_have_columns_of_their_own() -> None:
     """Two columns for each of three axes, and one that is left over: sine and cosine of time, row and column."""
     table = axes_table((2, 1, 2), 7, CPU, torch.float64)
     sine, cosine = math.sin(1), math.cos(1)
-    assert table.tolist() == pytest.approx(
-        [
-            [0, 1, 0, 1, 0, 1, 0],
-            [0, 1, 0, 1, sine, cosine, 0],
-            [sine, cosine, 0, 1, 0, 1, 0],
-            [sine, cosine, 0, 1, sine, cosine, 0],
-        ]
-    )
+    expected = [
+        [0, 1, 0, 1, 0, 1, 0],
+        [0, 1, 0, 1, sine, cosine, 0],
+        [sine, cosine, 0, 1, 0, 1, 0],
+        [sine, cosine, 0, 1, sine, cosine, 0],
+    ]
+    torch.testing.assert_close(table, torch.tensor(expected, dtype=torch.float64))
 
 
-def test_a_tower_adds_the_table_of_its_axes():
+def test_a_tower_adds_the_table_of_its_axes() -> None:
     plain, by_axes = (TemporalTower(**SIZES, positions=kind) for kind in ("order", "axes"))
     by_axes.load_state_dict(plain.state_dict())
     x = torch.rand(1, 3, 4, 8, 8)
     difference = by_axes.embed(x) - plain.embed(x)
     expected = axes_table((2, 2, 2), 8, CPU, torch.float32) - sine_cosine(8, 8, CPU, torch.float32)
     torch.testing.assert_close(difference[0], expected)
+
+
+def test_the_sums_of_the_blocks_are_float32_where_layers_compute_in_bfloat16() -> None:
+    tower = TemporalTower(**SIZES)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        tokens = tower(torch.randn(1, 3, 4, 8, 8))
+
+    assert tokens.dtype == torch.float32
+    assert tower.double().embed(torch.zeros(1, 3, 4, 8, 8, dtype=torch.float64)).dtype == torch.float64
