@@ -131,9 +131,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"\nThe report, with pictures and what each score means: {Path(ARTIFACTS['report']).absolute()}")
-    print(
-        f"\nTry next (after: . .venv/bin/activate):\n{next_steps(named[0], config.experiments[named[0]].kind, overlays)}"
-    )
+    steps = next_steps(named[0], config.experiments[named[0]].kind, overlays)
+    print(f"\nTry next (after: . .venv/bin/activate):\n{steps}")
     return 0
 
 
