@@ -19,7 +19,7 @@ State = Literal["done", "running", "failed", "left"]
 Usual = Mapping[tuple[str, str], float]  # seconds that jobs of a rule take with a data set, or with none
 
 ERROR = "error: "
-TRACEBACK = "Traceback (most recent call last)"
+TRACEBACK = "Traceback (most recent call last):"
 STOPPED = ("stopped by SIGTERM", "KeyboardInterrupt")
 
 

@@ -47,13 +47,14 @@ def tell_in_words(workflow: Any) -> None:
         workflow: Snakemake's workflow, whose rules are known.
     """
     own, quiet = _own_handler(workflow), _quiet(workflow)
-    if own is not None and "rules" in quiet and "progress" not in quiet:
+    is_ours = workflow.modifier.is_main_snakefile()  # a module may be imported several times
+    if is_ours and own is not None and "rules" in quiet and "progress" not in quiet:
         snakemake_logger.addHandler(WordLines(own, workflow))
         own.addFilter(lambda record: workflow.dryrun or not is_said_in_words(record))
 
 
 def _own_handler(workflow: Any) -> "logging.StreamHandler[Any] | None":
-    """The handler that writes Snakemake's lines, unless this is a job, all is to be quiet, or it is another's."""
+    """The handler of Snakemake's lines; None in a job, if all is to be quiet, or if another logger writes them."""
     if not workflow.is_main_process or "all" in _quiet(workflow):
         return None
     found = next((handler for handler in snakemake_logger.handlers if handler.name == "DefaultStreamHandler"), None)

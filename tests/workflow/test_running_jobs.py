@@ -1,4 +1,4 @@
-"""What is told of jobs while they run: on a terminal, in words, by `status` beside a run and after it was stopped."""
+"""What is told of running jobs: on a terminal, in words, and by `status` beside a run and after it was stopped."""
 
 import os
 import re
