@@ -84,9 +84,9 @@ def described(
     truth = {clip_id: groups.of_class[labels.index.labels[clip_id][0]] for clip_id in rows}
     of_selector = {clip_id: row["selector"] for clip_id, row in rows.items()}
     of_oracle = {clip_id: row["experts"][:, truth[clip_id]] for clip_id, row in rows.items()}
-    of_product = {i: within_group(logits, groups.of_class, truth[i]) for i, logits in of_oracle.items()}
+    of_product: Logits = {i: within_group(logits, groups.of_class, truth[i]) for i, logits in of_oracle.items()}
     selector = scored_alone(labels_of_part(labels, Part(groups, None)), split, of_selector)
-    oracle, best = (scored_alone(labels, split, logits) for logits in (of_oracle, of_product))
+    oracle, best = scored_alone(labels, split, of_oracle), scored_alone(labels, split, of_product)
     rules = {rule: scored_alone(labels, split, logits) for rule, logits in by_rule.items()}
     right = {
         name: right_clips(scored)
