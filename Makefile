@@ -29,7 +29,7 @@ demo-recognition: $(STAMP)
 # Two processes share the tests, each of which computes with one thread. TEST_PROCESSES=0: this one alone.
 TEST_PROCESSES ?= 2
 test: $(STAMP)
-	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
 # Runs of the workflow that take minutes each, which `make test` leaves out.
 test-long: $(STAMP)

@@ -9,6 +9,8 @@ import pytest
 import torch  # noqa: F401  before decord: its wheel brings a BLAS that torch would else call, and crash
 from toys.sound_file import write_sound
 from toys.videos import write_bar_video
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from pipeline.jobs import messages
 
@@ -20,23 +22,29 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests (`pytest -n`), what is made once is made by one of them.
+TINY_RUN = "tests/workflow/"  # whose tests work on copies of one tiny run, which takes minutes to make
 
-    The tests that work on the tiny run, whatever their files, go to the same process; of others, those of a file do.
+
+class Together(LoadScopeScheduling):
+    """Where two processes share the tests (`pytest -n`), what is made once is made by one of them.
+
+    All tests of `tests/workflow` go to the same process; of others, those of a file do. The marks by which pytest-xdist
+    groups tests have no effect with pytest 9.2, so files decide here.
     """
-    for item in items:
-        made = TINY_RUN if works_on_tiny_run(item) else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(made))
-    items.sort(key=lambda item: not works_on_tiny_run(item))  # it takes longest: begin with it
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TINY_RUN if nodeid.startswith(TINY_RUN) else nodeid.split("::")[0]
 
 
-TINY_RUN = "finished"  # the fixture
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    """Schedule tests as `Together` does, whatever `--dist` says."""
+    return Together(config, log)
 
 
-def works_on_tiny_run(item: pytest.Item) -> bool:
-    return TINY_RUN in getattr(item, "fixturenames", ())
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of the tiny run, because they take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(TINY_RUN))
 
 
 @pytest.fixture(scope="session")
