@@ -74,8 +74,8 @@ def first_trial(directory: Path) -> Path:
     settings = directory / "settings.json"
     if settings.is_file() and read_json(settings, ["kind"], "describe_experiment")["kind"] == "routing":
         raise PipelineError(
-            f"--experiment {directory}: an experiment of kind routing has no model of its own: name its selector or the "
-            "expert of a group, each an experiment itself"
+            f"--experiment {directory}: an experiment of kind routing has no model of its own: name its selector or "
+            "the expert of a group, each an experiment itself"
         )
     expect(
         [directory / "settings.json", directory / "model.safetensors"],

@@ -66,6 +66,7 @@ from pipeline.config.encoders import (
     VideoMaeArch,
     VideoMaeSettings,
     VisionArch,
+    WeightsEncoderSettings,
 )
 from pipeline.config.experiments import (
     CaptioningSettings,
@@ -226,6 +227,7 @@ __all__ = [
     "ViewSettings",
     "VisionArch",
     "VocabularySettings",
+    "WeightsEncoderSettings",
     "WeightsUrl",
     "WindowSettings",
     "parse_settings",

@@ -148,6 +148,7 @@ class VideoMaeArch(Settings):
     width: Count
     heads: Count
     layers: Count
+    positions: Literal["order", "axes"]
 
     @model_validator(mode="after")
     def _pieces_fit(self) -> Self:
@@ -217,6 +218,9 @@ class RecognizerEncoderSettings(Settings):
     experiment: str
 
 
+WeightsEncoderSettings = Annotated[
+    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings, Field(discriminator="kind")
+]  # those that have weights of their own
 EncoderSettings = Annotated[
     I3dSettings
     | Clip4ClipSettings

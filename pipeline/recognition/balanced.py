@@ -13,7 +13,8 @@ import numpy as np
 
 from pipeline.config import RecognizerTrainingSettings
 from pipeline.errors import PipelineError
-from pipeline.recognition.batches import EpochPlan, LabelledClips, Piece, pieces_of
+from pipeline.recognition.batches import EpochPlan, Piece, pieces_of
+from pipeline.recognition.labelled_clips import LabelledClips
 
 
 @dataclass(frozen=True)

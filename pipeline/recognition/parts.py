@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipeline.config import PartSettings
 from pipeline.errors import PipelineError
-from pipeline.recognition.batches import LabelledClips
 from pipeline.recognition.groups import HEAD, Groups, read_groups
+from pipeline.recognition.labelled_clips import LabelledClips
 from pipeline.recognition.labels import Labels
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from pipeline.errors import PipelineError
-from pipeline.recognition.batches import LabelledClips
 from pipeline.recognition.few_shot import few_shot
+from pipeline.recognition.labelled_clips import LabelledClips
 from pipeline.recognition.labels import Labels
 from pipeline.recognition.parts import Part, clips_of_part, labels_of_part, require_two_classes
 

@@ -27,12 +27,12 @@ from pipeline.recognition.batches import (
     ClipBatch,
     ClipSource,
     EpochPlan,
-    LabelledClips,
     PieceBatches,
     validation_pieces,
 )
 from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.kick_start import Teachers, region_loss
+from pipeline.recognition.labelled_clips import LabelledClips
 from pipeline.recognition.optimisers import make_optimizer, make_schedule
 from pipeline.recognition.recognizer import Recognizer
 from pipeline.recognition.triplet import triplet_share

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from pipeline.artifact import read_json
 from pipeline.artifact.video_table import read_all_clips
-from pipeline.config import Clip4ClipSettings, DetectorSettings, EncoderSettings, I3dSettings, VideoMaeSettings
+from pipeline.config import Clip4ClipSettings, DetectorSettings, I3dSettings, VideoMaeSettings, WeightsEncoderSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
@@ -36,7 +36,7 @@ CALIBRATION_BATCH = 16  # windows of one forward pass
 log = logging.getLogger(__name__)
 
 
-def run(out: Path, settings: EncoderSettings, videos: list[Path], captions: list[Path]) -> None:
+def run(out: Path, settings: WeightsEncoderSettings, videos: list[Path], captions: list[Path]) -> None:
     """Write the weights of an encoder.
 
     Args:

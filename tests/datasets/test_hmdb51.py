@@ -26,7 +26,8 @@ def folder(tmp_path):
 
 
 def read(folder, split=1):
-    raw = {"kind": "hmdb51", "shards": 1, "videos": "v", "annotations": str(folder), "split": split, "decoded_as": None, "val": 0.5}
+    files = {"kind": "hmdb51", "shards": 1, "videos": "v", "annotations": str(folder)}
+    raw = files | {"split": split, "decoded_as": None, "val": 0.5}
     return hmdb51.read_labels(parse_settings(Hmdb51Settings, json.dumps(raw)))
 
 

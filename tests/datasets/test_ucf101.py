@@ -21,7 +21,8 @@ def folder(tmp_path):
 
 
 def settings(folder, split=2):
-    raw = {"kind": "ucf101", "shards": 1, "videos": "v", "annotations": str(folder), "split": split, "decoded_as": None, "val": 0.3}
+    files = {"kind": "ucf101", "shards": 1, "videos": "v", "annotations": str(folder)}
+    raw = files | {"split": split, "decoded_as": None, "val": 0.3}
     return parse_settings(Ucf101Settings, json.dumps(raw))
 
 

@@ -125,7 +125,8 @@ def add_recognition(raw):
     raw["encoders"]["masked"] = {
         "kind": "videomae", "weights": f"{NASTY}.pt", "seed": 1, "precision": "fp32", "pretrain": masked,
         "arch": {
-            "image_size": 24, "patch_size": 8, "frames": 4, "tubelet": 2, "width": 8, "heads": 1, "layers": 1
+            "image_size": 24, "patch_size": 8, "frames": 4, "tubelet": 2, "width": 8, "heads": 1, "layers": 1,
+            "positions": "order",
         },
     }  # fmt: skip
     real = {"images": f"{NASTY}.pt", "labels": f"{NASTY}.txt"}

@@ -9,7 +9,6 @@ from pipeline.errors import PipelineError
 from pipeline.recognition.batches import (
     BatchesAhead,
     EpochPlan,
-    LabelledClips,
     Piece,
     PieceBatches,
     made_ahead,
@@ -19,6 +18,7 @@ from pipeline.recognition.batches import (
     validation_pieces,
 )
 from pipeline.recognition.clip_source import FeatureSource, FrameSource
+from pipeline.recognition.labelled_clips import LabelledClips
 from pipeline.schemas import FEATURES
 
 FRAMES = ClipSamplingSettings(sampling="segments", number=3, stride=None)

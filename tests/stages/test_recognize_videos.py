@@ -31,7 +31,7 @@ def write_model(folder, classes=CLASSES):
 def recognize(flags, model, out, **views):
     arguments = {name.removeprefix("--"): value for name, value in flags.items()}
     given = {"model": model, "out": out, "split": "test", "settings": ViewSettings(**VIEWS | views), "threads": 1}
-    run(**arguments, features=[], groups=[], part=None, **given)
+    run(**arguments, features=[], experts=[], groups=[], part=None, **given)
     return read(out, LOGITS)
 
 
@@ -41,6 +41,7 @@ def arguments(flags, model, out):
         "--clips",
         *flags["--clips"],
         "--features",
+        "--experts",
         "--groups",
         "--part",
         "null",

@@ -5,7 +5,16 @@ from typing import Any
 
 from pipeline.config import VideoMaeSettings
 
-ARCH = {"image_size": 24, "patch_size": 8, "frames": 4, "tubelet": 2, "width": 16, "heads": 2, "layers": 2}
+ARCH = {
+    "image_size": 24,
+    "patch_size": 8,
+    "frames": 4,
+    "tubelet": 2,
+    "width": 16,
+    "heads": 2,
+    "layers": 2,
+    "positions": "axes",
+}
 PRETRAIN: dict[str, Any] = {
     "dataset": "clips", "clipping": "all", "decoder": {"width": 8, "heads": 1, "layers": 1}, "masked": 0.7,
     "targets": "pixels", "stride": 1, "epochs": 3, "batch_size": 4, "accumulate": 2, "lr": 0.003, "betas": [0.9, 0.95],

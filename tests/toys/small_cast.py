@@ -17,6 +17,7 @@ CLIP_ARCH: dict[str, Any] = {
 }
 MAE_ARCH: dict[str, Any] = {
     "image_size": SIDE, "patch_size": 8, "frames": 4, "tubelet": 2, "width": 24, "heads": 2, "layers": 2,
+    "positions": "order",
 }  # fmt: skip
 VIEWS: dict[str, Any] = {"temporal": 2, "spatial": 3, "short_side": 20, "size": SIDE, "batch_size": 6}
 AUGMENTATION: dict[str, Any] = {

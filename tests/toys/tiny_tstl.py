@@ -19,7 +19,16 @@ GROUPS = {"groups": {"class": dict(zip(CLASSES, [0, 1, 0, 1], strict=True))}, "n
 ONE_GROUP = {"groups": {"class": dict.fromkeys(CLASSES, 0)}, "names": ["0: all"]}
 SIDE = 16
 ARCH = clip.ARCH | {"vision": clip.ARCH["vision"] | {"image_size": SIDE, "patch_size": 8, "layers": 2}}
-TEMPORAL = {"image_size": SIDE, "patch_size": 8, "frames": 4, "tubelet": 2, "width": 16, "heads": 2, "layers": 2}
+TEMPORAL = {
+    "image_size": SIDE,
+    "patch_size": 8,
+    "frames": 4,
+    "tubelet": 2,
+    "width": 16,
+    "heads": 2,
+    "layers": 2,
+    "positions": "order",
+}
 VIEWS: dict[str, Any] = {"temporal": 2, "spatial": 1, "short_side": 20, "size": SIDE, "batch_size": 4}
 
 

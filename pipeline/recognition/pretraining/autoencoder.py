@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.config import DecoderArch
 from pipeline.recognition.pretraining.masks import TubeletSize, take
-from pipeline.recognition.towers.temporal import NORM_EPS, TemporalTower, TubeletBlock, sine_cosine
+from pipeline.recognition.towers.temporal import NORM_EPS, TemporalTower, TubeletBlock
 from pipeline.recognition.towers.temporal_weights import draw_layer
 
 MASK_DEVIATION = 0.02
@@ -56,7 +56,7 @@ class MaskedAutoencoder(nn.Module):
         for block in self.tower.blocks:
             x_BKD = block(x_BKD)
         seen_BKE = self.to_decoder(self.norm(x_BKD))
-        places_NE = sine_cosine(self.tower.num_tokens, len(self.mask_token), seen_BKE.device, seen_BKE.dtype)
+        places_NE = self.tower.positions(seen_BKE)
         asked_BME = self.mask_token.to(seen_BKE.dtype) + places_NE[hidden_BM]
         x_BNE = torch.cat([seen_BKE + places_NE[visible_BK], asked_BME], 1)
         for block in self.decoder_blocks:

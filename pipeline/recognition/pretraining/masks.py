@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BRIGHTEST = 255.0
+from pipeline.recognition.pixels import BRIGHTEST, IMAGENET
+
 LEAST_DEVIATION = 1e-6  # a tubelet of one colour would be divided by 0
 
 
@@ -109,14 +110,16 @@ def targets(pixels_BNP3: Tensor, form: str) -> Targets:
     Args:
         pixels_BNP3: Their pixels.
         form: `normalised`: each colour of each tubelet with mean 0 and deviation 1 (the unbiased one), as MAE and
-            VideoMAE have it, so that structure counts and brightness does not. `pixels`: as they are, for frames whose
-            plain parts hold noise alone, which normalising would make as large as all else.
+            VideoMAE have it, so that structure counts and brightness does not. `pixels`: as the encoder sees them, by
+            the mean and deviation of all pixels, for frames whose plain parts hold noise alone, which normalising would
+            make as large as all else.
     """
     if form == "pixels":
-        kept = torch.zeros_like(pixels_BNP3[:, :, :1])
-        return Targets(pixels_BNP3, kept, kept + 1)
-    mean = pixels_BNP3.mean(2, keepdim=True)
-    deviation = pixels_BNP3.var(2, keepdim=True).sqrt() + LEAST_DEVIATION
+        whole = torch.zeros_like(pixels_BNP3[:, :, :1])
+        mean, deviation = (whole + torch.tensor(numbers, device=whole.device) for numbers in IMAGENET)
+    else:
+        mean = pixels_BNP3.mean(2, keepdim=True)
+        deviation = pixels_BNP3.var(2, keepdim=True).sqrt() + LEAST_DEVIATION
     return Targets((pixels_BNP3 - mean) / deviation, mean, deviation)
 
 

@@ -9,6 +9,7 @@ the feed-forward part.
 """
 
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 NORM_EPS = 1e-6
 MLP_RATIO = 4
 LONGEST_WAVE = 10000.0
+Positions = Literal["order", "axes"]
 
 
 class JointAttention(nn.Module):
@@ -124,6 +126,8 @@ class TemporalTower(nn.Module):
         width: D.
         heads: Heads of the attention.
         layers: Number of blocks.
+        positions: What the fixed table of places tells: the place in the order of all tokens (VideoMAE), or time, row
+            and column by themselves; see `axes_table`.
 
     Attributes:
         width: D.
@@ -133,9 +137,18 @@ class TemporalTower(nn.Module):
     """
 
     def __init__(
-        self, image_size: int, patch_size: int, frames: int, tubelet: int, width: int, heads: int, layers: int
+        self,
+        image_size: int,
+        patch_size: int,
+        frames: int,
+        tubelet: int,
+        width: int,
+        heads: int,
+        layers: int,
+        positions: Positions = "order",
     ) -> None:
         super().__init__()
+        self.kind_of_positions: Positions = positions
         self.image_size = image_size
         self.patch_size = patch_size
         self.frames = frames
@@ -166,8 +179,11 @@ class TemporalTower(nn.Module):
         return tokens_BND + self.positions(tokens_BND)
 
     def positions(self, like: Tensor) -> Tensor:
-        """The table of places `[N, D]`, on the device and in the type of some tokens."""
-        return sine_cosine(self.num_tokens, self.width, like.device, like.dtype)
+        """The table of places `[N, width]` for tokens of some width, on their device and in their type."""
+        width, device, dtype = like.shape[-1], like.device, like.dtype
+        if self.kind_of_positions == "order":
+            return sine_cosine(self.num_tokens, width, device, dtype)
+        return axes_table((self.steps, *self.grid), width, device, dtype)
 
     def forward(self, x_B3FHW: Tensor) -> Tensor:
         """The tokens after the last block `[B, N, D]`."""
@@ -202,3 +218,30 @@ def sine_cosine(num: int, width: int, device: torch.device, dtype: torch.dtype) 
         wave_D = LONGEST_WAVE ** (2 * torch.floor(column_D / 2) / width)
         angle_ND = torch.arange(num, dtype=torch.float64, device="cpu")[:, None] / wave_D
         return torch.where(column_D % 2 == 0, angle_ND.sin(), angle_ND.cos()).to(device, dtype)
+
+
+@cache
+def axes_table(sizes: tuple[int, ...], width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The fixed table of places on a grid: a share of the columns for each axis (He et al. 2022 has it for images).
+
+    With few columns, sines of a place in the order of all tokens hardly tell which tokens are neighbours in a column or
+    in time; here the neighbours along each axis are alike.
+
+    Args:
+        sizes: Number of places along each axis, the first of which changes slowest.
+        width: D; columns that are left over, because they make no pair for each axis, are 0.
+        device: Where the table is wanted.
+        dtype: Its type.
+
+    Returns:
+        `[N, D]`.
+    """
+    with torch.inference_mode(False):
+        share = width // (2 * len(sizes)) * 2
+        table = torch.zeros(*sizes, width, device="cpu", dtype=torch.float64)
+        for axis, size in enumerate(sizes):
+            shape = [1] * len(sizes) + [share]
+            shape[axis] = size
+            of_axis = sine_cosine(size, share, torch.device("cpu"), torch.float64)
+            table[..., axis * share : (axis + 1) * share] = of_axis.view(shape)
+        return table.flatten(0, -2).to(device, dtype)

@@ -61,11 +61,13 @@ def test_each_colour_of_a_tubelet_is_normalised_by_its_own_deviation():
     torch.testing.assert_close(found.wanted * found.deviation + found.mean, pixels)
 
 
-def test_plain_pixels_are_their_own_targets():
-    pixels = torch.rand(1, 2, 4, 3)
+def test_plain_pixels_are_told_as_the_encoder_sees_them():
+    """Red of 0.485 is 0, and of 0.714 it is 1: ImageNet's mean and deviation."""
+    pixels = torch.tensor([[[[0.485, 0.456, 0.406], [0.714, 0.456, 0.406]]]])
     found = targets(pixels, "pixels")
-    assert torch.equal(found.wanted, pixels)
-    assert torch.equal(found.wanted * found.deviation + found.mean, pixels)
+    expected = torch.tensor([[[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]]])
+    torch.testing.assert_close(found.wanted, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.wanted * found.deviation + found.mean, pixels)
 
 
 def test_rows_are_taken_clip_by_clip():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.recognition.towers.temporal import JointAttention, TemporalTower, TubeletBlock, sine_cosine
+from pipeline.recognition.towers.temporal import JointAttention, TemporalTower, TubeletBlock, axes_table, sine_cosine
 
 SIZES = {"image_size": 8, "patch_size": 4, "frames": 4, "tubelet": 2, "width": 8, "heads": 2, "layers": 2}
 CPU = torch.device("cpu")
@@ -77,3 +77,26 @@ def test_a_clip_is_the_mean_of_its_tokens() -> None:
 def test_a_clip_of_another_size_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"clips are \[3, 2, 8, 8\] and not \[3, 4, 8, 8\]"):
         TemporalTower(**SIZES).embed(torch.zeros(1, 3, 2, 8, 8))
+
+
+def test_axes_have_columns_of_their_own():
+    """Two columns for each of three axes, and one that is left over: sine and cosine of time, row and column."""
+    table = axes_table((2, 1, 2), 7, CPU, torch.float64)
+    sine, cosine = math.sin(1), math.cos(1)
+    assert table.tolist() == pytest.approx(
+        [
+            [0, 1, 0, 1, 0, 1, 0],
+            [0, 1, 0, 1, sine, cosine, 0],
+            [sine, cosine, 0, 1, 0, 1, 0],
+            [sine, cosine, 0, 1, sine, cosine, 0],
+        ]
+    )
+
+
+def test_a_tower_adds_the_table_of_its_axes():
+    plain, by_axes = (TemporalTower(**SIZES, positions=kind) for kind in ("order", "axes"))
+    by_axes.load_state_dict(plain.state_dict())
+    x = torch.rand(1, 3, 4, 8, 8)
+    difference = by_axes.embed(x) - plain.embed(x)
+    expected = axes_table((2, 2, 2), 8, CPU, torch.float32) - sine_cosine(8, 8, CPU, torch.float32)
+    torch.testing.assert_close(difference[0], expected)

@@ -12,7 +12,7 @@ from pipeline.config import VideoMaeArch
 from pipeline.errors import PipelineError
 from pipeline.recognition.towers.temporal_weights import draw_tower, load_temporal, read_temporal, save_temporal
 
-ARCH = VideoMaeArch(image_size=8, patch_size=4, frames=4, tubelet=2, width=8, heads=2, layers=2)
+ARCH = VideoMaeArch(image_size=8, patch_size=4, frames=4, tubelet=2, width=8, heads=2, layers=2, positions="order")
 SIZES = {
     "image_size": 8, "patch_size": 4, "num_frames": 4, "tubelet_size": 2, "hidden_size": 8, "num_hidden_layers": 2,
     "num_attention_heads": 2, "intermediate_size": 32, "decoder_hidden_size": 4, "decoder_num_hidden_layers": 1,
