@@ -176,9 +176,7 @@ def test_numbers_beyond_half_precision_cost_one_clip(shard, tmp_path, monkeypatc
 
 def test_what_is_refused(shard, tmp_path):
     large = MAPS_OF.model_copy(update={"align_size": (40, 7, 7)})
-    with pytest.raises(
-        PipelineError, match=r"40 x 7 x 7 x 1024 numbers of a clip.* may take 3.83 MiB"
-    ):
+    with pytest.raises(PipelineError, match=r"40 x 7 x 7 x 1024 numbers of a clip.* may take 3.83 MiB"):
         extract(shard, tmp_path / "m.zarr", settings=large)
     with pytest.raises(PipelineError, match=r"i3d\.safetensors holds no"):
         extract(shard, tmp_path / "m.zarr", encoder=RECOGNIZER)

@@ -13,9 +13,7 @@ from pipeline.config import LstmModelSettings, LstmTrainingSettings
 from pipeline.schemas import MAPS
 
 CHANNELS, SIZE = 6, (4, 2, 3)
-MODEL = LstmModelSettings(
-    projection=8, embedding=10, hidden=12, attention="none", attention_width=7, dropout=0.0
-)
+MODEL = LstmModelSettings(projection=8, embedding=10, hidden=12, attention="none", attention_width=7, dropout=0.0)
 TRAINING = LstmTrainingSettings(
     epochs=4,
     batch_size=4,

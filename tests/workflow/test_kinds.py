@@ -85,8 +85,8 @@ def project(tmp_path: Path) -> Project:
     (tmp_path / "rules/counting.smk").write_text(RULES, encoding="utf-8")
     (tmp_path / "pipeline/config/counting.py").write_text(SETTINGS, encoding="utf-8")
     (tmp_path / "pipeline/workflow/counting_chain.py").write_text(CHAIN, encoding="utf-8")
-    join(found, "pipeline/config/experiments.py", "ExperimentSettings", "config.counting", "Settings")
-    join(found, "pipeline/workflow/experiment_chain.py", "ExperimentChain", "workflow.counting_chain", "Chain")
+    join(found, "pipeline/config/experiments.py", "config.counting", "Settings")
+    join(found, "pipeline/workflow/experiment_chain.py", "workflow.counting_chain", "Chain")
     makers = '"recognition": recognition_chain'
     found.edit("pipeline/workflow/experiment_chain.py", makers, f'{makers}, "counting": counting_chain')
     count = '    "count": "results/experiments/{trial}/count.txt",\n'
@@ -96,7 +96,7 @@ def project(tmp_path: Path) -> Project:
     return found
 
 
-def join(project: Project, file: str, union: str, module: str, suffix: str) -> None:
+def join(project: Project, file: str, module: str, suffix: str) -> None:
     """Write a further member into a union."""
     first = f"Captioning{suffix} | "
     project.edit(file, "from pydantic import Field\n", f"from pydantic import Field\nfrom pipeline.{module} import *\n")
