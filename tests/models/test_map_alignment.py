@@ -44,8 +44,6 @@ def test_the_error_of_rounding_is_bounded(bits):
 def test_maps_that_could_take_more_than_a_megabyte_are_refused():
     require_small((10, 7, 7), 1024, 10)  # I3D at 224 pixels, whole
     require_small((10, 7, 7), 2048, 2)  # a ResNet's, rounded
-    expected = (
-        r"10 x 7 x 7 x 2048 numbers of a clip, of which 10 bits of the fraction are kept, may take 1\.91 MiB"
-    )
+    expected = r"10 x 7 x 7 x 2048 numbers of a clip, of which 10 bits of the fraction are kept, may take 1\.91 MiB"
     with pytest.raises(PipelineError, match=expected):
         require_small((10, 7, 7), 2048, 10)
