@@ -85,8 +85,8 @@ def project(tmp_path: Path) -> Project:
     (tmp_path / "rules/counting.smk").write_text(RULES, encoding="utf-8")
     (tmp_path / "pipeline/config/counting.py").write_text(SETTINGS, encoding="utf-8")
     (tmp_path / "pipeline/workflow/counting_chain.py").write_text(CHAIN, encoding="utf-8")
-    join(found, "pipeline/config/experiments.py", "ExperimentSettings", "config.counting", "Settings")
-    join(found, "pipeline/workflow/experiment_chain.py", "ExperimentChain", "workflow.counting_chain", "Chain")
+    join(found, "pipeline/config/experiments.py", "config.counting", "Settings")
+    join(found, "pipeline/workflow/experiment_chain.py", "workflow.counting_chain", "Chain")
     makers = '"recognition": recognition_chain'
     found.edit("pipeline/workflow/experiment_chain.py", makers, f'{makers}, "counting": counting_chain')
     count = '    "count": "results/experiments/{trial}/count.txt",\n'
@@ -96,10 +96,11 @@ def project(tmp_path: Path) -> Project:
     return found
 
 
-def join(project: Project, file: str, union: str, module: str, suffix: str) -> None:
+def join(project: Project, file: str, module: str, suffix: str) -> None:
     """Write a further member into a union."""
-    project.edit(file, "from pydantic import Field\n", f"from pydantic import Field\nfrom pipeline.{module} import *\n")
-    project.edit(file, f"{union} = Annotated[", f"{union} = Annotated[Counting{suffix} | ")
+    first = f"    Captioning{suffix} | "
+    project.edit(file, "\nfrom pydantic import ", f"\nfrom pipeline.{module} import *\nfrom pydantic import ")
+    project.edit(file, first, f"{first}Counting{suffix} | ")
 
 
 def test_its_trials_are_made_by_its_own_rule(project: Project) -> None:
@@ -138,7 +139,7 @@ def test_it_is_described_by_its_own_chain_and_captions_nothing(project: Project)
 def test_mistakes_are_those_of_its_kind_alone(project: Project) -> None:
     config = yaml.safe_load((project.root / "config.yaml").read_text(encoding="utf-8"))
     toy = {"kind": "counting", "dataset": "shapes", "most": 9, "seeds": [4]}
-    kinds = "expected captioning or recognition or counting"
+    kinds = "expected captioning or counting or recognition or routing or map_captioning"
     expected = {
         "valid": toy,
         "`experiments.toy.seeds`: missing, there are no defaults: copy it from config.yaml": without(toy, "seeds"),
