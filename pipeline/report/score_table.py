@@ -8,6 +8,7 @@ classes. Below each score stands its 95 % interval, as in the report.
 """
 
 import argparse
+import logging
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
+from pipeline.jobs import messages
 from pipeline.report.score_lines import DONE, read_scores
 from pipeline.scoring import accuracy, statistics
 from pipeline.scoring.bootstrap import Estimate, estimate
@@ -24,6 +26,8 @@ from pipeline.workflow.paths import ARTIFACTS
 CAPTIONS = {"Bleu_4": "BLEU-4", "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr"}
 CLASSES = {"top1": "top-1", "top5": "top-5"}
 OF_OWN_VIDEOS = {"captioning": "caption", "recognition": "recognize"}  # commands, by the kind of experiment they take
+
+log = logging.getLogger(__name__)
 
 
 def score_table(experiments: Mapping[str, Mapping[str, Estimate]], columns: Mapping[str, str]) -> str:
@@ -126,12 +130,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.report.score_table")
     parser.add_argument("--configfile", nargs="+", type=Path, default=[], metavar="FILE", help="overlays")
     overlays = parser.parse_args(arguments).configfile
+    messages.configure()
     try:
         config = read_config([Path("config.yaml"), *overlays])
         named = config.report.experiments
         print(f"\n{tables([Path('results/experiments') / name for name in named], config.report.resamples)}")
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        log.error("%s", error)
         return 2
     print(f"\nThe report, with pictures and what each score means: {Path(ARTIFACTS['report']).absolute()}")
     steps = next_steps(named[0], config.experiments[named[0]].kind, overlays)

@@ -17,7 +17,15 @@ from pipeline.workflow.captioning_chain import CaptioningChain
 from pipeline.workflow.experiment_chain import chain_of
 
 CONFIG = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text(encoding="utf-8"))
-OF_RECOGNIZERS = {"clips", "features", "fronts", "logits", "regions", "routes"}  # stores that no captioner needs
+OTHERS = {
+    "clips",
+    "features",
+    "fronts",
+    "logits",
+    "maps",
+    "regions",
+    "routes",
+}  # stores that no captioner of graphs needs
 PATHS = {
     "weights": "results/{encoder}.weights",
     "embedding": "results/{knowledge}.e",
@@ -105,7 +113,7 @@ def run_everything(folder):
 
 def test_every_stage_between_videos_and_captions_is_called_as_its_rule_calls_it(tmp_path, calls):
     rules = rule_texts()
-    of_captions = SCHEMAS.keys() - OF_RECOGNIZERS
+    of_captions = SCHEMAS.keys() - OTHERS
     between = {name for name, text in rules.items() if output_kinds(text) & of_captions}
     assert {*STAGES, "extract_cast"} == between | {"caption_videos"}
     run_everything(tmp_path)

@@ -14,7 +14,7 @@ from pipeline.recognition.towers.temporal_weights import draw_tower, save_tempor
 SIZES = {"width": 48, "depth": 2, "heads": 4, "image_size": 32, "frames": 8}  # of patches of 16 pixels: 2 x 2, 4 steps
 CLIP_ARCH = {
     "embed_dim": 8,
-    "vision": {"image_size": 32, "patch_size": 16, "width": 48, "heads": 4, "layers": 2, "positions": "order"},
+    "vision": {"image_size": 32, "patch_size": 16, "width": 48, "heads": 4, "layers": 2},
     "text": {"context_length": 8, "vocab_size": 20, "width": 8, "heads": 2, "layers": 1},
 }
 MAE_ARCH = {
