@@ -25,7 +25,7 @@ OTHERS = {
     "maps",
     "regions",
     "routes",
-}  # stores that no captioner of graphs needs
+}
 PATHS = {
     "weights": "results/{encoder}.weights",
     "embedding": "results/{knowledge}.e",
