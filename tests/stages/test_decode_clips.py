@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, make_video, monkeypatc
     table = write_table(tmp_path)
     decode(table, name="whole.zarr")
 
-    def stopping(items, total, label):
+    def stopping(items, total, label, before):
         for number, item in enumerate(items):
             if number == 2:
                 raise KeyboardInterrupt

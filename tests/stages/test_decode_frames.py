@@ -82,7 +82,7 @@ def test_suspect_videos_are_kept_and_told_of_also_after_an_interruption(tmp_path
     run(tmp_path / "out" / "videos.json", tmp_path / "out" / "whole.zarr", SETTINGS, threads=1)
     assert "suspect: 0.mp4: its header counts 60 frames" in capsys.readouterr().err
 
-    def stopping(items, total, label):
+    def stopping(items, total, label, before):
         for number, item in enumerate(items):
             if number == 2:
                 raise KeyboardInterrupt

@@ -40,7 +40,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     truth = make_truth(tmp_path)
     draw(truth, "whole.zarr")
 
-    def stopping(items, total, label):
+    def stopping(items, total, label, before):
         for number, item in enumerate(items):
             if number == 5:
                 raise KeyboardInterrupt

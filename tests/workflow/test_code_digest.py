@@ -246,6 +246,7 @@ def test_a_changed_constant_changes_exactly_the_stages_that_use_it(copy):
         "caption_videos",
         "generate_captions",
         "train_captioner",
+        "train_lstm",
     }
 
 
@@ -256,6 +257,8 @@ def test_how_a_step_is_done_counts_for_every_training(copy):
     assert {stage for stage in after if after[stage] != before[stage]} == {
         "finetune_clip4clip",
         "finetune_detector",
+        "pretrain_videomae",
+        "train_lstm",
         "train_captioner",
         "train_recognizer",
     }
