@@ -124,9 +124,9 @@ def trial_names(**equal):
     return "|".join(fitting) or "(?!)"
 
 
-# Trials of both kinds of captioning, which are captioned and scored alike; and these with those of other systems.
-CAPTIONING_TRIALS = "|".join(trial_names(kind=of) for of in CAPTIONING)
-CAPTIONED_TRIALS = "|".join(trial_names(kind=of) for of in CAPTIONED)
+def trials_of_kinds(kinds):
+    """Regular expression that matches the names of all trials of some kinds of experiments, such as `CAPTIONED`."""
+    return "|".join(trial_names(kind=of) for of in kinds)
 
 
 def trials_on(kind):

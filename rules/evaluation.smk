@@ -25,7 +25,7 @@ rule generate_captions:
     benchmark:
         "logs/generate_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=CAPTIONING_TRIALS,
+        trial=trials_of_kinds(CAPTIONING),
     conda:
         "../envs/pipeline.yaml"
     threads: SOME_THREADS
@@ -105,7 +105,7 @@ rule score_captions:
     benchmark:
         "logs/score_captions/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=CAPTIONED_TRIALS,
+        trial=trials_of_kinds(CAPTIONED),
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -173,7 +173,7 @@ rule score_clip:
     benchmark:
         "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.tsv"
     wildcard_constraints:
-        trial=CAPTIONED_TRIALS,
+        trial=trials_of_kinds(CAPTIONED),
         encoder=names("encoders", kind="clip4clip"),
     conda:
         "../envs/pipeline.yaml"
@@ -217,7 +217,7 @@ rule score_akg:
     benchmark:
         "logs/score_akg/{trial}/{split}.tsv"
     wildcard_constraints:
-        trial=CAPTIONING_TRIALS,
+        trial=trials_of_kinds(CAPTIONING),
     conda:
         "../envs/pipeline.yaml"
     threads: 1

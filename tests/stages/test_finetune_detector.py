@@ -30,11 +30,11 @@ def tune(folder: Path, name: str, chosen: DetectorSettings) -> tuple[Path, dict]
 
 @pytest.mark.slow
 def test_it_learns_to_find_and_to_tell_apart(tmp_path: Path):
-    write_dataset(tmp_path, {"train": 30, "val": 12, "test": 3})
-    out, said = tune(tmp_path, "trained", settings(frames=90, epochs=8))
+    write_dataset(tmp_path, {"train": 40, "val": 12, "test": 3})
+    out, said = tune(tmp_path, "trained", settings(frames=120, epochs=10))
     assert said["classes"] == CLASSES
-    assert said["num_frames"] == {"train": 90, "val": 36}
-    assert [epoch["epoch"] for epoch in said["epochs"]] == list(range(1, 9))
+    assert said["num_frames"] == {"train": 120, "val": 36}
+    assert [epoch["epoch"] for epoch in said["epochs"]] == list(range(1, 11))
     assert said["epochs"][-1]["loss"] < said["epochs"][0]["loss"] / 2
     assert said["mean_average_precision"] == pytest.approx(np.mean(list(said["average_precision"].values())))
     assert said["mean_average_precision"] > 0.7
