@@ -15,9 +15,10 @@ Shapes: C captions, L left-to-right tokens, M right-to-left tokens.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -128,6 +129,37 @@ class CaptionedVideos:
             sum(count_targets(self.forward[p.video][p.caption]) for p in pairs),
             sum(count_targets(self.backward[p.video][p.reversed_caption]) for p in pairs),
         )
+
+
+def captioned(
+    known: Container[str],
+    dataset: Mapping[str, Any],
+    split: str,
+    vocabulary: Vocabulary,
+    source: Path,
+    having: str,
+) -> CaptionedVideos:
+    """Gather the videos of a split that have captions, and what a captioner reads of them.
+
+    Args:
+        known: The graphs, or maps, that there are, by the ids of their videos.
+        dataset: Captions and splits of the data set.
+        split: Name of the split.
+        vocabulary: Turns captions into tokens.
+        source: Path of the captions, for the message.
+        having: What a captioner reads, for the message: "a graph" or "maps".
+
+    Raises:
+        PipelineError: if there is no such video.
+    """
+    ids = dataset["splits"].get(split, [])
+    videos = CaptionedVideos.of_split([i for i in ids if i in known], dataset["captions"], vocabulary)
+    if not videos.ids:
+        raise PipelineError(
+            f"{source}: none of the {len(ids)} videos of split '{split}' has both {having} and a caption, and training "
+            "needs some; check the splits and the videos that failed"
+        )
+    return videos
 
 
 @dataclass(frozen=True)

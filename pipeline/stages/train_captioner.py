@@ -7,28 +7,25 @@ The stage runs as one process, or as several under `pipeline.jobs.ranks`. The ne
 inputs continues one that was interrupted.
 """
 
-import csv
 import logging
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from pipeline.artifact import file_digest, read_json
-from pipeline.captioning.batches import CaptionedVideos, EpochPlan
+from pipeline.captioning.batches import EpochPlan, captioned
 from pipeline.captioning.captioner import Captioner
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.training import CURVES, CaptionData, CaptionerTraining, kept_by
 from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
-from pipeline.errors import PipelineError
 from pipeline.jobs.rank_group import num_ranks
-from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.models.action_graph import ActionGraph
 from pipeline.scoring.coco import cider_can_tell
-from pipeline.training.loop import Trained, train
+from pipeline.training.curves import write_curves
+from pipeline.training.loop import train
 from pipeline.vocabulary import Vocabulary
 from pipeline.weights.saving import save_weights
 from pipeline.workflow.code_digest import digest as code_digest
@@ -87,7 +84,7 @@ def run(
     dataset = read_json(captions, ["captions", "splits"], "index_captions")
     words = read_vocabulary(vocabulary)
     plan = EpochPlan(
-        captioned(known, dataset, "train", words, captions),
+        captioned(known, dataset, "train", words, captions, "a graph"),
         training.batch_size,
         training.accumulate,
         training.captions_per_video,
@@ -96,7 +93,7 @@ def run(
         num_ranks(),
     )
     plan.check()
-    data = CaptionData(known, plan, captioned(known, dataset, "val", words, captions))
+    data = CaptionData(known, plan, captioned(known, dataset, "val", words, captions, "a graph"))
     provenance = {
         "settings": [settings.model_dump(mode="json") for settings in (model, training)],
         "places": nodes.max_nodes,  # the older name of this number is kept: the run's folder is a hash of these words
@@ -113,31 +110,9 @@ def run(
             log.warning("%s", BLIND)
         trained = train(task, run)
         if run.ranks.is_first:
-            write_curves(curves, trained)
+            chosen = kept_by(trained.records, trained.kept_epoch)
+            write_curves(curves, trained, "train_captioner", CURVES, chosen, ".6f")
             save_weights(task.module.state_dict(), out, description)
-
-
-def captioned(known: Any, dataset: dict[str, Any], split: str, vocabulary: Vocabulary, source: Path) -> CaptionedVideos:
-    """Gather the videos of a split that have both a graph and captions.
-
-    Args:
-        known: The graphs, a `GraphSet`.
-        dataset: Captions and splits of the data set.
-        split: Name of the split.
-        vocabulary: Turns captions into tokens.
-        source: Path of the captions, for the message.
-
-    Raises:
-        PipelineError: if there is no such video.
-    """
-    ids = dataset["splits"].get(split, [])
-    videos = CaptionedVideos.of_split([i for i in ids if i in known], dataset["captions"], vocabulary)
-    if not videos.ids:
-        raise PipelineError(
-            f"{source}: none of the {len(ids)} videos of split '{split}' has both a graph and a caption, and training "
-            "needs some; check the splits and the videos that failed"
-        )
-    return videos
 
 
 def new_captioner(
@@ -164,18 +139,3 @@ def new_captioner(
     }
     torch.manual_seed(seed)
     return Captioner(model, len(vocabulary), **dims), describe_model(model, vocabulary, **dims)
-
-
-def write_curves(path: Path, trained: Trained) -> None:
-    """Write a CSV row for each epoch; `val_cider` is empty where no captions were generated.
-
-    The row of the epoch that was kept says in `kept_by` which column chose it.
-    """
-    chosen = kept_by(trained.records, trained.kept_epoch)
-    log.info("train_captioner: kept the weights of epoch %d, chosen by %s", trained.kept_epoch, chosen)
-    with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, (*CURVES, "kept_by"), lineterminator="\n")
-        writer.writeheader()
-        for number, record in enumerate(trained.records, start=1):
-            row = {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in record.items()}
-            writer.writerow(row | {"kept_by": chosen if number == trained.kept_epoch else ""})

@@ -4,7 +4,6 @@ The stage runs as one process, or as several under `pipeline.jobs.ranks`. The ne
 inputs continues one that was interrupted.
 """
 
-import csv
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ import torch
 from pipeline.artifact import file_digest
 from pipeline.config import CastSettings, PartSettings, ProbeSettings, RecognizerSettings
 from pipeline.jobs.rank_group import joined_ranks, num_ranks
-from pipeline.jobs.storage import replaced
 from pipeline.jobs.training_run import training_run
 from pipeline.recognition import beginnings
 from pipeline.recognition.balanced import plan_of
@@ -25,6 +23,7 @@ from pipeline.recognition.labels import Labels, read_labels
 from pipeline.recognition.parts import Part, labels_of_part, read_part
 from pipeline.recognition.split_clips import training_clips, validation_clips
 from pipeline.recognition.training import CURVES, ClipData, RecognizerTraining, kept_by
+from pipeline.training.curves import write_curves
 from pipeline.training.loop import Trained, train
 from pipeline.weights.saving import save_weights
 from pipeline.workflow.code_digest import digest as code_digest
@@ -94,7 +93,7 @@ def run(
     if begun.training.epochs == 0:
         with joined_ranks() as ranks:
             if ranks.is_first:
-                write_curves(curves, Trained([], 0))
+                write_curves(curves, Trained([], 0), "train_recognizer", CURVES, "", ".6g")
                 save_weights(begun.learned.state_dict(), out, begun.description)
         return
     data = gather(begun, whole, own, seed, threads)
@@ -115,7 +114,8 @@ def run(
         )
         trained = train(task, run)
         if run.ranks.is_first:
-            write_curves(curves, trained)
+            chosen = kept_by(trained.records, trained.kept_epoch)
+            write_curves(curves, trained, "train_recognizer", CURVES, chosen, ".6g")
             save_weights(task.learned.state_dict(), out, begun.description)
 
 
@@ -167,19 +167,3 @@ def tell_of_stills(source: ClipSource, ids: Sequence[str]) -> None:
             "sampling: segments shows the first frame alone: lower number, or write sampling: uniform",
             *(len(short), len(ids), short[0], number),
         )
-
-
-def write_curves(path: Path, trained: Trained) -> None:
-    """Write a CSV row for each epoch; `val_loss` and `val_top1` are empty where the epoch was not validated.
-
-    The row of the epoch that was kept says in `kept_by` which column chose it.
-    """
-    chosen = kept_by(trained.records, trained.kept_epoch) if trained.records else ""
-    if chosen:
-        log.info("train_recognizer: kept the weights of epoch %d, chosen by %s", trained.kept_epoch, chosen)
-    with replaced(path) as new, new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, (*CURVES, "kept_by"), lineterminator="\n")
-        writer.writeheader()
-        for number, record in enumerate(trained.records, start=1):
-            row = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in record.items()}
-            writer.writerow(row | {"kept_by": chosen if number == trained.kept_epoch else ""})
