@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from toys.experts import cast_settings, write_experts
+from toys.sampled_shard import LENGTHS, SAMPLING, write_sampled_shard
 
 from pipeline.artifact import read, write_json
 from pipeline.commands.shard_run import ShardRun
-from pipeline.config import I3dSettings, SamplingSettings
+from pipeline.config import I3dSettings
 from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.models.i3d import InceptionI3d, randomise
@@ -19,7 +20,7 @@ from pipeline.recognition.cast_file import describe_cast, read_cast
 from pipeline.recognition.cast_motion import CastWindows, named_experts
 from pipeline.recognition.cast_recognizer import build_over, read_experts
 from pipeline.schemas import FRAMES, MOTION
-from pipeline.stages import decode_frames, extract_cast, extract_i3d
+from pipeline.stages import extract_cast, extract_i3d
 from pipeline.video.windows import WindowFrames, WindowRequest, read_windows
 from pipeline.weights.saving import save_weights
 from pipeline.workflow.captioning_chain import CaptioningChain
@@ -27,8 +28,6 @@ from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.paths import ARTIFACTS
 
 ROOT = Path(__file__).parents[2]
-SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=40, window=16, time_limit=60.0, on_bad_video="record")
-LENGTHS = {"a one": 1, "c16": 16, "e40": 40}
 VIEWS = {"temporal": 2, "spatial": 3, "short_side": 40, "size": 32, "batch_size": 3}
 
 
@@ -37,14 +36,7 @@ def shard(tmp_path_factory, make_video):
     """A shard of videos with their table and sampled frames, a trained recognizer and its experts."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("shard")
-    (folder / "files").mkdir()
-    for name, num_frames in LENGTHS.items():
-        make_video(folder / "files" / f"{name}.mp4", num_frames, size_hw=(48, 80), rate=10)
-    (folder / "files/text.mp4").write_text("no video")
-    files = sorted((folder / "files").iterdir())
-    videos = [{"id": path.stem, "path": path.name, "size": path.stat().st_size} for path in files]
-    write_json(folder / "videos.json", {"root": str(folder / "files"), "videos": videos})
-    decode_frames.run(folder / "videos.json", folder / "frames.zarr", SAMPLING, threads=1)
+    write_sampled_shard(folder, make_video)
     write_model(folder, "model.safetensors", fusion="added")
     return folder
 

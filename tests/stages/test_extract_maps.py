@@ -7,9 +7,10 @@ import pytest
 import torch
 from toys.experts import cast_settings, write_experts
 from toys.recognizers import TSM, recognizer_settings
+from toys.sampled_shard import LENGTHS, write_sampled_shard
 
 from pipeline.artifact import read, write_json
-from pipeline.config import I3dSettings, MapsSettings, RecognizerEncoderSettings, SamplingSettings
+from pipeline.config import I3dSettings, MapsSettings, RecognizerEncoderSettings
 from pipeline.errors import PipelineError
 from pipeline.models import map_encoding
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
@@ -18,7 +19,7 @@ from pipeline.recognition.cast_recognizer import build_over, read_experts
 from pipeline.recognition.model_file import describe, read_recognizer
 from pipeline.recognition.recognizer import build_recognizer
 from pipeline.schemas import FRAMES, MAPS
-from pipeline.stages import decode_frames, extract_maps
+from pipeline.stages import extract_maps
 from pipeline.video.windows import WindowRequest, read_windows
 from pipeline.weights.saving import save_weights
 
@@ -26,8 +27,6 @@ I3D = I3dSettings(
     kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=4, size=48, precision="fp32"
 )
 RECOGNIZER = RecognizerEncoderSettings(kind="recognizer", experiment="actions")
-SAMPLING = SamplingSettings(fps=5.0, max_frames=20, short_side=40, window=16, time_limit=60.0, on_bad_video="record")
-LENGTHS = {"a one": 1, "c16": 16, "e40": 40}
 VIEWS = {"temporal": 2, "spatial": 3, "short_side": 40, "size": 32, "batch_size": 3}
 MAPS_OF = MapsSettings(sampling="action", encoder="i3d", align_size=(4, 2, 2), bits=10)
 
@@ -37,14 +36,7 @@ def shard(tmp_path_factory, make_video):
     """A shard of videos with their table and sampled frames, an I3D, a recognizer, and a CAST with its experts."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("shard")
-    (folder / "files").mkdir()
-    for name, num_frames in LENGTHS.items():
-        make_video(folder / "files" / f"{name}.mp4", num_frames, size_hw=(48, 80), rate=10)
-    (folder / "files/text.mp4").write_text("no video")
-    files = sorted((folder / "files").iterdir())
-    videos = [{"id": path.stem, "path": path.name, "size": path.stat().st_size} for path in files]
-    write_json(folder / "videos.json", {"root": str(folder / "files"), "videos": videos})
-    decode_frames.run(folder / "videos.json", folder / "frames.zarr", SAMPLING, threads=1)
+    write_sampled_shard(folder, make_video)
     model = InceptionI3d()
     randomise(model, seed=1)
     noise = np.random.default_rng(0).integers(0, 255, (8, 16, 48, 48, 3), dtype=np.uint8)
