@@ -56,6 +56,8 @@ except PipelineError as error:
 
 
 include: HERE.join("rules/common.smk")
+include: HERE.join("rules/datasets.smk")
+include: HERE.join("rules/recognizers.smk")
 
 
 write_plan_when_built(workflow)

@@ -19,12 +19,9 @@ from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS
 from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
-from pipeline.datasets.listing import passed_over as passed_over_below
-from pipeline.datasets.readers import annotation_files, clip_form, label_files, list_videos
-from pipeline.datasets.readers import listing_digests, mapping_files, why_unlabelled
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.shown import shown_split
-from pipeline.workflow.splits import decoded_as, file_of, needed_splits, scored_splits, splits_of
+from pipeline.workflow.splits import decoded_as, file_of, scored_splits, splits_of
 
 # Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
 # cluster this is evaluated again: there they are all the cores that the job got.
@@ -269,16 +266,6 @@ def reading(wildcards):
     return json.dumps(kept, sort_keys=True)
 
 
-def needed(wildcards):
-    """Parameter function: the splits of a data set that experiments need, as JSON."""
-    return json.dumps(needed_splits(config, wildcards.dataset))
-
-
-def needed_labels(wildcards):
-    """Parameter function: the splits of a data set in which experiments need labelled clips, as JSON."""
-    return json.dumps(needed_splits(config, wildcards.dataset, ["recognition"]))
-
-
 def of_encoders(kind, routes, having=""):
     """Input function of an artifact of the encoders that the report's experiments stand on, each encoder once.
 
@@ -359,12 +346,6 @@ def brought_file(route):
     return path
 
 
-def unseen_participants(wildcards):
-    """Input function: the file of the participants whom training does not show, if the data set names one."""
-    named = walk("experiment.dataset.unseen", wildcards) or {}
-    return [brought(named[wildcards.split])] if named.get(wildcards.split) else []
-
-
 def settings(route, without=()):
     """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare.
 
@@ -382,171 +363,6 @@ def settings(route, without=()):
         return json.dumps(entry, sort_keys=True)
 
     return text
-
-
-def labelled_settings(wildcards):
-    """Parameter function: settings of a data set as JSON, without the files that only scores are made by.
-
-    So labels, and all that is trained on them, do not run again for these files.
-    """
-    entry = config["datasets"][wildcards.dataset]
-    return json.dumps(entry | {key: None for key in ("tail", "unseen") if key in entry}, sort_keys=True)
-
-
-def first_weights(wildcards):
-    """Input function: the file of weights that a training begins with, or the model of another experiment.
-
-    The user brings the file: of the backbone, or of what CAST trains.
-    """
-    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
-    if recognizer["kind"] == "cast":
-        return own_file("experiment.recognizer.weights")(wildcards)
-    weights = recognizer.get("backbone", {}).get("weights")
-    if isinstance(weights, dict) and "experiment" in weights:
-        return expand(ARTIFACTS["model"], trial=weights["experiment"])
-    return own_file("experiment.recognizer.backbone.weights")(wildcards) if isinstance(weights, str) else []
-
-
-def experts(wildcards):
-    """Input function: the weights of the spatial and of the temporal expert of a cast recognizer; none of others.
-
-    The parts of a routing experiment have the same ones.
-    """
-    of_job = wildcards.get("recognizer")
-    if of_job is None:
-        is_routing = holds("experiment.kind=routing", wildcards)
-        of_job = walk("experiment.selector.recognizer" if is_routing else "experiment.recognizer", wildcards)
-    return experts_of(of_job)
-
-
-def motion_experts(wildcards):
-    """Input function: the weights of the experts of the recognizer whose vectors are motion."""
-    return experts_of(walk("encoder.experiment.recognizer", wildcards))
-
-
-def map_weights(wildcards):
-    """Input function: the weights of the encoder of maps, or the model of the recognizer that it is."""
-    name = walk("maps.encoder", wildcards)
-    trained = config["encoders"][name].get("experiment")
-    return expand(ARTIFACTS["weights"], encoder=name) if trained is None else expand(ARTIFACTS["model"], trial=trained)
-
-
-def map_experts(wildcards):
-    """Input function: the weights of the experts of the recognizer whose maps are stored; none of other encoders."""
-    entry = config["encoders"][walk("maps.encoder", wildcards)]
-    return experts_of(config["experiments"][entry["experiment"]]["recognizer"]) if "experiment" in entry else []
-
-
-def experts_of(name):
-    """The weights of the spatial and of the temporal expert of a recognizer; none if it is of another kind than cast."""
-    recognizer = config["recognizers"][name]
-    named = [recognizer[role] for role in ("spatial", "temporal") if recognizer["kind"] == "cast"]
-    return [ARTIFACTS["weights"].format(encoder=encoder) for encoder in named]
-
-
-def front(wildcards):
-    """Parameter function: what of a cast recognizer decides which tokens are stored of clips, as JSON."""
-    recognizer = config["recognizers"][wildcards.recognizer]
-    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
-    others = {"short_side": recognizer["views"]["short_side"], "precision": recognizer["training"]["precision"]}
-    return json.dumps({key: recognizer[key] for key in kept} | others, sort_keys=True)
-
-
-def teachers(wildcards):
-    """Input function: the models whose regions a recognizer learns first, in the order of the places' names."""
-    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
-    kick_start = recognizer["training"].get("kick_start") or {"teachers": {}}
-    experiments = [experiment for _, experiment in sorted(kick_start["teachers"].items())]
-    return expand(ARTIFACTS["model"], trial=experiments)
-
-
-groups_of_part = artifact(
-    "groups", where="experiment.part", dataset="experiment.dataset", groups="experiment.part.groups"
-)
-
-
-def groups_file(wildcards):
-    """Input function: the file of groups that the user brings, where there is one."""
-    settings = config["groups"][wildcards.groups]
-    return [brought(settings["file"])] if settings["kind"] == "file" else []
-
-
-def shown_embeddings(wildcards):
-    """Input function: pictures of what the heads see, of the report's routing experiments and of CAST beside them.
-
-    They are of first seeds; of a routing experiment it is the one of its selector. Where nothing is routed there are
-    none, because features of all clips are more work than the scores of the tests.
-    """
-    found = []
-    shown = {name: config["experiments"][name] for name in config["report"]["experiments"]}
-    routed = {entry["dataset"] for entry in shown.values() if entry["kind"] == "routing"}
-    for name, experiment in shown.items():
-        named = experiment.get("selector", name)
-        entry = config["experiments"][named]
-        is_recognition = entry["kind"] == "recognition" and entry["dataset"] in routed
-        if is_recognition and config["recognizers"][entry["recognizer"]]["kind"] == "cast":
-            found += expand(
-                ARTIFACTS["embeddings"], trial=named, split=shown_split(config["datasets"][entry["dataset"]])
-            )
-    return list(dict.fromkeys(found))
-
-
-def models_of(parts):
-    """Input function: the models of the selector of a routing experiment, or of its experts, with the trial's seed.
-
-    Args:
-        parts: `selector` or `experts`.
-    """
-
-    def paths(wildcards):
-        named = config["experiments"][experiment_of(wildcards.trial)][parts]
-        seed = wildcards.trial[len(experiment_of(wildcards.trial)) :]
-        trials = [f"{name}{seed}" for name in ([named] if isinstance(named, str) else named)]
-        return expand(ARTIFACTS["model"], trial=trials)
-
-    return paths
-
-
-def recognizer_inputs():
-    """Inputs of a stage that runs a recognizer: the frames of clips, or, for a probe, the features that it reads."""
-    whole = {"dataset": "experiment.dataset", "shard": "all"}
-    is_probe = "experiment.recognizer.kind=probe"
-    of_frames = "experiment.recognizer.frames"
-    return {
-        "clips": artifact("clips", where=of_frames, clipping="experiment.clipping", **whole),
-        "features": artifact("features", where=is_probe, trial="experiment.recognizer.features", **whole),
-    }
-
-
-def views(wildcards):
-    """Parameter function: the views of a recognizer, as JSON; a probe has one."""
-    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
-    one = {
-        "temporal": 1,
-        "spatial": 1,
-        "short_side": None,
-        "size": 1,
-        "batch_size": recognizer["training"]["batch_size"],
-    }
-    return json.dumps(recognizer.get("views", one), sort_keys=True)
-
-
-def merging(wildcards):
-    """Parameter function: how views are merged for the scores that count: as the recognizer's paper does."""
-    kind = config["recognizers"][walk("experiment.recognizer", wildcards)]["kind"]
-    return "softmax" if kind == "cast" else "logits"
-
-
-def trained_recognizer(wildcards):
-    """Parameter function: what of a recognizer's settings decides its weights, as JSON.
-
-    Of the views, validation has the size of training and one sample: those that are scored re-run no training.
-    """
-    recognizer = config["recognizers"][walk("experiment.recognizer", wildcards)]
-    if "views" in recognizer:
-        validated = {"temporal": 1, "spatial": 1, "size": recognizer["augmentation"]["size"], "batch_size": 1}
-        recognizer = recognizer | {"views": recognizer["views"] | validated}
-    return json.dumps(recognizer, sort_keys=True)
 
 
 def experiment_chain(wildcards):
@@ -598,133 +414,6 @@ def scaled(amount):
 def all_inputs(wildcards, input):
     """Parameter function: all inputs as words of a shell command, short however many shards there are."""
     return as_words(input)
-
-
-def kind(wildcards):
-    """Parameter function: kind of the data set, such as `folder`."""
-    return config["datasets"][wildcards.dataset]["kind"]
-
-
-def source(wildcards):
-    """Parameter function: folder of the user's videos, or a list or table of them; empty if there is none.
-
-    It is no input, because `listing` says what of it a shard depends on.
-    """
-    settings = config["datasets"][wildcards.dataset]
-    return [settings["videos"]] if "videos" in settings else []
-
-
-def mapping(wildcards):
-    """Parameter function: files that give clips their ids or intervals; empty if there is none.
-
-    They are no input either, because `listing` says what of them a shard depends on.
-    """
-    return mapping_files(config["datasets"][wildcards.dataset])
-
-
-def form(wildcards):
-    """Parameter function: how files of frames and lists of clips are written, as JSON."""
-    return json.dumps(clip_form(config["datasets"][wildcards.dataset]).model_dump(mode="json"), sort_keys=True)
-
-
-def annotations(wildcards):
-    """Input function: files of captions, ids and splits that the user brings."""
-    return [brought(path) for path in annotation_files(config["datasets"][wildcards.dataset])]
-
-
-def glyph_files(wildcards):
-    """Input function: files of real digits and their labels, where a data set shows them."""
-    glyphs = config["datasets"][wildcards.dataset]["glyphs"]
-    files = [] if isinstance(glyphs, str) else [path for split in glyphs.values() for path in split.values()]
-    return [brought(path) for path in files]
-
-
-def label_annotations(wildcards):
-    """Input function: files of labels, classes and splits that the user brings.
-
-    Raises:
-        WorkflowError: if the settings of the data set say that it has no labels, before anything is run.
-    """
-    why = why_unlabelled(config["datasets"][wildcards.dataset])
-    if why is not None:
-        raise WorkflowError(f"datasets.{wildcards.dataset}: {why}")
-    return [brought(path) for path in label_files(config["datasets"][wildcards.dataset])]
-
-
-def captions_to_check(wildcards):
-    """Input function: captions of a data set; of one that may have some and has none, too, unless it has labels."""
-    settings = config["datasets"][wildcards.dataset]
-    is_told = settings.get("captions") or ("captions" in settings and why_unlabelled(settings) is not None)
-    return expand(ARTIFACTS["captions"], dataset=wildcards.dataset) if is_told else []
-
-
-def labels_to_check(wildcards):
-    """Input function: labels of a data set that has some."""
-    is_labelled = why_unlabelled(config["datasets"][wildcards.dataset]) is None
-    return expand(ARTIFACTS["labels"], dataset=wildcards.dataset) if is_labelled else []
-
-
-def table_of_splits(kind, route):
-    """Input function: the table that holds the splits of a data set, for a stage that reads nothing else of it.
-
-    Recognizers are trained and scored on the splits of the labels, so that these count wherever there are labels.
-
-    Args:
-        kind: `labels` or `captions`; of the other kind there is nothing.
-        route: Route to the data set.
-    """
-
-    def path(wildcards):
-        dataset = walk(route, wildcards)
-        is_labelled = why_unlabelled(config["datasets"][dataset]) is None
-        return expand(ARTIFACTS[kind], dataset=dataset) if is_labelled == (kind == "labels") else []
-
-    return path
-
-
-def listing(wildcards):
-    """Parameter function: digest of the names, sizes and intervals of a shard's clips; empty for generated videos."""
-    if not source(wildcards):
-        return ""
-    return dataset_listing(wildcards.dataset)[int(wildcards.shard)]
-
-
-def passed_over(wildcards):
-    """Parameter function: what lies in the folder of the user's videos and is not listed, a line for each reason."""
-    if clip_form(config["datasets"][wildcards.dataset]).frames is not None:
-        return []  # clips are folders, in which files are frames
-    return [line for folder in source(wildcards) for line in passed_over_below(Path(folder))]
-
-
-@cache
-def dataset_listing(dataset):
-    """The digests of all shards, in their order, for which the folder is listed once."""
-    settings = config["datasets"][dataset]
-    named = [Path(path) for path in mapping_files(settings)]
-    try:
-        source, form = Path(settings["videos"]), clip_form(settings)
-        videos = list_videos(settings["kind"], source, named[0] if named else None, named, form)
-        return listing_digests(videos, settings["shards"])
-    except PipelineError as error:
-        raise WorkflowError(f"datasets.{dataset}: {error}") from None
-
-
-def generated(wildcards):
-    """Parameter function: a line for each data set that is generated, of what it holds when it is.
-
-    `check_data` prints them, because who asks what is there wants no thousands of videos to be made.
-    """
-    lines = []
-    for name, settings in config["datasets"].items():
-        if "clips" in settings:
-            clips = settings["clips"]
-            parts = ", ".join(f"{split} {number:,}" for split, number in clips.items())
-            told = f"{settings['captions']} captions a video" if "captions" in settings else "a label a video"
-            lines.append(
-                f"{name} ({settings['kind']}): {sum(clips.values()):,} videos, made when they are needed ({parts}; "
-                f"{told})"
-            )
-    return lines
 
 
 def check_gpus():
