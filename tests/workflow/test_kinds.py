@@ -139,7 +139,7 @@ def test_it_is_described_by_its_own_chain_and_captions_nothing(project: Project)
 def test_mistakes_are_those_of_its_kind_alone(project: Project) -> None:
     config = yaml.safe_load((project.root / "config.yaml").read_text(encoding="utf-8"))
     toy = {"kind": "counting", "dataset": "shapes", "most": 9, "seeds": [4]}
-    kinds = "expected captioning or counting or recognition or routing or map_captioning"
+    kinds = "expected captioning or counting or external or map_captioning or recognition or routing"
     expected = {
         "valid": toy,
         "`experiments.toy.seeds`: missing, there are no defaults: copy it from config.yaml": without(toy, "seeds"),

@@ -83,7 +83,7 @@ def test_a_run_that_is_watched_stopped_half_way_and_asked_for(fresh: Project) ->
     jobs, done, running, failed, left = counts["report"]
     assert (running, failed, left) == (0, 0, len(planned))
     assert jobs == done + left
-    assert counts["grid"] == [jobs - 1, done, 0, 0, left - 1]  # without the report
+    assert counts["grid"] == [jobs - 2, done, 0, 0, left - 2]  # without the report and the bounds of scores
     assert "Snakemake is not at work here." in said
     kept = [int(number) for number in re.findall(r"stopped half-way: decode_frames .*: (\d+) videos are kept", said)]
     assert sum(kept) == num_kept(fresh) > 0
