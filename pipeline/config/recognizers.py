@@ -25,11 +25,15 @@ class ClipSamplingSettings(Settings):
 
 
 class RandAugmentSettings(Settings):
-    """RandAugment: so many operations of torchvision's, each of about a magnitude, alike in all frames of a clip."""
+    """RandAugment: so many operations, each of about a magnitude, alike in all frames of a clip.
+
+    Frames that are turned, sheared or moved are interpolated as it says; `random` draws it for each operation.
+    """
 
     operations: Count
     magnitude: Annotated[int, Field(ge=0, le=10)]
     deviation: Annotated[float, Field(ge=0)]
+    interpolation: Literal["bilinear", "bicubic", "random"]
 
 
 class MixupSettings(Settings):
