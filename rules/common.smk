@@ -15,6 +15,7 @@ from snakemake.logging import logger
 
 from pipeline.config.experiments import CAPTIONED, CAPTIONING
 from pipeline.jobs import gpus
+from pipeline.recognition.front_settings import front_settings
 from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS
 from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of

@@ -56,10 +56,7 @@ def experts_of(name):
 
 def front(wildcards):
     """Parameter function: what of a cast recognizer decides which tokens are stored of clips, as JSON."""
-    recognizer = config["recognizers"][wildcards.recognizer]
-    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
-    others = {"short_side": recognizer["views"]["short_side"], "precision": recognizer["training"]["precision"]}
-    return json.dumps({key: recognizer[key] for key in kept} | others, sort_keys=True)
+    return json.dumps(front_settings(config["recognizers"][wildcards.recognizer]), sort_keys=True)
 
 
 def teachers(wildcards):

@@ -265,10 +265,9 @@ class CastSettings(Settings):
 
 
 class FrontSettings(Settings):
-    """What of a cast recognizer decides which tokens are stored of clips; `stored_views` alone may be null there."""
+    """What of a cast recognizer decides which tokens are stored of clips: see `recognition.front_settings`."""
 
-    exchange: Literal["both", "t2s", "s2t", "none"]
-    fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
+    streams: list[Literal["spatial", "temporal"]]
     first_block: Count
     stored_views: Count
     frames: ClipSamplingSettings
