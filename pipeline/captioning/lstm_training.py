@@ -24,7 +24,7 @@ from pipeline.captioning.training import cider, decay_groups, search_settings, t
 from pipeline.config import LstmTrainingSettings
 from pipeline.errors import PipelineError
 from pipeline.jobs.rank_group import Ranks
-from pipeline.models.precision import compute_device, compute_dtype
+from pipeline.models.precision import compute_device, compute_dtype, require_computable
 from pipeline.training.adabound import AdaBound
 from pipeline.training.rates import Rate, observe_loss
 from pipeline.training.task import Recipe, Record, Score
@@ -63,6 +63,7 @@ class LstmTraining:
     ) -> None:
         self.device = compute_device()
         self.dtype = compute_dtype(settings.precision, self.device)
+        require_computable(model, self.device, self.dtype)
         self.module = self.learned = model.to(self.device)
         self.vocabulary = vocabulary
         self.maps = maps
