@@ -82,7 +82,7 @@ def shown_embeddings(wildcards):
     """Input function: pictures of what the heads see, of the report's routing experiments and of CAST beside them.
 
     They are of first seeds; of a routing experiment it is the one of its selector. Where nothing is routed there are
-    none, because features of all clips are more work than the scores of the tests.
+    none, because they are another pass over the clips of the split that is shown.
     """
     found = []
     shown = {name: config["experiments"][name] for name in config["report"]["experiments"]}
