@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.artifact.label_index import LabelIndex, read_label_index
 from pipeline.errors import PipelineError
+from pipeline.workflow.paths import CHALLENGE
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def test_files_that_scores_alone_are_made_by_do_not_make_labels_again(tmp_path: 
         (tmp_path / f"{split}.csv").write_text(table + row, encoding="utf-8")
     for name in ("verbs.csv", "nouns.csv", "rare.csv", "people.csv"):
         (tmp_path / name).touch()
-    files = {"train": "train.csv", "val": 0.5, "test": "test.csv"}
+    files = {"train": "train.csv", "val": 0.5, "test": "test.csv", "challenge": None}
     dataset = {"kind": "epic_kitchens", "shards": 1, "videos": "epic", "annotations": files, "frames": None}
     dataset |= {"classes": {"verb": "verbs.csv", "noun": "nouns.csv"}, "tail": None, "unseen": None}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"datasets": {"kitchen": dataset}}), encoding="utf-8")
