@@ -152,7 +152,7 @@ rule extract_features:
         runtime=scaled("4h"),
         gpu=1,
     params:
-        settings=views,
+        settings=one_view,
         code=code("extract_features"),
     shell:
         """

@@ -138,6 +138,14 @@ def views(wildcards):
     return json.dumps(recognizer.get("views", one), sort_keys=True)
 
 
+def one_view(wildcards):
+    """Parameter function: the views of a recognizer, as JSON, for a stage that shows one of them in the centre.
+
+    How many are scored counts for nothing there.
+    """
+    return json.dumps(json.loads(views(wildcards)) | {"temporal": 1, "spatial": 1}, sort_keys=True)
+
+
 def merging(wildcards):
     """Parameter function: how views are merged for the scores that count: as the recognizer's paper does."""
     kind = config["recognizers"][walk("experiment.recognizer", wildcards)]["kind"]

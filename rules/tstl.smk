@@ -157,7 +157,7 @@ rule draw_embeddings:
         runtime=scaled("4h"),
         gpu=1,
     params:
-        settings=settings("experiment.recognizer.views"),
+        settings=one_view,
         part=settings("experiment.part"),
         code=code("draw_embeddings"),
     shell:
