@@ -24,7 +24,8 @@ from pipeline.captioning.training import cider, decay_groups, search_settings, t
 from pipeline.config import LstmTrainingSettings
 from pipeline.errors import PipelineError
 from pipeline.jobs.rank_group import Ranks
-from pipeline.models.precision import compute_device, compute_dtype, require_computable
+from pipeline.models.bf16_lstms import require_computable
+from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.training.adabound import AdaBound
 from pipeline.training.rates import Rate, observe_loss
 from pipeline.training.task import Recipe, Record, Score

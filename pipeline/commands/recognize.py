@@ -157,7 +157,8 @@ def logits_of(
     import torch
 
     from pipeline.errors import VideoError
-    from pipeline.models.precision import announced_dtype, compute_device, require_computable
+    from pipeline.models.bf16_lstms import require_computable
+    from pipeline.models.precision import announced_dtype, compute_device
     from pipeline.recognition.clip_views import protocol_of
     from pipeline.recognition.scored_views import ViewReader, ViewScorer
 

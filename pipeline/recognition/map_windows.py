@@ -13,8 +13,9 @@ from torch import Tensor
 
 from pipeline.config import ConvolutionalSettings, DyRegSettings
 from pipeline.errors import PipelineError
+from pipeline.models.bf16_lstms import require_computable
 from pipeline.models.map_encoding import Box, MapEncoder
-from pipeline.models.precision import announced_dtype, compute_device, require_computable
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.cast_motion import CastWindows
 from pipeline.recognition.cast_recognizer import CastRecognizer
 from pipeline.recognition.clip_views import squares

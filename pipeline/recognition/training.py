@@ -19,7 +19,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.config import MixupSettings, RecognizerTrainingSettings
 from pipeline.jobs.rank_group import Ranks
-from pipeline.models.precision import announced_dtype, compute_device, require_computable
+from pipeline.models.bf16_lstms import require_computable
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.nonlocal_block import NonLocal
 from pipeline.recognition.balanced import BalancedPlan
 from pipeline.recognition.batches import (

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.artifact.clip_store import ClipStore
 from pipeline.config import ViewSettings
-from pipeline.models.precision import announced_dtype, compute_device, require_computable
+from pipeline.models.bf16_lstms import require_computable
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.batches import made_ahead
 from pipeline.recognition.block_sharing import blocks_of
 from pipeline.recognition.channel_order import channels_last

@@ -15,7 +15,8 @@ from pipeline.artifact.clip_store import ClipStore
 from pipeline.artifact.each_video import videos_together
 from pipeline.config import PartSettings, ViewSettings
 from pipeline.jobs.rank_group import joined_ranks
-from pipeline.models.precision import announced_dtype, compute_device, require_computable
+from pipeline.models.bf16_lstms import require_computable
+from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.block_sharing import SharedBlocks
 from pipeline.recognition.channel_order import channels_last
 from pipeline.recognition.clip_source import FeatureSource
