@@ -113,9 +113,13 @@ def test_outputs_of_a_challenge_are_planned_where_the_data_set_has_one(tmp_path:
     """Its clips have no labels: they are recognized and exported, and no other rule takes them for a split."""
     copy_sources(tmp_path)
     (tmp_path / "epic").mkdir()
-    names = ("train", "test", "open", "verbs", "nouns")
-    for name in names:
-        (tmp_path / f"{name}.csv").touch()
+    (tmp_path / "epic/P01_01.MP4").write_bytes(b"video")
+    table = "narration_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame,verb_class,noun_class\n"
+    for split in ("train", "test", "open"):
+        row = f"P01_01_{split},P01_01,00:00:00.00,00:00:01.00,1,60,0,0\n"
+        (tmp_path / f"{split}.csv").write_text(table + row, encoding="utf-8")
+    for name in ("verbs.csv", "nouns.csv"):
+        (tmp_path / name).touch()
     files = {"train": "train.csv", "val": 0.5, "test": "test.csv", "challenge": "open.csv"}
     dataset = {"kind": "epic_kitchens", "shards": 1, "videos": "epic", "annotations": files, "frames": None}
     dataset |= {"classes": {"verb": "verbs.csv", "noun": "nouns.csv"}, "tail": None, "unseen": None}
