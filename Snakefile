@@ -71,7 +71,7 @@ onstart:
 
 wildcard_constraints:
     shard=CONSTRAINTS["shard"],
-    split=CONSTRAINTS["split"],
+    split="|".join(SPLITS),  # and not a challenge, which has nothing to score
     trial=trial_names(),
     dataset=names("datasets"),
     sampling=names("samplings"),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.measuring import Row, main, take_turns
 from pipeline.recognition.cast_body import CastBody
+from pipeline.recognition.cast_part import CastPart
 from pipeline.recognition.cast_plan import CastOptions
 from pipeline.recognition.cast_recognizer import CastRecognizer
 from pipeline.recognition.fronts import FromFronts, packed
@@ -36,8 +37,8 @@ def rows(rounds: int) -> list[Row]:
         SpatialTower(SIDE, PATCH, WIDTH, HEADS, LAYERS),
         TemporalTower(SIDE, PATCH, FRAMES, TUBELET, WIDTH, HEADS, LAYERS),
     )
-    whole = CastRecognizer(body, EARLY, {"class": CLASSES})
-    late = CastRecognizer(body, replace(EARLY, first_block=LATE), {"class": CLASSES})
+    whole = CastRecognizer(body, CastPart(body, {"class": CLASSES}, EARLY))
+    late = CastRecognizer(body, CastPart(body, {"class": CLASSES}, replace(EARLY, first_block=LATE)))
     with torch.no_grad():
         for parameter in late.part.parameters():
             if parameter.ndim > 1:  # what begins with zeros would hide all that stands before

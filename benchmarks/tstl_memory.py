@@ -23,6 +23,7 @@ WAYS = ("nothing", "shared", "whole")
 def build(sizes: dict[str, int], shares: bool) -> list[Any]:
     """Build a selector and an expert for each group, over one body or each over its own; on torch's default device."""
     from pipeline.recognition.cast_body import CastBody
+    from pipeline.recognition.cast_part import CastPart
     from pipeline.recognition.cast_plan import CastOptions
     from pipeline.recognition.cast_recognizer import CastRecognizer
     from pipeline.recognition.towers.spatial import SpatialTower
@@ -38,7 +39,8 @@ def build(sizes: dict[str, int], shares: bool) -> list[Any]:
     options = CastOptions(True, "both", "time", "space", True, 0.5, 1, "added", 0.0)
     common = body() if shares else None
     heads = [{"group": GROUPS}, *[{"class": CLASSES}] * GROUPS]
-    return [CastRecognizer(common or body(), options, one).eval() for one in heads]
+    bodies = [common or body() for _ in heads]
+    return [CastRecognizer(own, CastPart(own, one, options)).eval() for own, one in zip(bodies, heads, strict=True)]
 
 
 def count(sizes: dict[str, int], shares: bool) -> int:

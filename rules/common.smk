@@ -15,13 +15,14 @@ from snakemake.logging import logger
 
 from pipeline.config.experiments import CAPTIONED, CAPTIONING
 from pipeline.jobs import gpus
-from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS
+from pipeline.recognition.front_settings import front_settings
+from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS, SPLITS
 from pipeline.workflow.code_digest import PACKAGE, digest
 from pipeline.workflow.experiment_chain import chain_of
 from pipeline.workflow.trials import experiment_of, trials_of, seed_of
 from pipeline.workflow.shards import as_words, shard_names
 from pipeline.workflow.shown import shown_split
-from pipeline.workflow.splits import decoded_as, file_of, scored_splits, splits_of
+from pipeline.workflow.splits import decoded_as, file_of, recognized_splits, scored_splits, splits_of
 
 # Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
 # cluster this is evaluated again: there they are all the cores that the job got.
@@ -211,7 +212,7 @@ def with_split(kind):
     def paths(wildcards):
         dataset = walk("experiment.dataset", wildcards)
         scored = scored_splits(config["datasets"][dataset])
-        if wildcards.split not in ("train", *scored):
+        if wildcards.split not in recognized_splits(config["datasets"][dataset]):
             raise WorkflowError(
                 f"data set {dataset} has no split {wildcards.split}: its settings say so (`test: null`, or a share of "
                 f"0); ask for the scores of {' or '.join(scored)}"

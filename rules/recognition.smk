@@ -10,7 +10,8 @@ OUTPUTS           results/experiments/{trial}/model.safetensors and curves.csv
                   results/datasets/{dataset}/features/{trial}/{shard}.zarr   (schema: features)
                   results/experiments/{trial}/{split}/logits.zarr   (schema: logits)
                   results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
-                  results/experiments/{trial}/{split}/epic_scores.json, epic.pkl   (data sets of kind epic_kitchens)
+                  results/experiments/{trial}/{split}/epic_scores.json, epic.pkl   (data sets of kind epic_kitchens;
+                  the split may be `challenge`)
                   results/experiments/{trial}/{split}/regions.zarr   (schema: regions), region_scores.json
                   checkpoints/ (not declared; an interrupted training goes on from there)
 """
@@ -151,7 +152,7 @@ rule extract_features:
         runtime=scaled("4h"),
         gpu=1,
     params:
-        settings=views,
+        settings=one_view,
         code=code("extract_features"),
     shell:
         """
@@ -182,6 +183,7 @@ rule recognize_videos:
         "logs/recognize_videos/{trial}/{split}.tsv"
     wildcard_constraints:
         trial=trial_names(kind="recognition"),
+        split=CONSTRAINTS["split"],
     conda:
         "../envs/pipeline.yaml"
     threads: SOME_THREADS
@@ -271,6 +273,7 @@ rule score_epic:
         "logs/score_epic/{trial}/{split}.tsv"
     wildcard_constraints:
         trial=trials_on("epic_kitchens"),
+        split=CONSTRAINTS["split"],
     conda:
         "../envs/pipeline.yaml"
     threads: 1

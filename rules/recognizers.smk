@@ -56,10 +56,7 @@ def experts_of(name):
 
 def front(wildcards):
     """Parameter function: what of a cast recognizer decides which tokens are stored of clips, as JSON."""
-    recognizer = config["recognizers"][wildcards.recognizer]
-    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
-    others = {"short_side": recognizer["views"]["short_side"], "precision": recognizer["training"]["precision"]}
-    return json.dumps({key: recognizer[key] for key in kept} | others, sort_keys=True)
+    return json.dumps(front_settings(config["recognizers"][wildcards.recognizer]), sort_keys=True)
 
 
 def teachers(wildcards):
@@ -85,7 +82,7 @@ def shown_embeddings(wildcards):
     """Input function: pictures of what the heads see, of the report's routing experiments and of CAST beside them.
 
     They are of first seeds; of a routing experiment it is the one of its selector. Where nothing is routed there are
-    none, because features of all clips are more work than the scores of the tests.
+    none, because they are another pass over the clips of the split that is shown.
     """
     found = []
     shown = {name: config["experiments"][name] for name in config["report"]["experiments"]}
@@ -139,6 +136,14 @@ def views(wildcards):
         "batch_size": recognizer["training"]["batch_size"],
     }
     return json.dumps(recognizer.get("views", one), sort_keys=True)
+
+
+def one_view(wildcards):
+    """Parameter function: the views of a recognizer, as JSON, for a stage that shows one of them in the centre.
+
+    How many are scored counts for nothing there.
+    """
+    return json.dumps(json.loads(views(wildcards)) | {"temporal": 1, "spatial": 1}, sort_keys=True)
 
 
 def merging(wildcards):

@@ -2,7 +2,7 @@
 TSTL: groups of classes, a selector of the group and an expert for each over one frozen body, and the class of a clip by
 all of them together. Selector and experts are trained by `train_recognizer`.
 
-REQUIRED INPUTS   labels; a file of groups that the user brings, or the validation logits of another experiment
+REQUIRED INPUTS   clips, labels; a file of groups that the user brings, or the validation logits of another experiment
 OUTPUTS           results/datasets/{dataset}/groups/{groups}.json
                   results/experiments/{trial}/{split}/routes.zarr   (schema: routes)
                   results/experiments/{trial}/{split}/scores.json, per_video.csv, per_class.csv
@@ -136,9 +136,11 @@ rule score_routing:
 rule draw_embeddings:
     """Draw what the head of a recognizer sees of the clips of a split."""
     input:
-        features=artifact("features", dataset="experiment.dataset", shard="all"),
+        clips=artifact("clips", clipping="experiment.clipping", dataset="experiment.dataset", shard="all"),
         labels=with_split("labels"),
         groups=groups_of_part,
+        model=artifact("model"),
+        experts=experts,
     output:
         report(artifact("embeddings"), category="Embeddings", labels={"experiment": "{trial}", "split": "{split}"}),
     log:
@@ -149,21 +151,27 @@ rule draw_embeddings:
         trial=trial_names(kind="recognition"),
     conda:
         "../envs/pipeline.yaml"
-    threads: 1
+    threads: SOME_THREADS
     resources:
-        mem_mb=scaled(3000),
-        runtime=scaled("1h"),
+        mem_mb=scaled(4000),
+        runtime=scaled("4h"),
+        gpu=1,
     params:
+        settings=one_view,
         part=settings("experiment.part"),
         code=code("draw_embeddings"),
     shell:
         """
-        python -m pipeline draw_embeddings \
-            --features {input.features:q} \
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline draw_embeddings \
+            --clips {input.clips:q} \
             --labels {input.labels:q} \
             --groups {input.groups:q} \
+            --model {input.model:q} \
+            --experts {input.experts:q} \
             --split {wildcards.split} \
+            --settings {params.settings:q} \
             --part {params.part:q} \
+            --threads {threads} \
             --out {output:q} \
             >{log:q} 2>&1
         """

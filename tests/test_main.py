@@ -103,7 +103,7 @@ NEEDED = {
     "build_object_nodes": CLIP,
     "caption_videos": GRAPHS,
     "embed_knowledge": CLIP | GRAPHS,
-    "draw_embeddings": frozenset({"matplotlib"}),
+    "draw_embeddings": DETECTOR | {"matplotlib"},
     "extract_cast": DETECTOR,
     "extract_clip": CLIP,
     "extract_features": DETECTOR,

@@ -13,7 +13,8 @@ class LabelIndex:
     Attributes:
         heads: Names of the classes of each head, in the order of their numbers; sorted by head.
         labels: Numbers of each clip's classes, one a head in the order of `heads`.
-        splits: Sorted ids of the labelled clips of train, val and test.
+        splits: Sorted ids of the labelled clips of train, val and test; and of a challenge, if there is one, ids of
+            clips without labels.
         missing: Sorted ids of the clips that have a label and no file.
         annotated: Number of labelled clips in each split, with or without a file.
         notes: Messages that the user should read.

@@ -24,6 +24,7 @@ from pipeline.captioning.training import cider, decay_groups, search_settings, t
 from pipeline.config import LstmTrainingSettings
 from pipeline.errors import PipelineError
 from pipeline.jobs.rank_group import Ranks
+from pipeline.models.bf16_lstms import require_computable
 from pipeline.models.precision import compute_device, compute_dtype
 from pipeline.training.adabound import AdaBound
 from pipeline.training.rates import Rate, observe_loss
@@ -63,6 +64,7 @@ class LstmTraining:
     ) -> None:
         self.device = compute_device()
         self.dtype = compute_dtype(settings.precision, self.device)
+        require_computable(model, self.device, self.dtype)
         self.module = self.learned = model.to(self.device)
         self.vocabulary = vocabulary
         self.maps = maps

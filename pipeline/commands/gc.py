@@ -16,13 +16,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import Config
+from pipeline.config import Config, EpicKitchensSettings
 from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.upkeep.inventory import Inventory, size_of, take_inventory
 from pipeline.upkeep.removal import expect_nobody_at_work, remove, remove_empty_folders
-from pipeline.workflow.paths import ARTIFACTS
-from pipeline.workflow.splits import splits_of
+from pipeline.workflow.paths import ARTIFACTS, CHALLENGE
+from pipeline.workflow.splits import recognized_splits, splits_of
 from pipeline.workflow.trials import trials_of
 
 SUMMARY = "List, and with --yes delete, results that nothing in the configuration needs, or all of them."
@@ -102,10 +102,13 @@ def targets(config: Config) -> list[str]:
         splits = splits_of(whole, experiment)
         if settings.kind != "external":  # captions of other systems are of scored splits alone
             splits = ["train", *splits]
-        is_epic = settings.kind == "recognition" and config.datasets[settings.dataset].kind == "epic_kitchens"
+        dataset = config.datasets[settings.dataset]
+        is_epic = settings.kind == "recognition" and isinstance(dataset, EpicKitchensSettings)
+        trials = trials_of(experiment, settings.seeds)
         for end in (*ENDS[settings.kind], *(["epic_scores"] if is_epic else [])):
-            trials = trials_of(experiment, settings.seeds)
             ends += [ARTIFACTS[end].format(trial=trial, split=split) for trial in trials for split in splits]
+        if is_epic and CHALLENGE in recognized_splits(whole["datasets"][settings.dataset]):
+            ends += [ARTIFACTS["epic_export"].format(trial=trial, split=CHALLENGE) for trial in trials]
     ends += [ARTIFACTS["gallery"].format(prediction=prediction) for prediction in config.predictions]
     return ends
 

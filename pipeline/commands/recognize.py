@@ -157,6 +157,7 @@ def logits_of(
     import torch
 
     from pipeline.errors import VideoError
+    from pipeline.models.bf16_lstms import require_computable
     from pipeline.models.precision import announced_dtype, compute_device
     from pipeline.recognition.clip_views import protocol_of
     from pipeline.recognition.scored_views import ViewReader, ViewScorer
@@ -166,6 +167,7 @@ def logits_of(
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = compute_device()
     dtype = announced_dtype(settings.training.precision, device, "the recognizer")
+    require_computable(trained.model, device, dtype)
     scorer = ViewScorer(trained.model.to(device), views, dtype)
     reader = ViewReader(store, settings.frames, views, trained.colours, protocol_of(settings.kind))
     for clip_id in store.ids:

@@ -211,6 +211,33 @@ class CastEncoderSettings(Settings):
     experiment: str
 
 
+class TowerArch(Settings):
+    """Sizes of an image tower of CLIP, a vision transformer, and its activation, which files of it do not say."""
+
+    image_size: Count
+    patch_size: Count
+    width: Count
+    heads: Count
+    layers: Count
+    activation: Literal["quick_gelu", "gelu"]
+
+
+class ClipTowerSettings(Settings):
+    """CLIP's image tower by itself, the spatial expert of CAST: of any file of CLIP, or out of a published CAST."""
+
+    kind: Literal["clip_tower"]
+    weights: Weights
+    arch: TowerArch
+
+    @model_validator(mode="after")
+    def _is_published(self) -> Self:
+        if self.weights == "random":
+            raise ValueError(
+                "`weights`: a tower of random weights is one of `kind: clip4clip`: name a file or an address"
+            )
+        return self
+
+
 class RecognizerEncoderSettings(Settings):
     """A convolutional recognizer that an experiment has trained, whose last maps are features of windows of frames."""
 
@@ -219,11 +246,13 @@ class RecognizerEncoderSettings(Settings):
 
 
 WeightsEncoderSettings = Annotated[
-    I3dSettings | Clip4ClipSettings | DetectorSettings | VideoMaeSettings, Field(discriminator="kind")
+    I3dSettings | Clip4ClipSettings | ClipTowerSettings | DetectorSettings | VideoMaeSettings,
+    Field(discriminator="kind"),
 ]  # those that have weights of their own
 EncoderSettings = Annotated[
     I3dSettings
     | Clip4ClipSettings
+    | ClipTowerSettings
     | DetectorSettings
     | VideoMaeSettings
     | CastEncoderSettings

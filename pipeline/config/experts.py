@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from pipeline.config.encoders import Clip4ClipSettings, EncoderSettings, VideoMaeArch, VideoMaeSettings
+from pipeline.config.encoders import (
+    Clip4ClipSettings,
+    ClipTowerSettings,
+    EncoderSettings,
+    TowerArch,
+    VideoMaeArch,
+    VideoMaeSettings,
+)
 from pipeline.config.recognizers import CastSettings, RecognizerSettings
 
 SHARED = ("image_size", "patch_size", "width", "heads", "layers")
@@ -25,7 +32,7 @@ def unfit_experts(recognizers: Mapping[str, RecognizerSettings], encoders: Mappi
         temporal, spatial = encoders.get(settings.temporal), encoders.get(settings.spatial)
         if isinstance(temporal, VideoMaeSettings):
             mistakes += _of_temporal(place, settings, temporal.arch)
-        if isinstance(temporal, VideoMaeSettings) and isinstance(spatial, Clip4ClipSettings):
+        if isinstance(temporal, VideoMaeSettings) and isinstance(spatial, Clip4ClipSettings | ClipTowerSettings):
             mistakes += _of_both(place, settings, spatial, temporal.arch)
     return mistakes
 
@@ -53,11 +60,13 @@ def _of_temporal(place: str, settings: CastSettings, arch: VideoMaeArch) -> list
     return mistakes
 
 
-def _of_both(place: str, settings: CastSettings, spatial: Clip4ClipSettings, arch: VideoMaeArch) -> list[str]:
+def _of_both(
+    place: str, settings: CastSettings, spatial: Clip4ClipSettings | ClipTowerSettings, arch: VideoMaeArch
+) -> list[str]:
     """What of two experts is not alike."""
     if isinstance(spatial.arch, str):
         return []
-    vision = spatial.arch.vision
+    vision = spatial.arch if isinstance(spatial.arch, TowerArch) else spatial.arch.vision
     if not isinstance(vision.layers, int):
         return [f"`{place}.spatial: {settings.spatial}`: has a ResNet as its image tower: name a vision transformer"]
     differ = [

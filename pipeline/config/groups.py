@@ -1,7 +1,8 @@
 """Settings of groups of classes, one expert of TSTL for each."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -33,3 +34,18 @@ class ConfusedGroupsSettings(Settings):
 GroupsSettings = Annotated[
     GroupFileSettings | ConsecutiveGroupsSettings | ConfusedGroupsSettings, Field(discriminator="kind")
 ]
+
+
+def number_listed(path: Any) -> int | None:
+    """How many groups a file lists; None if it is not there yet, or is malformed, which `group_classes` reports.
+
+    Args:
+        path: The setting `file`, which may be anything.
+    """
+    if not isinstance(path, str | Path) or not Path(path).is_file():
+        return None
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return len(content) if isinstance(content, list) else None

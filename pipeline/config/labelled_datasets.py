@@ -51,6 +51,12 @@ class AnnotationFiles(Settings):
     test: Path | None
 
 
+class EpicAnnotationFiles(AnnotationFiles):
+    """The same of EPIC-Kitchens, and perhaps the clips of its challenge, which have no labels."""
+
+    challenge: Path | None
+
+
 class LabelledListSettings(Settings):
     """Any videos, or folders of frames, with lists of `path label`, `folder num_frames label` or `path,verb,noun`."""
 
@@ -136,7 +142,7 @@ class EpicKitchensSettings(Settings):
     kind: Literal["epic_kitchens"]
     shards: Count
     videos: Path
-    annotations: AnnotationFiles
+    annotations: EpicAnnotationFiles
     classes: VerbNounFiles
     tail: VerbNounFiles | None
     unseen: UnseenFiles | None

@@ -50,7 +50,7 @@ REFERENCES = (
     ("groups of kind confusions", ("experiment",), "experiments", "recognition"),
     ("encoders of kind videomae", ("pretrain", "dataset"), "datasets", None),
     ("encoders of kind videomae", ("pretrain", "clipping"), "clippings", None),
-    ("recognizers of kind cast", ("spatial",), "encoders", "clip4clip"),
+    ("recognizers of kind cast", ("spatial",), "encoders", "clip4clip or clip_tower"),
     ("recognizers of kind cast", ("temporal",), "encoders", "videomae"),
     ("recognizers of kind probe", ("features",), "experiments", "recognition"),
     ("recognizers of kind convolutional", ("backbone", "weights", "experiment"), "experiments", "recognition"),

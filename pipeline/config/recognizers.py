@@ -25,11 +25,15 @@ class ClipSamplingSettings(Settings):
 
 
 class RandAugmentSettings(Settings):
-    """RandAugment: so many operations of torchvision's, each of about a magnitude, alike in all frames of a clip."""
+    """RandAugment: so many operations, each of about a magnitude, alike in all frames of a clip.
+
+    Frames that are turned, sheared or moved are interpolated as it says; `random` draws it for each operation.
+    """
 
     operations: Count
     magnitude: Annotated[int, Field(ge=0, le=10)]
     deviation: Annotated[float, Field(ge=0)]
+    interpolation: Literal["bilinear", "bicubic", "random"]
 
 
 class MixupSettings(Settings):
@@ -261,10 +265,9 @@ class CastSettings(Settings):
 
 
 class FrontSettings(Settings):
-    """What of a cast recognizer decides which tokens are stored of clips; `stored_views` alone may be null there."""
+    """What of a cast recognizer decides which tokens are stored of clips: see `recognition.front_settings`."""
 
-    exchange: Literal["both", "t2s", "s2t", "none"]
-    fusion: Literal["added", "concatenated", "ensemble", "spatial", "temporal", "by_head"]
+    streams: list[Literal["spatial", "temporal"]]
     first_block: Count
     stored_views: Count
     frames: ClipSamplingSettings

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.config.groups import number_listed
 from pipeline.config.raw_entries import raw_entries
 
 ALIKE = ("dataset", "clipping", "seeds")  # settings that a routing experiment, its selector and its experts share
@@ -23,6 +24,7 @@ def unfit_parts(raw: Mapping[str, Any]) -> list[str]:
             mistakes += _of_routing(raw, name, entry)
         if isinstance(entry.get("part"), Mapping):
             mistakes += [*_of_heads(raw, name, entry), *_of_confusions(raw, name, entry)]
+            mistakes += _of_number(raw, name, entry)
     return mistakes
 
 
@@ -38,8 +40,8 @@ def _of_routing(raw: Mapping[str, Any], name: str, routing: Mapping[str, Any]) -
         yield f"`{place}`: is no selector: write `part: {{groups: NAME, group: null}}` there"
         return
     yield from _unlike(raw, place, routing, selector, selector)
-    number = raw_entries(raw, "groups").get(str(groups), {}).get("number")
-    if isinstance(number, int) and number != len(experts):
+    number = _number_of(raw, str(groups))
+    if number is not None and number != len(experts):
         yield f"`experiments.{name}.experts`: {len(experts)} experts, but `groups.{groups}` are {number}: one for each"
     for i, expert in enumerate(experts):
         place = f"experiments.{name}.experts.{i}: {expert}"
@@ -68,9 +70,17 @@ def _unlike(
     if own.get("kind") != "cast":
         yield f"`{place}`: its recognizer {part.get('recognizer')} is not of kind cast, which shares frozen experts"
         return
+    if first.get("kind") != "cast":
+        return
     differ = [key for key in OF_CAST if own.get(key) != first.get(key)]
-    if differ and first.get("kind") == "cast":
+    if differ:
         yield f"`{place}`: its recognizer has another `{differ[0]}` than the selector's, and one body serves all parts"
+    mine, theirs = (_mapping(one.get("training")).get("precision") for one in (own, first))
+    if mine != theirs:
+        yield (
+            f"`{place}`: its recognizer has `training.precision: {mine}`, and the selector's `{theirs}`: all parts "
+            "compute in one: write the same"
+        )
 
 
 def _of_heads(raw: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -96,6 +106,25 @@ def _of_confusions(raw: Mapping[str, Any], name: str, entry: Mapping[str, Any]) 
         )
 
 
+def _of_number(raw: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    groups, group = str(entry["part"].get("groups")), entry["part"].get("group")
+    number = _number_of(raw, groups)
+    if number is not None and isinstance(group, int) and group >= number:
+        yield f"`experiments.{name}.part.group: {group}`: `groups.{groups}` are {number}, numbered from 0"
+
+
+def _number_of(raw: Mapping[str, Any], groups: str) -> int | None:
+    """How many groups there are, by the configuration or by the file that it names; None where neither says it."""
+    settings = raw_entries(raw, "groups").get(groups, {})
+    if settings.get("kind") == "file":
+        return number_listed(settings.get("file"))
+    number = settings.get("number")
+    return number if isinstance(number, int) else None
+
+
 def _part(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    part = entry.get("part")
-    return part if isinstance(part, Mapping) else {}
+    return _mapping(entry.get("part"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,9 +1,9 @@
 """The data set `epic_kitchens` (Damen et al., IJCV 2022): intervals of long videos, with a verb and a noun each.
 
 `EPIC_100_train.csv` and `EPIC_100_validation.csv` have `narration_id`, which is a clip's id, `video_id`, the times and
-frames at which it starts and stops, `verb_class` and `noun_class`; the test file has no classes. Names of classes stand
-in `EPIC_100_verb_classes.csv` and `EPIC_100_noun_classes.csv` (`id`, `key`). Videos are files called by the `video_id`,
-or folders of frames of that name.
+frames at which it starts and stops, `verb_class` and `noun_class`; `EPIC_100_test_timestamps.csv`, the clips of the
+challenge, has no classes. Names of classes stand in `EPIC_100_verb_classes.csv` and `EPIC_100_noun_classes.csv` (`id`,
+`key`). Videos are files called by the `video_id`, or folders of frames of that name.
 """
 
 import re
@@ -20,6 +20,7 @@ from pipeline.datasets.listing import Video
 from pipeline.errors import PipelineError
 from pipeline.video.frame_files import FrameFiles
 from pipeline.video.interval import Interval
+from pipeline.workflow.paths import CHALLENGE
 
 COLUMNS = ("narration_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame")
 CLASSES = ("verb_class", "noun_class")
@@ -74,10 +75,14 @@ def read_labels(settings: EpicKitchensSettings) -> Labelling:
     for split, path in settings.annotations.model_dump().items():
         if not isinstance(path, Path):
             continue
-        for place, row in table_rows(path, f"annotations.{split}", COLUMNS if split == "test" else COLUMNS + CLASSES):
+        columns = COLUMNS if split in ("test", CHALLENGE) else COLUMNS + CLASSES
+        for place, row in table_rows(path, f"annotations.{split}", columns):
             clip, video = _ids(row, place)
             if _interval(row, place) is None:
                 useless.append(clip)
+                continue
+            if split == CHALLENGE:
+                labelling.add(clip, None, split, place, video)
                 continue
             told = [row.get(column, "") for column in CLASSES]
             numbers = [whole_number(text, f"`{name}`", place) for name, text in zip(CLASSES, told, strict=True) if text]

@@ -14,7 +14,7 @@ from pipeline.datasets.annotated import shown
 from pipeline.datasets.flips import flip_map, without_partner
 from pipeline.datasets.near_names import nearest, other_cases
 from pipeline.errors import PipelineError, breaks_lines
-from pipeline.workflow.paths import SPLITS
+from pipeline.workflow.paths import CHALLENGE, SPLITS
 
 MAX_NAME = 300  # characters of a class's name; it stands in tables and pages
 NUM_SHOWN = 3  # clips whose names differ in case alone, which a note spells out
@@ -85,9 +85,10 @@ class FoundLabels:
         heads: Names of the classes of each head, in the order of their numbers; the heads are sorted by name, because
             JSON artifacts are.
         labels: Numbers of the classes of each clip that has a file, one a head in that order.
-        splits: Sorted ids of the clips of each split that have a label and a file.
+        splits: Sorted ids of the clips of each split that have a label and a file; and of a challenge, if the data set
+            has one, those that have a file.
         missing: Sorted ids of the clips that have a label and no file.
-        annotated: Number of labelled clips in each split, with or without a file.
+        annotated: Number of labelled clips in each split, or of all of a challenge, with or without a file.
         notes: Messages that the user should read.
         flips: For each head the class that each class becomes when its clips are mirrored; None where they must not be.
         groups: What a clip was cut from, for each clip of which this is known and that has a label and a file.
@@ -139,6 +140,9 @@ def find_labels(labelling: Labelling, ids: Collection[str], files: Collection[st
     for clip in sorted(labels):
         if clip in labelling.split_of:
             members[labelling.split_of[clip]].append(clip)
+    annotated = {split: len(clips) for split, clips in members.items()}
+    if challenge := sorted(clip for clip, split in labelling.split_of.items() if split == CHALLENGE):
+        members[CHALLENGE], annotated[CHALLENGE] = challenge, len(challenge)
     flips, flip_notes = _flips(labelling)
     heads = sorted(labelling.heads)
     places = [list(labelling.heads).index(head) for head in heads]
@@ -147,7 +151,7 @@ def find_labels(labelling: Labelling, ids: Collection[str], files: Collection[st
         labels={clip: [of[place] for place in places] for clip, of in labels.items() if clip in present},
         splits={split: [clip for clip in clips if clip in present] for split, clips in members.items()},
         missing=sorted(labels.keys() - present),
-        annotated={split: len(clips) for split, clips in members.items()},
+        annotated=annotated,
         notes=[*labelling.notes, *_notes(labelling), *flip_notes, *([told] if cases else [])],
         flips=flips,
         groups={clip: group for clip, group in labelling.groups.items() if clip in labels and clip in present},
@@ -167,7 +171,8 @@ def _check_names(head: str, names: Sequence[str], read: str) -> None:
 
 
 def _notes(labelling: Labelling) -> Iterator[str]:
-    silent = sorted(labelling.unlabelled - labelling.labels.keys())
+    told = labelling.labels.keys() | {clip for clip, split in labelling.split_of.items() if split == CHALLENGE}
+    silent = sorted(labelling.unlabelled - told)
     if silent:
         yield f"in a split, but without labels: {shown(silent)}"
     free = sorted(labelling.labels.keys() - labelling.split_of.keys())

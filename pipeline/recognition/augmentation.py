@@ -64,7 +64,7 @@ def augment(pixels_THWC: Pixels, settings: ClipAugmentationSettings, rng: np.ran
     """
     if settings.rand_augment is not None:
         x_TCHW = torch.from_numpy(pixels_THWC).permute(0, 3, 1, 2)
-        x_TCHW = rand_augment(x_TCHW, settings.rand_augment, settings.size, rng)
+        x_TCHW = rand_augment(x_TCHW, settings.rand_augment, rng)
         pixels_THWC = x_TCHW.permute(0, 2, 3, 1).numpy()
     height, width = pixels_THWC.shape[1:3]
     crop = draw_crop(height, width, settings, rng)

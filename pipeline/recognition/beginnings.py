@@ -155,7 +155,7 @@ def cast(
     else:
         store = ClipStore(clips)
         shown, ids = model, store.ids
-        source = FrameSource(store, settings.frames, augmentation, settings.views.short_side, COLOURS)
+        source = FrameSource(store, settings.frames, augmentation, settings.views.short_side, COLOURS, "cast")
     description = describe_cast(settings, labels.heads, read, begun)
     of_clips = (augmentation.flip, augmentation.mixup)
     return Beginning(shown, model.heads, model.learned, description, training, source, ids, *of_clips)

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pipeline.config import CastSettings
 from pipeline.errors import PipelineError
 from pipeline.recognition.cast_body import CastBody
-from pipeline.recognition.cast_recognizer import CastRecognizer, Experts, build_over, read_experts
+from pipeline.recognition.cast_part import CastPart
+from pipeline.recognition.cast_recognizer import CastRecognizer, Experts, check_geometry, options_of, read_experts
 from pipeline.recognition.model_file import CHANNELS, Heads, read_described
 from pipeline.weights.loading import differences
 from pipeline.weights.origin import RANDOM
@@ -89,15 +92,17 @@ def read_over(path: Path, experts: Experts) -> TrainedCast:
         settings = CastSettings.model_validate_json(json.dumps(description["settings"]))
         heads = {str(name): [str(label) for label in labels] for name, labels in description["heads"].items()}
         _check_experts(path, settings, description["experts"], experts)
-        model = build_over(experts, settings, {name: len(labels) for name, labels in heads.items()})
-        found = differences(state, model.part.state_dict())
+        check_geometry(settings, experts.body)
+        with torch.device("meta"):  # nothing is drawn, and no memory filled, that the file's tensors take the place of
+            part = CastPart(experts.body, {name: len(labels) for name, labels in heads.items()}, options_of(settings))
+        found = differences(state, part.state_dict())
         if found:
             raise ValueError("; ".join(found))  # noqa: TRY301
-        model.part.load_state_dict(state)
+        part.load_state_dict(state, strict=True, assign=True)
         origin = str(description["origin"])
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise PipelineError(f"{path} was trained by another version of the recognizer ({error}): {again}") from error
-    return TrainedCast(model.eval(), settings, heads, origin)
+    return TrainedCast(CastRecognizer(experts.body, part).eval(), settings, heads, origin)
 
 
 def _check_experts(path: Path, settings: CastSettings, trained: Mapping[str, str], experts: Experts) -> None:

@@ -50,18 +50,14 @@ class CastRecognizer(nn.Module):
 
     Args:
         body: The experts, which other recognizers may have, too.
-        options: What there is in the network.
-        heads: Number of classes of each head.
-
-    Attributes:
         part: What is trained; nothing else belongs into a file.
     """
 
-    def __init__(self, body: CastBody, options: CastOptions, heads: Mapping[str, int]) -> None:
+    def __init__(self, body: CastBody, part: CastPart) -> None:
         super().__init__()
         self.pixels = Pixels(PIXELS, COLOURS)
         self.body = body
-        self.part = CastPart(body, heads, options)
+        self.part = part
 
     @property
     def learned(self) -> CastPart:
@@ -171,10 +167,10 @@ def build_cast(settings: CastSettings, heads: Mapping[str, int], spatial: Path, 
 def build_over(experts: Experts, settings: CastSettings, heads: Mapping[str, int]) -> CastRecognizer:
     """Build a recognizer over experts that were read before, which it shares; see `build_cast`."""
     check_geometry(settings, experts.body)
-    model = CastRecognizer(experts.body, options_of(settings), heads)
-    if "spatial" in model.part.norms:
-        model.part.norms["spatial"].load_state_dict(experts.norm, strict=True)
-    return model
+    part = CastPart(experts.body, heads, options_of(settings))
+    if "spatial" in part.norms:
+        part.norms["spatial"].load_state_dict(experts.norm, strict=True)
+    return CastRecognizer(experts.body, part)
 
 
 def read_experts(spatial: Path, temporal: Path) -> Experts:

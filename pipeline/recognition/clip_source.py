@@ -6,9 +6,9 @@ Shapes: T frames or steps in time, C channels, S side of a square, H height, W w
 """
 
 import math
+import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,14 +20,14 @@ from pipeline.config import ClipAugmentationSettings, ClipSamplingSettings
 from pipeline.errors import PipelineError
 from pipeline.recognition.augmentation import Pixels, augment
 from pipeline.recognition.batches import Seen
-from pipeline.recognition.clip_views import spatial_views, training_frames, validation_frames
+from pipeline.recognition.clip_views import Protocol, spatial_views, training_frames, validation_frames
 from pipeline.recognition.sampling import Frames
 from pipeline.schemas import FEATURES
 
 HELD_BYTES = 640 * 2**20  # clips that take no more when they are decoded are held in memory
 
 
-class Clips(Protocol):
+class Clips(typing.Protocol):
     """Clips whose frames can be read in any order, such as a `ClipStore`."""
 
     def num_frames(self, clip_id: str) -> int:
@@ -49,6 +49,7 @@ class FrameSource:
         augmentation: How they are altered in training.
         short_side: Short side of frames before the central square of validation is cut; None for whole frames.
         colours: Channels that the network takes, C.
+        protocol: Whose validation it is; `protocol_of` tells it by the recognizer's kind.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class FrameSource:
         augmentation: ClipAugmentationSettings,
         short_side: int | None,
         colours: int,
+        protocol: Protocol = "tsm",
     ) -> None:
         self.clips = clips
         self.frames = frames
         self.augmentation = augmentation
         self.short_side = short_side
         self.colours = colours
+        self.protocol: Protocol = protocol
         self.holds = False
         self._held: dict[str, Pixels] = {}
 
@@ -84,7 +87,7 @@ class FrameSource:
 
     def validation_clip(self, clip_id: str) -> Tensor:
         """The central square of a clip, bytes `[T, C, S, S]`, of the side that is trained with."""
-        numbers = validation_frames(self.frames, self.clips.num_frames(clip_id))
+        numbers = validation_frames(self.frames, self.clips.num_frames(clip_id), self.protocol)
         return spatial_views(self._read(clip_id, numbers), self.short_side, self.augmentation.size, 1)[0]
 
     def _read(self, clip_id: str, numbers: Frames) -> Pixels:

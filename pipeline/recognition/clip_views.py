@@ -47,10 +47,23 @@ def training_frames(settings: ClipSamplingSettings, num_frames: int, rng: np.ran
     return late_T
 
 
-def validation_frames(settings: ClipSamplingSettings, num_frames: int) -> Frames:
-    """The frames of a validation clip `[T]`. Raises PipelineError if the clip has no frame."""
+def validation_frames(settings: ClipSamplingSettings, num_frames: int, protocol: Protocol = "tsm") -> Frames:
+    """The frames of a validation clip `[T]`.
+
+    Of a clip of T frames TSM repeats the first one, as of shorter ones, and CAST, whose loader knows training and
+    validation by one rule, takes all of them.
+
+    Args:
+        settings: How frames are taken.
+        num_frames: Frames of the clip.
+        protocol: Whose rule it is.
+
+    Raises:
+        PipelineError: if the clip has no frame.
+    """
     if settings.sampling == "segments":
-        return segments(num_frames, settings.number, "val")
+        takes_all = protocol == "cast" and num_frames == settings.number
+        return segments(num_frames, settings.number, "test" if takes_all else "val")
     frames_T: Frames = temporal_views(settings, num_frames, 1)[0]
     return frames_T
 

@@ -18,27 +18,21 @@ from torch import Tensor, nn
 from pipeline.artifact import read, store_path
 from pipeline.artifact.all_shards import AllShards, hold_smallest
 from pipeline.artifact.checking import provenance
-from pipeline.config import CastSettings, FrontSettings
+from pipeline.config import CastSettings
 from pipeline.errors import PipelineError
 from pipeline.recognition.batches import Seen, generator_of
 from pipeline.recognition.cast_body import Tokens
 from pipeline.recognition.cast_recognizer import CastRecognizer, Experts, Front
 from pipeline.recognition.clip_source import HELD_BYTES, FrameSource
+from pipeline.recognition.front_settings import front_settings
 from pipeline.schemas import FRONTS
 
 SEED = 0  # of the stored views; trainings with any seed share them
 
 
-def front_settings(settings: CastSettings) -> FrontSettings:
-    """What of a recognizer's settings decides which tokens are stored; it has `stored_views`."""
-    kept = ("exchange", "fusion", "first_block", "stored_views", "frames", "augmentation")
-    others = {"short_side": settings.views.short_side, "precision": settings.training.precision}
-    return FrontSettings.model_validate({name: getattr(settings, name) for name in kept} | others)
-
-
 def require_made_for(paths: Sequence[Path], settings: CastSettings, experts: Experts) -> None:
     """Raise PipelineError if tokens were stored by other settings than a recognizer's, or of other experts."""
-    wanted = front_settings(settings).model_dump(mode="json")
+    wanted = front_settings(settings.model_dump(mode="json"))
     for path in paths:
         made = provenance(store_path(path))
         differ = [key for key, value in wanted.items() if made["settings"].get(key) != value]

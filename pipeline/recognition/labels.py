@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.artifact.label_index import LabelIndex, read_label_index
 from pipeline.errors import PipelineError
+from pipeline.workflow.paths import CHALLENGE
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Labels:
         return {head: len(names) for head, names in self.heads.items()}
 
     def split(self, name: str) -> list[str]:
-        """Ids of the clips of a split; PipelineError if a clip has no class of every head."""
+        """Ids of the clips of a split; PipelineError if one has no class of some head, as only a challenge's may."""
         ids = self.index.splits.get(name, [])
-        for clip_id in ids:
+        for clip_id in ids if name != CHALLENGE else ():
             self._check(clip_id)
         return ids
 
@@ -65,22 +66,33 @@ def read_labels(path: Path) -> Labels:
 
 def require_same_classes(trained: Mapping[str, Sequence[str]], labels: Labels, model: Path) -> None:
     """Raise PipelineError unless a model was trained with the classes of a data set, in their order."""
-    for head in [*trained, *labels.heads]:
-        own, other = trained.get(head, []), labels.heads.get(head, [])
-        if list(own) == list(other):
-            continue
+    if found := difference_of_classes(trained, labels.heads, str(labels.path)):
+        raise PipelineError(f"{model}: {found}: give the labels that it was trained with, or train again")
+
+
+def difference_of_classes(
+    trained: Mapping[str, Sequence[str]], others: Mapping[str, Sequence[str]], whose: str
+) -> str | None:
+    """Say in what the classes of a model differ from others; None if they are the same in the same order.
+
+    Args:
+        trained: Names of the classes of each head of the model.
+        others: Those that they should be.
+        whose: The file that these are of.
+    """
+    for head in [*trained, *others]:
+        own, other = trained.get(head, []), others.get(head, [])
         if len(own) != len(other):
-            raise PipelineError(
-                f"{model}: the model has {len(own)} classes of {head}, but {labels.path} has {len(other)}: give the "
-                "labels that it was trained with, or train again"
-            )
-        number = next(i for i, (a, b) in enumerate(zip(own, other, strict=True)) if a != b)
-        raise PipelineError(
-            f"{model}: class {number} of {head} is {own[number]} to the model, but {other[number]} in {labels.path}: "
-            "the order of classes is part of a model: give the labels that it was trained with, or train again"
-        )
-    if list(trained) != list(labels.heads):
-        raise PipelineError(f"{model}: heads {', '.join(trained)}, but {labels.path} has {', '.join(labels.heads)}")
+            return f"the model has {len(own)} classes of {head}, but {whose} has {len(other)}"
+        for number, (mine, theirs) in enumerate(zip(own, other, strict=True)):
+            if mine != theirs:
+                return (
+                    f"class {number} of {head} is {mine} to the model, but {theirs} in {whose}: the order of classes "
+                    "is part of a model"
+                )
+    if list(trained) != list(others):
+        return f"heads {', '.join(trained)}, but {whose} has {', '.join(others)}"
+    return None
 
 
 def require_alphabetical(names: Sequence[str], whose: str, advice: str) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline.config import ConvolutionalSettings, DyRegSettings
 from pipeline.errors import PipelineError
+from pipeline.models.bf16_lstms import require_computable
 from pipeline.models.map_encoding import Box, MapEncoder
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.cast_motion import CastWindows
@@ -46,6 +47,7 @@ def recognizer_maps(path: Path, experts: Sequence[Path], window: int) -> MapEnco
         raise PipelineError(f"{path}: its modules take the boxes of objects, which windows of videos do not have")
     device = compute_device()
     dtype = announced_dtype(trained.settings.training.precision, device, "the encoder")
+    require_computable(trained.model, device, dtype)
     model = trained.model.to(device)
     windows = CastWindows(trained.settings, window)
 

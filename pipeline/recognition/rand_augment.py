@@ -1,29 +1,33 @@
 """RandAugment: a few operations drawn for a clip, and applied alike to all of its frames.
 
 Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search space", 2020, with what CAST and
-VideoMAE use of it: operations whose severity rises with the magnitude; each is drawn with replacement and then applied
-in half of the cases, with a magnitude of its own around the one that is set, at most 10.
+VideoMAE use of it (timm's policy `rand-m7-n4-mstd0.5-inc1`): operations whose severity rises with the magnitude; each
+is drawn with replacement and then applied in half of the cases, with a magnitude of its own around the one that is set,
+at most 10. Frames are turned, sheared and moved by Pillow, as there; torchvision does the rest.
 
 Shapes: T frames, C channels, H height, W width.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from pipeline.config import RandAugmentSettings
 from pipeline.recognition.pixels import IMAGENET
 
+Interpolation = Literal["bilinear", "bicubic"]
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
 APPLIED = 0.5  # chance that an operation that was drawn is applied
 STRONGEST = 10.0
 ROTATED = 30.0  # degrees, at the strongest
-SHEARED = 0.3  # pixels across for a pixel down
-MOVED = 0.45  # share of the side that the network sees
+SHEARED = 0.3  # pixels across for a pixel down, from the upper left corner
+MOVED = 0.45  # share of the frame's own width or height
 RECOLOURED = 0.9  # how far from 1 the factors of colour, contrast, brightness and sharpness are
 ADDED = 110  # what is added to the darker half of the brightnesses
 FILL = [round(255 * mean) for mean in IMAGENET[0]]  # colour of what comes into the frame from outside
@@ -36,27 +40,28 @@ class Drawn(NamedTuple):
         name: One of `OPERATIONS`.
         strength: Its magnitude, from 0 to 1.
         sign: The direction of those that have two, -1 or 1.
+        interpolation: How pixels between pixels are found.
     """
 
     name: str
     strength: float
     sign: float
+    interpolation: Interpolation
 
 
-def rand_augment(x_TCHW: Tensor, settings: RandAugmentSettings, size: int, rng: np.random.Generator) -> Tensor:
+def rand_augment(x_TCHW: Tensor, settings: RandAugmentSettings, rng: np.random.Generator) -> Tensor:
     """Apply operations that are drawn to all frames of a clip.
 
     Args:
         x_TCHW: Frames, bytes, grey or in colours.
-        settings: How many operations are drawn, and how strong they are.
-        size: Side of the square that the network sees, which says how far frames are moved.
+        settings: How many operations are drawn, how strong they are, and how pixels are interpolated.
         rng: Draws them.
 
     Returns:
         Frames of the same shape.
     """
     for drawn in drawn_operations(settings, rng):
-        x_TCHW = apply(drawn.name, x_TCHW, drawn.strength, drawn.sign, size)
+        x_TCHW = apply(x_TCHW, drawn)
     return x_TCHW
 
 
@@ -66,8 +71,11 @@ def drawn_operations(settings: RandAugmentSettings, rng: np.random.Generator) ->
         is_applied = rng.random() < APPLIED
         magnitude = float(np.clip(rng.normal(settings.magnitude, settings.deviation), 0, STRONGEST))
         sign = float(rng.choice((-1.0, 1.0)))
+        how: Interpolation = "bilinear" if settings.interpolation == "bilinear" else "bicubic"
+        if settings.interpolation == "random" and rng.integers(2):
+            how = "bilinear"
         if is_applied:
-            yield Drawn(OPERATIONS[number], magnitude / STRONGEST, sign)
+            yield Drawn(OPERATIONS[number], magnitude / STRONGEST, sign, how)
 
 
 def solarize(x: Tensor, threshold: int) -> Tensor:
@@ -80,13 +88,45 @@ def add_to_dark(x: Tensor, amount: int) -> Tensor:
     return torch.where(x < 128, (x.short() + amount).clamp(max=255).byte(), x)
 
 
-def moved(x_TCHW: Tensor, angle: float = 0.0, across: float = 0.0, down: float = 0.0, shear: float = 0.0) -> Tensor:
-    """Rotate frames (degrees), move them (pixels) or shear them (pixels across for one down), around their centre."""
-    fill = FILL if x_TCHW.shape[1] == len(FILL) else [round(sum(FILL) / len(FILL))] * x_TCHW.shape[1]
-    degrees = [float(np.degrees(np.arctan(shear))), 0.0]
-    move = [round(across), round(down)]
-    found: Tensor = F.affine(x_TCHW, angle, move, 1.0, degrees, InterpolationMode.BILINEAR, fill=fill)
-    return found
+def warped(x_TCHW: Tensor, change: Callable[[Image.Image, int | tuple[int, ...]], Image.Image]) -> Tensor:
+    """Change the places of pixels in all frames.
+
+    Args:
+        x_TCHW: Frames, bytes, grey or in three colours.
+        change: Gives a frame of the same size, from a frame and the colour of what comes into it from outside.
+    """
+    is_grey = x_TCHW.shape[1] == 1
+    fill: int | tuple[int, ...] = round(sum(FILL) / len(FILL)) if is_grey else tuple(FILL)
+    pixels_THWC = x_TCHW.permute(0, 2, 3, 1).numpy()
+    frames = [Image.fromarray(frame_HWC[..., 0] if is_grey else frame_HWC) for frame_HWC in pixels_THWC]
+    changed = np.stack([np.asarray(change(frame, fill)) for frame in frames])
+    return torch.from_numpy(changed.reshape(pixels_THWC.shape)).permute(0, 3, 1, 2)
+
+
+def rotated(x_TCHW: Tensor, degrees: float, interpolation: Interpolation) -> Tensor:
+    """Rotate frames around their centre."""
+    how = RESAMPLING[interpolation]
+    return warped(x_TCHW, lambda frame, fill: frame.rotate(degrees, how, fillcolor=fill))
+
+
+def mapped(
+    x_TCHW: Tensor,
+    interpolation: Interpolation,
+    across: tuple[float, float, float] = (1, 0, 0),
+    down: tuple[float, float, float] = (0, 1, 0),
+) -> Tensor:
+    """Show at each place (x, y) of frames what was at the place a x + b y + c across, and d x + e y + f down.
+
+    Args:
+        x_TCHW: Frames.
+        interpolation: How pixels between pixels are found.
+        across: a, b and c.
+        down: d, e and f.
+    """
+    how, matrix = RESAMPLING[interpolation], (*across, *down)
+    return warped(
+        x_TCHW, lambda frame, fill: frame.transform(frame.size, Image.Transform.AFFINE, matrix, how, fillcolor=fill)
+    )
 
 
 # Of colours, contrast and the like: how far a factor is from 1, in either direction.
@@ -102,32 +142,29 @@ OPERATIONS = (
 )
 
 
-def apply(name: str, x_TCHW: Tensor, strength: float, sign: float, size: int) -> Tensor:
+def apply(x_TCHW: Tensor, drawn: Drawn) -> Tensor:
     """Apply an operation to all frames of a clip.
 
     Args:
-        name: One of `OPERATIONS`.
         x_TCHW: Frames, bytes.
-        strength: From 0 to 1.
-        sign: The direction of those that have two.
-        size: Side of the square that the network sees.
+        drawn: The operation.
     """
+    name, strength, sign, how = drawn
     if name in FACTORS:
         return FACTORS[name](x_TCHW, 1 + sign * RECOLOURED * strength)
-    if name in ("shear_across", "shear_down"):
-        upright = name == "shear_down"  # as if columns were rows
-        sheared = moved(x_TCHW.mT if upright else x_TCHW, shear=sign * SHEARED * strength)
-        return sheared.mT if upright else sheared
-    distance = sign * strength * int(MOVED * size)
+    height, width = x_TCHW.shape[2:]
+    shear, move = sign * SHEARED * strength, sign * MOVED * strength
     changes: dict[str, Callable[[], Tensor]] = {
         "auto_contrast": lambda: F.autocontrast(x_TCHW),
         "equalize": lambda: F.equalize(x_TCHW),
         "invert": lambda: 255 - x_TCHW,
-        "rotate": lambda: moved(x_TCHW, angle=sign * ROTATED * strength),
+        "rotate": lambda: rotated(x_TCHW, sign * ROTATED * strength, how),
         "posterize": lambda: F.posterize(x_TCHW, 4 - int(4 * strength)),
         "solarize": lambda: solarize(x_TCHW, 256 - int(256 * strength)),
         "solarize_add": lambda: add_to_dark(x_TCHW, int(ADDED * strength)),
-        "move_across": lambda: moved(x_TCHW, across=distance),
-        "move_down": lambda: moved(x_TCHW, down=distance),
+        "shear_across": lambda: mapped(x_TCHW, how, across=(1, shear, 0)),
+        "shear_down": lambda: mapped(x_TCHW, how, down=(shear, 1, 0)),
+        "move_across": lambda: mapped(x_TCHW, how, across=(1, 0, move * width)),
+        "move_down": lambda: mapped(x_TCHW, how, down=(0, 1, move * height)),
     }
     return changes[name]()

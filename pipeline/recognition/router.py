@@ -14,6 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.recognition.cast_file import TrainedCast, read_over
 from pipeline.recognition.cast_recognizer import CastRecognizer, Front, read_experts
 from pipeline.recognition.groups import HEAD
+from pipeline.recognition.labels import difference_of_classes
 
 SHARED = ("spatial", "temporal", "frames")  # settings that the parts must have in common
 
@@ -76,11 +77,17 @@ def read_router(
             "name one for each group, in the order of the groups"
         )
     for path, expert in zip(parts, experts, strict=True):
-        if expert.heads != experts[0].heads:
-            raise PipelineError(f"{path}: the model was trained with other classes than {parts[0]}: train both again")
+        if found := difference_of_classes(expert.heads, experts[0].heads, str(parts[0])):
+            raise PipelineError(f"{path}: {found}: train both again")
         differ = [key for key in SHARED if getattr(expert.settings, key) != getattr(first.settings, key)]
         if differ:
             raise PipelineError(f"{path}: the model has another `{differ[0]}` than {selector}: one body serves all")
+        own, other = (one.settings.training.precision for one in (expert, first))
+        if own != other:
+            raise PipelineError(
+                f"{path}: the model was trained with `precision: {own}`, and {selector} with `{other}`: all parts "
+                "compute in one: write the same in `training` of both recognizers, and train again"
+            )
     return Router(first, experts).eval(), first, experts[0]
 
 

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.config import MixupSettings, RecognizerTrainingSettings
 from pipeline.jobs.rank_group import Ranks
+from pipeline.models.bf16_lstms import require_computable
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.backbones.nonlocal_block import NonLocal
 from pipeline.recognition.balanced import BalancedPlan
@@ -123,6 +124,7 @@ class RecognizerTraining:
     ) -> None:
         self.device = compute_device()
         self.dtype = announced_dtype(settings.precision, self.device, "the recognizer")
+        require_computable(model, self.device, self.dtype)
         freeze(model, settings)
         self.module = channels_last(model.to(self.device))
         self.learned = self.module if learned is None else learned

@@ -1,6 +1,6 @@
 """Store what the heads of a trained recognizer see of each clip, so that other heads can be trained in minutes.
 
-Shapes: B clips, T steps in time, D features.
+Shapes: T steps in time, D features.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,8 @@ from pipeline.artifact import create
 from pipeline.artifact.clip_store import ClipStore
 from pipeline.artifact.each_video import Outcomes, as_features, videos_together
 from pipeline.config import ViewSettings
-from pipeline.models.precision import announced_dtype, compute_device
-from pipeline.recognition.batches import made_ahead
-from pipeline.recognition.block_sharing import blocks_of
-from pipeline.recognition.channel_order import channels_last
-from pipeline.recognition.clip_views import protocol_of
-from pipeline.recognition.scored_views import ViewReader
 from pipeline.recognition.trained import read_trained
+from pipeline.recognition.vectors import Vectors
 from pipeline.schemas import FEATURES
 
 
@@ -37,26 +32,15 @@ def run(*, clips: Path, model: Path, experts: list[Path], out: Path, settings: V
         PipelineError: The model is no recognizer of frames.
     """
     torch.set_num_threads(threads)
-    store, trained = ClipStore([clips]), read_trained(model, experts)
-    device = compute_device()
-    dtype = announced_dtype(trained.settings.training.precision, device, "the recognizer")
-    channels_last(trained.model.to(device))
-    view = settings.model_copy(update={"temporal": 1, "spatial": 1})
-    reader = ViewReader(store, trained.settings.frames, view, trained.colours, protocol_of(trained.settings.kind))
+    store = ClipStore([clips])
+    vectors = Vectors(store, read_trained(model, experts), settings)
 
-    @torch.inference_mode()
     def extracted(ids: Sequence[str]) -> Outcomes:
         first = computed.index(ids[0]) if ids else len(computed)
-        blocks = blocks_of(computed, settings.batch_size)[first // settings.batch_size :]
-        skipped = first % settings.batch_size
-        for x in made_ahead(reader.read, blocks, 1):
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                x_BTD = trained.model.features(x[:, 0].to(device)).float().cpu()
-            yield from as_features(({}, own.numpy()) for own in x_BTD[skipped:])
-            skipped = 0
+        yield from as_features(({}, x_TD) for x_TD in vectors.read(computed, first))
 
     computed = store.ids
     inputs = {"clips": clips, "model": model} | dict(zip(("spatial", "temporal"), experts, strict=False))
     ids = [*store.ids, *store.failed]
-    with create(out, FEATURES, ids=ids, stage="extract_features", settings=view, inputs=inputs) as writer:
+    with create(out, FEATURES, ids=ids, stage="extract_features", settings=vectors.view, inputs=inputs) as writer:
         videos_together(writer, store.failed, extracted)

@@ -21,7 +21,6 @@ from pipeline.errors import PipelineError, VideoError
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.batches import Seen, made_ahead
 from pipeline.recognition.cast_body import CastBody
-from pipeline.recognition.cast_plan import CastOptions, Stream, needs_of_blocks
 from pipeline.recognition.cast_recognizer import COLOURS, PIXELS, read_experts
 from pipeline.recognition.clip_source import FrameSource
 from pipeline.recognition.fronts import packed, training_views
@@ -58,7 +57,7 @@ def run(
     ids = [clip_id for clip_id in [*store.ids, *store.failed] if clip_id in train | val]
     failed = {clip_id: reason for clip_id, reason in store.failed.items() if clip_id in train | val}
     front = Front(settings, experts)
-    source = FrameSource(store, settings.frames, settings.augmentation, settings.short_side, COLOURS)
+    source = FrameSource(store, settings.frames, settings.augmentation, settings.short_side, COLOURS, "cast")
 
     def seen(clip_id: str) -> list[Seen]:
         if clip_id in train:
@@ -80,6 +79,9 @@ class Front:
     Args:
         settings: Which tokens.
         experts: The files of the spatial and the temporal expert.
+
+    Raises:
+        PipelineError: if they have fewer blocks than the settings say.
     """
 
     def __init__(self, settings: FrontSettings, experts: Sequence[Path]) -> None:
@@ -89,7 +91,11 @@ class Front:
         self.body: CastBody = read_experts(spatial, temporal).body.to(self.device)
         self.pixels = Pixels(PIXELS, COLOURS).to(self.device)
         self.num_blocks = settings.first_block - 1
-        self.streams = streams_before(settings, self.body.depth)
+        self.streams = settings.streams
+        if settings.first_block > self.body.depth:
+            raise PipelineError(
+                f"first_block: {settings.first_block} is beyond the {self.body.depth} blocks of the experts"
+            )
 
     @torch.inference_mode()
     def rows(self, shown: Sequence[Seen]) -> VideoRows | VideoError:
@@ -106,21 +112,3 @@ class Front:
             return VideoError("the experts gave numbers that are not finite or beyond half precision")
         mirrored_V = np.array([one.is_mirrored for one in shown], np.uint8)
         return VideoRows({"token": token_VMD.reshape(-1, token_VMD.shape[-1]), "mirrored": mirrored_V})
-
-
-def streams_before(settings: FrontSettings, depth: int) -> tuple[Stream, ...]:
-    """The streams whose tokens are needed where the first block with anything trained begins.
-
-    Args:
-        settings: Exchange, fusion and first block.
-        depth: Number of blocks.
-
-    Raises:
-        PipelineError: if the first block is beyond the last one.
-    """
-    if settings.first_block > depth:
-        raise PipelineError(f"first_block: {settings.first_block} is beyond the {depth} blocks of the experts")
-    # Nothing else of the options counts for which streams are needed.
-    kept = (settings.first_block, settings.fusion)
-    options = CastOptions(False, settings.exchange, "time", "space", False, 1.0, *kept, 0.0)
-    return needs_of_blocks(depth, options)[settings.first_block - 1].attend

@@ -19,10 +19,18 @@ from torch import Tensor, nn
 
 from pipeline.artifact import read_json
 from pipeline.artifact.video_table import read_all_clips
-from pipeline.config import Clip4ClipSettings, DetectorSettings, I3dSettings, VideoMaeSettings, WeightsEncoderSettings
+from pipeline.config import (
+    Clip4ClipSettings,
+    ClipTowerSettings,
+    DetectorSettings,
+    I3dSettings,
+    VideoMaeSettings,
+    WeightsEncoderSettings,
+)
 from pipeline.errors import PipelineError, VideoError
 from pipeline.jobs.workers import decode_ahead
 from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
+from pipeline.recognition.towers.spatial_weights import load_spatial, tower_metadata, tower_state
 from pipeline.recognition.towers.temporal_weights import start_tower, temporal_metadata
 from pipeline.video.windows import WindowRequest, Windows, read_windows
 from pipeline.weights.fetching import locate_weights
@@ -41,7 +49,7 @@ def run(out: Path, settings: WeightsEncoderSettings, videos: list[Path], caption
 
     Args:
         out: Where `weights.safetensors` goes.
-        settings: The encoder: I3D, CLIP4Clip, a detector or VideoMAE.
+        settings: The encoder: I3D, CLIP4Clip or its image tower, a detector or VideoMAE.
         videos: Video tables of the data set that random I3D weights are calibrated on; nothing for other weights.
         captions: captions.json of that data set, whose training split is used; nothing for other weights.
 
@@ -50,6 +58,11 @@ def run(out: Path, settings: WeightsEncoderSettings, videos: list[Path], caption
             calibrated.
     """
     weights = locate_weights(settings.weights)
+    if isinstance(settings, ClipTowerSettings):
+        expert = load_spatial(Path(weights), settings.arch)
+        save_weights(tower_state(expert), out, tower_metadata(expert))
+        log.info("import_weights: weights of %s: %s", settings.kind, expert.origin)
+        return
     model: nn.Module
     if isinstance(settings, Clip4ClipSettings):
         model, metadata = _import_clip(weights, settings)

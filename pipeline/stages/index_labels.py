@@ -30,10 +30,10 @@ def run(
     Args:
         out: JSON to write: `heads` (names of the classes of each head, in the order of their numbers; sorted by head),
             `labels` (by id of the clip a number for each head), `splits` (ids of the labelled clips in train, val and
-            test), `missing` (ids that have a label and no file), `annotated` (number of labelled clips of each split,
-            missing ones included), `flips` (for each head the class that each class becomes when its clips are
-            mirrored, or null where they must not be), `groups` (by id what a clip was cut from, where that is known)
-            and `notes` for the user.
+            test; and in challenge, if there is one, ids of clips without labels), `missing` (ids that have a label and
+            no file), `annotated` (number of labelled clips of each split, missing ones included), `flips` (for each
+            head the class that each class becomes when its clips are mirrored, or null where they must not be),
+            `groups` (by id what a clip was cut from, where that is known) and `notes` for the user.
         settings: Settings of the data set.
         videos: The video tables of all shards; nothing where clips are generated.
         made: The lists of generated clips of all shards (`shapes`, `sync_mnist`); nothing for other data sets.

@@ -15,6 +15,7 @@ from pipeline.artifact.clip_store import ClipStore
 from pipeline.artifact.each_video import videos_together
 from pipeline.config import PartSettings, ViewSettings
 from pipeline.jobs.rank_group import joined_ranks
+from pipeline.models.bf16_lstms import require_computable
 from pipeline.models.precision import announced_dtype, compute_device
 from pipeline.recognition.block_sharing import SharedBlocks
 from pipeline.recognition.channel_order import channels_last
@@ -69,6 +70,7 @@ def run(
         require_same_classes(found.classes, known, model)
         device = compute_device()
         dtype = announced_dtype(found.precision, device, "the recognizer")
+        require_computable(found.model, device, dtype)
         scorer = ViewScorer(channels_last(found.model.to(device)), settings, dtype)
         ids, there = known.split(split), set(found.ids)
         failed = {clip_id: found.failed.get(clip_id, "not in clips") for clip_id in ids if clip_id not in there}

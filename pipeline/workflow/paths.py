@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.workflow.trials import SEEDS
 
 SPLITS = ("train", "val", "test")  # of a data set, in the order in which tables show them
+CHALLENGE = "challenge"  # clips without labels, beside the splits: outputs for them are exported, and nothing is scored
 
 ARTIFACTS = {
     "made": "results/datasets/{dataset}/made/{shard}/list.json",
@@ -68,7 +69,11 @@ ARTIFACTS = {
 }
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"  # the names that the configuration admits
-CONSTRAINTS = {"shard": r"\d\d\d+", "split": "|".join(SPLITS), "trial": rf"{NAME}(?:/{SEEDS}/(?:0|[1-9]\d*))?"}
+CONSTRAINTS = {
+    "shard": r"\d\d\d+",
+    "split": "|".join((*SPLITS, CHALLENGE)),
+    "trial": rf"{NAME}(?:/{SEEDS}/(?:0|[1-9]\d*))?",
+}
 
 
 def identify(path: str) -> tuple[str, dict[str, str]] | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.config.experiments import CAPTIONED
+from pipeline.workflow.paths import CHALLENGE
 
 
 def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
@@ -16,6 +17,17 @@ def scored_splits(dataset: Mapping[str, Any]) -> list[str]:
     """
     named = [dataset[key] for key in ("captions", "splits", "annotations") if isinstance(dataset.get(key), Mapping)]
     return ["val"] if any(not splits.get("test", True) for splits in named) else ["val", "test"]
+
+
+def recognized_splits(dataset: Mapping[str, Any]) -> list[str]:
+    """The splits whose clips may be recognized: all that have labels, and a challenge where the settings name one.
+
+    Args:
+        dataset: Settings of the data set, as JSON gives them.
+    """
+    files = dataset.get("annotations")
+    named = isinstance(files, Mapping) and files.get(CHALLENGE)
+    return ["train", *scored_splits(dataset), *([CHALLENGE] if named else [])]
 
 
 def splits_of(config: Mapping[str, Any], experiment: str) -> list[str]:

@@ -22,6 +22,11 @@ def test_labels_by_head(tmp_path):
     assert index.label_of("a") == {"verb": 2, "noun": 0}
 
 
+def test_clips_of_a_challenge_alone_have_no_label(tmp_path):
+    write_json(tmp_path / "labels.json", CONTENT | {"splits": {"train": ["a"], "challenge": ["c"]}})
+    assert read_label_index(tmp_path / "labels.json").splits["challenge"] == ["c"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -134,6 +134,11 @@ def test_targets_name_the_scores_of_epic_kitchens(project):
     ends = gc_command.targets(read_config([Path("config.yaml"), Path("configs/cast_epic_kitchens.yaml")]))
     assert "results/experiments/ek100_spatial/test/epic_scores.json" in ends  # which the report does not name
     assert not [end for end in ends if "experiments/grid/" in end and "epic" in end]
+    assert not [end for end in ends if "/challenge/" in end]
+    overlay = project / "open.yaml"
+    overlay.write_text("datasets: {ek100: {annotations: {challenge: data/epic/EPIC_100_test_timestamps.csv}}}\n")
+    configs = [Path("config.yaml"), Path("configs/cast_epic_kitchens.yaml"), overlay]
+    assert "results/experiments/ek100_spatial/challenge/epic.pkl" in gc_command.targets(read_config(configs))
 
 
 def test_everything_goes_whole_and_what_is_not_ours_stays(project, capsys):

@@ -5,7 +5,7 @@ from typing import Any
 
 from toys.experts import CLIP_ARCH, MAE_ARCH, SETTINGS, cast_settings
 
-from pipeline.config import Clip4ClipSettings, VideoMaeSettings
+from pipeline.config import Clip4ClipSettings, ClipTowerSettings, VideoMaeSettings
 from pipeline.config.experts import unfit_experts
 
 
@@ -42,6 +42,17 @@ def test_frames_of_another_number_or_size_are_reported() -> None:
 def test_experts_that_are_not_alike_are_reported() -> None:
     assert found({}, {"width": 24, "layers": 3}) == [
         "`recognizers.cast`: its experts clip and mae must be alike, and have width 48 and 24, layers 2 and 3"
+    ]
+    tower = CLIP_ARCH["vision"] | {"activation": "quick_gelu"}
+    encoders = {
+        "clip": ClipTowerSettings.model_validate({"kind": "clip_tower", "weights": "cast.pth", "arch": tower}),
+        "mae": VideoMaeSettings.model_validate(
+            {"kind": "videomae", "weights": "cast.pth", "seed": 1, "pretrain": None, "precision": "fp32"}
+            | {"arch": MAE_ARCH | {"width": 24}}
+        ),
+    }
+    assert unfit_experts({"cast": cast_settings()}, encoders) == [
+        "`recognizers.cast`: its experts clip and mae must be alike, and have width 48 and 24"
     ]
     resnet = CLIP_ARCH | {"vision": CLIP_ARCH["vision"] | {"layers": [1, 1, 1, 1], "patch_size": None}}
     assert found({}, {}, resnet) == [

@@ -15,6 +15,7 @@ def raw():
     cast = cast_settings().model_dump(mode="json")
     return {
         "recognizers": {"cast": cast, "expert": cast | {"drop_path": 0.3}, "other": cast | {"temporal": "other"},
+                        "exact": cast | {"training": cast["training"] | {"precision": "bf16"}},
                         "head": {"kind": "probe"}},
         "groups": {"two": {"kind": "consecutive", "number": 2},
                    "told": {"kind": "confusions", "experiment": "cast", "number": 2}},
@@ -52,6 +53,8 @@ def test_parts_that_fit_are_right():
         ("experiments", "e1", {"dataset": "x"}, "experts.1: e1`: has `dataset: x`, and the routing `d`"),
         ("experiments", "e1", {"part": {"groups": "told", "group": 1}}, "experts.1: e1`: is not the expert of group 1"),
         ("experiments", "e1", {"recognizer": "other"}, "experts.1: e1`: its recognizer has another `temporal`"),
+        ("experiments", "e1", {"recognizer": "exact"}, "its recognizer has `training.precision: bf16`, and the select"),
+        ("experiments", "e1", {"part": {"groups": "two", "group": 2}}, "e1.part.group: 2`: `groups.two` are 2, num"),
         ("experiments", "e1", {"recognizer": "head"}, "experts.1: e1`: its recognizer head is not of kind cast"),
         ("groups", "two", {"kind": "confusions", "experiment": "e0"}, "`groups.two.experiment: e0`: experiment"),
     ],
@@ -61,6 +64,28 @@ def test_parts_that_do_not_fit_are_said(section, name, values, message):
     assert found
     with pytest.raises(ValueError, match=message):
         raise ValueError("; ".join(found))
+
+
+@pytest.mark.parametrize(("content", "number"), [("[[0], [1], [2]]", 3), ('[["a"]]', 1), ("[[0], [1]]", 2)])
+def test_groups_of_a_file_are_counted_before_anything_runs(tmp_path, content, number):
+    path = tmp_path / "groups.json"
+    made = changed("groups", "two", kind="file", file=str(path))
+    del made["groups"]["two"]["number"]
+    assert unfit_parts(made) == []  # the file is not there yet
+    path.write_text(content)
+    expected = (
+        [] if number == 2 else [f"`experiments.tstl.experts`: 2 experts, but `groups.two` are {number}: one for each"]
+    )
+    if number == 1:
+        expected = ["`experiments.e1.part.group: 1`: `groups.two` are 1, numbered from 0", *expected]
+    assert unfit_parts(made) == expected
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "\xff"])
+def test_a_malformed_file_of_groups_is_left_to_its_stage(tmp_path, content):
+    path = tmp_path / "groups.json"
+    path.write_bytes(content.encode("latin1"))
+    assert unfit_parts(changed("groups", "two", kind="file", file=str(path), number=None)) == []
 
 
 @pytest.mark.parametrize("dataset", [{"kind": "epic_kitchens"}, {"kind": "labelled_list", "heads": ["verb", "noun"]}])

@@ -113,7 +113,8 @@ def test_recipes_of_cast_are_those_of_the_paper(
     assert (training.label_smoothing, training.clip_norm, training.optimizer) == (0.1, None, "adamw")
     assert (augmentation.mixup.alpha, augmentation.mixup.share) == (0.8, mixup)
     assert (augmentation.rand_augment.operations, augmentation.rand_augment.magnitude) == (4, 7)
-    assert (augmentation.rand_augment.deviation, augmentation.flip) == (0.5, flip)
+    assert (augmentation.rand_augment.deviation, augmentation.rand_augment.interpolation) == (0.5, "bicubic")
+    assert augmentation.flip == flip
     assert (cast.views.temporal, cast.views.spatial, cast.views.short_side, cast.views.size) == (views, 3, 224, 224)
     assert (cast.frames.sampling, cast.frames.stride) == (("dense", 4) if views == 5 else ("segments", None))
     arch = config.encoders[cast.temporal].arch

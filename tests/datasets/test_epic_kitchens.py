@@ -36,7 +36,9 @@ def folder(tmp_path):
 
 
 def settings(folder, frames=None, **files):
-    annotations = {split: str(folder / f"{split}.csv") for split in ("train", "val", "test")} | files
+    annotations = (
+        {split: str(folder / f"{split}.csv") for split in ("train", "val", "test")} | {"challenge": None} | files
+    )
     classes = {"verb": str(folder / "verbs.csv"), "noun": str(folder / "nouns.csv")}
     raw = {"kind": "epic_kitchens", "shards": 1, "videos": str(folder), "annotations": annotations}
     return parse_settings(
@@ -89,6 +91,19 @@ def test_verbs_nouns_and_splits(folder):
         "1 intervals stop before they start, and are left out: P01_01_2",
         "in a split, but without labels: P03_01_0",
     ]
+
+
+def test_clips_of_a_challenge_are_listed_beside_the_splits(folder):
+    """They have no labels, are in no split that is learned from or scored, and are no surprise to be noted."""
+    (folder / "open.csv").write_text(f"{FIRST_EIGHT}\nP04_01_1,P04,P04_01,0:0:1,00:00:00,00:00:01,1,50\n"
+                                     "P04_01_0,P04,P04_01,0:0:1,00:00:00,00:00:01,1,50\n")  # fmt: skip
+    labelling = epic_kitchens.read_labels(settings(folder, challenge=str(folder / "open.csv")))
+    found = find_labels(labelling, ["P01_01_0", "P02_01_0", "P04_01_0"])
+    assert found.splits == {"train": ["P01_01_0"], "val": ["P02_01_0"], "test": [], "challenge": ["P04_01_0"]}
+    assert found.annotated["challenge"] == 2
+    assert "P04_01_0" not in found.labels
+    assert found.missing == ["P01_01_1"]
+    assert not any("P04" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,8 @@ def read(kind: str, folder: Path, changed: dict[str, bytes]) -> FoundLabels:
         (folder / name).write_bytes(changed.get(name, text.encode()))
     of_split = {split: str(path) for split in ("train", "val") for path in folder.glob(f"{split}.*")}
     annotations = of_split | {"test": None} if len(of_split) == 2 and kind != "something_something" else str(folder)
+    if kind == "epic_kitchens":
+        annotations = {**annotations, "challenge": None}
     raw = {"kind": kind, "shards": 1, "videos": str(folder), "annotations": annotations} | more
     if kind == "folder":
         raw |= {"labels": str(folder / "t.csv")}

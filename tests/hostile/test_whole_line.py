@@ -112,7 +112,8 @@ def add_recognition(raw):
     raw["datasets"]["home"] |= {"labels": f"{NASTY}.csv"}
     raw["datasets"]["kitchen"] = {
         "kind": "epic_kitchens", "shards": 1, "videos": "kitchen", "frames": None,
-        "annotations": {"train": f"{NASTY}.csv", "val": f"{NASTY}.csv", "test": f"{NASTY}.csv"},
+        "annotations": {"train": f"{NASTY}.csv", "val": f"{NASTY}.csv", "test": f"{NASTY}.csv",
+                        "challenge": f"{NASTY}.csv"},
         "classes": {"verb": f"{NASTY}.csv", "noun": f"{NASTY}.csv"},
         "tail": {"verb": f"{NASTY}.csv", "noun": f"{NASTY}.csv"},
         "unseen": {"val": None, "test": f"{NASTY}.csv"},

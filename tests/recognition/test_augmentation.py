@@ -92,10 +92,11 @@ def test_resizing_takes_means_of_areas():
 
 def test_rand_augment_sees_the_whole_frames_before_they_are_cropped():
     clip = np.repeat(rng().integers(0, 256, (1, 8, 10, 3), dtype=np.uint8), 3, 0)
-    given = settings(size=8, crop="random", rand_augment={"operations": 9, "magnitude": 9, "deviation": 0.5})
+    often = {"operations": 9, "magnitude": 9, "deviation": 0.5, "interpolation": "random"}
+    given = settings(size=8, crop="random", rand_augment=often)
     found = augment(clip, given, rng(5)).pixels
     draws = rng(5)
-    whole = rand_augment(torch.from_numpy(clip).permute(0, 3, 1, 2), given.rand_augment, 8, draws)
+    whole = rand_augment(torch.from_numpy(clip).permute(0, 3, 1, 2), given.rand_augment, draws)
     crop = random_square(8, 10, 8, draws)
     assert torch.equal(found, whole[:, :, :, crop.left : crop.left + 8])
     assert not torch.equal(found, augment(clip, settings(size=8, crop="random"), rng(5)).pixels)

@@ -130,6 +130,9 @@ def test_training_and_validation_frames():
     assert len({tuple(frames) for frames in drawn}) == 16
     assert validation_frames(sampling("segments", 4), 8).tolist() == [1, 3, 5, 7]
     assert validation_frames(sampling("segments", 4), 4).tolist() == [0, 0, 0, 0]  # as published
+    assert validation_frames(sampling("segments", 4), 4, "cast").tolist() == [0, 1, 2, 3]  # a segment has one frame
+    assert validation_frames(sampling("segments", 4), 3, "cast").tolist() == [0, 0, 0, 0]
+    assert validation_frames(sampling("segments", 4), 8, "cast").tolist() == [1, 3, 5, 7]
     assert validation_frames(sampling("uniform", 4), 7).tolist() == [0, 2, 4, 6]
     late = {tuple(training_frames(sampling("uniform", 2), 9, rng)) for _ in range(99)}
     assert late == {(0, 8), (1, 8), (2, 8), (3, 8), (4, 8)}

@@ -6,12 +6,15 @@ from toys.small_cast import AUGMENTATION, CLIP_ARCH, MAE_ARCH, settings, train, 
 
 from pipeline.artifact import read
 from pipeline.artifact.clip_store import ClipStore
+from pipeline.config import FrontSettings
 from pipeline.errors import PipelineError
 from pipeline.recognition import beginnings
 from pipeline.recognition.batches import generator_of
 from pipeline.recognition.cast_file import read_cast
+from pipeline.recognition.cast_plan import CastOptions, needs_of_blocks
 from pipeline.recognition.clip_source import FrameSource
-from pipeline.recognition.fronts import SEED, FrontSource, front_settings, training_views
+from pipeline.recognition.front_settings import front_settings, streams_of_front
+from pipeline.recognition.fronts import SEED, FrontSource, training_views
 from pipeline.schemas import FRONTS
 from pipeline.stages import extract_front
 
@@ -19,12 +22,16 @@ VIEWS = 2
 STORED = {"augmentation": AUGMENTATION | {"mixup": None}, "first_block": 2, "stored_views": VIEWS}
 
 
+def made_by(given):
+    return FrontSettings.model_validate(front_settings(given.model_dump(mode="json")))
+
+
 def extract(flags, given, folder):
     paths = []
     for shard, clips in enumerate(flags["--clips"]):
         paths.append(folder / f"front{shard}.zarr")
         one = {"clips": clips, "labels": flags["--labels"], "experts": flags["--experts"], "out": paths[-1]}
-        extract_front.run(**one, settings=front_settings(given), threads=1)
+        extract_front.run(**one, settings=made_by(given), threads=1)
     return paths
 
 
@@ -129,6 +136,42 @@ def test_a_stream_that_nothing_needs_is_not_stored(stored, tmp_path, change, tok
     assert len(train(tmp_path, flags | {"--fronts": paths}, given)) == 1
 
 
+@pytest.mark.parametrize(
+    ("exchange", "fusion", "streams"),
+    [
+        ("both", "temporal", ("spatial", "temporal")),
+        ("both", "added", ("spatial", "temporal")),
+        ("none", "ensemble", ("spatial", "temporal")),
+        ("t2s", "spatial", ("spatial", "temporal")),
+        ("t2s", "temporal", ("temporal",)),
+        ("s2t", "spatial", ("spatial",)),
+        ("none", "temporal", ("temporal",)),
+    ],
+)
+def test_streams_that_are_stored_are_those_of_a_network_however_many_blocks_follow(exchange, fusion, streams):
+    assert streams_of_front(exchange, fusion) == streams
+    for first_block in (1, 3, 4):
+        options = CastOptions(True, exchange, "time", "space", True, 0.5, first_block, fusion, 0.1)
+        assert needs_of_blocks(4, options)[first_block - 1].attend == streams
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fusion": "concatenated"},
+        {"fusion": "temporal"},
+        {"exchange": "t2s"},
+        {"ratio": 1.0, "drop_path": 0.2, "adapters": False},
+        {"augmentation": STORED["augmentation"] | {"flip": "keep_labels"}},
+    ],
+)
+def test_what_does_not_change_the_tokens_stores_nothing_again(stored, tmp_path, change):
+    _, flags, paths = stored
+    given = settings({"epochs": 1}, **STORED | change)
+    assert made_by(given) == made_by(settings(**STORED))
+    assert len(train(tmp_path, flags | {"--fronts": paths}, given)) == 1
+
+
 def test_numbers_beyond_half_precision_are_a_failed_clip(stored, tmp_path, monkeypatch):
     _, flags, _ = stored
     packed = extract_front.packed
@@ -150,10 +193,11 @@ def test_a_first_block_beyond_the_last_one(stored, tmp_path):
     ("change", "message"),
     [
         ({"stored_views": 4}, r"front0\.zarr was stored for a recognizer of another stored_views than this one"),
-        ({"first_block": 1, "fusion": "spatial"}, r"of another fusion, first_block than this one"),
+        ({"first_block": 1}, r"of another first_block than this one"),
+        ({"exchange": "none", "fusion": "spatial"}, r"of another streams than this one"),
         ({}, r"of another temporal than this one, whose tokens are others: run extract_front again"),
     ],
-    ids=["views", "blocks", "expert"],
+    ids=["views", "blocks", "streams", "expert"],
 )
 def test_tokens_that_were_stored_for_another_recognizer_are_refused(stored, tmp_path, change, message):
     _, flags, paths = stored

@@ -188,7 +188,10 @@ def test_with_one_group_all_is_plain_cast_to_the_last_bit(made, tmp_path):
     [
         (lambda f: {"--parts": f["--parts"][:1]}, "the selector tells 2 groups, but there are 1 experts"),
         (lambda f: {"--selector": f["--parts"][:1]}, "the model tells class: a selector tells the group"),
-        (lambda f: {"--parts": f["--parts"][:1] + f["--selector"]}, "trained with other classes than .*part0"),
+        (
+            lambda f: {"--parts": f["--parts"][:1] + f["--selector"]},
+            "has 2 classes of group, but .*part0",
+        ),
         (lambda f: {"--experts": f["--experts"][:1] * 2}, "clip"),
     ],
     ids=["one expert for two groups", "an expert as selector", "a selector as expert", "the same encoder twice"],
@@ -199,6 +202,41 @@ def test_parts_that_do_not_fit_are_refused_in_one_line(made, tmp_path, capfd, ch
     *_, error = capfd.readouterr().err.splitlines()
     with pytest.raises(ValueError, match=message):
         raise ValueError(error)
+
+
+OTHER_ORDER = {"class": [CLASSES[1], CLASSES[0], *CLASSES[2:]]}
+
+
+@pytest.mark.parametrize("others", [[0, 1], [1]], ids=["all experts", "one of them"])
+def test_an_expert_of_another_label_order_is_refused_in_one_line(made, tmp_path, capfd, others):
+    """It would be right about all that it tells, and every class would be called by another one's name."""
+    _, flags = made
+    parts = list(flags["--parts"])
+    for number in others:
+        parts[number] = tmp_path / f"other{number}.safetensors"
+        write_part(parts[number], flags["--experts"], OTHER_ORDER, number + 2)
+    assert route(flags, tmp_path / "x.zarr", **{"--parts": parts}) == 2
+    *_, error = capfd.readouterr().err.splitlines()
+    assert f"other{others[0]}.safetensors: class 0 of class is {CLASSES[1]} to the model, but {CLASSES[0]} in " in error
+    assert "the order of classes is part of a model" in error
+
+
+def test_parts_of_another_precision_are_refused_in_one_line(made, tmp_path, capfd):
+    _, flags = made
+    other = write_part(tmp_path / "short.safetensors", flags["--experts"], HEADS, 3, training={"precision": "bf16"})
+    assert route(flags, tmp_path / "x.zarr", **{"--parts": [flags["--parts"][0], other]}) == 2
+    *_, error = capfd.readouterr().err.splitlines()
+    assert "short.safetensors: the model was trained with `precision: bf16`, and " in error
+    assert "selector.safetensors with `" in error
+
+
+def test_reading_a_model_draws_nothing(made):
+    """What the file's tensors take the place of is neither drawn nor filled."""
+    _, flags = made
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    read_cast(flags["--parts"][0], flags["--experts"])
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_selector_of_other_groups_is_refused(made, tmp_path, capfd):

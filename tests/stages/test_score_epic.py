@@ -42,13 +42,13 @@ def write_labels(folder, heads):
     write_json(folder / "labels.json", content)
 
 
-def score(folder, merge="softmax", files=("verbs", "nouns", "unseen")):
+def score(folder, merge="softmax", files=("verbs", "nouns", "unseen"), split="test"):
     named = {
         flag: [folder / f"{name}.csv"] if name in files else []
         for flag, name in (("tail_verbs", "verbs"), ("tail_nouns", "nouns"), ("unseen", "unseen"))
     }
     places = {"out": folder / "epic_scores.json", "export": folder / "epic.pkl"}
-    run(logits=folder / "l.zarr", labels=folder / "labels.json", split="test", merge=merge, **named, **places)
+    run(logits=folder / "l.zarr", labels=folder / "labels.json", split=split, merge=merge, **named, **places)
     with places["export"].open("rb") as file:
         return read_json(places["out"], [], "score_epic"), pickle.load(file)
 
@@ -69,6 +69,25 @@ def test_scores_and_export_by_hand(folder, capsys):
     assert np.exp(exported["verb_output"][0, 0]) == pytest.approx(np.mean(views), rel=1e-6)
     assert np.exp(exported["noun_output"]).sum(1) == pytest.approx([1, 1], rel=1e-6)  # their softmax is the merged one
     assert "  unseen: verb_top1 0.0%" in capsys.readouterr().out
+
+
+def test_outputs_of_a_challenge_are_exported_without_labels(folder, capsys):
+    content = read_json(folder / "labels.json", [], "")
+    ids = sorted(LABELS)
+    changed = {
+        "labels": {},
+        "splits": content["splits"] | {"test": [], "challenge": ids},
+        "annotated": {"challenge": 4},
+    }
+    _, of_test = score(folder)
+    write_json(folder / "labels.json", content | changed)
+    scores, exported = score(folder, split="challenge")
+    assert exported["narration_id"].tolist() == ["P01_01_0", "P18_02_1"]
+    for name in ("verb_output", "noun_output"):
+        assert np.array_equal(exported[name], of_test[name])
+    assert (scores["parts"], scores["num_videos"], scores["num_covered"]) == ({}, 4, 2)
+    assert scores["notes"][1].startswith("the export lacks 2 clips of the challenge")
+    assert "challenge: 2 of 4 clips" in capsys.readouterr().out
 
 
 def test_logits_are_exported_as_they_are_merged(folder):

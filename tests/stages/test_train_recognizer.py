@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from toys.labelled_clips import AUGMENTATION, CLASSES, SIMPLE, VIEWS, settings, write_clips
+from toys.labelled_clips import AUGMENTATION, CLASSES, NODE_NORM, SIMPLE, VIEWS, settings, write_clips
 
 from pipeline.__main__ import main
 from pipeline.artifact import read_json, write_json
@@ -52,6 +52,16 @@ def change_labels(path, change):
     content = read_json(path, [], "index_labels")
     change(content)
     write_json(path, content)
+
+
+def test_lstms_in_bf16_are_refused_before_anything_is_learned(tmp_path, monkeypatch):
+    """On a CPU that has none, the first batch would end in a traceback of oneDNN."""
+    monkeypatch.setattr("pipeline.models.bf16_lstms.has_bf16_lstms", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    flags = write_clips(tmp_path, num_train=6, num_val=3)
+    with pytest.raises(PipelineError, match="the network has LSTMs, and this CPU has none in bf16"):
+        train(tmp_path, flags, settings({"precision": "bf16"}, modules=[NODE_NORM]))
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_it_learns_and_keeps_the_best_epoch(tmp_path):

@@ -22,7 +22,8 @@ MAE_ARCH: dict[str, Any] = {
 VIEWS: dict[str, Any] = {"temporal": 2, "spatial": 3, "short_side": 20, "size": SIDE, "batch_size": 6}
 AUGMENTATION: dict[str, Any] = {
     "size": SIDE, "crop": "random_resized", "flip": "swap_labels", "brightness": 0.0,
-    "rand_augment": {"operations": 2, "magnitude": 7, "deviation": 0.5}, "mixup": {"alpha": 0.8, "share": 0.5},
+    "rand_augment": {"operations": 2, "magnitude": 7, "deviation": 0.5, "interpolation": "bicubic"},
+    "mixup": {"alpha": 0.8, "share": 0.5},
 }  # fmt: skip
 RECIPE: dict[str, Any] = {
     "epochs": 2, "batch_size": 4, "lr": 0.005, "weight_decay": 0.05, "multipliers": "layers", "layer_decay": 0.75,

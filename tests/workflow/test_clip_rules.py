@@ -90,7 +90,7 @@ def test_files_that_scores_alone_are_made_by_do_not_make_labels_again(tmp_path: 
         (tmp_path / f"{split}.csv").write_text(table + row, encoding="utf-8")
     for name in ("verbs.csv", "nouns.csv", "rare.csv", "people.csv"):
         (tmp_path / name).touch()
-    files = {"train": "train.csv", "val": 0.5, "test": "test.csv"}
+    files = {"train": "train.csv", "val": 0.5, "test": "test.csv", "challenge": None}
     dataset = {"kind": "epic_kitchens", "shards": 1, "videos": "epic", "annotations": files, "frames": None}
     dataset |= {"classes": {"verb": "verbs.csv", "noun": "nouns.csv"}, "tail": None, "unseen": None}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"datasets": {"kitchen": dataset}}), encoding="utf-8")
@@ -107,3 +107,37 @@ def test_files_that_scores_alone_are_made_by_do_not_make_labels_again(tmp_path: 
     assert command() == before
     project.configure(datasets={"kitchen": {"annotations": {"val": 0.25}}})
     assert command() != before
+
+
+def test_outputs_of_a_challenge_are_planned_where_the_data_set_has_one(tmp_path: Path) -> None:
+    """Its clips have no labels: they are recognized and exported, and no other rule takes them for a split."""
+    copy_sources(tmp_path)
+    (tmp_path / "epic").mkdir()
+    (tmp_path / "epic/P01_01.MP4").write_bytes(b"video")
+    table = "narration_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame,verb_class,noun_class\n"
+    for split in ("train", "test", "open"):
+        row = f"P01_01_{split},P01_01,00:00:00.00,00:00:01.00,1,60,0,0\n"
+        (tmp_path / f"{split}.csv").write_text(table + row, encoding="utf-8")
+    for name in ("verbs.csv", "nouns.csv"):
+        (tmp_path / name).touch()
+    files = {"train": "train.csv", "val": 0.5, "test": "test.csv", "challenge": "open.csv"}
+    dataset = {"kind": "epic_kitchens", "shards": 1, "videos": "epic", "annotations": files, "frames": None}
+    dataset |= {"classes": {"verb": "verbs.csv", "noun": "nouns.csv"}, "tail": None, "unseen": None}
+    entry = {"kind": "recognition", "dataset": "kitchen", "clipping": "raw", "recognizer": "small", "part": None}
+    config = {
+        "datasets": {"kitchen": dataset},
+        "clippings": {"raw": RAW.model_dump(mode="json")},
+        "recognizers": {"small": json.loads(settings().model_dump_json())},
+        "experiments": {"cook": entry | {"seeds": [1]}},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    project = Project(tmp_path)
+    export = "results/experiments/cook/challenge/epic.pkl"
+    assert {"score_epic cook challenge", "recognize_videos cook challenge"} <= project.jobs(export)
+    done = project.snakemake("--dry-run", "results/experiments/cook/challenge/scores.json")
+    assert done.returncode != 0
+    assert "MissingRuleException" in done.stdout
+    project.configure(datasets={"kitchen": {"annotations": {"challenge": None}}})
+    done = project.snakemake("--dry-run", export)
+    assert done.returncode != 0
+    assert "data set kitchen has no split challenge: its settings say so" in done.stdout

@@ -181,6 +181,7 @@ def test_stored_views_do_not_depend_on_how_cast_learns(project: Project) -> None
 
     before = settings_of_job()
     project.configure(recognizers={"stored": {"training": {"lr": 0.5}, "ratio": 0.25, "views": {"temporal": 2}}})
+    project.configure(recognizers={"stored": {"fusion": "concatenated"}})
     assert settings_of_job() == before
     project.configure(recognizers={"stored": {"augmentation": {"flip": "keep_labels"}}})
     assert settings_of_job() != before

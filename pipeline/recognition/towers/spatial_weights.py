@@ -15,13 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.config import TowerArch
 from pipeline.errors import PipelineError
 from pipeline.recognition.published import Rename, published_name
+from pipeline.recognition.towers.cast_layout import expert_of_cast, is_cast
 from pipeline.recognition.towers.spatial import NORM_EPS, SpatialTower
 from pipeline.weights.loading import described, load_strictly, read_state, some
 from pipeline.weights.origin import from_file
 
 KIND = "clip4clip"
+TOWER = "clip_tower"  # the image tower by itself
 EXAMPLE = "OpenAI's ViT-B-16.pt"
 HEAD_WIDTH = 64  # of all of OpenAI's and most of open_clip's vision transformers
 # What files hold besides the image tower, and why it is not used.
@@ -74,11 +77,11 @@ class SpatialExpert:
 def read_spatial(
     path: Path, heads: int | None = None, activation: str | None = None, level: int = logging.DEBUG
 ) -> SpatialExpert:
-    """Read the image tower of an encoder of kind clip4clip, or of a published file of CLIP, strictly, in float32.
+    """Read the image tower of an encoder, or of a published file of CLIP, strictly, in float32.
 
     Args:
-        path: The encoder's `weights.safetensors`, which says the following two itself; or a file of what
-            `spatial_state` takes: a TorchScript archive, a pickle, or safetensors.
+        path: The `weights.safetensors` of an encoder of kind clip4clip or clip_tower, which says the following two
+            itself; or a file of what `spatial_state` takes: a TorchScript archive, a pickle, or safetensors.
         heads: Heads of a published file; None for one for 64 numbers of the width, as OpenAI's have.
         activation: `quick_gelu` or `gelu`; None if the file shows it: see `pipeline.models.clip_activation`.
         level: Logging level of the table of what was matched.
@@ -91,14 +94,55 @@ def read_spatial(
 
     state, metadata = read_state(path, EXAMPLE)
     kind = metadata.get("kind", KIND)
-    if kind != KIND:
-        raise PipelineError(f"{path} is no encoder of kind {KIND} but {kind}: name one of kind {KIND} as spatial")
+    if kind not in (KIND, TOWER):
+        raise PipelineError(
+            f"{path} is no encoder of kind {KIND} or {TOWER} but {kind}: name one of these kinds as spatial"
+        )
     own, left_out = spatial_state(state, path)
     if "arch" in metadata:
-        heads = _heads(json.loads(metadata["arch"]))
+        arch = json.loads(metadata["arch"])
+        heads = int(arch["heads"]) if kind == TOWER else _heads(arch)
     chosen = activation_of({"activation": activation}, state, metadata, path)
     tower, norm = _fill(own, heads, chosen, described(path, state, metadata), level, left_out)
     return SpatialExpert(tower, norm, metadata.get("origin") or from_file(path))
+
+
+def load_spatial(path: Path, arch: TowerArch, level: int = logging.INFO) -> SpatialExpert:
+    """Load the image tower of a published file of CLIP, or of CAST; see `read_spatial`.
+
+    Args:
+        path: The file.
+        arch: What it must be.
+        level: Logging level of the table of what was matched.
+
+    Raises:
+        PipelineError: as `read_spatial` says, or if it has other sizes.
+    """
+    found = read_spatial(path, arch.heads, arch.activation, level)
+    own = sizes_of(found.tower)
+    wanted = arch.model_dump()
+    differ = [f"{name} {own[name]}, not {value}" for name, value in wanted.items() if own[name] != value]
+    if differ:
+        raise PipelineError(f"{path} has an image tower of {', '.join(differ)}: write its own sizes into `arch`")
+    return found
+
+
+def sizes_of(tower: SpatialTower) -> dict[str, int | str]:
+    """The sizes of a tower and its activation, by the names of `TowerArch`."""
+    kept = ("image_size", "patch_size", "width", "heads", "activation")
+    return {**{name: getattr(tower, name) for name in kept}, "layers": tower.depth}
+
+
+def tower_state(expert: SpatialExpert) -> dict[str, Tensor]:
+    """The tensors of the file of an encoder of kind clip_tower, which `read_spatial` reads."""
+    return expert.tower.state_dict() | {f"ln_post.{name}": tensor for name, tensor in expert.norm.items()}
+
+
+def tower_metadata(expert: SpatialExpert) -> dict[str, str]:
+    """The metadata of that file: its kind, sizes and activation, and where its weights come from."""
+    sizes = sizes_of(expert.tower)
+    arch = {"arch": json.dumps(sizes, sort_keys=True), "activation": expert.tower.activation}
+    return {"kind": TOWER, **arch, "origin": expert.origin}
 
 
 def spatial_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -106,7 +150,8 @@ def spatial_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Te
 
     Args:
         state: The tensors as OpenAI and open_clip write them (below `visual.`, or the image tower alone), as CLIP4Clip
-            does (all below `clip.`), or as transformers names them (a CLIPModel, or a CLIPVisionModel alone).
+            does (all below `clip.`), or as transformers names them (a CLIPModel, or a CLIPVisionModel alone); or a
+            published checkpoint of CAST.
         path: The file, for messages.
 
     Returns:
@@ -115,6 +160,8 @@ def spatial_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Te
     Raises:
         PipelineError: if the image tower is a ResNet.
     """
+    if is_cast(state):
+        return expert_of_cast(state, "spatial")
     left_out: dict[str, str] = {}
     if any(name.startswith("clip.") for name in state):
         from pipeline.models.clip4clip import clip_state  # slow to import: open_clip

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pipeline.config import VideoMaeArch
 from pipeline.errors import PipelineError
 from pipeline.recognition.published import Rename, published_name
+from pipeline.recognition.towers.cast_layout import expert_of_cast, is_cast
 from pipeline.recognition.towers.temporal import TemporalTower
 from pipeline.weights.loading import described, load_strictly, read_state
 from pipeline.weights.origin import RANDOM, from_file
@@ -90,7 +91,8 @@ def temporal_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, T
 
     Args:
         state: The tensors as VideoMAE's pre-training writes them (below `encoder.`), as its fine-tuning does (without
-            a prefix, or below `backbone.`), or as transformers names them (perhaps below `videomae.`).
+            a prefix, or below `backbone.`), or as transformers names them (perhaps below `videomae.`); or a published
+            checkpoint of CAST.
         path: The file, for messages.
 
     Returns:
@@ -100,12 +102,7 @@ def temporal_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, T
     Raises:
         PipelineError: if all biases of queries, or all of values, are 0 or are not there.
     """
-    is_transformers = any(".attention.attention." in name for name in state)
-    bare = {_bare(name, is_transformers): tensor for name, tensor in state.items()}
-    if len(bare) < len(state):
-        raise PipelineError(f"{path} holds tensors that differ in a prefix alone, such as two encoders: expected one")
-    left_out = {name: why for name in bare for pattern, why in LEFT_OUT if re.fullmatch(pattern, name)}
-    own = _joined({name: tensor for name, tensor in bare.items() if name not in left_out})
+    own, left_out = expert_of_cast(state, "temporal") if is_cast(state) else _encoder_of(state, path)
     for part, what in (("q_bias", "queries"), ("v_bias", "values")):
         if not any(tensor.any() for name, tensor in own.items() if name.endswith(f".attn.{part}")):
             raise PipelineError(
@@ -113,6 +110,16 @@ def temporal_state(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, T
                 "of transformers lose them when they load a file: take the file as it was published"
             )
     return own, left_out
+
+
+def _encoder_of(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What `temporal_state` returns, of a checkpoint that holds one encoder."""
+    is_transformers = any(".attention.attention." in name for name in state)
+    bare = {_bare(name, is_transformers): tensor for name, tensor in state.items()}
+    if len(bare) < len(state):
+        raise PipelineError(f"{path} holds tensors that differ in a prefix alone, such as two encoders: expected one")
+    left_out = {name: why for name in bare for pattern, why in LEFT_OUT if re.fullmatch(pattern, name)}
+    return _joined({name: tensor for name, tensor in bare.items() if name not in left_out}), left_out
 
 
 def _bare(name: str, is_transformers: bool) -> str:
