@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
-
-from pipeline.models.graph_encoder import to_blocks
-from tests.models.test_graph_encoder import (
+from toys.expanded_graphs import (
     LAYERS,
     ODD_EDGES,
     SIZES,
@@ -21,6 +19,8 @@ from tests.models.test_graph_encoder import (
     take_edges,
     with_pairs,
 )
+
+from pipeline.models.graph_encoder import to_blocks
 
 
 def gates_of(graph: Any) -> Tensor:
