@@ -100,6 +100,7 @@ include: HERE.join("rules/training.smk")
 include: HERE.join("rules/evaluation.smk")
 include: HERE.join("rules/recognition.smk")
 include: HERE.join("rules/tstl.smk")
+include: HERE.join("rules/explanations.smk")
 include: HERE.join("rules/predictions.smk")
 include: HERE.join("rules/report.smk")
 
