@@ -1,7 +1,7 @@
 """
 Explanations: for each word of a caption, which regions of the video it was said for, and how faithful that is.
 
-REQUIRED INPUTS   maps, model and captions of an experiment; truth of generated videos
+REQUIRED INPUTS   maps or graphs, model and captions of an experiment; nodes of graphs; truth of generated videos
 OUTPUTS           results/explanations/{explanation}/relevance.zarr, faithfulness.json, overlays/index.json
 """
 
@@ -50,6 +50,48 @@ rule explain_maps:
         """
         python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline explain_maps \
             --maps {input.maps:q} \
+            --captions {input.captions:q} \
+            --model {input.model:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule explain_graphs:
+    """Compute which nodes and edges of the graph each word of a captioner's captions was said for."""
+    input:
+        **captioner_inputs(experiment="explanation.experiment", dataset="explanation.experiment.dataset"),
+        nodes=of_explained("nodes", nodes="explanation.experiment.graph.nodes", shard="all"),
+        captions=of_explained("generated"),
+        model=of_explained("model"),
+    output:
+        artifact("relevance"),
+    log:
+        "logs/explain_graphs/{explanation}.log",
+    benchmark:
+        "logs/explain_graphs/{explanation}.tsv"
+    wildcard_constraints:
+        explanation=explanations_of("captioning"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: SOME_THREADS
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled("8h"),
+        gpu=1,
+    params:
+        settings=settings("explanation", without=["experiment", "split", "overlays"]),
+        code=code("explain_graphs"),
+    shell:
+        """
+        python -m pipeline.jobs.gpus {resources.gpu} python -m pipeline explain_graphs \
+            --graphs {input.graphs:q} \
+            --pair-motion {input.pair_motion:q} \
+            --knowledge {input.knowledge:q} \
+            --objects {input.objects:q} \
+            --nodes {input.nodes:q} \
             --captions {input.captions:q} \
             --model {input.model:q} \
             --settings {params.settings:q} \

@@ -37,8 +37,9 @@ NONE = torch.zeros(2, 2)
 
 def test_integrated_gradients_share_out_what_a_word_gains():
     """Of a product of two features that grow from 0 together, each has a half."""
-    found = integrated_gradients(two_words, X, NONE, 2, at_once=3)
-    assert found.tolist() == [[[2, pytest.approx(6)], [0, 0]], [[pytest.approx(2), 0], [pytest.approx(2), 0]]]
+    found_WND = integrated_gradients(two_words, X, NONE, 2, at_once=3)
+    expected_WND = torch.tensor([[[2.0, 6.0], [0.0, 0.0]], [[2.0, 0.0], [2.0, 0.0]]])
+    torch.testing.assert_close(found_WND, expected_WND)
     nodes = nodes_by_integrated_gradients(two_words, X, NONE, 2, at_once=3)
     torch.testing.assert_close(nodes, torch.tensor([[8.0, 0.0], [2.0, 2.0]]))
 
