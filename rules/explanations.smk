@@ -99,3 +99,74 @@ rule explain_graphs:
             --out {output:q} \
             >{log:q} 2>&1
         """
+
+
+rule score_relevance:
+    """Score how faithful an explanation is, and how near the objects of generated videos."""
+    input:
+        relevance=artifact("relevance"),
+        captions=of_explained("generated"),
+        truth=of_explained("truth", where="explanation.experiment.dataset.kind=shapes", shard="all"),
+    output:
+        artifact("faithfulness"),
+    log:
+        "logs/score_relevance/{explanation}.log",
+    benchmark:
+        "logs/score_relevance/{explanation}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled("1h"),
+    params:
+        experiment=lambda wildcards: walk("explanation.experiment", wildcards),
+        kind=lambda wildcards: walk("explanation.experiment.kind", wildcards),
+        method=lambda wildcards: walk("explanation.method", wildcards),
+        code=code("score_relevance"),
+    shell:
+        """
+        python -m pipeline score_relevance \
+            --relevance {input.relevance:q} \
+            --captions {input.captions:q} \
+            --truth {input.truth:q} \
+            --explanation {wildcards.explanation} \
+            --experiment {params.experiment:q} \
+            --kind {params.kind} \
+            --method {params.method:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule render_maps:
+    """Draw what words were said for: strips of frames and films under coloured relevance."""
+    input:
+        relevance=artifact("relevance"),
+        captions=of_explained("generated"),
+        videos=of_explained("videos", shard="all"),
+    output:
+        artifact("overlays"),
+    log:
+        "logs/render_maps/{explanation}.log",
+    benchmark:
+        "logs/render_maps/{explanation}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled("1h"),
+    params:
+        overlays=lambda wildcards: str(walk("explanation.overlays", wildcards)),
+        code=code("render_maps"),
+    shell:
+        """
+        python -m pipeline render_maps \
+            --relevance {input.relevance:q} \
+            --captions {input.captions:q} \
+            --videos {input.videos:q} \
+            --overlays {params.overlays:q} \
+            --out {output:q} \
+            >{log:q} 2>&1
+        """

@@ -13,6 +13,8 @@ CURVES = ("deleted", "inserted", "deleted_at_random")
 TOP = 2  # place of 20 % among the shares
 # Layers of the LSTM captioner, from the last one on, in the order in which they are randomised.
 LSTM_LAYERS = ("generator", "lstm", "words", "clip", "projection")
+# By kind of the experiment; nothing where layers are not randomised one by one.
+LAYERS: dict[str, tuple[str, ...]] = {"captioning": (), "map_captioning": LSTM_LAYERS}
 
 Rows = NDArray[np.floating[Any]]
 
@@ -25,6 +27,12 @@ def curves_of(videos: Sequence[Mapping[str, Rows]]) -> dict[str, list[float]]:
     """
     spoken = [video for video in videos if len(video[CURVES[0]])]
     return {name: np.mean([video[name].mean(0, np.float64) for video in spoken], 0).tolist() for name in CURVES}
+
+
+def shares_of(curves: Mapping[str, Sequence[float]]) -> list[float]:
+    """The shares of the regions that curves are of, from 0 to 1 in equal steps."""
+    most = len(curves[CURVES[0]]) - 1
+    return [number / most for number in range(most + 1)]
 
 
 def area(curve: Sequence[float]) -> float:
@@ -56,6 +64,12 @@ def rank_correlation(one_WR: Rows, other_WR: Rows) -> float | None:
     if not len(one_WR):
         return None
     return float(np.mean([spearman(one, other) for one, other in zip(one_WR, other_WR, strict=True)]))
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """The mean of those that there are; None if there are none."""
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
 
 
 def spearman(one_R: Rows, other_R: Rows) -> float:
@@ -104,7 +118,7 @@ def mass_in(relevance_R: Rows, boxes_R4: Rows, object_R4: Rows) -> float:
     return float((positive_R * covered_R).sum() / total) if total > 0 else 0.0
 
 
-def summarise(masses: Sequence[Sequence[Mass]]) -> dict[str, Any]:
+def summarise_mass(masses: Sequence[Sequence[Mass]]) -> dict[str, Any]:
     """Summarise the mass of the colours' words.
 
     Args:
