@@ -145,6 +145,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "caption_videos",
         "check_dataset",
         "describe_experiment",
+        "explain_graphs",
         "import_predictions",
         "score_akg",
         "score_clip",
