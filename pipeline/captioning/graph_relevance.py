@@ -68,9 +68,9 @@ class CaptionedGraph:
         read_W = torch.cat([self.turned[:1], self.tokens[:-1]])
         own_K = torch.arange(number, device=x_KND.device)
         turned_KM = self.turned.expand(number, -1)
-        logits_KWV, _ = self.model(
+        logits_KWV: Tensor = self.model(
             graphs, read_W.expand(number, -1), turned_KM, torch.ones_like(turned_KM, dtype=torch.bool), own_K
-        )
+        )[0]
         return logits_KWV.float().log_softmax(2)[:, torch.arange(len(self.tokens)), self.tokens]
 
     def log_p_of_gates(self, gate_KE: Tensor) -> Tensor:
@@ -80,8 +80,9 @@ class CaptionedGraph:
     @torch.no_grad()
     def log_p_of_kept(self, kept_KN: NDArray[np.bool_]) -> NDArray[Any]:
         """Log-probability of each word, `[K, W]`, when all nodes but some are removed."""
-        parts = torch.from_numpy(kept_KN).to(self.graph.x.device).split(self.at_once)
-        found = [self.log_p(torch.where(part[:, :, None], self.graph.x, self.away_ND)) for part in parts]
+        kept = torch.from_numpy(kept_KN).to(self.graph.x.device)[:, :, None]
+        parts = torch.split(kept, self.at_once)
+        found = [self.log_p(torch.where(part, self.graph.x, self.away_ND)) for part in parts]
         return np.asarray(torch.cat(found).cpu().numpy())
 
     def nodes(self, method: str) -> NDArray[np.float32]:
@@ -130,7 +131,8 @@ def nodes_by_occlusion(log_p: LogP, x_ND: Tensor, away_ND: Tensor, num_words: in
         return x_ND.new_zeros(0, len(x_ND))
     whole_1W = log_p(x_ND[None])
     without = torch.eye(len(x_ND), dtype=torch.bool, device=x_ND.device)[:, :, None]
-    return torch.cat([whole_1W - log_p(torch.where(part, away_ND, x_ND)) for part in without.split(at_once)]).T
+    parts = torch.split(without, at_once)
+    return torch.cat([whole_1W - log_p(torch.where(part, away_ND, x_ND)) for part in parts]).T
 
 
 METHODS: dict[str, Callable[[LogP, Tensor, Tensor, int, int], Tensor]] = {

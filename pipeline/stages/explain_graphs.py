@@ -91,10 +91,8 @@ def run(
         PipelineError: No captioned video has a graph with nodes, or captions are of another captioner.
     """
     torch.set_num_threads(threads)
-    known, of_nodes = (
-        load_graphs(graphs, pair_motion, knowledge, objects),
-        AllShards([read(p, NODES) for p in nodes], []),
-    )
+    known = load_graphs(graphs, pair_motion, knowledge, objects)
+    of_nodes = AllShards([read(path, NODES) for path in nodes], ["frame_time"])
     of_nodes.expect(known.ids)
     captioner, vocabulary = load_captioner(model)
     told = explained_captions(captions, vocabulary, known, settings.videos, settings.seed)
@@ -104,10 +102,9 @@ def run(
         away_D = mean_node(known[video_id].x.numpy() for video_id in said)
     except ValueError as error:
         raise PipelineError(f"{graphs[0]}: none of the {len(said)} explained videos has a node: {error}") from error
-    models = [
-        one.to(compute_device()).requires_grad_(False) for one in (captioner, load_untrained(model, settings.seed))
-    ]
-    explained = Explained(*models, away_D, known, of_nodes, settings)
+    twin = load_untrained(model, settings.seed).to(compute_device()).requires_grad_(False)
+    captioner.to(compute_device()).requires_grad_(False)
+    explained = Explained(captioner, twin, away_D, known, of_nodes, settings)
     stores = {"graphs": graphs, "pair_motion": pair_motion, "knowledge": knowledge, "objects": objects, "nodes": nodes}
     inputs = {"model": model, "captions": captions}
     inputs |= {f"{name}_{number}": path for name, paths in stores.items() for number, path in enumerate(paths)}
@@ -125,9 +122,7 @@ def turned_captions(captions: Path, vocabulary: Vocabulary, ids: Sequence[str]) 
     found = {}
     again = f"run generate_captions again (snakemake {captions})"
     if missing := [video_id for video_id in ids if video_id not in texts]:
-        raise PipelineError(
-            f"{captions}: video {missing[0]} has no `right_to_left` caption, which explains it: {again}"
-        )
+        raise PipelineError(f"{captions}: video {missing[0]} has no `right_to_left` caption, expected one: {again}")
     for video_id, words in zip(ids, split_all([texts[i] for i in ids], vocabulary.tokenizer), strict=True):
         unknown = [word for word in words if word not in vocabulary.words]
         if unknown:
@@ -148,14 +143,12 @@ def rows_of(explained: Explained, video_id: str, said: Said) -> Rows:
         Its rows of the artifact.
 
     Raises:
-        VideoError: Its graph has no nodes, holds numbers that are not finite, or is not made of these nodes.
+        VideoError: Its graph has no nodes, or is not made of these nodes.
     """
     model, twin, away_D, graphs, nodes, settings = explained
     graph = graphs[video_id]
     if not len(graph.x):
         raise VideoError("its graph has no nodes, so that none speaks for a word")
-    if not all(torch.isfinite(values).all() for values in (graph.x, graph.motion, graph.edge_weight)):
-        raise VideoError("its graph holds numbers that are not finite")
     frame_time = nodes.video(video_id)["frame_time"]
     if len(frame_time) != len(graph.motion):
         raise VideoError(f"its graph has {len(graph.motion)} frames, and its nodes are in {len(frame_time)}")

@@ -3,6 +3,7 @@ import pytest
 import torch
 from toys.captioner import DECODING, MODEL, captioner, graph
 
+from pipeline.captioning import graph_relevance
 from pipeline.captioning.beam_search import Search
 from pipeline.captioning.bidirectional_search import search_batch
 from pipeline.captioning.captioner import Captioner
@@ -75,17 +76,18 @@ def test_words_are_as_likely_as_in_the_search_that_found_them():
 
 @pytest.mark.parametrize("convolution", ["transformer", "gat"])
 @pytest.mark.parametrize("pairs", [False, True], ids=["of frames", "of pairs"])
-def test_relevance_of_nodes_and_edges_is_complete(convolution: str, pairs: bool):
+def test_relevance_of_nodes_and_edges_is_complete(convolution: str, pairs: bool, monkeypatch: pytest.MonkeyPatch):
     """Nodes sum up to the gain over mean nodes, edges to that over a graph without messages."""
+    monkeypatch.setattr(graph_relevance, "STEPS", 400)  # six random features pass many kinks on their way
     settings = MODEL.model_copy(update={"graph_encoder": convolution})
-    explained = said(captioner(settings=settings, sharpen=5.0), graph(4, pairs=pairs))
+    explained = said(captioner(settings=settings), graph(4, pairs=pairs))
     none, every = explained.log_p_of_kept(np.array([[False] * 6, [True] * 6]))
-    assert np.abs(every - none).max() > 0.05
-    np.testing.assert_allclose(explained.nodes("integrated_gradients").sum(1), every - none, atol=5e-3)
+    assert np.abs(every - none).max() > 0.1
+    np.testing.assert_allclose(explained.nodes("integrated_gradients").sum(1), every - none, atol=1e-3)
     silent, heard = explained.log_p_of_gates(torch.stack([torch.zeros(20), torch.ones(20)])).numpy()
     np.testing.assert_allclose(heard, every, atol=1e-5)
     assert np.abs(heard - silent).max() > 0.01
-    np.testing.assert_allclose(explained.edges().sum(1), heard - silent, atol=5e-3)
+    np.testing.assert_allclose(explained.edges().sum(1), heard - silent, atol=1e-3)
 
 
 def test_occlusion_takes_one_node_away():

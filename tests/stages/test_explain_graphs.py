@@ -42,7 +42,8 @@ def write_nodes(folder: Path, graphs: Path, without: str = "") -> Path:
             count = len(rows["x"])
             kept = {name: rows[name] for name in ("x", "node_frame", "box")}
             times = np.arange(len(rows["motion"])) / 4
-            writer.append(video_id, **kept, label=np.zeros(count), score=np.ones(count), frame_time=times)
+            found = {"label": np.zeros(count, np.int16), "score": np.ones(count)}
+            writer.append(video_id, **kept, **found, frame_time=times)
     return folder / "nodes.zarr"
 
 
