@@ -16,7 +16,7 @@ from pipeline.config import RelevanceSettings
 from pipeline.errors import PipelineError
 from pipeline.schemas import RELEVANCE
 from pipeline.stages import explain_maps
-from pipeline.vocabulary import Vocabulary
+from pipeline.vocabulary import SPECIAL, Vocabulary
 from pipeline.weights.saving import save_weights
 
 GRAD_CAM = RelevanceSettings(method="grad_cam", videos=None, seed=1)
@@ -125,7 +125,8 @@ def test_captions_of_another_captioner_and_maps_that_do_not_fit_are_one_line(tmp
 
 def of_five_channels(folder):
     """A captioner of maps that the toys do not have."""
-    words = Vocabulary(("<pad>", "<bos>", "<eos>", "<unk>", "a", "dog", "runs"), 5)
+    said = {word for caption in CAPTIONS.values() for word in caption.split()}
+    words = Vocabulary((*SPECIAL, *sorted(said)), 5)
     model = explain_maps.LstmCaptioner(MODEL, len(words), 5)
     save_weights(model.state_dict(), folder / "other.safetensors", describe_lstm(MODEL, words, 5))
     return folder / "other.safetensors"
