@@ -120,6 +120,7 @@ rule all:
         *rules.write_report.input,
         *recognition_results,
         *routing_results,
+        *explanation_results,
         artifact("settings", each="experiment"),
         artifact("gallery", each="prediction"),
 

@@ -22,6 +22,10 @@ def of_explained(kind, **more):
     return artifact(kind, **routes, dataset="explanation.experiment.dataset", **more)
 
 
+# Of the explanations that the report names.
+explanation_results = [artifact(kind, each="explanation") for kind in ("relevance", "faithfulness", "overlays")]
+
+
 rule explain_maps:
     """Compute which cells of the maps each word of an LSTM captioner's captions was said for."""
     input:

@@ -105,6 +105,7 @@ NEEDED = {
     "embed_knowledge": CLIP | GRAPHS,
     "draw_embeddings": frozenset({"matplotlib"}),
     "explain_graphs": GRAPHS | {"matplotlib"},  # captum brings its pictures
+    "explain_maps": GRAPHS,
     "extract_cast": DETECTOR,
     "extract_clip": CLIP,
     "extract_features": DETECTOR,

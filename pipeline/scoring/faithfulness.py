@@ -111,8 +111,9 @@ def mass_in(relevance_R: Rows, boxes_R4: Rows, object_R4: Rows) -> float:
     """
     least = np.maximum(boxes_R4[:, :2], object_R4[:, :2])
     most = np.minimum(boxes_R4[:, 2:], object_R4[:, 2:])
-    sides = boxes_R4[:, 2:] - boxes_R4[:, :2]
-    covered_R = np.nan_to_num(np.prod(np.clip(most - least, 0, None), 1) / np.prod(sides, 1), posinf=0.0)
+    area_R = np.prod(boxes_R4[:, 2:] - boxes_R4[:, :2], 1)
+    both_R = np.nan_to_num(np.prod(np.clip(most - least, 0, None), 1))
+    covered_R = np.divide(both_R, area_R, out=np.zeros_like(both_R), where=area_R > 0)
     positive_R = np.clip(relevance_R, 0, None).astype(np.float64)
     total = positive_R.sum()
     return float((positive_R * covered_R).sum() / total) if total > 0 else 0.0

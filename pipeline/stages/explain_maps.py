@@ -97,7 +97,7 @@ def rows_of(explained: Explained, video_id: str, tokens: Sequence[int], clip: Ro
 
     def relevance_of(of: LstmCaptioner) -> NDArray[np.float32]:
         found = word_maps(of, maps_THWC, tokens, settings.method, random_of(settings.seed, video_id))
-        return found.reshape(len(tokens), -1)
+        return found.reshape(len(tokens), maps_THWC.shape[:3].numel())
 
     relevance_NR, twins_NR = relevance_of(model), [relevance_of(twin) for twin in twins]
     log_p = log_p_of_kept(model, maps_THWC, tokens, away_C)

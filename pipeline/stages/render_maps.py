@@ -32,7 +32,7 @@ FRAMES = 6  # most frames of a strip
 GAP = 2  # pixels between them
 MAX_SECONDS = 10.0  # of a film
 SHORT_SIDE = 160  # most pixels of a film, and of a frame of a strip
-TOLERANCE = 1e-6  # seconds
+TOLERANCE = 5e-3  # seconds by which a frame may seem late: files and rates are rounded
 
 
 class Film:
@@ -132,8 +132,7 @@ def read_film(clip: Clip) -> Film:
         rate = Fraction(mean_rate(found.times_F)).limit_denominator(1001) or Fraction(1)
         count = max(1, round(float((times[-1] - times[0]) * rate)) + 1)
         shown_F = times[0] + np.arange(count) / float(rate)
-        half_step = TOLERANCE + 0.5 / float(rate)  # times are rounded in some files: the nearest frame before or at it
-        numbers_F = np.clip(np.searchsorted(times, shown_F + half_step, "right") - 1, 0, len(times) - 1)
+        numbers_F = np.clip(np.searchsorted(times, shown_F + TOLERANCE, "right") - 1, 0, len(times) - 1)
         frames_FHWC = read_frames(video, found.first + numbers_F, even_size(*video.size_hw))
     return Film(frames_FHWC, times[numbers_F], rate)
 

@@ -1,5 +1,6 @@
 """A small explanation of two videos: the first has maps of 1 x 1 x 2 cells, the second nodes that are no grid."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ def rows_of(num_words: int, relevance: list[float], twin: list[float], shape: tu
 
 def write_explanation(folder: Path, **changes: np.ndarray) -> tuple[Path, Path]:
     """Write the explanation, with other arrays for the first video, and its captions; returns their paths."""
+    shutil.rmtree(folder / "relevance.zarr", ignore_errors=True)
     relevance = [0.0, 0.0, 1.0, 3.0, 0.0, 5.0]
     with create(
         folder / "relevance.zarr", RELEVANCE, ids=list(CAPTIONS), stage="explain_maps", settings={}, inputs={}
