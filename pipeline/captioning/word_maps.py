@@ -147,7 +147,7 @@ def score_cam(
     assert bias is not None
     bias_P111 = bias[:, None, None, None]
     scores = []
-    for part in masks.split(versions_at_once(projected_1PTHW)):
+    for part in torch.split(masks, versions_at_once(projected_1PTHW)):
         masked = part[:, None] * (projected_1PTHW - bias_P111) + bias_P111
         scores.append(log_odds(word_logits(model, model.rectified(masked), tokens), tokens))
     # The score of the whole clip is taken off all alike, which a softmax does not see.
@@ -185,7 +185,7 @@ def log_p_of_kept(model: LstmCaptioner, maps_THWC: Tensor, tokens: Sequence[int]
     def log_p(kept_KR: NDArray[np.bool_]) -> NDArray[Any]:
         found = []
         kept = torch.from_numpy(kept_KR).to(projected_1PTHW.device).view(-1, 1, *shape)
-        for part in kept.split(versions_at_once(projected_1PTHW)):
+        for part in torch.split(kept, versions_at_once(projected_1PTHW)):
             x_KPTHW = model.rectified(torch.where(part, projected_1PTHW, away_1P111))
             log_p_KNV = word_logits(model, x_KPTHW, tokens).float().log_softmax(2)
             found.append(log_p_KNV[:, own, torch.tensor(tokens)].cpu().numpy())

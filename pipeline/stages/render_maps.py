@@ -117,7 +117,8 @@ def regions_of(relevance: Path, video_id: str, video: Rows) -> Regions:
             f"{relevance}: video {video_id}: maps of {sizes} and {num_words} words do not fit its {num_regions} "
             "regions: delete it and explain again"
         )
-    return Regions(video["time"].astype(np.float64), video["box"].astype(np.float64), tuple(map(int, shape)))
+    steps, rows, columns = map(int, shape)
+    return Regions(video["time"].astype(np.float64), video["box"].astype(np.float64), (steps, rows, columns))
 
 
 def read_film(clip: Clip) -> Film:

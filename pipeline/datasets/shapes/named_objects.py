@@ -36,7 +36,7 @@ class Scene(NamedTuple):
     def boxes_at(self, number: int, time_R: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """The boxes `[R, 4]` of an object at some times; after the last frame, those of the last."""
         boxes = self.boxes[number]
-        return boxes[np.clip(np.rint(time_R * self.fps).astype(int), 0, len(boxes) - 1)]
+        return np.asarray(boxes[np.clip(np.rint(time_R * self.fps).astype(int), 0, len(boxes) - 1)])
 
 
 def read_scenes(truths: Sequence[Path]) -> dict[str, Scene]:
