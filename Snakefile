@@ -86,6 +86,7 @@ wildcard_constraints:
     groups=names("groups"),
     experiment=names("experiments"),
     prediction=names("predictions"),
+    explanation=names("explanations"),
 
 
 include: HERE.join("rules/videos.smk")
@@ -99,6 +100,7 @@ include: HERE.join("rules/training.smk")
 include: HERE.join("rules/evaluation.smk")
 include: HERE.join("rules/recognition.smk")
 include: HERE.join("rules/tstl.smk")
+include: HERE.join("rules/explanations.smk")
 include: HERE.join("rules/predictions.smk")
 include: HERE.join("rules/report.smk")
 
@@ -118,6 +120,7 @@ rule all:
         *rules.write_report.input,
         *recognition_results,
         *routing_results,
+        *explanation_results,
         artifact("settings", each="experiment"),
         artifact("gallery", each="prediction"),
 

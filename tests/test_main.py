@@ -104,6 +104,8 @@ NEEDED = {
     "caption_videos": GRAPHS,
     "embed_knowledge": CLIP | GRAPHS,
     "draw_embeddings": DETECTOR | {"matplotlib"},
+    "explain_graphs": GRAPHS | {"matplotlib"},  # captum brings its pictures
+    "explain_maps": GRAPHS,
     "extract_cast": DETECTOR,
     "extract_clip": CLIP,
     "extract_features": DETECTOR,

@@ -55,6 +55,27 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
     Raises:
         PipelineError: The file is missing, damaged or no captioner, or another version of the captioner wrote it.
     """
+    return _built(path)
+
+
+def load_untrained(path: Path, seed: int) -> Captioner:
+    """Build a captioner of the sizes of that of a file, whose weights are drawn as before training.
+
+    What such a captioner seems to look at is what explanations of the trained one are held against (Adebayo et al.,
+    "Sanity Checks for Saliency Maps", NeurIPS 2018).
+
+    Returns:
+        The captioner, in evaluation mode on the CPU.
+
+    Raises:
+        PipelineError: as `load_captioner` does.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _built(path, trained=False)[0]
+
+
+def _built(path: Path, trained: bool = True) -> tuple[Captioner, Vocabulary]:
     again = f"run train_captioner again (snakemake {path})"
     description, state = read_described(path, [f"{kind} captioner" for kind in KINDS], again)
     kind = description["kind"].removesuffix(" captioner")
@@ -65,7 +86,8 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
         sizes = {name: description[STORED.get(name, name)] for name in DIMS}
         _check_sizes(network, settings, len(vocabulary), sizes, state)
         model = network(settings, len(vocabulary), **sizes)
-        model.load_state_dict(state)
+        if trained:
+            model.load_state_dict(state)
     except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise PipelineError(f"{path} was trained by another version of the captioner ({error}): {again}") from error
     return model.eval(), vocabulary

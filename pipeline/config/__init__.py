@@ -81,6 +81,7 @@ from pipeline.config.experiments import (
     RoutingSettings,
 )
 from pipeline.config.experts import unfit_experts
+from pipeline.config.explanations import ExplanationSettings, RelevanceSettings
 from pipeline.config.graphs import (
     EmbeddingSettings,
     GraphSettings,
@@ -175,6 +176,7 @@ __all__ = [
     "EncoderSettings",
     "EpicKitchensSettings",
     "ExperimentSettings",
+    "ExplanationSettings",
     "ExternalSettings",
     "FinetuneSettings",
     "FolderSettings",
@@ -217,6 +219,7 @@ __all__ = [
     "RecognizerEncoderSettings",
     "RecognizerSettings",
     "RecognizerTrainingSettings",
+    "RelevanceSettings",
     "ReportSettings",
     "ResNetSettings",
     "RoutingSettings",
@@ -275,6 +278,7 @@ class Config(Settings):
     groups: dict[Name, GroupsSettings]
     experiments: dict[Name, ExperimentSettings]
     predictions: dict[Name, PredictionSettings]
+    explanations: dict[Name, ExplanationSettings]
     report: ReportSettings
 
 

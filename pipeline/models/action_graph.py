@@ -29,7 +29,7 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
     """The graph of one video; a batch that `batch_graphs` makes of graphs has the same attributes and methods.
 
     Graphs and frames without nodes are legal. The attributes from `pair_motion` on exist only if the set of graphs was
-    opened with them; `"knowledge" in graph` tests this.
+    opened with them, and `edge_gate` only if it was set; `"knowledge" in graph` tests this.
 
     Attributes:
         x: Node features `[N, D]`.
@@ -39,6 +39,7 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
         edge_kind: 0 for an edge within a frame, 1 for an edge to the next frame, `[E]`.
         edge_frame: Frame of the target, as a row number of `motion`, `[E]`.
         edge_weight: Temporal weight of an edge to the next frame, 1 for an edge within a frame, `[E]`.
+        edge_gate: What the messages of each edge are multiplied by, `[E]`; only where edges are explained.
         motion: Motion features, one row for each frame, `[F, M]`.
         pair_motion: Motion features of the boxes around pairs of nodes, `[P, M]`.
         edge_pair: Row of `pair_motion` for each edge within a frame, `[E]`. The entry of any other edge is meaningless:
@@ -55,6 +56,7 @@ class ActionGraph(Data):  # type: ignore[misc]  # torch_geometric has no types
     edge_kind: Tensor
     edge_frame: Tensor
     edge_weight: Tensor
+    edge_gate: Tensor
     motion: Tensor
     pair_motion: Tensor
     edge_pair: Tensor

@@ -27,7 +27,8 @@ class BlockAttention(torch.autograd.Function):
         first: Projection of an edge of weight 1 between frames, `[H, C]`.
         edge: Whether there is an edge from a source to a target, `[F, K, S]`.
         weight: Weight of an edge between frames; 0 elsewhere, `[F, K, S]`.
-        scale: Factor of the messages to a target; 0 for a target without edges, `[F, K, 1]`.
+        scale: Factor of the messages to a target; 0 for a target without edges, `[F, K, 1]`; or of the message of each
+            edge, `[F, K, S]`.
     """
 
     @staticmethod
@@ -54,7 +55,7 @@ class BlockAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_message_FKW: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the first three arguments; the others have none."""
+        """Gradients of the first three arguments and, where it is asked for, of `scale`; the others have none."""
         query_key_value, motion, first, alpha_FHKS, part_FHKT, weight, scale = ctx.saved_tensors
         query_FHKC, key_value_2FHTC = _laid_out(query_key_value, motion, first)
         num_frames, num_heads, size, width = query_FHKC.shape
@@ -67,7 +68,11 @@ class BlockAttention(torch.autograd.Function):
 
         grad_alpha_FHKS = torch.addcmul(
             _wide(grad_part_FHKT[..., :num_sources]), grad_part_FHKT[..., num_sources:], weight_F1KS
-        ).mul_(scale.unsqueeze(1))
+        )
+        grad_scale = None
+        if ctx.needs_input_grad[5]:
+            grad_scale = (grad_alpha_FHKS * alpha_FHKS).sum(1).sum_to_size(scale.shape)
+        grad_alpha_FHKS.mul_(scale.unsqueeze(1))
         grad_score_FHKS = torch._softmax_backward_data(grad_alpha_FHKS, alpha_FHKS, 3, alpha_FHKS.dtype)
         grad_score_FHKT = torch.empty_like(part_FHKT)
         grad_score_FHKT[..., :num_sources] = grad_score_FHKS
@@ -83,7 +88,7 @@ class BlockAttention(torch.autograd.Function):
         torch.add(own_2FHKC[:, -1:], before_2FHKC[:, :1], out=grad_3FHKC[1:, -1:])
         grad_motion_FHC = own_2FHKC.sum(3).sum(0)  # a single sum over both takes ten times as long
         grad_first_HC = grad_key_value_2FHTC[..., num_sources, :].sum((0, 1))
-        return grad, grad_motion_FHC, grad_first_HC, None, None, None
+        return grad, grad_motion_FHC, grad_first_HC, None, None, grad_scale
 
 
 def _laid_out(query_key_value: Tensor, motion: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:

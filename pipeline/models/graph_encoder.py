@@ -12,19 +12,26 @@ For the transformer the edge features are never expanded. All edges within a fra
 projected once for a frame, or once for a pair of nodes if pairs have motion of their own. The projected feature of an
 edge between frames is the edge's weight times the first column of the projection.
 
+A graph may have a gate for each edge, which multiplies its attention in every layer after the softmax: an edge whose
+gate is 0 gives no message, and those of all others are as before. Gradients with respect to gates tell which edges
+matter (PyTorch Geometric's explainers do this with an edge mask, which has no effect here, because they know only its
+own convolutions).
+
 Shapes: N nodes, E edges, F frames, P pairs, K places for nodes in a frame, S = 2 K places for sources (own frame, frame
 before), X nodes or places (F K), Y rows of motion (F or P), H heads, C channels of a head, W = H C width, M motion
 features.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_geometric.nn import GATConv, GATv2Conv
+from torch_geometric.nn import GATConv, GATv2Conv, MessagePassing
 
 from pipeline.models.action_graph import TO_NEXT_FRAME, WITHIN_FRAME, ActionGraph
 from pipeline.models.block_attention import BlockAttention
@@ -45,6 +52,8 @@ class Blocks:
         scale: One over the number of edges into a target; 0 for a target without edges, `[F, K, 1]`.
         pair: Row of `pair_motion` of the edge from each source in the target's own frame; P where there is no edge,
             `[F, K, K]`. None if edges within a frame carry the motion of the frame.
+        gate: What the attention of each edge is multiplied by; 0 where there is no edge, `[F, K, S]`. None if the graph
+            has no gates.
     """
 
     place: Tensor
@@ -52,6 +61,7 @@ class Blocks:
     weight: Tensor
     scale: Tensor
     pair: Tensor | None
+    gate: Tensor | None
 
 
 def to_blocks(graph: ActionGraph) -> Blocks | None:
@@ -102,7 +112,10 @@ def to_blocks(graph: ActionGraph) -> Blocks | None:
         pair = torch.full_like(count, graph.pair_motion.size(0))
         pair[place_E] = graph.edge_pair
         pair_FKK = pair.view_as(edge_FKS)[..., :size]
-    return Blocks(place_N, edge_FKS, weight.view_as(edge_FKS), scale_FK1, pair_FKK)
+    gate_FKS = None
+    if "edge_gate" in graph:
+        gate_FKS = graph.edge_gate.new_zeros(len(count)).index_copy(0, place_E, graph.edge_gate).view_as(edge_FKS)
+    return Blocks(place_N, edge_FKS, weight.view_as(edge_FKS), scale_FK1, pair_FKK, gate_FKS)
 
 
 class FactorisedTransformerConv(nn.Module):
@@ -162,8 +175,9 @@ class FactorisedTransformerConv(nn.Module):
         first_HC = self.lin_edge.weight[:, 0].to(query_key_value.dtype).view(self.num_heads, -1)
         query_key_value_FK3HC = query_key_value.view(num_frames, size, 3, self.num_heads, -1)
         motion_FHC = motion_FW.view(num_frames, self.num_heads, -1)
+        scale = blocks.scale if blocks.gate is None else blocks.scale * blocks.gate
         message_FKW: Tensor = BlockAttention.apply(
-            query_key_value_FK3HC, motion_FHC, first_HC, blocks.edge, blocks.weight, blocks.scale
+            query_key_value_FK3HC, motion_FHC, first_HC, blocks.edge, blocks.weight, scale
         )
         return message_FKW.flatten(0, 1)
 
@@ -182,6 +196,8 @@ class FactorisedTransformerConv(nn.Module):
         # -inf would give NaN for a target without edges; with this number, its scale of 0 makes its message 0.
         score_FHKS = score_FHKS.masked_fill(~blocks.edge.unsqueeze(1), torch.finfo(score_FHKS.dtype).min)
         alpha_FHKS = score_FHKS.softmax(dim=3)
+        if blocks.gate is not None:
+            alpha_FHKS = alpha_FHKS * blocks.gate.unsqueeze(1)
         between_FHK1 = (alpha_FHKS * weight_F1KS).sum(3, keepdim=True)
         message_FHKC = alpha_FHKS @ value_FHSC + between_FHK1 * first_HC1.transpose(1, 2)
         own_FHKK = alpha_FHKS[..., :num_places]
@@ -223,6 +239,8 @@ class FactorisedTransformerConv(nn.Module):
         total_NH = zeros_NH.index_add(0, target_E, part_EH)
         num_sources_N1 = torch.bincount(target_E, minlength=num_nodes).clamp(min=1).unsqueeze(1)
         alpha_EH1 = (part_EH / (total_NH * num_sources_N1)[target_E]).unsqueeze(2)
+        if "edge_gate" in graph:
+            alpha_EH1 = alpha_EH1 * graph.edge_gate[:, None, None]
         message_EW = ((value_NW[source_E] + edge_EW).view_as(query_EHC) * alpha_EH1).flatten(1)
         return message_EW.new_zeros(query_NW.shape).index_add(0, target_E, message_EW)
 
@@ -301,8 +319,23 @@ class GraphEncoder(nn.Module):
         edge_attr_EM = graph.expand()
         x_NW: Tensor = self.lp(graph.x)
         for conv in (self.conv1, self.conv2, self.conv3):
-            x_NW = torch.relu(x_NW + conv(x_NW, graph.edge_index, edge_attr_EM))
+            with gated(conv, graph):
+                x_NW = torch.relu(x_NW + conv(x_NW, graph.edge_index, edge_attr_EM))
         return x_NW
+
+
+@contextmanager
+def gated(convolution: MessagePassing, graph: ActionGraph) -> Iterator[None]:
+    """Multiply the messages of one of PyTorch Geometric's convolutions by the gates of the edges, if there are any."""
+    if "edge_gate" not in graph:
+        yield
+        return
+    gate_E11 = graph.edge_gate[:, None, None]
+    hook = convolution.register_message_forward_hook(lambda _conv, _inputs, message_EHC: message_EHC * gate_E11)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def new_convolution(convolution: GraphConvolution, width: int, num_heads: int, motion_dim: int) -> nn.Module:

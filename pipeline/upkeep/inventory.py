@@ -11,6 +11,7 @@ from pipeline.workflow.paths import ARTIFACTS, identify
 # Hidden siblings: `.partial` holds videos done so far, `.new` what is being written, `.removed` what is being deleted.
 HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<suffix>partial|new|removed)")
 MADE = re.compile(r"datasets/[^/]+/made/\d\d\d+/([^/]+\.(mp4|webm|avi)|\.journal\.jsonl)")
+DRAWN = re.compile(r"explanations/[^/]+/overlays/\d\d\d+-(caption|\d\d\d+)\.(png|mp4)")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Inventory:
         artifacts: The artifacts, in the order of their paths.
         leftovers: The hidden siblings of artifacts, in the order of their paths.
         links: All links, which may stand where an artifact or a folder should be.
-        made: Generated videos, and the journal of the stage that makes them; they belong to the list beside them.
+        made: Generated videos with the journal of the stage that makes them, and what is drawn of explanations; they
+            belong to the list beside them.
         foreign: Files that the workflow did not make.
         unreadable: Folders that cannot be listed, with the reason.
     """
@@ -80,7 +82,7 @@ class Inventory:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
     def videos_beside(self, found: Found) -> list[Path]:
-        """The generated videos beside a list of them, and their journal."""
+        """The generated videos beside a list of them with their journal, or pictures and films beside theirs."""
         return [path for path in self.made if path.parent == found.place.parent]
 
 
@@ -129,7 +131,8 @@ def _add(inventory: Inventory, path: Path) -> None:
     elif path.is_dir():
         _walk(inventory, path)
     else:
-        (inventory.made if MADE.fullmatch(below) else inventory.foreign).append(path)
+        is_made = MADE.fullmatch(below) or DRAWN.fullmatch(below)
+        (inventory.made if is_made else inventory.foreign).append(path)
 
 
 def _artifact(path: Path, below: str, is_folder: bool) -> Found | None:
@@ -139,11 +142,12 @@ def _artifact(path: Path, below: str, is_folder: bool) -> Found | None:
 
 
 def _origin(inventory: Inventory, path: Path) -> Found | None:
-    """The artifact that a hidden sibling belongs to; for one of a generated video, the list beside it."""
+    """The artifact that a hidden sibling belongs to; for one of a video or picture, the list beside it."""
     below = path.relative_to(inventory.results).as_posix()
-    if MADE.fullmatch(below):
-        path = path.with_name("list.json")
-        below = path.relative_to(inventory.results).as_posix()
+    for pattern, beside in ((MADE, "list.json"), (DRAWN, "index.json")):
+        if pattern.fullmatch(below):
+            path = path.with_name(beside)
+            below = path.relative_to(inventory.results).as_posix()
     return _artifact(path, below, is_folder=path.suffix == ".zarr")
 
 

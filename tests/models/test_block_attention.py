@@ -56,3 +56,12 @@ def test_a_target_without_edges_gets_zeros_and_no_nan():
     assert messages[2, 1].eq(0).all()
     messages.square().sum().backward()
     assert all(value.grad.isfinite().all() for value in values)
+
+
+def test_the_gradient_of_the_factors_of_messages_is_that_of_finite_differences():
+    values, (edge, weight, scale) = inputs()
+    of_edges = scale * torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    of_edges.requires_grad_()
+    assert torch.autograd.gradcheck(lambda scale: BlockAttention.apply(*values, edge, weight, scale), [of_edges])
+    scale.requires_grad_()
+    assert torch.autograd.gradcheck(lambda scale: BlockAttention.apply(*values, edge, weight, scale), [scale])
