@@ -95,6 +95,7 @@ def write_page(results, num_videos=3):
             experiments=["one"], videos=num_videos, resamples=50, akg=False, clip_scores=None, published=[]
         ),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
+        logs=results.parent / "logs",
         out=out,
     )
     return out.read_text(encoding="utf-8")
@@ -186,6 +187,7 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
         settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True, clip_scores=None, published=[]),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
+        logs=results.parent / "logs",
         out=out,
     )
     page = Page(out.read_text(encoding="utf-8"))
@@ -253,6 +255,7 @@ def test_several_seeds_are_shown_together(results, two_datasets):
             experiments=["one", "two"], videos=2, resamples=100, akg=False, clip_scores=None, published=[]
         ),
         stages={},
+        logs=results.parent / "logs",
         out=out,
     )
     page = Page(out.read_text(encoding="utf-8"))
@@ -342,6 +345,7 @@ def test_without_a_test_split_the_page_shows_that_of_validation(results):
         config=json.dumps(config),
         settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False, clip_scores=None, published=[]),
         stages={},
+        logs=results.parent / "logs",
         out=results / "page.html",
     )
     text = Page((results / "page.html").read_text(encoding="utf-8")).text
@@ -372,6 +376,7 @@ def test_captioning_and_recognition_share_a_page(results, tmp_path):
             experiments=["one", "plain", "regions"], videos=1, resamples=20, akg=False, clip_scores=None, published=[]
         ),
         stages={},
+        logs=results.parent / "logs",
         out=results / "page.html",
     )
     page = Page((results / "page.html").read_text(encoding="utf-8"))
