@@ -20,7 +20,13 @@ from pipeline.stages import write_report
 
 TSM = PublishedSettings(dataset="leaning", system="TSM", top1=48.4, top5=None, source="Lin et al., 2019")
 SHOWN = ReportSettings(
-    experiments=["plain", "regions"], videos=3, resamples=50, akg=False, clip_scores=None, published=[TSM]
+    experiments=["plain", "regions"],
+    videos=3,
+    resamples=50,
+    akg=False,
+    clip_scores=None,
+    published=[TSM],
+    explanations=[],
 )
 
 
