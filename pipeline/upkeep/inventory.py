@@ -84,7 +84,9 @@ class Inventory:
     def videos_beside(self, found: Found) -> list[Path]:
         """The generated videos beside a list of them, and their journal; of the report page, what it loads."""
         folder = found.place.parent
-        return [path for path in self.made if path.parent == folder or (found.kind == "report" and folder in path.parents)]
+        return [
+            path for path in self.made if path.parent == folder or (found.kind == "report" and folder in path.parents)
+        ]
 
 
 def take_inventory(results: Path, part: Path | None = None) -> Inventory:

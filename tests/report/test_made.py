@@ -4,11 +4,21 @@ import subprocess
 from types import SimpleNamespace
 
 from pipeline.report.dag import Stage
-from pipeline.report.made import changed_settings, commit_of, describe_stages, digests_of, notes_of, seconds_of
+from pipeline.report.made import (
+    changed_settings,
+    commit_of,
+    default_settings,
+    describe_stages,
+    digests_of,
+    notes_of,
+    seconds_of,
+)
 
 
 def store(name, digest, stage="decode_frames", num_bytes=1_500_000):
-    return SimpleNamespace(dataset="d", name=name, stage=stage, artifact=SimpleNamespace(digest=digest), num_bytes=num_bytes)
+    return SimpleNamespace(
+        dataset="d", name=name, stage=stage, artifact=SimpleNamespace(digest=digest), num_bytes=num_bytes
+    )
 
 
 def test_stages_have_seconds_bytes_and_digests(tmp_path):
@@ -51,3 +61,8 @@ def test_settings_that_differ_from_the_defaults():
         ("graphs.grid.top_k", "1", "2"),
         ("graphs.new.top_k", "-", "[1, 2]"),
     ]
+
+
+def test_the_defaults_are_those_of_the_code(tmp_path):
+    assert default_settings(tmp_path / "config.yaml") is None
+    assert changed_settings(default_settings(), default_settings()) == []

@@ -12,7 +12,9 @@ VENDOR = HERE / "vendor"
 def test_every_file_is_the_released_one():
     listed = json.loads((VENDOR / "vendor.json").read_text(encoding="utf-8"))
     digests = {name: of["sha256"] for package in listed.values() for name, of in package["files"].items()}
-    there = {path.name: sha256(path.read_bytes()).hexdigest() for path in VENDOR.iterdir() if path.name != "vendor.json"}
+    there = {
+        path.name: sha256(path.read_bytes()).hexdigest() for path in VENDOR.iterdir() if path.name != "vendor.json"
+    }
     assert there == digests
 
 
