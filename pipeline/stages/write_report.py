@@ -1,8 +1,8 @@
-"""Write one self-contained page about every experiment: scores, curves, stages, clips, what was left out.
+"""Write a folder with a page about every experiment: scores, videos with captions, curves, stages, what was left out.
 
-The page loads nothing from elsewhere: clips and pictures are in it, so it can be mailed or put on any server. It holds
-no time and no host: the same artifacts, configuration and library versions give the same page. The page was designed
-for this project.
+The page needs no server and asks nothing of any: what it shows lies beside it, so the folder can be mailed or put
+anywhere. Without JavaScript scores and captions are tables. It holds no time of day and no host: the same artifacts,
+configuration, logs and code give the same page. The page was designed for this project.
 """
 
 import json
@@ -18,15 +18,20 @@ from pipeline.config import ReportSettings
 from pipeline.config.experiments import CAPTIONED, CAPTIONING
 from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
-from pipeline.report.comparison import compare
-from pipeline.report.curves import Points, chosen_by_loss, draw_curves, read_curves
+from pipeline.report.comparison import all_differences, compare
+from pipeline.report.curves import Training, chosen_by_loss, draw_curves, read_training
 from pipeline.report.dag import Stage, draw_dag
-from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
+from pipeline.report.datasets import describe_dataset, predictions_of
 from pipeline.report.encoders import describe_embeddings, describe_encoders
+from pipeline.report.folder import HERE, renew, write_script
+from pipeline.report.language import describe_language, reference_lengths
+from pipeline.report.made import changed_settings, commit_of, default_settings, describe_stages, notes_of
 from pipeline.report.others import describe_bounds, describe_clip_scores, describe_external, published_captions
 from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
+from pipeline.report.relevance import describe_faithfulness, write_maps
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
+from pipeline.report.videos import headline, show_videos
 from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
@@ -35,11 +40,14 @@ from pipeline.workflow.shown import shown_split
 from pipeline.workflow.trials import experiment_of, seed_of, trials_of
 
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
+SHOWN = ("CIDEr", "Bleu_4", "METEOR", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3")  # metrics, those of most papers first
 SCORED = ("metrics", "num_videos", "num_covered")
 
 
-def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[str, Stage], out: Path) -> None:
-    """Write the report page.
+def run(
+    *, artifacts: Path, config: str, settings: ReportSettings, stages: dict[str, Stage], logs: Path, out: Path
+) -> None:
+    """Write the report page, and beside it `data.js`, `page.js`, `vendor/`, `media/` and `maps/`.
 
     Args:
         artifacts: A list of the artifacts that the page describes, a path a line, in any order, perhaps twice where
@@ -49,7 +57,8 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
         config: The whole configuration as JSON.
         settings: The experiments and how many videos the page shows, and how often scores are resampled.
         stages: The stages that made the artifacts, with their jobs and what they read, as the rules have them.
-        out: Where the page goes (HTML).
+        logs: The folder of logs, for what each stage took; it need not be there.
+        out: Where the page goes (HTML). What an earlier page had beside it is removed.
 
     Raises:
         PipelineError: An artifact has the path of none, or cannot be read.
@@ -57,18 +66,31 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
     whole = json.loads(config)
     found = sort_by_kind(map(Path, artifacts.read_text(encoding="utf-8").splitlines()))
     stores = read_stores(found)
+    failures, suspects = list_failures(stores), list_suspects(stores)
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))
     of_captioners = [f for f in found["scores"] if kind_of(f, whole) in CAPTIONED]
     scored = read_by_experiment(of_captioners, [*SCORED, "statistics", "notes"], "score_captions", trials)
+    trainings = read_trainings(found["curves"], whole)
+    renew(out.parent)
+    datasets = describe_datasets(found, generated, scored, whole, settings)
+    for name, dataset in datasets.items():
+        dataset |= show_videos(name, dataset, found, of_first_seed(scored), failures, suspects, out.parent)
+    for name, addresses in write_maps(found, whole, settings.explanations, out.parent).items():
+        for video in datasets[name]["rows"]:
+            video |= {"maps": addresses[video["id"]]} if video["id"] in addresses else {}
+    faithfulness = describe_faithfulness(found, settings.explanations)
+    defaults = default_settings()
+    made = describe_stages(stages, logs, stores)
     page = fill_in(
         "report.html.j2",
         {
+            "style": Markup((HERE / "page.css").read_text(encoding="utf-8")),  # our own, with nothing filled in
             "num_seeds": [len(whole["experiments"][name]["seeds"]) for name in scored] or [1],
             "experiments": {name: whole["experiments"][name] for name in generated},
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
-            "metrics": METRICS,
-            "scores": of_first_seed(scored),
+            "changed": None if defaults is None else changed_settings(whole, defaults),
+            "metrics": SHOWN,
             "external": describe_external(generated, whole),
             "clip_metrics": CLIP_METRICS,
             "clip_scores": describe_clip_scores(found, whole, settings, trials),
@@ -78,21 +100,27 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", trials),
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
-            "curves": draw_trainings(found["curves"], whole),
+            "curves": {name: draw_curves(seeds) for name, seeds in trainings.items()},
             "encoders": describe_encoders(found),
-            "dag": Markup(draw_dag(stages)),  # draw_dag escapes the text in its picture
+            "dag": Markup(draw_dag(stages, notes_of(made))),  # draw_dag escapes the text in its picture
+            "stages": made,
+            "commit": commit_of(),
             "stores": summarise(stores),
-            "failures": list_failures(stores),
-            "suspects": list_suspects(stores),
-            "datasets": describe_datasets(found, generated, scored, whole, settings),
+            "failures": failures,
+            "suspects": suspects,
+            "datasets": datasets,
             "labelled": describe_recognition(found, whole, settings, trials),
             "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] not in CAPTIONED],
+            "faithfulness": faithfulness,
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
+    write_script(out.parent / "data.js", "data", data_of(datasets, trainings, faithfulness))
     with replaced(out) as new:
         new.write_text(page, encoding="utf-8")
-    print(f"{out}: {len(page) / 1e6:.1f} MB")
+    beside = sum(file.stat().st_size for file in out.parent.joinpath("media").rglob("*") if file.is_file())
+    data = (out.parent / "data.js").stat().st_size
+    print(f"{out}: {(len(page) + data) / 1e6:.1f} MB, and clips of {beside / 1e6:.1f} MB beside it")
 
 
 def describe_datasets(
@@ -102,7 +130,7 @@ def describe_datasets(
     config: Mapping[str, Any],
     settings: ReportSettings,
 ) -> dict[str, dict[str, Any]]:
-    """Make the page's section of every data set, with its clips and the experiments on it side by side.
+    """Compare the experiments on every data set.
 
     Args:
         found: The artifacts by kind.
@@ -112,10 +140,10 @@ def describe_datasets(
         settings: How many videos the page shows, and how often scores are resampled.
 
     Returns:
-        For each data set what `describe_dataset` says of it, with `clips`, `comparison`, `bounds` (see
-        `describe_bounds`) and `published`.
+        For each data set what `describe_dataset` says of it, with `kind`, `comparison`, `differences` (of each two
+        experiments on the split that is shown), `headline`, `language`, `reference_lengths`, `bounds` (see
+        `describe_bounds`), `published`, and `most`: split to metric to the largest figure, where bars end.
     """
-    clips = clips_of(found["videos"])
     bounds = describe_bounds(found, settings.resamples)
     datasets = {}
     for located in found["captions"]:
@@ -124,13 +152,54 @@ def describe_datasets(
         split = shown_split(config["datasets"][name])
         described = describe_dataset(table, predictions_of(name, generated, config), settings.videos, split)
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
+        comparison = compare(own, settings.resamples)
+        differences = all_differences(own, split, settings.resamples)
+        references = {i: table["captions"].get(i, []) for i in described["ids"]}
+        training = [text for i in table["splits"].get("train", []) for text in table["captions"].get(i, [])]
         datasets[name] = described | {
-            "clips": list(show_clips(described["shown"], clips.get(name, {}))),
-            "comparison": compare(own, settings.resamples),
+            "kind": config["datasets"][name]["kind"],
+            "comparison": comparison,
+            "differences": differences,
+            "headline": headline(comparison.get(split, []), differences),
+            "language": {e: describe_language(c, references, training) for e, c in described["predictions"].items()},
+            "reference_lengths": reference_lengths(references),
             "bounds": bounds.get(name, {}),
             "published": published_captions(settings, name),
+            "most": {s: largest([*rows, *bounds.get(name, {}).get(s, [])]) for s, rows in comparison.items()},
         }
     return datasets
+
+
+def data_of(
+    datasets: Mapping[str, Mapping[str, Any]],
+    trainings: Mapping[str, Mapping[int, Training]],
+    faithfulness: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the page's script knows, as plain values: `datasets`, `curves` and `removal`."""
+    return {
+        "datasets": {
+            name: {
+                "split": dataset["split"],
+                "experiments": list(dataset["predictions"]),
+                "differences": dataset["differences"],
+                "videos": dataset["rows"],
+            }
+            for name, dataset in datasets.items()
+        },
+        "curves": {
+            name: [{"seed": seed, "kept": of.kept, "curves": of.curves} for seed, of in seeds.items()]
+            for name, seeds in trainings.items()
+        },
+        "removal": {name: told["curves"] for name, told in faithfulness.items()},
+    }
+
+
+def largest(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The largest figure of each metric, upper ends of intervals among them: where the bars of a table end."""
+    return {
+        metric: max(max(row["cells"][metric]["interval"] or (row["cells"][metric]["value"],)) for row in rows)
+        for metric in METRICS
+    }
 
 
 def list_notes(scored: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[str, str, str]]:
@@ -167,20 +236,18 @@ def list_choices(files: Sequence[Located], config: Mapping[str, Any]) -> list[tu
     ]
 
 
-def draw_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, str]:
-    """Draw the training curves of each experiment, with a line for each seed.
+def read_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, dict[int, Training]]:
+    """Read the training curves of each experiment that has any, by seed.
 
     Args:
         files: The tables that training wrote, one a trial.
         config: The whole configuration.
-
-    Returns:
-        For each experiment that has any curve, its picture as the `src` of an image.
     """
-    curves: dict[str, dict[int, dict[str, Points]]] = {}
+    trainings: dict[str, dict[int, Training]] = {}
     for file in files:
         experiment = experiment_of(file.names["trial"])
         seed = seed_of(file.names["trial"], config["experiments"][experiment]["seeds"])
-        if read := read_curves(file.path):
-            curves.setdefault(experiment, {})[seed] = read
-    return {experiment: draw_curves(seeds) for experiment, seeds in curves.items()}
+        read = read_training(file.path)
+        if read.curves:
+            trainings.setdefault(experiment, {})[seed] = read
+    return trainings

@@ -12,6 +12,7 @@ from pipeline.workflow.paths import ARTIFACTS, identify
 HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<suffix>partial|new|removed)")
 MADE = re.compile(r"datasets/[^/]+/made/\d\d\d+/([^/]+\.(mp4|webm|avi)|\.journal\.jsonl)")
 DRAWN = re.compile(r"explanations/[^/]+/overlays/\d\d\d+-(caption|\d\d\d+)\.(png|mp4)")
+BESIDE = re.compile(r"report/((data|page)\.js|(vendor|media|maps)/.+)")  # what the report page loads
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Inventory:
         artifacts: The artifacts, in the order of their paths.
         leftovers: The hidden siblings of artifacts, in the order of their paths.
         links: All links, which may stand where an artifact or a folder should be.
-        made: Generated videos with the journal of the stage that makes them, and what is drawn of explanations; they
-            belong to the list beside them.
+        made: Generated videos with the journal of the stage that makes them, and what is drawn of explanations, which
+            belong to the list beside them; and what the report page loads, which belongs to the page.
         foreign: Files that the workflow did not make.
         unreadable: Folders that cannot be listed, with the reason.
     """
@@ -82,8 +83,9 @@ class Inventory:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
     def videos_beside(self, found: Found) -> list[Path]:
-        """The generated videos beside a list of them with their journal, or pictures and films beside theirs."""
-        return [path for path in self.made if path.parent == found.place.parent]
+        """Generated videos with their journal, or pictures and films, beside a list of them; what a page loads."""
+        folder, is_page = found.place.parent, found.kind == "report"
+        return [path for path in self.made if path.parent == folder or (is_page and folder in path.parents)]
 
 
 def take_inventory(results: Path, part: Path | None = None) -> Inventory:
@@ -131,7 +133,7 @@ def _add(inventory: Inventory, path: Path) -> None:
     elif path.is_dir():
         _walk(inventory, path)
     else:
-        is_made = MADE.fullmatch(below) or DRAWN.fullmatch(below)
+        is_made = MADE.fullmatch(below) or DRAWN.fullmatch(below) or BESIDE.fullmatch(below)
         (inventory.made if is_made else inventory.foreign).append(path)
 
 

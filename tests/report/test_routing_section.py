@@ -79,7 +79,7 @@ def test_the_page_has_the_tables_and_the_pictures(tmp_path):
         published=[],
         explanations=[],
     )
-    given = {"artifacts": listed, "config": json.dumps(config), "settings": settings, "stages": {}}
+    given = {"artifacts": listed, "config": json.dumps(config), "settings": settings, "stages": {}, "logs": tmp_path}
     write_report.run(**given, out=tmp_path / "page.html")
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     for expected in (
