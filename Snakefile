@@ -86,6 +86,7 @@ wildcard_constraints:
     groups=names("groups"),
     experiment=names("experiments"),
     prediction=names("predictions"),
+    explanation=names("explanations"),
 
 
 include: HERE.join("rules/videos.smk")

@@ -299,6 +299,47 @@ REGIONS = Schema(
     },
 )
 
+RELEVANT = "How much the region speaks for the word: 0 if not at all, less than 0 if against it. Word after word, all"
+REMOVED = "Natural logarithm of the word's probability once"
+RELEVANCE = Schema(
+    name="relevance",
+    version=1,
+    stage="explain_maps or explain_graphs",
+    arrays={
+        "token": ArraySpec("i4", ("word",), "Number of the caption's word in the captioner's vocabulary."),
+        "log_p": ArraySpec(
+            "f4", ("word",), "Natural logarithm of the word's probability, given the clip and the words before it."
+        ),
+        "relevance": ArraySpec("f4", ("word_region",), f"{RELEVANT} regions."),
+        "twin": ArraySpec("f4", ("word_region",), "The same by a captioner whose weights are random."),
+        "time": ArraySpec("f4", ("region",), "When the middle of the region's step, or its frame, is shown.", "s"),
+        "box": ArraySpec("f2", ("region", "xyxy"), BOX),
+        "shape": ArraySpec(
+            "i4", (VIDEO, "thw"), "Steps, rows and columns of the regions, in this order; 0 where they are no grid."
+        ),
+        "source": ArraySpec("i2", ("edge",), SOURCE),
+        "target": ArraySpec("i2", ("edge",), TARGET),
+        "edge_relevance": ArraySpec("f4", ("word_edge",), f"{RELEVANT.replace('region', 'edge')} edges."),
+        "deleted": ArraySpec(
+            "f4", ("word", "share"), f"{REMOVED} the most relevant 0, 10, 20 .. 100 % of the regions are removed."
+        ),
+        "inserted": ArraySpec(
+            "f4", ("word", "share"), f"{REMOVED} all regions but the most relevant 0, 10 .. 100 % are removed."
+        ),
+        "deleted_at_random": ArraySpec(
+            "f4",
+            ("word", "share"),
+            f"{REMOVED} 0, 10 .. 100 % of the regions are removed at random: a mean over draws.",
+        ),
+        "randomised": ArraySpec(
+            "f4",
+            ("layer",),
+            "Rank correlation of the relevance with that of a captioner whose layers down to this one are random: a "
+            "mean over words. From the last layer to the first; no rows where none are told.",
+        ),
+    },
+)
+
 # By name, in the order in which the workflow makes them: the report lists them in it.
 SCHEMAS = {
     schema.name: schema
@@ -319,5 +360,6 @@ SCHEMAS = {
         LOGITS,
         ROUTES,
         REGIONS,
+        RELEVANCE,
     )
 }

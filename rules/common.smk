@@ -50,6 +50,7 @@ SECTIONS = {
     "experiment": "experiments",
     "selector": "experiments",
     "prediction": "predictions",
+    "explanation": "explanations",
 }
 
 
@@ -138,8 +139,8 @@ def artifact(kind, each=None, where=None, **routes):
 
     Args:
         kind: A key of ARTIFACTS.
-        each: A wildcard. Every entry of its section then gives artifacts; of experiments and trials, those that the
-            report names. A kind of experiments may stand before it: "captioning trial".
+        each: A wildcard. Every entry of its section then gives artifacts; of experiments, trials and explanations,
+            those that the report names. A kind of experiments may stand before it: "captioning trial".
         where: A condition as `holds` takes it; where it is false, there are no artifacts.
         routes: For a name in the path, the route that leads to it, a list of names, "all" for all shards, or "scored"
             for the splits that the experiment is scored on, or "shown" for the one whose clips the report shows.
@@ -285,6 +286,8 @@ def of_encoders(kind, routes, having=""):
 def reported(each):
     """Names of the entries that `each` stands for, as `artifact` takes it: all of a section, or the report's."""
     *kinds, word = each.split()
+    if word == "explanation":
+        return config["report"]["explanations"]
     if word not in ("experiment", "trial"):
         return list(config[SECTIONS[word]])
     entries = {name: config["experiments"][name] for name in config["report"]["experiments"]}

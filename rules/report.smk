@@ -1,8 +1,8 @@
 """
-Report: one self-contained page about the experiments that `report` names.
+Report: a folder with a page about the experiments that `report` names.
 
 REQUIRED INPUTS   scores, captions, tables, regions and curves of the experiments, and the artifacts they were made from
-OUTPUTS           results/report/index.html
+OUTPUTS           results/report/index.html, and what the page loads beside it
 """
 
 from functools import partial
@@ -43,6 +43,15 @@ ENCODERS = {
     of: [route for routes in (MOTION, TOWERS, DETECTORS, MASKED) for route in routes.get(of, [])]
     for of in ("captioning", "map_captioning", "recognition", "routing")
 }
+
+
+# What the page is filled in from, and what is copied beside it.
+PAGE_FILES = [
+    *(f"report/{path.name}" for path in sorted((PACKAGE / "report").glob("*.html.j2")) if not path.match("gallery*")),
+    *(f"report/page/{path.name}" for path in sorted((PACKAGE / "report/page").glob("*.js"))),
+    *(f"report/vendor/{path.name}" for path in sorted((PACKAGE / "report/vendor").iterdir())),
+    "report/page.css",
+]
 
 
 # Thousands of artifacts are more than a command can have: the shell writes their paths into a list, one a line.
@@ -116,7 +125,8 @@ rule write_report:
         config=json.dumps(config, sort_keys=True),
         settings=json.dumps(config["report"], sort_keys=True),
         stages=lambda wildcards: stages_behind("report"),
-        code=code("write_report", "report/report.html.j2", "report/recognition.html.j2"),
+        logs="logs",
+        code=code("write_report", *PAGE_FILES),
     shell:
         """
         python -m pipeline write_report \
@@ -124,6 +134,7 @@ rule write_report:
             --config {params.config:q} \
             --settings {params.settings:q} \
             --stages {params.stages:q} \
+            --logs {params.logs:q} \
             --out {output:q} \
             >{log:q} 2>&1
         """

@@ -79,6 +79,7 @@ from pipeline.config.experiments import (
     RoutingSettings,
 )
 from pipeline.config.experts import unfit_experts
+from pipeline.config.explanations import ExplanationSettings
 from pipeline.config.graphs import (
     EmbeddingSettings,
     GraphSettings,
@@ -172,6 +173,7 @@ __all__ = [
     "EncoderSettings",
     "EpicKitchensSettings",
     "ExperimentSettings",
+    "ExplanationSettings",
     "ExternalSettings",
     "FinetuneSettings",
     "FolderSettings",
@@ -271,6 +273,7 @@ class Config(Settings):
     groups: dict[Name, GroupsSettings]
     experiments: dict[Name, ExperimentSettings]
     predictions: dict[Name, PredictionSettings]
+    explanations: dict[Name, ExplanationSettings]
     report: ReportSettings
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.config.borrowing import borrowed_of_others
 from pipeline.config.clip_scores import unfit_clip_scores
 from pipeline.config.experiments import CAPTIONED
+from pipeline.config.explanations import unfit_explanations
 from pipeline.config.routing import unfit_parts
 
 # Places where an entry of one section names an entry of another: (section, perhaps only its entries of one kind; path
@@ -56,6 +57,7 @@ REFERENCES = (
     ("recognizers of kind convolutional", ("backbone", "weights", "experiment"), "experiments", "recognition"),
     ("predictions", ("experiment",), "experiments", "captioning"),
     ("predictions", ("dataset",), "datasets", None),
+    ("explanations", ("experiment",), "experiments", "captioning or map_captioning"),
 )
 
 # Kinds of data sets that have labels and no captions. The clips of `sync_mnist` are no videos either: they are drawn.
@@ -166,7 +168,13 @@ def broken_references(raw: Mapping[str, Any]) -> list[str]:
                 fitting = [str(n) for n, s in named.items() if isinstance(s, Mapping) and _is_of(s, kind)]
                 mistakes.append(f"`{place}: {name}`: must be of kind {kind}: {', '.join(fitting) or 'there is none'}")
     mistakes += borrowed_of_others(raw) + _without_captions(raw) + _unknown_teachers(raw) + unfit_parts(raw)
-    return mistakes + _unknown_in_report(raw) + _published_of_nothing(raw) + unfit_clip_scores(raw)
+    return (
+        mistakes
+        + _unknown_in_report(raw)
+        + _published_of_nothing(raw)
+        + unfit_clip_scores(raw)
+        + unfit_explanations(raw)
+    )
 
 
 def _is_of(entry: Mapping[str, Any], kind: str) -> bool:

@@ -62,3 +62,4 @@ class ReportSettings(Settings):
     akg: bool
     clip_scores: ClipScoresSettings | None
     published: list[Published]
+    explanations: list[str]

@@ -1,4 +1,4 @@
-"""Make video clips that a browser plays, small enough to be put into a page.
+"""Make video clips that a browser plays, small enough to be put into a page or to lie beside it.
 
 Browsers play H.264 in MP4 and VP9 in WebM, with 4:2:0 pixels; such files go in as they are when they are small.
 Everything else, whatever is long or large, and every interval of a file becomes a short H.264 clip.
@@ -52,10 +52,28 @@ def data_uri(path: Path, interval: Interval | None = None) -> str:
     Raises:
         VideoError: The file cannot be read as a video.
     """
+    media_type, content = clip_of(path, interval)
+    return f"data:{media_type};base64,{b64encode(content).decode()}"
+
+
+def clip_of(path: Path, interval: Interval | None = None) -> tuple[str, bytes]:
+    """Make a clip of a video that a browser plays.
+
+    Args:
+        path: Any video file.
+        interval: The part of it to show; None for all of it.
+
+    Returns:
+        Its media type, `video/mp4` or `video/webm`, and its content.
+
+    Raises:
+        VideoError: The file cannot be read as a video.
+    """
     with _showing(path):
         media_type = playable_as(path) if interval is None else None
-        content = path.read_bytes() if media_type else transcode(path, interval)
-    return f"data:{media_type or 'video/mp4'};base64,{b64encode(content).decode()}"
+        if media_type:
+            return media_type, path.read_bytes()
+        return "video/mp4", transcode(path, interval)
 
 
 def playable_as(path: Path) -> str | None:
@@ -123,7 +141,16 @@ def transcode(path: Path, interval: Interval | None = None) -> bytes:
 
 
 def still_uri(path: Path, interval: Interval | None = None) -> str:
-    """Make a still of a video as the `src` of an image.
+    """Make a still of a video as the `src` of an image: that of `still_of`.
+
+    Raises:
+        VideoError: No frame can be decoded.
+    """
+    return f"data:image/jpeg;base64,{b64encode(still_of(path, interval)).decode()}"
+
+
+def still_of(path: Path, interval: Interval | None = None) -> bytes:
+    """Make a still of a video.
 
     It is the key frame before the middle of a file, or the first frame after the middle of an interval; the first frame
     that decodes where there is none.
@@ -133,7 +160,7 @@ def still_uri(path: Path, interval: Interval | None = None) -> str:
         interval: The part of it to show; None for all of it.
 
     Returns:
-        `data:image/jpeg;base64,...`, whose longer side has at most `MAX_SIDE` pixels.
+        A JPEG, whose longer side has at most `MAX_SIDE` pixels.
 
     Raises:
         VideoError: No frame can be decoded.
@@ -144,7 +171,7 @@ def still_uri(path: Path, interval: Interval | None = None) -> str:
         picture = Image.fromarray(orientation_of(frame).upright(_pixels(frame)))
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     picture.save(content, "JPEG", quality=STILL_QUALITY)
-    return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
+    return content.getvalue()
 
 
 def _middle_of(path: Path, interval: Interval) -> av.VideoFrame:

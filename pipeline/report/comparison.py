@@ -1,6 +1,7 @@
 """Compare experiments: each metric with its interval, and its difference to a data set's first experiment."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
@@ -66,6 +67,29 @@ def compare_metrics(
             metric: metric_cell([seed[metric] for seed in metrics[name]], own[metric], differences.get(metric))
             for metric in own
         }
+    return found
+
+
+def all_differences(
+    scores: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], split: str, num_resamples: int
+) -> list[dict[str, Any]]:
+    """Estimate the differences of each two experiments of a data set, so that a reader may choose any two.
+
+    Args:
+        scores: Experiment to split to the content of each seed's scores.json.
+        split: The split.
+        num_resamples: Number of resamples of the videos, and of the seeds where there are several.
+
+    Returns:
+        For each two experiments that share a video `one`, `other` and `cells`: metric to the difference of `one` to
+        `other` and its interval, which is None for too few videos.
+    """
+    there = {name: [from_json(seed["statistics"]) for seed in s[split]] for name, s in scores.items() if split in s}
+    found = []
+    for (one, of_one), (other, of_other) in combinations(there.items(), 2):
+        cells = {metric: tuple(d) for metric, d in estimate_difference(of_one, of_other, num_resamples).items()}
+        if cells:
+            found.append({"one": one, "other": other, "cells": cells})
     return found
 
 

@@ -5,7 +5,7 @@ import io
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -39,6 +39,25 @@ STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+
+
+class Training(NamedTuple):
+    """What a training wrote of its epochs.
+
+    Attributes:
+        curves: The name of each curve to its epochs and values.
+        kept: The epoch whose weights were kept; None where the table does not say.
+    """
+
+    curves: dict[str, Points]
+    kept: float | None
+
+
+def read_training(path: Path) -> Training:
+    """Read the CSV table of a training: its curves (see `read_curves`), and the epoch whose row has `kept_by`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        kept = next((row.get("epoch") for row in csv.DictReader(file) if row.get("kept_by")), None)
+    return Training(read_curves(path), _number(kept))
 
 
 def read_curves(path: Path) -> dict[str, Points]:
@@ -79,15 +98,19 @@ def group(names: Sequence[str]) -> dict[str, list[str]]:
     return groups
 
 
-def draw_curves(seeds: Mapping[int, Mapping[str, Points]]) -> str:
+def draw_curves(trainings: Mapping[int, Training]) -> str:
     """Draw curves side by side, with a line for each seed: its colour tells the curve, its style the seed.
 
+    Losses have a logarithmic axis, so that the first epoch does not flatten the others. A thin line marks the epoch
+    whose weights were kept.
+
     Args:
-        seeds: The curves of each seed, at least one; the legend names seeds only where there are several.
+        trainings: That of each seed, at least one; the legend names seeds only where there are several.
 
     Returns:
         The picture as the `src` of an image: SVG on a transparent background.
     """
+    seeds = {seed: training.curves for seed, training in trainings.items()}
     groups = group(list(dict.fromkeys(name for curves in seeds.values() for name in curves)))
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
@@ -108,6 +131,10 @@ def draw_curves(seeds: Mapping[int, Mapping[str, Points]]) -> str:
                     markersize=3,
                     linewidth=1.6,
                 )
+            for kept in sorted({training.kept for training in trainings.values() if training.kept is not None}):
+                axes.axvline(kept, color=INK, linewidth=0.8, linestyle="dotted")
+            if title == "loss" and all(value > 0 for name, seed in lines for value in seeds[seed][name][1]):
+                axes.set_yscale("log")
             axes.set_title(title.replace("_", " "), fontsize=10)
             axes.set_xlabel("epoch")
             axes.grid(visible=True)

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from pipeline.report.layout import Item, Layout, lay_out
 
 WIDTH, HEIGHT = 158, 40  # size of a box in pixels
+QUOTES = {'"': "&quot;"}
 GAP, ROW, MARGIN = 18, 66, 8  # pixels: between boxes of a row, from row to row, around the picture
 
 
@@ -24,15 +25,18 @@ class Stage:
     reads: list[str]
 
 
-def draw_dag(stages: Mapping[str, Stage]) -> str:
+def draw_dag(stages: Mapping[str, Stage], notes: Mapping[str, str] | None = None) -> str:
     """Draw each stage with arrows from the stages that it reads from, without arrows that a longer path implies.
 
     Args:
         stages: The stages by name.
+        notes: What stands below the name of a stage behind its jobs, such as its seconds.
 
     Returns:
         An `svg` element; its colours come from the page's styles for the classes `stage`, `count`, `arrow` and `tip`.
+        Each box leads to `#stage-NAME`.
     """
+    notes = notes or {}
     layout = lay_out(without_cycles({name: stage.reads for name, stage in stages.items()}), WIDTH, GAP)
     boxes = [item for row in layout.rows for item in row if isinstance(item, str)]
     top = {item: MARGIN + number * ROW for number, row in enumerate(layout.rows) for item in row}
@@ -41,20 +45,20 @@ def draw_dag(stages: Mapping[str, Stage]) -> str:
     listed = "; ".join(f"{box} ({stages[box].jobs})" for box in boxes)
     parts = [
         f'<svg class="dag" viewBox="0 0 {width} {height}" style="min-width: {0.8 * width:.0f}px; max-width: {width}px" '
-        'role="img" aria-labelledby="dag-title dag-desc">',
+        'role="group" aria-labelledby="dag-title" aria-describedby="dag-desc">',
         '<title id="dag-title">Stages of the workflow</title>',
         f'<desc id="dag-desc">Stages with the number of jobs of each: {escape(listed)}</desc>',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto">'
         '<path d="M0 0 8 4 0 8z" class="tip"/></marker></defs>',
         *(f'<path class="arrow" d="{line}" marker-end="url(#tip)"/>' for line in _lines(layout, top)),
     ]
     for box in boxes:
         x, y = layout.centre[box] + MARGIN, top[box]
-        count = f"{stages[box].jobs} job{'' if stages[box].jobs == 1 else 's'}"
+        count = f"{stages[box].jobs} job{'' if stages[box].jobs == 1 else 's'}{notes.get(box, '')}"
         parts.append(
-            f'<rect class="stage" x="{x - WIDTH / 2:.1f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
+            f'<a href="#stage-{escape(box, QUOTES)}"><rect class="stage" x="{x - WIDTH / 2:.1f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
             f'<text class="name" x="{x:.1f}" y="{y + 17}">{escape(box)}</text>'
-            f'<text class="count" x="{x:.1f}" y="{y + 32}">{count}</text>'
+            f'<text class="count" x="{x:.1f}" y="{y + 32}">{escape(count)}</text></a>'
         )
     return "\n".join([*parts, "</svg>"])
 

@@ -1,12 +1,9 @@
-"""Describe the data sets for the report: splits, captions, and the clips that the page plays."""
+"""Describe the data sets for the report: splits, captions, and which clips the page plays."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.artifact.video_table import Clip, read_clips
-from pipeline.errors import VideoError
-from pipeline.jobs.progress import track
-from pipeline.report.clips import data_uri
 from pipeline.workflow.paths import SPLITS, Located
 from pipeline.workflow.shown import shown_split, spread
 
@@ -67,23 +64,3 @@ def describe_dataset(
         "references": table["captions"],
         "predictions": predictions,
     }
-
-
-def show_clips(ids: Sequence[str], clips: Mapping[str, Clip]) -> Iterator[dict[str, str]]:
-    """Make the clips that the page plays.
-
-    Args:
-        ids: Ids of the videos to play.
-        clips: Clips of the data set by id.
-
-    Yields:
-        `id`, and either `src` (the clip as a data URI) or `problem` (why there is none).
-    """
-    for video_id in track(ids, len(ids), "write_report: clips"):
-        if video_id not in clips:
-            yield {"id": video_id, "problem": "no video table lists it"}
-            continue
-        try:
-            yield {"id": video_id, "src": data_uri(clips[video_id].file, clips[video_id].interval)}
-        except VideoError as error:
-            yield {"id": video_id, "problem": str(error)}

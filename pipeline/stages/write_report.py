@@ -1,8 +1,8 @@
-"""Write one self-contained page about every experiment: scores, curves, stages, clips, what was left out.
+"""Write a folder with a page about every experiment: scores, videos with captions, curves, stages, what was left out.
 
-The page loads nothing from elsewhere: clips and pictures are in it, so it can be mailed or put on any server. It holds
-no time and no host: the same artifacts, configuration and library versions give the same page. The page was designed
-for this project.
+The page needs no server and asks nothing of any: what it shows lies beside it, so the folder can be mailed or put
+anywhere. Without JavaScript scores and captions are tables. It holds no time of day and no host: the same artifacts,
+configuration, logs and code give the same page. The page was designed for this project.
 """
 
 import json
@@ -18,15 +18,19 @@ from pipeline.config import ReportSettings
 from pipeline.config.experiments import CAPTIONED, CAPTIONING
 from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
-from pipeline.report.comparison import compare
-from pipeline.report.curves import Points, chosen_by_loss, draw_curves, read_curves
+from pipeline.report.comparison import all_differences, compare
+from pipeline.report.curves import Training, chosen_by_loss, draw_curves, read_training
 from pipeline.report.dag import Stage, draw_dag
-from pipeline.report.datasets import clips_of, describe_dataset, predictions_of, show_clips
+from pipeline.report.datasets import clips_of, describe_dataset, predictions_of
 from pipeline.report.encoders import describe_embeddings, describe_encoders
+from pipeline.report.folder import HERE, renew, write_clips, write_script
+from pipeline.report.language import describe_language, reference_lengths
+from pipeline.report.made import commit_of, describe_stages, notes_of
 from pipeline.report.others import describe_bounds, describe_clip_scores, describe_external, published_captions
 from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
+from pipeline.report.videos import describe_videos, extremes, headline
 from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
@@ -35,11 +39,14 @@ from pipeline.workflow.shown import shown_split
 from pipeline.workflow.trials import experiment_of, seed_of, trials_of
 
 VERSIONS = ("clipgraph", "snakemake", "torch", "torch_geometric", "open_clip_torch", "decord2", "zarr", "pycocoevalcap")
+SHOWN = ("CIDEr", "Bleu_4", "METEOR", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3")  # metrics, those of most papers first
 SCORED = ("metrics", "num_videos", "num_covered")
 
 
-def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[str, Stage], out: Path) -> None:
-    """Write the report page.
+def run(
+    *, artifacts: Path, config: str, settings: ReportSettings, stages: dict[str, Stage], logs: Path, out: Path
+) -> None:
+    """Write the report page, and beside it `data.js`, `page.js`, `vendor/`, `media/` and `maps/`.
 
     Args:
         artifacts: A list of the artifacts that the page describes, a path a line, in any order, perhaps twice where
@@ -49,7 +56,8 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
         config: The whole configuration as JSON.
         settings: The experiments and how many videos the page shows, and how often scores are resampled.
         stages: The stages that made the artifacts, with their jobs and what they read, as the rules have them.
-        out: Where the page goes (HTML).
+        logs: The folder of logs, for what each stage took; it need not be there.
+        out: Where the page goes (HTML). What an earlier page had beside it is removed.
 
     Raises:
         PipelineError: An artifact has the path of none, or cannot be read.
@@ -57,18 +65,26 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
     whole = json.loads(config)
     found = sort_by_kind(map(Path, artifacts.read_text(encoding="utf-8").splitlines()))
     stores = read_stores(found)
+    failures, suspects = list_failures(stores), list_suspects(stores)
     trials = [trial for name in settings.experiments for trial in trials_of(name, whole["experiments"][name]["seeds"])]
     generated = of_first_seed(read_by_experiment(found["generated"], ["captions"], "generate_captions", trials))
     of_captioners = [f for f in found["scores"] if kind_of(f, whole) in CAPTIONED]
     scored = read_by_experiment(of_captioners, [*SCORED, "statistics", "notes"], "score_captions", trials)
+    trainings = read_trainings(found["curves"], whole)
+    renew(out.parent)
+    datasets = describe_datasets(found, generated, scored, whole, settings)
+    for name, dataset in datasets.items():
+        dataset |= show_videos(name, dataset, found, of_first_seed(scored), failures, suspects, out.parent)
+    made = describe_stages(stages, logs, stores)
     page = fill_in(
         "report.html.j2",
         {
+            "style": Markup((HERE / "page.css").read_text(encoding="utf-8")),  # our own, with nothing filled in
             "num_seeds": [len(whole["experiments"][name]["seeds"]) for name in scored] or [1],
             "experiments": {name: whole["experiments"][name] for name in generated},
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
-            "metrics": METRICS,
-            "scores": of_first_seed(scored),
+            "changed": None,
+            "metrics": SHOWN,
             "external": describe_external(generated, whole),
             "clip_metrics": CLIP_METRICS,
             "clip_scores": describe_clip_scores(found, whole, settings, trials),
@@ -78,21 +94,27 @@ def run(*, artifacts: Path, config: str, settings: ReportSettings, stages: dict[
             "akg_scores": read_by_experiment(found["akg_scores"], SCORED, "score_akg", trials),
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
-            "curves": draw_trainings(found["curves"], whole),
+            "curves": {name: draw_curves(seeds) for name, seeds in trainings.items()},
             "encoders": describe_encoders(found),
-            "dag": Markup(draw_dag(stages)),  # draw_dag escapes the text in its picture
+            "dag": Markup(draw_dag(stages, notes_of(made))),  # draw_dag escapes the text in its picture
+            "stages": made,
+            "commit": commit_of(),
             "stores": summarise(stores),
-            "failures": list_failures(stores),
-            "suspects": list_suspects(stores),
-            "datasets": describe_datasets(found, generated, scored, whole, settings),
+            "failures": failures,
+            "suspects": suspects,
+            "datasets": datasets,
             "labelled": describe_recognition(found, whole, settings, trials),
             "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] not in CAPTIONED],
+            "faithfulness": {},
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
+    write_script(out.parent / "data.js", "data", data_of(datasets, trainings))
     with replaced(out) as new:
         new.write_text(page, encoding="utf-8")
-    print(f"{out}: {len(page) / 1e6:.1f} MB")
+    beside = sum(file.stat().st_size for file in out.parent.joinpath("media").rglob("*") if file.is_file())
+    data = (out.parent / "data.js").stat().st_size
+    print(f"{out}: {(len(page) + data) / 1e6:.1f} MB, and clips of {beside / 1e6:.1f} MB beside it")
 
 
 def describe_datasets(
@@ -102,7 +124,7 @@ def describe_datasets(
     config: Mapping[str, Any],
     settings: ReportSettings,
 ) -> dict[str, dict[str, Any]]:
-    """Make the page's section of every data set, with its clips and the experiments on it side by side.
+    """Compare the experiments on every data set.
 
     Args:
         found: The artifacts by kind.
@@ -112,10 +134,10 @@ def describe_datasets(
         settings: How many videos the page shows, and how often scores are resampled.
 
     Returns:
-        For each data set what `describe_dataset` says of it, with `clips`, `comparison`, `bounds` (see
-        `describe_bounds`) and `published`.
+        For each data set what `describe_dataset` says of it, with `comparison`, `differences` (of each two experiments
+        on the split that is shown), `headline`, `language`, `reference_lengths`, `bounds` (see `describe_bounds`),
+        `published`, and `most`: split to metric to the largest figure, where bars end.
     """
-    clips = clips_of(found["videos"])
     bounds = describe_bounds(found, settings.resamples)
     datasets = {}
     for located in found["captions"]:
@@ -124,13 +146,97 @@ def describe_datasets(
         split = shown_split(config["datasets"][name])
         described = describe_dataset(table, predictions_of(name, generated, config), settings.videos, split)
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
+        comparison = compare(own, settings.resamples)
+        differences = all_differences(own, split, settings.resamples)
+        references = {i: table["captions"].get(i, []) for i in described["ids"]}
+        training = [text for i in table["splits"].get("train", []) for text in table["captions"].get(i, [])]
         datasets[name] = described | {
-            "clips": list(show_clips(described["shown"], clips.get(name, {}))),
-            "comparison": compare(own, settings.resamples),
+            "comparison": comparison,
+            "differences": differences,
+            "headline": headline(comparison.get(split, []), differences),
+            "language": {e: describe_language(c, references, training) for e, c in described["predictions"].items()},
+            "reference_lengths": reference_lengths(references),
             "bounds": bounds.get(name, {}),
             "published": published_captions(settings, name),
+            "most": {s: largest([*rows, *bounds.get(name, {}).get(s, [])]) for s, rows in comparison.items()},
         }
     return datasets
+
+
+def show_videos(
+    name: str,
+    dataset: Mapping[str, Any],
+    found: ByKind,
+    scores: Mapping[str, Mapping[str, Any]],
+    failures: Sequence[Mapping[str, str]],
+    suspects: Sequence[Mapping[str, str]],
+    folder: Path,
+) -> dict[str, Any]:
+    """Write the clips of a data set, and describe its videos.
+
+    Args:
+        name: Name of the data set.
+        dataset: What `describe_datasets` says of it.
+        found: The artifacts by kind.
+        scores: Experiment to split to the content of its first seed's scores.json.
+        failures: The videos that were left out.
+        suspects: Those that look damaged.
+        folder: Folder of the page.
+
+    Returns:
+        `media` (see `write_clips`), `rows` (see `describe_videos`) and `extremes`: the worst, the median and the best
+        video of the best experiment, each with `id`, `cider`, `caption` and what `media` says of it.
+    """
+    of_split = {e: splits[dataset["split"]] for e, splits in scores.items() if dataset["split"] in splits}
+    chosen: dict[str, str] = {}
+    best = dataset["headline"]["best"]["experiment"] if dataset["headline"] and dataset["shown"] else None
+    if best in dataset["predictions"]:
+        chosen = extremes(of_split[best].get("cider_by_video", {}))
+    played = [i for i in dataset["ids"] if i in {*dataset["shown"], *chosen.values()}]
+    media = write_clips(folder, name, played, clips_of(found["videos"]).get(name, {}))
+    left_out = {row["id"]: f"{row['stage']}: {row['reason']}" for row in failures if row["dataset"] == name}
+    suspect = {row["id"]: f"{row['stage']}: {row['reason']}" for row in suspects if row["dataset"] == name}
+    return {
+        "media": media,
+        "rows": describe_videos(dataset, of_split, media, left_out, suspect),
+        "extremes": {
+            what: {
+                "id": i,
+                "cider": of_split[best]["cider_by_video"][i],
+                "caption": dataset["predictions"][best][i],
+                **media[i],
+            }
+            for what, i in chosen.items()
+            if best is not None and i in media
+        },
+    }
+
+
+def data_of(datasets: Mapping[str, Mapping[str, Any]], trainings: Mapping[str, Mapping[int, Training]]) -> Any:
+    """What the page's script knows, as plain values: `datasets` and `curves`."""
+    return {
+        "datasets": {
+            name: {
+                "split": dataset["split"],
+                "experiments": list(dataset["predictions"]),
+                "differences": dataset["differences"],
+                "videos": dataset["rows"],
+            }
+            for name, dataset in datasets.items()
+        },
+        "curves": {
+            name: [{"seed": seed, "kept": of.kept, "curves": of.curves} for seed, of in seeds.items()]
+            for name, seeds in trainings.items()
+        },
+    }
+
+
+def largest(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The largest figure of each metric, upper ends of intervals among them: where the bars of a table end."""
+    return {
+        metric: max(max(row["cells"][metric]["interval"] or (row["cells"][metric]["value"],)) for row in rows)
+        for metric in METRICS
+    }
 
 
 def list_notes(scored: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[str, str, str]]:
@@ -167,20 +273,18 @@ def list_choices(files: Sequence[Located], config: Mapping[str, Any]) -> list[tu
     ]
 
 
-def draw_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, str]:
-    """Draw the training curves of each experiment, with a line for each seed.
+def read_trainings(files: Sequence[Located], config: Mapping[str, Any]) -> dict[str, dict[int, Training]]:
+    """Read the training curves of each experiment that has any, by seed.
 
     Args:
         files: The tables that training wrote, one a trial.
         config: The whole configuration.
-
-    Returns:
-        For each experiment that has any curve, its picture as the `src` of an image.
     """
-    curves: dict[str, dict[int, dict[str, Points]]] = {}
+    trainings: dict[str, dict[int, Training]] = {}
     for file in files:
         experiment = experiment_of(file.names["trial"])
         seed = seed_of(file.names["trial"], config["experiments"][experiment]["seeds"])
-        if read := read_curves(file.path):
-            curves.setdefault(experiment, {})[seed] = read
-    return {experiment: draw_curves(seeds) for experiment, seeds in curves.items()}
+        read = read_training(file.path)
+        if read.curves:
+            trainings.setdefault(experiment, {})[seed] = read
+    return trainings

@@ -25,6 +25,8 @@ JSON = {
     "groups": ("group_classes", ["groups", "names"]),
     "vocabulary": ("build_vocabulary", ["words"]),
     "generated": ("generate_captions", ["captions"]),
+    "faithfulness": ("score_relevance", ["method", "num_videos", "curves", "areas"]),
+    "overlays": ("render_maps", ["videos"]),
     "predicted": ("caption_videos", ["experiment", "videos"]),
     "settings": ("describe_experiment", ["name", "experiment"]),
     "pretraining": ("pretrain_videomae", ["epochs", "settings", "num_clips", "shown"]),

@@ -24,6 +24,7 @@ OTHERS = {
     "logits",
     "maps",
     "regions",
+    "relevance",
     "routes",
 }
 PATHS = {

@@ -64,13 +64,21 @@ def test_every_wildcard_is_bound_to_names_of_the_configuration():
 
 @pytest.mark.parametrize("name", NASTY)
 @pytest.mark.parametrize(
-    "section", ["datasets", "encoders", "experiments", "predictions", "knowledge", "graphs", "maps"]
+    "section", ["datasets", "encoders", "experiments", "predictions", "knowledge", "graphs", "maps", "explanations"]
 )
 def test_names_that_stand_in_paths_and_commands_are_words(section, name):
     raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     of_none = {
         "predictions": {"experiment": "grid", "dataset": "shapes"},
         "maps": {"sampling": "action", "encoder": "i3d", "align_size": [4, 2, 2], "bits": 10},
+        "explanations": {
+            "experiment": "grid",
+            "split": "test",
+            "method": "occlusion",
+            "videos": 1,
+            "overlays": 1,
+            "seed": 1,
+        },
     }
     entry = next(iter(raw[section].values()), of_none.get(section))
     raw[section] = {**raw[section], name: entry}

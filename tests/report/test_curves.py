@@ -1,10 +1,11 @@
 import base64
 
-from pipeline.report.curves import chosen_by_loss, draw_curves, group, read_curves
+from pipeline.report.curves import Training, chosen_by_loss, draw_curves, group, read_curves, read_training
 
 
 def drawn(seeds):
-    return base64.b64decode(draw_curves(seeds).partition(",")[2]).decode()
+    trainings = {seed: Training(curves, None) for seed, curves in seeds.items()}
+    return base64.b64decode(draw_curves(trainings).partition(",")[2]).decode()
 
 
 def test_curves(tmp_path):
@@ -29,9 +30,11 @@ def test_an_epoch_that_the_loss_chose_is_told(tmp_path):
     path.write_text("epoch,val_cider,kept_by\n1,0.0,\n2,0.0,val_loss\n3,0.0,\n")
     assert chosen_by_loss(path) == "2"
     assert "kept_by" not in read_curves(path)
+    assert read_training(path) == ({"val_cider": ([1, 2, 3], [0, 0, 0])}, 2)
     for text in ("epoch,val_cider,kept_by\n1,0.1,\n2,0.2,val_cider\n", "epoch,val_cider\n1,0.1\n"):
         path.write_text(text)
         assert chosen_by_loss(path) is None
+    assert read_training(path).kept is None
 
 
 def test_every_seed_has_a_line():

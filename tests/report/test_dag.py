@@ -36,6 +36,12 @@ def test_nothing_is_drawn_outside_the_picture():
         assert 0 <= float(x) <= width
 
 
+def test_a_box_leads_to_its_stage_and_bears_its_notes():
+    page = Page(draw_dag(STAGES, {"decode_frames": ", 12 s, 3.4 MB"}))
+    assert "decode_frames 2 jobs, 12 s, 3.4 MB" in page.text
+    assert {attrs["href"] for attrs in page.all("a")} == {f"#stage-{name}" for name in STAGES}
+
+
 def test_the_same_stages_give_the_same_picture_in_any_order():
     assert draw_dag(STAGES) == draw_dag(dict(reversed(STAGES.items())))
 

@@ -23,6 +23,7 @@ def settings(*published):
         akg=False,
         clip_scores=ClipScoresSettings(encoder="judge", sampling="s"),
         published=list(published),
+        explanations=[],
     )
 
 

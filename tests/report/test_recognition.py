@@ -20,7 +20,13 @@ from pipeline.stages import write_report
 
 TSM = PublishedSettings(dataset="leaning", system="TSM", top1=48.4, top5=None, source="Lin et al., 2019")
 SHOWN = ReportSettings(
-    experiments=["plain", "regions"], videos=3, resamples=50, akg=False, clip_scores=None, published=[TSM]
+    experiments=["plain", "regions"],
+    videos=3,
+    resamples=50,
+    akg=False,
+    clip_scores=None,
+    published=[TSM],
+    explanations=[],
 )
 
 
@@ -31,7 +37,8 @@ def page(tmp_path_factory):
     results, config = write_results(root)
     listed = root / "artifacts.txt"
     listed.write_text("".join(f"{path}\n" for path in artifacts_of(results)))
-    write_report.run(artifacts=listed, config=json.dumps(config), settings=SHOWN, stages={}, out=root / "page.html")
+    given = {"artifacts": listed, "config": json.dumps(config), "settings": SHOWN, "stages": {}, "logs": root / "logs"}
+    write_report.run(**given, out=root / "page.html")
     return (root / "page.html").read_text(encoding="utf-8")
 
 
@@ -90,7 +97,8 @@ def test_the_page_has_the_mean_over_splits_that_share_clips_and_the_tables_of_ep
     paths = [*artifacts_of(results), *sorted(results.rglob("epic_scores.json"))]
     listed.write_text("".join(f"{path}\n" for path in paths))
     shown = SHOWN.model_copy(update={"experiments": ["plain", "again"]})
-    write_report.run(artifacts=listed, config=json.dumps(config), settings=shown, stages={}, out=tmp_path / "page.html")
+    given = {"artifacts": listed, "config": json.dumps(config), "settings": shown, "stages": {}, "logs": tmp_path}
+    write_report.run(**given, out=tmp_path / "page.html")
     text = Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
     for expected in (
         "ucf101: mean over splits",

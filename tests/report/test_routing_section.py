@@ -71,9 +71,15 @@ def test_the_page_has_the_tables_and_the_pictures(tmp_path):
     listed = tmp_path / "artifacts.txt"
     listed.write_text("".join(f"{path}\n" for path in [*artifacts_of(results), picture]))
     settings = ReportSettings(
-        experiments=["plain", "tstl"], videos=1, resamples=20, akg=False, clip_scores=None, published=[]
+        experiments=["plain", "tstl"],
+        videos=1,
+        resamples=20,
+        akg=False,
+        clip_scores=None,
+        published=[],
+        explanations=[],
     )
-    given = {"artifacts": listed, "config": json.dumps(config), "settings": settings, "stages": {}}
+    given = {"artifacts": listed, "config": json.dumps(config), "settings": settings, "stages": {}, "logs": tmp_path}
     write_report.run(**given, out=tmp_path / "page.html")
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     for expected in (

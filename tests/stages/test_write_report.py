@@ -92,9 +92,16 @@ def write_page(results, num_videos=3):
         artifacts=listed(results, [results / path for path in ARTIFACTS]),
         config=json.dumps(CONFIG),
         settings=ReportSettings(
-            experiments=["one"], videos=num_videos, resamples=50, akg=False, clip_scores=None, published=[]
+            experiments=["one"],
+            videos=num_videos,
+            resamples=50,
+            akg=False,
+            clip_scores=None,
+            published=[],
+            explanations=[],
         ),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
+        logs=results.parent / "logs",
         out=out,
     )
     return out.read_text(encoding="utf-8")
@@ -184,8 +191,11 @@ def test_experiments_are_compared_by_data_set(results, two_datasets):
     write_report.run(
         artifacts=listed(results, [results / path for path in paths] * 2),
         config=json.dumps(two_datasets | {"encoders": {"finder": {"kind": "detector"}}}),
-        settings=ReportSettings(experiments=names, videos=0, resamples=100, akg=True, clip_scores=None, published=[]),
+        settings=ReportSettings(
+            experiments=names, videos=0, resamples=100, akg=True, clip_scores=None, published=[], explanations=[]
+        ),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
+        logs=results.parent / "logs",
         out=out,
     )
     page = Page(out.read_text(encoding="utf-8"))
@@ -250,9 +260,16 @@ def test_several_seeds_are_shown_together(results, two_datasets):
         ),
         config=json.dumps(config),
         settings=ReportSettings(
-            experiments=["one", "two"], videos=2, resamples=100, akg=False, clip_scores=None, published=[]
+            experiments=["one", "two"],
+            videos=2,
+            resamples=100,
+            akg=False,
+            clip_scores=None,
+            published=[],
+            explanations=[],
         ),
         stages={},
+        logs=results.parent / "logs",
         out=out,
     )
     page = Page(out.read_text(encoding="utf-8"))
@@ -340,8 +357,11 @@ def test_without_a_test_split_the_page_shows_that_of_validation(results):
     write_report.run(
         artifacts=listed(results, [results / path for path in ARTIFACTS if "/test/" not in path]),
         config=json.dumps(config),
-        settings=ReportSettings(experiments=["one"], videos=3, resamples=50, akg=False, clip_scores=None, published=[]),
+        settings=ReportSettings(
+            experiments=["one"], videos=3, resamples=50, akg=False, clip_scores=None, published=[], explanations=[]
+        ),
         stages={},
+        logs=results.parent / "logs",
         out=results / "page.html",
     )
     text = Page((results / "page.html").read_text(encoding="utf-8")).text
@@ -369,9 +389,16 @@ def test_captioning_and_recognition_share_a_page(results, tmp_path):
         artifacts=listed(results, [*(results / path for path in ARTIFACTS), *artifacts_of(others)]),
         config=json.dumps(config),
         settings=ReportSettings(
-            experiments=["one", "plain", "regions"], videos=1, resamples=20, akg=False, clip_scores=None, published=[]
+            experiments=["one", "plain", "regions"],
+            videos=1,
+            resamples=20,
+            akg=False,
+            clip_scores=None,
+            published=[],
+            explanations=[],
         ),
         stages={},
+        logs=results.parent / "logs",
         out=results / "page.html",
     )
     page = Page((results / "page.html").read_text(encoding="utf-8"))

@@ -1,0 +1,68 @@
+"""What is explained: videos that are drawn of a split, and the words of their captions as the captioner knows them."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.artifact import read_json
+from pipeline.errors import PipelineError
+from pipeline.scoring.tokenising import split_all
+from pipeline.vocabulary import Vocabulary
+
+
+class ExplainedCaption(NamedTuple):
+    """A caption that is explained.
+
+    Attributes:
+        words: Its words, as the vocabulary's tokenizer splits it.
+        tokens: Their numbers in the vocabulary.
+    """
+
+    words: tuple[str, ...]
+    tokens: tuple[int, ...]
+
+
+def explained_captions(
+    captions: Path, vocabulary: Vocabulary, known: Collection[str], number: int | None, seed: int
+) -> dict[str, ExplainedCaption]:
+    """Draw the videos whose captions are explained, and split these into words.
+
+    Args:
+        captions: The captions.json of `generate_captions`.
+        vocabulary: The words of the captioner that made them.
+        known: Videos that the captioner can read.
+        number: How many are drawn; None for all.
+        seed: Of the draw.
+
+    Returns:
+        The captions by video, in the order of the file.
+
+    Raises:
+        PipelineError: No video has both a caption and what the captioner reads, or another captioner made the captions.
+    """
+    texts = read_json(captions, ["captions"], "generate_captions")["captions"]
+    there = [video_id for video_id in texts if video_id in known]
+    if not there:
+        raise PipelineError(
+            f"{captions}: none of its {len(texts)} videos has what the captioner reads: run generate_captions again "
+            f"(snakemake {captions})"
+        )
+    drawn = draw_videos(there, number, seed)
+    found = {}
+    for video_id, words in zip(drawn, split_all([texts[i] for i in drawn], vocabulary.tokenizer), strict=True):
+        unknown = [word for word in words if word not in vocabulary.words]
+        if unknown:
+            raise PipelineError(
+                f"{captions}: video {video_id}: the captioner does not know the word {unknown[0]!r} of its caption: "
+                f"run generate_captions again (snakemake {captions})"
+            )
+        found[video_id] = ExplainedCaption(tuple(words), tuple(vocabulary.words.index(word) for word in words))
+    return found
+
+
+def draw_videos(ids: Sequence[str], number: int | None, seed: int) -> list[str]:
+    """Draw videos by their ids, so that the draw of one does not depend on the others; they keep their order."""
+    order = sorted(ids, key=lambda video_id: hashlib.sha256(f"explained {seed} {video_id}".encode()).digest())
+    drawn = set(order[:number])
+    return [video_id for video_id in ids if video_id in drawn]

@@ -1,0 +1,108 @@
+"""Say how the page's artifacts were made: seconds of each stage, digests, the commit of the code, changed settings."""
+
+import csv
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pipeline.report.dag import Stage
+from pipeline.report.stores import Store
+from pipeline.workflow.code_digest import PACKAGE
+
+
+def describe_stages(stages: Mapping[str, Stage], logs: Path, stores: Sequence[Store]) -> list[dict[str, Any]]:
+    """Describe each stage behind the page.
+
+    Args:
+        stages: The stages by name.
+        logs: The folder of logs, in which Snakemake has written what each job took; it need not be there.
+        stores: The stores of the data sets.
+
+    Returns:
+        For each stage `name`, `jobs`, `seconds` (sum over its jobs; None where nothing is known), `bytes` (of its stores;
+        0 where it has none) and `digests`: name of an artifact to the digest over its shards.
+    """
+    rows = []
+    for name, stage in stages.items():
+        own = [store for store in stores if store.stage == name]
+        rows.append(
+            {
+                "name": name,
+                "jobs": stage.jobs,
+                "seconds": seconds_of(logs / name),
+                "bytes": sum(store.num_bytes for store in own),
+                "digests": digests_of(own),
+            }
+        )
+    return rows
+
+
+def notes_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What the drawing says of each stage behind its jobs: seconds, and megabytes where it has stores."""
+    return {
+        row["name"]: ("" if row["seconds"] is None else f", {row['seconds']:.0f} s")
+        + (f", {row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "")
+        for row in rows
+    }
+
+
+def seconds_of(folder: Path) -> float | None:
+    """Sum of the seconds that the benchmark files below a stage's folder of logs tell; None if there are none."""
+    seconds = []
+    for path in sorted(folder.rglob("*.tsv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        if rows and rows[-1].get("s"):
+            seconds.append(float(rows[-1]["s"]))
+    return sum(seconds) if seconds else None
+
+
+def digests_of(stores: Iterable[Store]) -> dict[str, str]:
+    """The digest of each artifact: of one shard its own, of several that of theirs, one after the other."""
+    shards: dict[str, list[str]] = {}
+    for store in stores:
+        shards.setdefault(f"{store.dataset}/{store.name}", []).append(store.artifact.digest)
+    return {
+        name: of[0] if len(of) == 1 else sha256("".join(of).encode()).hexdigest() for name, of in sorted(shards.items())
+    }
+
+
+def commit_of(folder: Path = PACKAGE.parent) -> str | None:
+    """The commit of the code's checkout, with a word if files differ from it; None where the code is in no checkout."""
+    git = ["git", "-C", str(folder)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit} with changes" if changed else commit
+
+
+def changed_settings(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """List the settings that differ from the defaults.
+
+    Args:
+        config: The whole configuration.
+        defaults: That of the code's own `config.yaml`.
+
+    Returns:
+        Of each changed, added or absent setting its place, such as `graphs.grid.similarity.top_k`, the default and the
+        value, "-" where there is none.
+    """
+    own, other = _flat(config), _flat(defaults)
+    places = sorted(own.keys() | other.keys())
+    return [(at, other.get(at, "-"), own.get(at, "-")) for at in places if own.get(at) != other.get(at)]
+
+
+def _flat(settings: Any, at: str = "") -> dict[str, str]:
+    if isinstance(settings, Mapping) and settings:
+        return {
+            place: value
+            for key, below in settings.items()
+            for place, value in _flat(below, f"{at}.{key}" if at else str(key)).items()
+        }
+    return {at: str(settings)}

@@ -1,0 +1,66 @@
+// The list of videos, as cards or as rows.
+
+let watching = null;
+let rowsTable = null;
+
+/** Show the videos of the state. */
+function list() {
+  const found = listed();
+  const box = byId("list");
+  byId("found").textContent = `${found.length} of ${dataset().videos.length} videos`;
+  if (watching) watching.disconnect();
+  if (rowsTable) rowsTable.destroy();
+  rowsTable = null;
+  if (state.view === "rows") return listRows(box, found);
+  const cards = make("ul", { class: "cards" }, found.map(card));
+  box.replaceChildren(cards);
+  watching = whenNear(cards.querySelectorAll("img[data-src]"), (image) => { image.src = image.dataset.src; });
+  return undefined;
+}
+
+function card(video) {
+  const { experiments } = dataset();
+  const told = experiments.map((name, i) => make("p", { class: "prediction" },
+    video.captions[i] === null ? make("span", { class: "no" }, "not captioned") : video.captions[i] || "(empty caption)",
+    make("small", {}, name, video.cider[i] === null ? "" : ", CIDEr ", video.cider[i] === null ? null : figureSpan(video.cider[i]))));
+  return make("li", { class: "card", "data-video": video.id },
+    make("button", { type: "button", class: "open", "aria-label": `Show video ${video.id}`, click: () => openVideo(video.id) },
+      video.poster ? make("img", { "data-src": video.poster, alt: "" }) : make("span", { class: "unplayable" }, video.problem || video.left_out || "not among the clips shown")),
+    make("h3", {}, video.id), marks(video), ...told);
+}
+
+/** What is wrong with a video, if anything. */
+function marks(video) {
+  return ["left_out", "suspect", "problem"].filter((what) => what in video).map((what) =>
+    make("p", { class: "mark" }, make("b", { class: "badge" }, what.replace("_", " ")), ` ${video[what]}`));
+}
+
+function listRows(box, found) {
+  const { experiments } = dataset();
+  const holder = make("div", {});
+  const label = (text) => ({ elementAttributes: { "aria-label": text } });
+  const columns = [
+    { title: "Video", field: "id", frozen: true, width: 130, headerFilter: "input", headerFilterParams: label("Filter videos") },
+    ...experiments.flatMap((name, i) => [
+      { title: name, field: `caption${i}`, minWidth: 180, headerFilter: "input", headerFilterParams: label(`Filter captions of ${name}`) },
+      { title: "CIDEr", field: `cider${i}`, width: 104, hozAlign: "right", sorter: "number", headerFilter: "number", headerFilterFunc: ">=",
+        headerFilterPlaceholder: "at least", headerFilterParams: label(`Least CIDEr of ${name}`),
+        formatter: (cell) => (cell.getValue() === null ? "" : figureSpan(cell.getValue())) },
+    ]),
+  ];
+  const rows = found.map((video) => ({
+    id: video.id,
+    ...Object.fromEntries(experiments.flatMap((_, i) => [[`caption${i}`, video.captions[i] ?? "not captioned"], [`cider${i}`, video.cider[i]]])),
+  }));
+  const plain = (cell) => make("span", {}, String(cell.getValue() ?? ""));
+  for (const column of columns) if (!column.formatter) column.formatter = plain; // text stays text
+  columns[0].formatter = (cell) => make("button", { type: "button", class: "open", click: () => openVideo(cell.getValue()) }, cell.getValue());
+  box.replaceChildren(holder);
+  rowsTable = new Tabulator(holder, { data: rows, columns, height: 520, layout: "fitDataStretch", placeholder: "No video", rowHeight: 48,
+    columnDefaults: { resizable: false } });
+  const table = rowsTable;
+  table.on("tableBuilt", () => byKeys(holder));
+  table.on("dataFiltered", (filters, shown) => {
+    byId("found").textContent = `${shown.length} of ${dataset().videos.length} videos`;
+  });
+}

@@ -1,0 +1,3 @@
+// Maps of words over the frames.
+
+function startMaps() {}

@@ -1,0 +1,91 @@
+"""Describe every video of the split that the page shows: captions side by side, scores, references, what went wrong."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median_low
+from typing import Any
+
+METRIC = "CIDEr"
+
+
+def describe_videos(
+    described: Mapping[str, Any],
+    scores: Mapping[str, Mapping[str, Any]],
+    media: Mapping[str, Mapping[str, str]],
+    left_out: Mapping[str, str],
+    suspect: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """Make a row for every video of the split.
+
+    Args:
+        described: What `describe_dataset` says of the data set.
+        scores: Experiment to the scores.json of its first seed for the split.
+        media: Video to `clip` and `poster`, or `problem`, of those that the page plays.
+        left_out: Video to the reason why it could not be used.
+        suspect: Video to what was seen of its damage.
+
+    Returns:
+        For each video `id`, `captions` and `cider` (by experiment, in their order; None where there is none),
+        `references`, and where they are known `clip`, `poster`, `problem`, `left_out` and `suspect`.
+    """
+    predictions = described["predictions"]
+    of_video = {name: scores.get(name, {}).get("cider_by_video", {}) for name in predictions}
+    rows = []
+    for video_id in described["ids"]:
+        row = {
+            "id": video_id,
+            "captions": [captions.get(video_id) for captions in predictions.values()],
+            "cider": [_rounded(of_video[name].get(video_id)) for name in predictions],
+            "references": described["references"].get(video_id, []),
+            **media.get(video_id, {}),
+        }
+        told = {"left_out": left_out.get(video_id), "suspect": suspect.get(video_id)}
+        rows.append(row | {what: reason for what, reason in told.items() if reason is not None})
+    return rows
+
+
+def extremes(scored: Mapping[str, float]) -> dict[str, str]:
+    """The videos with the worst, the median and the best score: `worst`, `median` and `best` to id.
+
+    Of equal scores the first id counts; fewer than three videos have no extremes.
+    """
+    if len(scored) < 3:
+        return {}
+    order = sorted(scored, key=lambda video_id: (scored[video_id], video_id))
+    middle = median_low(scored.values())
+    best = max(order, key=lambda video_id: scored[video_id])
+    median = next(video_id for video_id in order if scored[video_id] == middle)
+    kept = {"worst": order[0], "median": median, "best": best}
+    return kept if len(set(kept.values())) == 3 else {}
+
+
+def headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Say which system is best and how far the next one is.
+
+    Args:
+        rows: The experiments of a split, as `compare` gives them.
+        differences: Those of each pair, as `all_differences` gives them.
+
+    Returns:
+        `best` (a row), `next` (a row, or None), `value` and `interval` of the difference (None where there is none) and
+        `verdict`: "more than chance", "within chance" or "" where no interval is known. None without an experiment.
+    """
+    if not rows:
+        return None
+    order = sorted(rows, key=lambda row: -row["cells"][METRIC]["value"])
+    told: dict[str, Any] = {"best": order[0], "next": None, "value": None, "interval": None, "verdict": ""}
+    if len(order) > 1:
+        told["next"] = order[1]
+        one, other = order[0]["experiment"], order[1]["experiment"]
+        for pair in differences:
+            if {pair["one"], pair["other"]} == {one, other} and METRIC in pair["cells"]:
+                value, interval = pair["cells"][METRIC]
+                if pair["one"] == other:
+                    value, interval = -value, interval and (-interval[1], -interval[0])
+                told |= {"value": value, "interval": interval}
+                if interval:
+                    told["verdict"] = "more than chance" if interval[0] > 0 else "within chance"
+    return told
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
