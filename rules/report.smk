@@ -100,6 +100,9 @@ rule write_report:
         regions=of_each_shown("regions", where="experiment.recognizer.modules"),
         region_scores=of_each_shown("region_scores", where="experiment.recognizer.modules"),
         embeddings=shown_embeddings,
+        relevance=artifact("relevance", each="explanation"),
+        faithfulness=artifact("faithfulness", each="explanation"),
+        vocabulary=artifact("vocabulary", each="explanation", vocabulary="explanation.experiment.vocabulary"),
         clip_scores=(
             of_each_scored("clip_scores", **config["report"]["clip_scores"]) if config["report"]["clip_scores"] else []
         ),

@@ -29,6 +29,7 @@ from pipeline.report.made import commit_of, describe_stages, notes_of
 from pipeline.report.others import describe_bounds, describe_clip_scores, describe_external, published_captions
 from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
+from pipeline.report.relevance import describe_faithfulness, write_maps
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
 from pipeline.report.videos import describe_videos, extremes, headline
 from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
@@ -75,6 +76,10 @@ def run(
     datasets = describe_datasets(found, generated, scored, whole, settings)
     for name, dataset in datasets.items():
         dataset |= show_videos(name, dataset, found, of_first_seed(scored), failures, suspects, out.parent)
+    for name, addresses in write_maps(found, whole, settings.explanations, out.parent).items():
+        for video in datasets[name]["rows"]:
+            video |= {"maps": addresses[video["id"]]} if video["id"] in addresses else {}
+    faithfulness = describe_faithfulness(found, settings.explanations)
     made = describe_stages(stages, logs, stores)
     page = fill_in(
         "report.html.j2",
@@ -105,11 +110,11 @@ def run(
             "datasets": datasets,
             "labelled": describe_recognition(found, whole, settings, trials),
             "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] not in CAPTIONED],
-            "faithfulness": {},
+            "faithfulness": faithfulness,
             "versions": {name: version(name) for name in VERSIONS},
         },
     )
-    write_script(out.parent / "data.js", "data", data_of(datasets, trainings))
+    write_script(out.parent / "data.js", "data", data_of(datasets, trainings, faithfulness))
     with replaced(out) as new:
         new.write_text(page, encoding="utf-8")
     beside = sum(file.stat().st_size for file in out.parent.joinpath("media").rglob("*") if file.is_file())
@@ -212,8 +217,12 @@ def show_videos(
     }
 
 
-def data_of(datasets: Mapping[str, Mapping[str, Any]], trainings: Mapping[str, Mapping[int, Training]]) -> Any:
-    """What the page's script knows, as plain values: `datasets` and `curves`."""
+def data_of(
+    datasets: Mapping[str, Mapping[str, Any]],
+    trainings: Mapping[str, Mapping[int, Training]],
+    faithfulness: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the page's script knows, as plain values: `datasets`, `curves` and `removal`."""
     return {
         "datasets": {
             name: {
@@ -228,6 +237,7 @@ def data_of(datasets: Mapping[str, Mapping[str, Any]], trainings: Mapping[str, M
             name: [{"seed": seed, "kept": of.kept, "curves": of.curves} for seed, of in seeds.items()]
             for name, seeds in trainings.items()
         },
+        "removal": {name: told["curves"] for name, told in faithfulness.items()},
     }
 
 

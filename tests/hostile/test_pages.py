@@ -34,6 +34,9 @@ PAYLOADS = [
 ]
 
 
+OWN_SCRIPT = re.compile(r'<script defer src="[\w./]+"></script>')  # of the page's own folder, with nothing filled in
+
+
 class Page(HTMLParser):
     """Elements, attributes and text of a page."""
 
@@ -87,6 +90,7 @@ def test_a_gallery_with_a_payload_everywhere(tmp_path, make_video, text):
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_templates_escape_what_they_fill_in(path):
     text = path.read_text(encoding="utf-8")
+    text = OWN_SCRIPT.sub("", text)
     assert not re.search(r"<script|autoescape|\bon\w+=", text)
     # `safe` stands behind constants of the template alone
     assert all(re.search(r"""(["'])[^"']*\1 *\| *$""", before) for before in re.findall(r"([^{}|]*\| *)safe", text))
@@ -94,10 +98,11 @@ def test_templates_escape_what_they_fill_in(path):
     for name, value in re.findall(r"""([\w-]+)=((?:"[^"]*")|(?:[^\s">]*\{\{))""", text):
         if "{{" in value:
             assert value.startswith('"'), f"{name}={value}"
-            assert name not in ("style", "href"), f"{name}={value}"
+            assert name != "style", f"{name}={value}"
+            assert name != "href" or re.match(r'"(#|\{\{ video\.clip \}\})', value), f"{name}={value}"  # own places, own files
 
 
-def test_the_drawing_of_the_stages_is_an_image_alone():
+def test_the_drawing_of_the_stages_loads_nothing():
     page = Page(draw_dag({"decode_frames": Stage(1, [])}))
     assert_inert(page)
     assert page.elements[0][0] == "svg"

@@ -35,6 +35,14 @@ def decode(uri):
         )
 
 
+def seen_in(path):
+    """Container, codec, sizes and times of the frames of a file."""
+    with av.open(path) as file:
+        frames = list(file.decode(video=0))
+        size = frames[0].width, frames[0].height
+        return file.format.name.split(",")[0], file.streams.video[0].codec.name, size, [f.time for f in frames]
+
+
 class Page(HTMLParser):
     """Checks nesting; collects elements and the text outside of style."""
 

@@ -84,7 +84,7 @@ def test_equal_captions_have_equal_scores_in_two_forms(compared: Project) -> Non
 def test_the_page_tells_what_they_are(compared: Project) -> None:
     page = Page((compared.root / "results/report/index.html").read_text(encoding="utf-8"))
     for expected in (
-        "external : Blind, zero-shot",
+        "external Blind, zero-shot",
         "2 of 6 videos",
         "Captions of other systems",
         "Blind (this test)",
@@ -94,7 +94,7 @@ def test_the_page_tells_what_they_are(compared: Project) -> None:
         "floor : the commonest training caption for every video: a square is moving to the right",
         "floor : captions of blind, each at another video",
         "ceiling : one reference of each video against its others",
-        "Seer published : nowhere; trained on CIDEr itself (SCST)",
+        "Seer published nowhere; trained on CIDEr itself (SCST)",
         "1.242",
         "Without references",
         "by judge over frames of action",

@@ -163,7 +163,7 @@ def test_a_further_seed_trains_and_scores_that_seed_alone(project: Project) -> N
     assert model == file_digest(further / "model.safetensors")
     assert {path.name for path in (project.root / "checkpoints/grid/seeds").iterdir()} == {"5"}
     page = (project.root / "results/report/index.html").read_text(encoding="utf-8")
-    assert "2 seeds," in page
+    assert "2 seeds" in page
     assert "over videos and seeds together" in page
     done = project.python("-m", "pipeline", "verify")
     assert "all is well" in done.stdout, done.stdout

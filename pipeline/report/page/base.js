@@ -6,10 +6,11 @@
 //   .compare select.one, select.other  two experiments; p.difference says how far they are apart
 //   #find: #search, #of-dataset, #of-experiment, #least, #most, #only, #sort, button[data-view]   what is listed
 //   #found                             how many videos are listed
-//   #list [data-video=ID]              a card; its button.open shows the video by itself; .tabulator in the view of rows
+//   #list [data-video=ID]              a card; its button.open shows the video by itself; #more lists further ones;
+//                                      .tabulator in the view of rows
 //   #video                             one video: #player, button.word[data-experiment][data-word], #method,
 //                                      button[data-whose], #told (the map in words), #strip button.step, #previous, #next, #close
-//   figure.curves .uplot               training curves
+//   figure.curves .uplot, figure.removal .uplot   training curves, and what the removal of regions costs
 // The state of the videos is in the address: #videos?q=..&only=..&video=ID.
 
 const data = (window.CLIPGRAPH || {}).data || { datasets: {}, curves: {} };

@@ -2,6 +2,8 @@
 
 let watching = null;
 let rowsTable = null;
+const AT_FIRST = 12; // cards, so that what follows is not far below; more are a press away
+const MORE = 24;
 
 /** Show the videos of the state. */
 function list() {
@@ -12,9 +14,21 @@ function list() {
   if (rowsTable) rowsTable.destroy();
   rowsTable = null;
   if (state.view === "rows") return listRows(box, found);
-  const cards = make("ul", { class: "cards" }, found.map(card));
-  box.replaceChildren(cards);
-  watching = whenNear(cards.querySelectorAll("img[data-src]"), (image) => { image.src = image.dataset.src; });
+  const cards = make("ul", { class: "cards" });
+  watching = whenNear([], (image) => { image.src = image.dataset.src; });
+  const more = make("button", { type: "button", id: "more", click: () => add(MORE) });
+  const add = (number) => {
+    const at = cards.children.length;
+    const added = found.slice(at, at + number).map(card);
+    cards.append(...added);
+    for (const one of added) for (const image of one.querySelectorAll("img[data-src]")) watching.observe(image);
+    const left = found.length - cards.children.length;
+    more.hidden = left === 0;
+    more.textContent = `${Math.min(left, MORE)} more of ${left}`;
+    if (at && added.length) added[0].querySelector("button").focus();
+  };
+  box.replaceChildren(cards, more);
+  add(AT_FIRST);
   return undefined;
 }
 

@@ -7,6 +7,18 @@ const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 function startCurves() {
   const figures = [...document.querySelectorAll("figure.curves")].filter((one) => data.curves[one.dataset.experiment]);
   whenNear(figures, drawCurves);
+  whenNear([...document.querySelectorAll("figure.removal")], drawRemoval);
+}
+
+/** Draw what the removal of regions costs, and what random removal does. */
+function drawRemoval(figure) {
+  const told = data.removal[figure.dataset.explanation];
+  const box = make("div", { class: "plots" });
+  figure.append(box);
+  const percent = told.shares.map((share) => 100 * share);
+  const names = { deleted: "most relevant removed", deleted_at_random: "removed at random", inserted: "most relevant kept alone" };
+  const curves = Object.fromEntries(Object.entries(names).map(([key, name]) => [name, [percent, told[key]]]));
+  drawGroup(box, "mean log p", Object.values(names), [{ seed: 1, kept: null, curves }], "% of regions");
 }
 
 function drawCurves(figure) {
@@ -24,7 +36,7 @@ function drawCurves(figure) {
   for (const [title, own] of Object.entries(groups)) drawGroup(box, title, [...own], trainings);
 }
 
-function drawGroup(box, title, own, trainings) {
+function drawGroup(box, title, own, trainings, along = "epoch") {
   const lines = trainings.flatMap((training, seed) => own.filter((name) => name in training.curves).map((name) => ({ name, seed, training })));
   const epochs = [...new Set(lines.flatMap(({ name, training }) => training.curves[name][0]))].sort((a, b) => a - b);
   const values = lines.map(({ name, training }) => {
@@ -39,14 +51,14 @@ function drawGroup(box, title, own, trainings) {
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
   const kept = [...new Set(trainings.map((training) => training.kept).filter((epoch) => epoch !== null))];
   const few = epochs.length < 20;
-  const holder = make("div", { class: "plot", role: "group", "aria-label": `${title} by epoch${kept.length ? `, weights kept of epoch ${kept.join(", ")}` : ""}` });
+  const holder = make("div", { class: "plot", role: "group", "aria-label": `${title} by ${along}${kept.length ? `, weights kept of epoch ${kept.join(", ")}` : ""}` });
   box.append(holder);
   const width = Math.max(240, Math.min(340, box.clientWidth - 8));
   new uPlot({
     title: title + (isLog ? ", log" : ""), width, height: 220,
     scales: { x: { time: false }, y: isLog ? { distr: 3 } : {} },
     axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] }, { ...axis, size: 62 }],
-    series: [{ label: "epoch" }, ...lines.map(({ name, seed, training }) => ({
+    series: [{ label: along }, ...lines.map(({ name, seed, training }) => ({
       label: name.replaceAll("_", " ") + (trainings.length > 1 ? `, seed ${training.seed}` : ""),
       stroke: COLOURS[own.indexOf(name) % COLOURS.length], dash: DASHES[seed % DASHES.length], width: 1.6, spanGaps: true, points: { show: few, size: 5 },
     }))],

@@ -1,3 +1,203 @@
-// Maps of words over the frames.
+// Maps of words: which regions a word was said for, drawn over the frames, as a strip over time, and in words.
 
-function startMaps() {}
+const FULL = 127;
+
+/** Load the maps of the shown video, if there are any, and make its words buttons. */
+function startMaps() {
+  const { video } = shown;
+  const address = video.maps;
+  if (!address) return;
+  const begin = () => {
+    if (!shown || shown.video !== video) return; // another video was opened meanwhile
+    shown.maps = window.CLIPGRAPH[address];
+    for (const box of document.querySelectorAll("#captions .caption")) makeWords(box);
+    const first = document.querySelector("button.word");
+    if (first) chooseWord(first.dataset.experiment, 0);
+  };
+  if (window.CLIPGRAPH[address]) begin();
+  else document.head.append(make("script", { src: address, load: begin, error: () => { byId("told").textContent = `${address} is not there.`; } }));
+  if (shown.player) for (const event of ["timeupdate", "seeked", "loadeddata"]) shown.player.addEventListener(event, draw);
+}
+
+/** The explanations of an experiment's captions, by name. */
+const explanationsOf = (experiment) => Object.keys(shown.maps).filter((name) => shown.maps[name].experiment === experiment);
+
+function makeWords(box) {
+  const { experiment } = box.dataset;
+  const [name] = explanationsOf(experiment);
+  if (!name) return;
+  const { words } = shown.maps[name];
+  const button = (text, word) => make("button", {
+    type: "button", class: "word", "data-experiment": experiment, "data-word": word, "aria-pressed": "false",
+    click: () => chooseWord(experiment, word),
+    mouseenter: () => preview(experiment, word),
+    mouseleave: () => preview(null),
+    focus: () => preview(experiment, word),
+    blur: () => preview(null),
+  }, text);
+  box.querySelector(".words").replaceChildren(...words.map(button), button("whole caption", "all"));
+}
+
+/** Choose a word: its map stays until another is chosen. */
+function chooseWord(experiment, word) {
+  const names = explanationsOf(experiment);
+  const before = shown.chosen;
+  const explanation = names.includes(before.explanation) ? before.explanation : names[0];
+  shown.chosen = { experiment, word, explanation, whose: before.whose || "relevance" };
+  for (const button of document.querySelectorAll("button.word")) {
+    button.setAttribute("aria-pressed", String(button.dataset.experiment === experiment && button.dataset.word === String(word)));
+  }
+  markReferences(shown.video.captions[dataset().experiments.indexOf(experiment)] || "");
+  makeMapControls(names);
+  shown.previewed = null;
+  showMap();
+}
+
+/** Show the map of a word that is pointed at or focused, without choosing it. */
+function preview(experiment, word) {
+  if (!shown || !shown.chosen.explanation) return;
+  const [explanation] = experiment ? explanationsOf(experiment) : [];
+  shown.previewed = experiment ? { ...shown.chosen, experiment, word, explanation: experiment === shown.chosen.experiment ? shown.chosen.explanation : explanation } : null;
+  showMap();
+}
+
+function makeMapControls(names) {
+  const { chosen } = shown;
+  const choose = (change) => { Object.assign(chosen, change); showMap(); };
+  const method = make("select", { id: "method", "aria-label": "Method", change: (event) => choose({ explanation: event.target.value }) },
+    names.map((name) => make("option", { value: name }, `${shown.maps[name].method.replaceAll("_", " ")} (${name})`)));
+  method.value = chosen.explanation;
+  const whose = Object.entries({ relevance: "Trained model", twin: "Random weights" }).map(([key, text]) => make("button", {
+    type: "button", "data-whose": key, "aria-pressed": String(chosen.whose === key),
+    click: (event) => {
+      for (const one of event.target.parentNode.children) one.setAttribute("aria-pressed", String(one === event.target));
+      choose({ whose: key });
+    },
+  }, text));
+  byId("map-controls").replaceChildren(method, make("div", { class: "choices", role: "group", "aria-label": "Whose map" }, whose));
+}
+
+/** The signed bytes of one word, or the sum over all words, as numbers of which the largest is 127 or -127. */
+function unpack(rows, word) {
+  const bytes = (text) => Int8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  if (word !== "all") return bytes(rows[word] || "");
+  const all = rows.map(bytes);
+  const sum = Array.from(all[0] || [], (_, i) => all.reduce((total, row) => total + row[i], 0));
+  const most = Math.max(1, ...sum.map(Math.abs));
+  return sum.map((value) => (FULL * value) / most);
+}
+
+/** The current map: its explanation, and the relevance of every region with its step of time and its box. */
+function currentMap() {
+  const { experiment, word, explanation, whose } = shown.previewed || shown.chosen;
+  const told = shown.maps[explanation];
+  const values = unpack(told[whose], word);
+  const times = told.grid ? told.time : [...new Set(told.time)].sort((a, b) => a - b);
+  const cells = told.box.length;
+  const stepOf = (i) => (told.grid ? Math.floor(i / cells) : times.indexOf(told.time[i]));
+  const regions = Array.from(values, (value, i) => ({ value, step: stepOf(i), box: told.box[told.grid ? i % cells : i] }));
+  const edges = told.edges.length && whose === "relevance" ? unpack(told.edge_relevance, word) : [];
+  return { told, word, experiment, regions, times, edges, name: word === "all" ? "whole caption" : told.words[word] };
+}
+
+function showMap() {
+  shown.map = currentMap();
+  showStrip();
+  byId("told").textContent = inWords(shown.map);
+  draw();
+}
+
+/** The step of time that is on the screen. */
+function stepNow(times) {
+  const now = shown.player ? shown.player.currentTime : 0;
+  return times.reduce((best, time, i) => (Math.abs(time - now) < Math.abs(times[best] - now) ? i : best), 0);
+}
+
+function draw() {
+  if (!shown || !shown.map || !shown.canvas) return;
+  const { canvas, player, map } = shown;
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(player.clientWidth * ratio);
+  canvas.height = Math.round(player.clientHeight * ratio);
+  const pen = canvas.getContext("2d");
+  const step = stepNow(map.times);
+  const place = ([left, top, right, bottom]) => [left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height];
+  for (const { value, box } of map.regions.filter((region) => region.step === step)) {
+    const colour = value >= 0 ? "255, 120, 20" : "60, 130, 255";
+    pen.fillStyle = `rgba(${colour}, ${(0.7 * Math.abs(value)) / FULL})`;
+    pen.fillRect(...place(box));
+    if (!map.told.grid) {
+      pen.strokeStyle = `rgba(${colour}, ${0.25 + (0.75 * Math.abs(value)) / FULL})`;
+      pen.lineWidth = ratio * (1 + (3 * Math.abs(value)) / FULL);
+      pen.strokeRect(...place(box));
+    }
+  }
+  drawEdges(pen, canvas, map, step, ratio);
+  for (const button of document.querySelectorAll("button.step")) {
+    if (Number(button.dataset.step) === step) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+}
+
+/** Draw the edges between nodes of the step that is shown; the thicker, the more relevant. */
+function drawEdges(pen, canvas, map, step, ratio) {
+  const middle = ([left, top, right, bottom]) => [((left + right) / 2) * canvas.width, ((top + bottom) / 2) * canvas.height];
+  map.told.edges.forEach(([source, target], i) => {
+    const [from, to] = [map.regions[source], map.regions[target]];
+    const share = Math.abs(map.edges[i] || 0) / FULL;
+    if (share < 0.1 || from.step !== step || to.step !== step) return;
+    pen.strokeStyle = `rgba(255, 230, 60, ${share})`;
+    pen.lineWidth = ratio * (1 + 3 * share);
+    pen.beginPath();
+    pen.moveTo(...middle(from.box));
+    pen.lineTo(...middle(to.box));
+    pen.stroke();
+  });
+}
+
+/** Which share of the positive relevance each step has. */
+function sharesOf({ regions, times }) {
+  const shares = new Array(times.length).fill(0);
+  let total = 0;
+  for (const { value, step } of regions) if (value > 0) { shares[step] += value; total += value; }
+  return shares.map((share) => (total ? share / total : 0));
+}
+
+/** The strip over time: a button for each step, as full as its share; it leads the clip there. */
+function showStrip() {
+  const { map, player } = shown;
+  const shares = sharesOf(map);
+  const most = Math.max(...shares) || 1;
+  const label = (share, i) => `frame ${i + 1}, ${map.times[i].toFixed(1)} s, ${Math.round(100 * share)} %`;
+  const strip = byId("strip");
+  const old = [...strip.children];
+  const steps = shares.map((share, i) => {
+    const fill = make("span", {});
+    fill.style.height = `${Math.round((100 * share) / most)}%`;
+    return make("button", { type: "button", class: "step", "data-step": i, "aria-label": label(share, i), title: label(share, i),
+      click: () => { if (player) { player.pause(); player.currentTime = map.times[i]; } } }, fill);
+  });
+  if (old.length !== steps.length) return strip.replaceChildren(...steps);
+  return steps.forEach((step, i) => { // the same buttons stay, with their focus
+    old[i].replaceChildren(...step.childNodes);
+    for (const name of ["aria-label", "title"]) old[i].setAttribute(name, step.getAttribute(name));
+  });
+}
+
+/** The map in words: the ninth of a frame that has the most of it, and which share. */
+function inWords({ regions, name, told, word }) {
+  const parts = new Map();
+  let total = 0;
+  for (const { value, step, box } of regions.filter((region) => region.value > 0)) {
+    const third = (a, b) => Math.min(2, Math.floor((3 * (a + b)) / 2));
+    const key = [step, third(box[1], box[3]), third(box[0], box[2])].join();
+    parts.set(key, (parts.get(key) || 0) + value);
+    total += value;
+  }
+  const sure = word === "all" ? "" : ` Probability ${Math.exp(told.log_p[word]).toFixed(2)}.`;
+  if (!total) return `${name}: no region speaks for it.${sure}`;
+  const [key, most] = [...parts].reduce((best, one) => (one[1] > best[1] ? one : best));
+  const [step, row, column] = key.split(",").map(Number);
+  const at = [["upper", "middle", "lower"][row], ["left", "centre", "right"][column]].join(" ").replace("middle centre", "centre");
+  return `${name}: frame ${step + 1}, ${at}, ${Math.round((100 * most) / total)} %.${sure}`;
+}

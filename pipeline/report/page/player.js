@@ -37,7 +37,7 @@ function showVideo() {
     make("p", { class: "choices" }, stepButton("previous", "Previous", -1), stepButton("next", "Next", 1),
       make("button", { type: "button", id: "close", click: closeVideo }, "Close")),
     marks(video)[0] || "",
-    make("div", { class: "one" },
+    make("div", { class: "beside" },
       make("div", {}, player ? make("div", { class: "screen" }, player, canvas) : make("p", { class: "unplayable" }, video.problem || "This video is not among the clips shown."),
         make("div", { id: "map-controls" }), make("div", { id: "strip" }), make("p", { id: "told", "aria-live": "polite" })),
       make("div", {}, make("div", { id: "captions" }, captionsOf(video)), make("h3", {}, "References"), make("ul", { id: "references" }))),
