@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from toys.graph_rows import write_graphs
 from toys.report import FRAME_ROWS, encode, make_store
 from toys.turned_videos import MATRICES, filmed
 
 from pipeline.artifact import create, write_json
 from pipeline.config import ReportSettings
 from pipeline.report.dag import Stage
-from pipeline.schemas import FRAMES, GRAPHS, RELEVANCE
+from pipeline.schemas import FRAMES, RELEVANCE
 from pipeline.scoring.statistics import COLUMNS, Statistics
 from pipeline.stages import write_gallery as gallery_stage
 from pipeline.stages import write_report as report_stage
@@ -187,13 +188,3 @@ def write_gallery(folder: Path) -> Path:
         out=folder / "index.html",
     )
     return folder / "index.html"
-
-
-def write_graphs(path: Path, directions: dict[str, tuple[float, float]]) -> Path:
-    """Write graphs of one node each, whose appearance is given."""
-    no_edges = {name: np.zeros(0) for name in ("source", "target", "kind", "weight")}
-    rest = {"node_frame": np.zeros(1), "box": np.zeros((1, 4)), "motion": np.zeros((1, 2)), **no_edges}
-    with create(path, GRAPHS, ids=list(directions), stage="convert_graphs", settings={}, inputs={}) as writer:
-        for video_id, direction in directions.items():
-            writer.append(video_id, x=np.array([direction], np.float16), **rest)
-    return path

@@ -99,7 +99,9 @@ def test_templates_escape_what_they_fill_in(path):
         if "{{" in value:
             assert value.startswith('"'), f"{name}={value}"
             assert name != "style", f"{name}={value}"
-            assert name != "href" or re.match(r'"(#|\{\{ video\.clip \}\})', value), f"{name}={value}"  # own places, own files
+            assert name != "href" or re.match(r'"(#|\{\{ video\.clip \}\})', value), (
+                f"{name}={value}"
+            )  # own places, own files
 
 
 def test_the_drawing_of_the_stages_loads_nothing():

@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from toys.graph_rows import write_graphs
 from toys.report import Page
 
-from pipeline.artifact import create, write_json
+from pipeline.artifact import write_json
 from pipeline.errors import VideoError
 from pipeline.report.clips import still_uri
-from pipeline.schemas import GRAPHS
 from pipeline.stages import write_gallery
 
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
@@ -147,24 +147,11 @@ def test_of_an_interval_its_seconds_are_told_and_shown(tmp_path, make_video):
         assert len(list(file.decode(video=0))) == 5
 
 
-TOY = {"kind": np.zeros(0, np.uint8), "weight": np.zeros(0, np.float16), "motion": np.zeros((1, 2), np.float16)}
-TOY |= {"source": np.zeros(0, np.int16), "target": np.zeros(0, np.int16)}
-
-
-def graphs_of(path, directions):
-    """A store of graphs, one node a clip in a direction (degrees) of the plane; a clip without a direction failed."""
-    with create(path, GRAPHS, ids=list(directions), stage="convert_graphs", settings={}, inputs={}) as writer:
-        for video_id, degrees in directions.items():
-            if degrees is None:
-                writer.fail(video_id, "no frame")
-                continue
-            angle = np.radians(degrees)
-            node = {
-                "x": 3 * np.array([[np.cos(angle), np.sin(angle)]], np.float16),
-                "node_frame": np.zeros(1, np.int16),
-            }
-            writer.append(video_id, **TOY, **node, box=np.zeros((1, 4), np.float16))
-    return path
+def graphs_of(path, degrees):
+    """A store of graphs, one node a clip in a direction (degrees) of the plane; None for a clip that failed."""
+    angles = {video_id: None if angle is None else np.radians(angle) for video_id, angle in degrees.items()}
+    vectors = {i: None if angle is None else (3 * np.cos(angle), 3 * np.sin(angle)) for i, angle in angles.items()}
+    return write_graphs(path, vectors)
 
 
 @pytest.fixture

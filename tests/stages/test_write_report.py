@@ -160,11 +160,17 @@ def test_clips_lie_beside_the_page(results):
     assert of["bad"]["captions"] == of["bad"]["cider"] == [None]
     assert of["bad"]["left_out"] == f"decode_frames: empty file {NASTY}"
     folder = results / "report"
-    assert [seen_in(folder / of[i]["clip"])[:2] for i in "abc"] == [("mov", "h264"), ("matroska", "vp9"), ("mov", "h264")]
+    assert [seen_in(folder / of[i]["clip"])[:2] for i in "abc"] == [
+        ("mov", "h264"),
+        ("matroska", "vp9"),
+        ("mov", "h264"),
+    ]
     for video_id in "abc":
         with Image.open(folder / of[video_id]["poster"]) as still:
             assert still.size == (64, 48)
-    assert [attrs["href"] for attrs in page.all("a") if attrs["href"].startswith("media")] == [of[i]["clip"] for i in "abc"]
+    assert [attrs["href"] for attrs in page.all("a") if attrs["href"].startswith("media")] == [
+        of[i]["clip"] for i in "abc"
+    ]
 
 
 def test_what_an_earlier_page_had_beside_it_is_gone(results):
@@ -175,7 +181,11 @@ def test_what_an_earlier_page_had_beside_it_is_gone(results):
     write_page(results, num_videos=1)
     names = sorted(path.relative_to(results / "report").as_posix() for path in (results / "report").rglob("*.*"))
     assert [name for name in names if not name.startswith("vendor/")] == [
-        "data.js", "index.html", "media/tiny/a.jpg", "media/tiny/a.mp4", "page.js",
+        "data.js",
+        "index.html",
+        "media/tiny/a.jpg",
+        "media/tiny/a.mp4",
+        "page.js",
     ]
 
 
