@@ -17,7 +17,7 @@ def test_it_is_painted_within_a_second(visit, report):
 def test_few_of_its_clips_and_stills_are_loaded(visit, report):
     seen = visit(report)
     seen.page.wait_for_timeout(1000)
-    print(f"{len(seen.media)} of 1,000 clips and stills loaded")
+    print(f"{len(seen.media)} of 998 clips and stills loaded")
     assert 0 < len(seen.media) < 20
 
 
@@ -25,4 +25,4 @@ def test_its_data_are_small(report):
     sizes = {name: (report.parent / name).stat().st_size for name in ("index.html", "data.js")}
     print(sizes)
     assert sum(sizes.values()) < 2_000_000
-    assert len(list(report.parent.glob("media/toys/*"))) == 1000
+    assert len(list(report.parent.glob("media/toys/*"))) == 2 * 499  # one video has no caption

@@ -125,7 +125,7 @@ def write_explanation(results: Path, name: str) -> None:
     relevance[np.arange(words), np.arange(words)] = 1
     quarters = [[x, y, x + 0.5, y + 0.5] for y in (0, 0.5) for x in (0, 0.5)]
     removed = np.tile(-np.array(SHARES, np.float32), (words, 1))
-    with create(store, RELEVANCE, ids=EXPLAINED, stage="explain_maps", settings={}, inputs={}) as writer:
+    with create(store, RELEVANCE, ids=EXPLAINED, stage="generate_captions", settings={}, inputs={}) as writer:
         for video_id in EXPLAINED:
             writer.append(
                 video_id,

@@ -73,7 +73,7 @@ class Visit:
 def opened(browser: Browser, page: Path, options: dict[str, Any]) -> Visit:
     """Open a file in a context of its own, and wait until it has loaded."""
     context = browser.new_context(**options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(20_000)
     visit = Visit(context.new_page())
     visit.page.goto(page.as_uri(), wait_until="load")
     return visit
