@@ -135,7 +135,7 @@ def needed_artifacts(ends: Sequence[str], overlays: Sequence[Path]) -> set[str]:
 def unneeded(inventory: Inventory, needed: set[str]) -> list[Path]:
     """Paths of artifacts, and of their hidden siblings, that are not needed.
 
-    With a list of generated videos that is not needed come its videos.
+    With a list of generated videos that is not needed come its videos, and with the report page what it loads.
 
     Args:
         inventory: All artifacts and hidden siblings that there are.
@@ -146,7 +146,7 @@ def unneeded(inventory: Inventory, needed: set[str]) -> list[Path]:
         if found.target in needed:
             continue
         places.append(found.place)
-        if found.kind == "made":
+        if found.kind in ("made", "report"):
             places += inventory.videos_beside(found)
     places += [leftover.place for leftover in inventory.leftovers if leftover.of.target not in needed]
     return sorted(places)

@@ -48,7 +48,8 @@ def draw_dag(stages: Mapping[str, Stage], notes: Mapping[str, str] | None = None
         'role="group" aria-labelledby="dag-title" aria-describedby="dag-desc">',
         '<title id="dag-title">Stages of the workflow</title>',
         f'<desc id="dag-desc">Stages with the number of jobs of each: {escape(listed)}</desc>',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerUnits="userSpaceOnUse" '
+        'markerWidth="9" markerHeight="9" orient="auto">'
         '<path d="M0 0 8 4 0 8z" class="tip"/></marker></defs>',
         *(f'<path class="arrow" d="{line}" marker-end="url(#tip)"/>' for line in _lines(layout, top)),
     ]
@@ -56,7 +57,8 @@ def draw_dag(stages: Mapping[str, Stage], notes: Mapping[str, str] | None = None
         x, y = layout.centre[box] + MARGIN, top[box]
         count = f"{stages[box].jobs} job{'' if stages[box].jobs == 1 else 's'}{notes.get(box, '')}"
         parts.append(
-            f'<a href="#stage-{escape(box, QUOTES)}"><rect class="stage" x="{x - WIDTH / 2:.1f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
+            f'<a href="#stage-{escape(box, QUOTES)}">'
+            f'<rect class="stage" x="{x - WIDTH / 2:.1f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
             f'<text class="name" x="{x:.1f}" y="{y + 17}">{escape(box)}</text>'
             f'<text class="count" x="{x:.1f}" y="{y + 32}">{escape(count)}</text></a>'
         )

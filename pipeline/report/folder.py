@@ -57,7 +57,7 @@ def write_script(path: Path, name: str, content: Any) -> None:
 def file_name(video_id: str) -> str:
     """A name for the files of a video, which every file system and address takes, and which no two videos share."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", video_id)[:LONGEST]
-    return plain if plain.lower() == video_id else f"{plain}-{sha256(video_id.encode()).hexdigest()[:10]}"
+    return plain if plain and plain.lower() == video_id else f"{plain}-{sha256(video_id.encode()).hexdigest()[:10]}"
 
 
 def write_clips(folder: Path, dataset: str, ids: Sequence[str], clips: Mapping[str, Clip]) -> dict[str, dict[str, str]]:

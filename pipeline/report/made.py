@@ -7,6 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from pipeline.config import validate
 from pipeline.report.dag import Stage
 from pipeline.report.stores import Store
 from pipeline.workflow.code_digest import PACKAGE
@@ -21,8 +24,8 @@ def describe_stages(stages: Mapping[str, Stage], logs: Path, stores: Sequence[St
         stores: The stores of the data sets.
 
     Returns:
-        For each stage `name`, `jobs`, `seconds` (sum over its jobs; None where nothing is known), `bytes` (of its stores;
-        0 where it has none) and `digests`: name of an artifact to the digest over its shards.
+        For each stage `name`, `jobs`, `seconds` (sum over its jobs; None where nothing is known), `bytes` (of its
+        stores; 0 where it has none) and `digests`: name of an artifact to the digest over its shards.
     """
     rows = []
     for name, stage in stages.items():
@@ -96,6 +99,17 @@ def changed_settings(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
     own, other = _flat(config), _flat(defaults)
     places = sorted(own.keys() | other.keys())
     return [(at, other.get(at, "-"), own.get(at, "-")) for at in places if own.get(at) != other.get(at)]
+
+
+def default_settings(file: Path = PACKAGE.parent / "config.yaml") -> dict[str, Any] | None:
+    """The settings of the code's own `config.yaml`; None where the code lies without it.
+
+    Raises:
+        PipelineError: The file is no valid configuration.
+    """
+    if not file.is_file():
+        return None
+    return validate(yaml.safe_load(file.read_text(encoding="utf-8"))).model_dump(mode="json")
 
 
 def _flat(settings: Any, at: str = "") -> dict[str, str]:

@@ -1,10 +1,58 @@
 """Describe every video of the split that the page shows: captions side by side, scores, references, what went wrong."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import median_low
 from typing import Any
 
+from pipeline.report.artifacts import ByKind
+from pipeline.report.datasets import clips_of
+from pipeline.report.folder import write_clips
+
 METRIC = "CIDEr"
+
+
+def show_videos(
+    name: str,
+    dataset: Mapping[str, Any],
+    found: ByKind,
+    scores: Mapping[str, Mapping[str, Any]],
+    failures: Sequence[Mapping[str, str]],
+    suspects: Sequence[Mapping[str, str]],
+    folder: Path,
+) -> dict[str, Any]:
+    """Write the clips of a data set, and describe its videos.
+
+    Args:
+        name: Name of the data set.
+        dataset: What `describe_datasets` says of it.
+        found: The artifacts by kind.
+        scores: Experiment to split to the content of its first seed's scores.json.
+        failures: The videos that were left out.
+        suspects: Those that look damaged.
+        folder: Folder of the page.
+
+    Returns:
+        `media` (see `write_clips`), `rows` (see `describe_videos`) and `extremes`: the worst, the median and the best
+        video of the best experiment, each with `id`, `cider`, `caption` and what `media` says of it.
+    """
+    of_split = {e: splits[dataset["split"]] for e, splits in scores.items() if dataset["split"] in splits}
+    best = dataset["headline"]["best"]["experiment"] if dataset["headline"] and dataset["shown"] else ""
+    cider = of_split.get(best, {}).get("cider_by_video", {})
+    chosen = extremes(cider) if best in dataset["predictions"] else {}
+    played = [i for i in dataset["ids"] if i in {*dataset["shown"], *chosen.values()}]
+    media = write_clips(folder, name, played, clips_of(found["videos"]).get(name, {}))
+    left_out = {row["id"]: f"{row['stage']}: {row['reason']}" for row in failures if row["dataset"] == name}
+    suspect = {row["id"]: f"{row['stage']}: {row['reason']}" for row in suspects if row["dataset"] == name}
+    return {
+        "media": media,
+        "rows": describe_videos(dataset, of_split, media, left_out, suspect),
+        "extremes": {
+            what: {"id": i, "cider": cider[i], "caption": dataset["predictions"][best][i], **media[i]}
+            for what, i in chosen.items()
+            if i in media
+        },
+    }
 
 
 def describe_videos(

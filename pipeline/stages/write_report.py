@@ -23,15 +23,15 @@ from pipeline.report.curves import Training, chosen_by_loss, draw_curves, read_t
 from pipeline.report.dag import Stage, draw_dag
 from pipeline.report.datasets import clips_of, describe_dataset, predictions_of
 from pipeline.report.encoders import describe_embeddings, describe_encoders
-from pipeline.report.folder import HERE, renew, write_clips, write_script
+from pipeline.report.folder import HERE, renew, write_script
 from pipeline.report.language import describe_language, reference_lengths
-from pipeline.report.made import commit_of, describe_stages, notes_of
+from pipeline.report.made import changed_settings, commit_of, default_settings, describe_stages, notes_of
 from pipeline.report.others import describe_bounds, describe_clip_scores, describe_external, published_captions
 from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
 from pipeline.report.relevance import describe_faithfulness, write_maps
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
-from pipeline.report.videos import describe_videos, extremes, headline
+from pipeline.report.videos import headline, show_videos
 from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
@@ -80,6 +80,7 @@ def run(
         for video in datasets[name]["rows"]:
             video |= {"maps": addresses[video["id"]]} if video["id"] in addresses else {}
     faithfulness = describe_faithfulness(found, settings.explanations)
+    defaults = default_settings()
     made = describe_stages(stages, logs, stores)
     page = fill_in(
         "report.html.j2",
@@ -88,7 +89,7 @@ def run(
             "num_seeds": [len(whole["experiments"][name]["seeds"]) for name in scored] or [1],
             "experiments": {name: whole["experiments"][name] for name in generated},
             "settings_yaml": yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_flow_style=None),
-            "changed": None,
+            "changed": None if defaults is None else changed_settings(whole, defaults),
             "metrics": SHOWN,
             "external": describe_external(generated, whole),
             "clip_metrics": CLIP_METRICS,
@@ -166,55 +167,6 @@ def describe_datasets(
             "most": {s: largest([*rows, *bounds.get(name, {}).get(s, [])]) for s, rows in comparison.items()},
         }
     return datasets
-
-
-def show_videos(
-    name: str,
-    dataset: Mapping[str, Any],
-    found: ByKind,
-    scores: Mapping[str, Mapping[str, Any]],
-    failures: Sequence[Mapping[str, str]],
-    suspects: Sequence[Mapping[str, str]],
-    folder: Path,
-) -> dict[str, Any]:
-    """Write the clips of a data set, and describe its videos.
-
-    Args:
-        name: Name of the data set.
-        dataset: What `describe_datasets` says of it.
-        found: The artifacts by kind.
-        scores: Experiment to split to the content of its first seed's scores.json.
-        failures: The videos that were left out.
-        suspects: Those that look damaged.
-        folder: Folder of the page.
-
-    Returns:
-        `media` (see `write_clips`), `rows` (see `describe_videos`) and `extremes`: the worst, the median and the best
-        video of the best experiment, each with `id`, `cider`, `caption` and what `media` says of it.
-    """
-    of_split = {e: splits[dataset["split"]] for e, splits in scores.items() if dataset["split"] in splits}
-    chosen: dict[str, str] = {}
-    best = dataset["headline"]["best"]["experiment"] if dataset["headline"] and dataset["shown"] else None
-    if best in dataset["predictions"]:
-        chosen = extremes(of_split[best].get("cider_by_video", {}))
-    played = [i for i in dataset["ids"] if i in {*dataset["shown"], *chosen.values()}]
-    media = write_clips(folder, name, played, clips_of(found["videos"]).get(name, {}))
-    left_out = {row["id"]: f"{row['stage']}: {row['reason']}" for row in failures if row["dataset"] == name}
-    suspect = {row["id"]: f"{row['stage']}: {row['reason']}" for row in suspects if row["dataset"] == name}
-    return {
-        "media": media,
-        "rows": describe_videos(dataset, of_split, media, left_out, suspect),
-        "extremes": {
-            what: {
-                "id": i,
-                "cider": of_split[best]["cider_by_video"][i],
-                "caption": dataset["predictions"][best][i],
-                **media[i],
-            }
-            for what, i in chosen.items()
-            if best is not None and i in media
-        },
-    }
 
 
 def data_of(

@@ -11,6 +11,7 @@ from pipeline.workflow.paths import ARTIFACTS, identify
 # Hidden siblings: `.partial` holds videos done so far, `.new` what is being written, `.removed` what is being deleted.
 HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<suffix>partial|new|removed)")
 MADE = re.compile(r"datasets/[^/]+/made/\d\d\d+/([^/]+\.(mp4|webm|avi)|\.journal\.jsonl)")
+BESIDE = re.compile(r"report/((data|page)\.js|(vendor|media|maps)/.+)")  # what the report page loads
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Inventory:
         artifacts: The artifacts, in the order of their paths.
         leftovers: The hidden siblings of artifacts, in the order of their paths.
         links: All links, which may stand where an artifact or a folder should be.
-        made: Generated videos, and the journal of the stage that makes them; they belong to the list beside them.
+        made: Generated videos and the journal of the stage that makes them, which belong to the list beside them; and
+            what the report page loads, which belongs to the page.
         foreign: Files that the workflow did not make.
         unreadable: Folders that cannot be listed, with the reason.
     """
@@ -80,8 +82,11 @@ class Inventory:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
     def videos_beside(self, found: Found) -> list[Path]:
-        """The generated videos beside a list of them, and their journal."""
-        return [path for path in self.made if path.parent == found.place.parent]
+        """The generated videos beside a list of them, and their journal; of the report page, what it loads."""
+        folder = found.place.parent
+        return [
+            path for path in self.made if path.parent == folder or (found.kind == "report" and folder in path.parents)
+        ]
 
 
 def take_inventory(results: Path, part: Path | None = None) -> Inventory:
@@ -129,7 +134,8 @@ def _add(inventory: Inventory, path: Path) -> None:
     elif path.is_dir():
         _walk(inventory, path)
     else:
-        (inventory.made if MADE.fullmatch(below) else inventory.foreign).append(path)
+        ours = MADE.fullmatch(below) or BESIDE.fullmatch(below)
+        (inventory.made if ours else inventory.foreign).append(path)
 
 
 def _artifact(path: Path, below: str, is_folder: bool) -> Found | None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.report.comparison import compare
+from pipeline.report.comparison import all_differences, compare
 from pipeline.scoring.statistics import COLUMNS, METRICS, Statistics
 
 
@@ -75,3 +75,17 @@ def test_one_seed_keeps_its_figures_to_the_last_bit():
     row = compare({"one": {"test": [content]}}, 100)["test"][0]
     assert {metric: cell["value"] for metric, cell in row["cells"].items()} == content["metrics"]
     assert (row["novel_share"], row["mean_words"], row["num_distinct"]) == (0.5, 4.0, 40)
+
+
+def test_each_two_experiments_have_their_difference():
+    base = np.tile([0.0, 1.0, 2.0], 20)
+    scored = {
+        "plain": {"test": [scores(base)]},
+        "better": {"test": [scores(base + 0.25)]},
+        "best": {"test": [scores(base + 0.5)]},
+        "elsewhere": {"test": [scores(base, [f"w{number}" for number in range(60)])]},
+        "unscored": {"val": [scores(base)]},
+    }
+    found = {(pair["one"], pair["other"]): pair["cells"]["CIDEr"] for pair in all_differences(scored, "test", 100)}
+    assert list(found) == [("plain", "better"), ("plain", "best"), ("better", "best")]
+    assert found["better", "best"] == (pytest.approx(-0.25), pytest.approx((-0.25, -0.25)))

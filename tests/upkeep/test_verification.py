@@ -415,6 +415,18 @@ def test_files_that_are_not_ours(results):
     assert len(take_inventory(results).foreign) == 4
 
 
+def test_what_the_page_loads_is_ours(results):
+    names = ("index.html", "data.js", "page.js", "vendor/x.js", "media/home/a.mp4", "maps/home/a.js", "mine.txt")
+    for name in names:
+        (results / "report" / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / "report" / name).write_text("")
+    inventory = take_inventory(results)
+    assert [path.name for path in inventory.foreign] == ["mine.txt"]
+    [page] = [found for found in inventory.artifacts if found.kind == "report"]
+    beside = [path.relative_to(results / "report").as_posix() for path in inventory.videos_beside(page)]
+    assert beside == ["data.js", "maps/home/a.js", "media/home/a.mp4", "page.js", "vendor/x.js"]
+
+
 def test_the_root_of_a_store_stands_for_the_store(results):
     places = {found.target: found.place for found in take_inventory(results).artifacts}
     assert places[f"results/{FRAMES_OF_HOME}/zarr.json"] == store_path(results / FRAMES_OF_HOME / "zarr.json")

@@ -56,10 +56,10 @@ function listRows(box, found) {
   const columns = [
     { title: "Video", field: "id", frozen: true, width: 130, headerFilter: "input", headerFilterParams: label("Filter videos") },
     ...experiments.flatMap((name, i) => [
-      { title: name, field: `caption${i}`, minWidth: 180, headerFilter: "input", headerFilterParams: label(`Filter captions of ${name}`) },
       { title: "CIDEr", field: `cider${i}`, width: 104, hozAlign: "right", sorter: "number", headerFilter: "number", headerFilterFunc: ">=",
         headerFilterPlaceholder: "at least", headerFilterParams: label(`Least CIDEr of ${name}`),
         formatter: (cell) => (cell.getValue() === null ? "" : figureSpan(cell.getValue())) },
+      { title: name, field: `caption${i}`, minWidth: 180, headerFilter: "input", headerFilterParams: label(`Filter captions of ${name}`) },
     ]),
   ];
   const rows = found.map((video) => ({

@@ -33,7 +33,8 @@ function drawCurves(figure) {
   }
   const box = make("div", { class: "plots" });
   figure.querySelector("img").replaceWith(box);
-  for (const [title, own] of Object.entries(groups)) drawGroup(box, title, [...own], trainings);
+  const last = (title) => (title === "learning rate" ? 1 : 0);
+  for (const [title, own] of Object.entries(groups).sort((a, b) => last(a[0]) - last(b[0]))) drawGroup(box, title, [...own], trainings);
 }
 
 function drawGroup(box, title, own, trainings, along = "epoch") {

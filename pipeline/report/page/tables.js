@@ -15,7 +15,7 @@ function enhance(table) {
       hozAlign: isNumber ? "right" : "left",
       headerHozAlign: isNumber ? "right" : "left",
       headerSortStartingDir: isNumber ? "desc" : "asc",
-      minWidth: place === 0 ? 140 : 96,
+      minWidth: place === 0 ? 132 : 122,
       widthGrow: place === 0 ? 2 : 1,
       sorter: isNumber ? "number" : "string",
       sorterParams: isNumber ? { alignEmptyValues: "bottom" } : {},
@@ -54,8 +54,11 @@ function enhance(table) {
   tables.push({ tabulator, cells });
 }
 
-/** Let heads that sort be reached and pressed by keys. */
+/** Let heads that sort be reached and pressed by keys; and let the part that scrolls be a group of rows, to readers. */
 function byKeys(holder) {
+  holder.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
+  holder.querySelector(".tabulator-table").setAttribute("role", "presentation");
+  holder.removeAttribute("aria-owns");
   for (const head of holder.querySelectorAll(".tabulator-col.tabulator-sortable")) {
     head.tabIndex = 0;
     head.addEventListener("keydown", (event) => {
