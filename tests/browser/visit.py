@@ -7,6 +7,7 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
+RUN_AXE = "axe.run(document, {resultTypes: ['violations'], preload: false})"  # it would ask for style sheets, as no page may
 LOCAL = ("file://", "data:", "blob:")
 STOPPED = "net::ERR_ABORTED"  # a browser stops loading a clip whose frames it does not need
 
@@ -47,7 +48,7 @@ class Visit:
     def violations(self) -> list[str]:
         """What axe-core finds wrong: the rule, and the first elements that break it, as lines."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found: dict[str, Any] = self.page.evaluate(RUN_AXE)
         return [
             f"{rule['id']}: {rule['help']}: {json.dumps([node['html'][:160] for node in rule['nodes'][:3]])}"
             for rule in found["violations"]
