@@ -100,6 +100,7 @@ include: HERE.join("rules/training.smk")
 include: HERE.join("rules/evaluation.smk")
 include: HERE.join("rules/recognition.smk")
 include: HERE.join("rules/tstl.smk")
+include: HERE.join("rules/explanations.smk")
 include: HERE.join("rules/predictions.smk")
 include: HERE.join("rules/report.smk")
 
@@ -119,6 +120,7 @@ rule all:
         *rules.write_report.input,
         *recognition_results,
         *routing_results,
+        *explanation_results,
         artifact("settings", each="experiment"),
         artifact("gallery", each="prediction"),
 

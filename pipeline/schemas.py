@@ -315,7 +315,7 @@ RELEVANCE = Schema(
         "time": ArraySpec("f4", ("region",), "When the middle of the region's step, or its frame, is shown.", "s"),
         "box": ArraySpec("f2", ("region", "xyxy"), BOX),
         "shape": ArraySpec(
-            "i4", (VIDEO, "thw"), "Steps, rows and columns of the regions, in this order; 0 where they are no grid."
+            "i4", (VIDEO, "grid"), "Steps, rows and columns of the regions, in this order; 0 where they are no grid."
         ),
         "source": ArraySpec("i2", ("edge",), SOURCE),
         "target": ArraySpec("i2", ("edge",), TARGET),

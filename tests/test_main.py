@@ -104,6 +104,7 @@ NEEDED = {
     "caption_videos": GRAPHS,
     "embed_knowledge": CLIP | GRAPHS,
     "draw_embeddings": frozenset({"matplotlib"}),
+    "explain_maps": GRAPHS,
     "extract_cast": DETECTOR,
     "extract_clip": CLIP,
     "extract_features": DETECTOR,

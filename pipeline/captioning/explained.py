@@ -1,9 +1,9 @@
 """What is explained: videos that are drawn of a split, and the words of their captions as the captioner knows them."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.artifact import read_json
 from pipeline.errors import PipelineError
@@ -58,6 +58,31 @@ def explained_captions(
                 f"run generate_captions again (snakemake {captions})"
             )
         found[video_id] = ExplainedCaption(tuple(words), tuple(vocabulary.words.index(word) for word in words))
+    return found
+
+
+def caption_words(
+    captions: Path, told: Mapping[str, Any], num_words: Mapping[str, int], stage: str
+) -> dict[str, list[str]]:
+    """Split the captions of explained videos into words again.
+
+    Args:
+        captions: The captions.json of `generate_captions`, for messages.
+        told: Its content.
+        num_words: How many words of each video are explained.
+        stage: The stage that explained them.
+
+    Raises:
+        PipelineError: A caption is not there, or has another number of words than are explained.
+    """
+    texts = [told["captions"].get(video_id, "") for video_id in num_words]
+    found = dict(zip(num_words, split_all(texts, told["tokenizer"]), strict=True))
+    for video_id, words in found.items():
+        if len(words) != num_words[video_id]:
+            raise PipelineError(
+                f"{captions}: video {video_id}: its caption has {len(words)} words, but {num_words[video_id]} are "
+                f"explained: run {stage} again"
+            )
     return found
 
 

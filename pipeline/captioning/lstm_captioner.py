@@ -132,7 +132,7 @@ class LstmCaptioner(nn.Module):
         nn.init.uniform_(self.words.weight)
 
     def projected(self, maps_GTHWC: Tensor) -> Tensor:
-        """The projected maps before their norm, `[G, P, T, H, W]`, by which relevance is told."""
+        """The projected maps before their norm, `[G, P, T, H, W]`."""
         return self.projection(maps_GTHWC.movedim(-1, 1))  # type: ignore[no-any-return]
 
     def encode(self, maps_GTHWC: Tensor) -> Clips:
@@ -145,7 +145,14 @@ class LstmCaptioner(nn.Module):
 
     def encode_projected(self, projected_GPTHW: Tensor) -> Clips:
         """Encode what `projected` gives."""
-        x_GPTHW = torch.relu(self.map_norm(projected_GPTHW))
+        return self.encode_rectified(self.rectified(projected_GPTHW))
+
+    def rectified(self, projected_GPTHW: Tensor) -> Tensor:
+        """The projected maps after their norm and the ReLU, by which relevance is told."""
+        return torch.relu(self.map_norm(projected_GPTHW))
+
+    def encode_rectified(self, x_GPTHW: Tensor) -> Clips:
+        """Encode what `rectified` gives."""
         vector_GE = self.clip_norm(self.clip(x_GPTHW.mean((2, 3, 4))))
         if self.attention is None:
             return Clips(vector_GE, None, None)

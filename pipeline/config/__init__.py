@@ -79,7 +79,7 @@ from pipeline.config.experiments import (
     RoutingSettings,
 )
 from pipeline.config.experts import unfit_experts
-from pipeline.config.explanations import ExplanationSettings
+from pipeline.config.explanations import ExplanationSettings, RelevanceSettings
 from pipeline.config.graphs import (
     EmbeddingSettings,
     GraphSettings,
@@ -216,6 +216,7 @@ __all__ = [
     "RecognizerEncoderSettings",
     "RecognizerSettings",
     "RecognizerTrainingSettings",
+    "RelevanceSettings",
     "ReportSettings",
     "ResNetSettings",
     "RoutingSettings",

@@ -17,24 +17,32 @@ METHODS = {
 }
 
 
-class ExplanationSettings(Settings):
+class RelevanceSettings(Settings):
+    """How captions are explained.
+
+    Attributes:
+        method: How relevance is computed; which methods there are depends on the experiment's kind.
+        videos: How many videos of the split are explained, drawn at random; null for all.
+        seed: Of the videos that are drawn, of random weights and of regions that are removed at random.
+    """
+
+    method: MapMethod | GraphMethod
+    videos: Count | None
+    seed: Annotated[int, Field(ge=0)]
+
+
+class ExplanationSettings(RelevanceSettings):
     """The relevance of regions for every word of the captions of some videos, by an experiment's first trial.
 
     Attributes:
         experiment: An experiment of kind captioning or map_captioning.
         split: The split whose captions are explained.
-        method: How relevance is computed; which methods there are depends on the experiment's kind.
-        videos: How many videos of the split are explained, drawn at random; null for all.
-        overlays: How many of these are drawn as pictures and films.
-        seed: Of the videos that are drawn, of random weights and of regions that are removed at random.
+        overlays: How many of the explained videos are drawn as pictures and films.
     """
 
     experiment: str
     split: Literal["train", "val", "test"]
-    method: MapMethod | GraphMethod
-    videos: Count | None
     overlays: Annotated[int, Field(ge=0)]
-    seed: Annotated[int, Field(ge=0)]
 
 
 def unfit_explanations(raw: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
+from pipeline.datasets.shapes.captions import read_caption
 from pipeline.report.artifacts import ByKind
 from pipeline.report.datasets import clips_of
 from pipeline.report.folder import write_clips
@@ -73,7 +74,8 @@ def describe_videos(
 
     Returns:
         For each video `id`, `captions` and `cider` (by experiment, in their order; None where there is none),
-        `references`, and where they are known `clip`, `poster`, `problem`, `left_out` and `suspect`.
+        `references`, and where they are known `clip`, `poster`, `problem`, `left_out` and `suspect`; of generated
+        shapes `wrong`, too: for each experiment what `mistakes` says.
     """
     predictions = described["predictions"]
     of_video = {name: scores.get(name, {}).get("cider_by_video", {}) for name in predictions}
@@ -86,9 +88,25 @@ def describe_videos(
             "references": described["references"].get(video_id, []),
             **media.get(video_id, {}),
         }
+        if described.get("kind") == "shapes":
+            row["wrong"] = [mistakes(caption, row["references"]) for caption in row["captions"]]
         told = {"left_out": left_out.get(video_id), "suspect": suspect.get(video_id)}
         rows.append(row | {what: reason for what, reason in told.items() if reason is not None})
     return rows
+
+
+def mistakes(caption: str | None, references: Sequence[str]) -> list[str]:
+    """What a caption of generated shapes says wrongly or not at all: of `colour`, `shape` and `action`, some or none.
+
+    Args:
+        caption: The caption; None where there is none, which says nothing wrongly.
+        references: Those of the video. What they do not agree about cannot be told wrongly.
+    """
+    if caption is None:
+        return []
+    own, others = read_caption(caption), [read_caption(reference) for reference in references]
+    agreed = {key: {other[key] for other in others} for key in own}
+    return [key for key, values in agreed.items() if len(values) == 1 and own[key] not in values]
 
 
 def extremes(scored: Mapping[str, float]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment,
 from pipeline.report.comparison import all_differences, compare
 from pipeline.report.curves import Training, chosen_by_loss, draw_curves, read_training
 from pipeline.report.dag import Stage, draw_dag
-from pipeline.report.datasets import clips_of, describe_dataset, predictions_of
+from pipeline.report.datasets import describe_dataset, predictions_of
 from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.folder import HERE, renew, write_script
 from pipeline.report.language import describe_language, reference_lengths
@@ -140,7 +140,7 @@ def describe_datasets(
         settings: How many videos the page shows, and how often scores are resampled.
 
     Returns:
-        For each data set what `describe_dataset` says of it, with `comparison`, `differences` (of each two experiments
+        For each data set what `describe_dataset` says of it, with `kind`, `comparison`, `differences` (of each two experiments
         on the split that is shown), `headline`, `language`, `reference_lengths`, `bounds` (see `describe_bounds`),
         `published`, and `most`: split to metric to the largest figure, where bars end.
     """
@@ -157,6 +157,7 @@ def describe_datasets(
         references = {i: table["captions"].get(i, []) for i in described["ids"]}
         training = [text for i in table["splits"].get("train", []) for text in table["captions"].get(i, [])]
         datasets[name] = described | {
+            "kind": config["datasets"][name]["kind"],
             "comparison": comparison,
             "differences": differences,
             "headline": headline(comparison.get(split, []), differences),

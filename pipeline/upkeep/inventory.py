@@ -11,6 +11,7 @@ from pipeline.workflow.paths import ARTIFACTS, identify
 # Hidden siblings: `.partial` holds videos done so far, `.new` what is being written, `.removed` what is being deleted.
 HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<suffix>partial|new|removed)")
 MADE = re.compile(r"datasets/[^/]+/made/\d\d\d+/([^/]+\.(mp4|webm|avi)|\.journal\.jsonl)")
+DRAWN = re.compile(r"explanations/[^/]+/overlays/\d\d\d+-(caption|\d\d\d+)\.(png|mp4)")
 BESIDE = re.compile(r"report/((data|page)\.js|(vendor|media|maps)/.+)")  # what the report page loads
 
 
@@ -66,8 +67,8 @@ class Inventory:
         artifacts: The artifacts, in the order of their paths.
         leftovers: The hidden siblings of artifacts, in the order of their paths.
         links: All links, which may stand where an artifact or a folder should be.
-        made: Generated videos and the journal of the stage that makes them, which belong to the list beside them; and
-            what the report page loads, which belongs to the page.
+        made: Generated videos with the journal of the stage that makes them, and what is drawn of explanations, which
+            belong to the list beside them; and what the report page loads, which belongs to the page.
         foreign: Files that the workflow did not make.
         unreadable: Folders that cannot be listed, with the reason.
     """
@@ -82,11 +83,9 @@ class Inventory:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
     def videos_beside(self, found: Found) -> list[Path]:
-        """The generated videos beside a list of them, and their journal; of the report page, what it loads."""
-        folder = found.place.parent
-        return [
-            path for path in self.made if path.parent == folder or (found.kind == "report" and folder in path.parents)
-        ]
+        """Generated videos with their journal, or pictures and films, beside a list of them; what a page loads."""
+        folder, is_page = found.place.parent, found.kind == "report"
+        return [path for path in self.made if path.parent == folder or (is_page and folder in path.parents)]
 
 
 def take_inventory(results: Path, part: Path | None = None) -> Inventory:
@@ -134,8 +133,8 @@ def _add(inventory: Inventory, path: Path) -> None:
     elif path.is_dir():
         _walk(inventory, path)
     else:
-        ours = MADE.fullmatch(below) or BESIDE.fullmatch(below)
-        (inventory.made if ours else inventory.foreign).append(path)
+        is_made = MADE.fullmatch(below) or DRAWN.fullmatch(below) or BESIDE.fullmatch(below)
+        (inventory.made if is_made else inventory.foreign).append(path)
 
 
 def _artifact(path: Path, below: str, is_folder: bool) -> Found | None:
@@ -145,11 +144,12 @@ def _artifact(path: Path, below: str, is_folder: bool) -> Found | None:
 
 
 def _origin(inventory: Inventory, path: Path) -> Found | None:
-    """The artifact that a hidden sibling belongs to; for one of a generated video, the list beside it."""
+    """The artifact that a hidden sibling belongs to; for one of a video or picture, the list beside it."""
     below = path.relative_to(inventory.results).as_posix()
-    if MADE.fullmatch(below):
-        path = path.with_name("list.json")
-        below = path.relative_to(inventory.results).as_posix()
+    for pattern, beside in ((MADE, "list.json"), (DRAWN, "index.json")):
+        if pattern.fullmatch(below):
+            path = path.with_name(beside)
+            below = path.relative_to(inventory.results).as_posix()
     return _artifact(path, below, is_folder=path.suffix == ".zarr")
 
 

@@ -81,7 +81,7 @@ def add_external(raw):
 
 
 def add_maps(raw):
-    """LSTM captioners of maps: by I3D, by a recognizer and by a cast one."""
+    """LSTM captioners of maps, by I3D, by a recognizer and by a cast one; and an explanation of the first."""
     raw["captioners"]["lstm"] = {
         "kind": "lstm", "model": MODEL.model_dump(mode="json"), "training": TRAINING.model_dump(mode="json"),
         "decoding": DECODING.model_dump(mode="json"),
@@ -93,6 +93,9 @@ def add_maps(raw):
     own = {f"said_{name}": experiment | {"maps": name} for name in raw["maps"]}
     raw["experiments"] |= own
     raw["report"]["experiments"] += own
+    why = {"experiment": "said_of_i3d", "split": "test", "method": "grad_cam", "videos": 1, "overlays": 1, "seed": 1}
+    raw["explanations"] = {"why": why}
+    raw["report"]["explanations"] = ["why"]
 
 
 def add_tstl(raw):

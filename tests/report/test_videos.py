@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.report.videos import describe_videos, extremes, headline
+from pipeline.report.videos import describe_videos, extremes, headline, mistakes
 
 
 def row(name, cider):
@@ -65,3 +65,11 @@ def test_each_video_has_its_captions_scores_and_mishaps():
             "left_out": "empty",
         },
     ]
+
+
+def test_what_a_caption_of_shapes_says_wrongly():
+    references = ["a red circle is moving to the left", "The red circle is moving to the left."]
+    assert mistakes("a red circle is moving to the left", references) == []
+    assert mistakes("a blue circle", references) == ["colour", "action"]
+    assert mistakes("a red square is moving to the left", [*references, "a red square"]) == []  # they disagree
+    assert mistakes(None, references) == []

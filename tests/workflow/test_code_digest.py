@@ -244,6 +244,7 @@ def test_a_changed_constant_changes_exactly_the_stages_that_use_it(copy):
     after = digests_of(copy)
     assert {stage for stage in after if after[stage] != before[stage]} == {
         "caption_videos",
+        "explain_maps",
         "generate_captions",
         "train_captioner",
         "train_lstm",

@@ -123,6 +123,7 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "decode_clips",
         "draw_embeddings",
         "draw_sync_mnist",
+        "explain_maps",
         "extract_cast",
         "extract_features",
         "extract_front",
@@ -146,8 +147,10 @@ def test_the_report_is_told_which_stages_its_artifacts_stand_on(finished: Projec
         "check_dataset",
         "describe_experiment",
         "import_predictions",
+        "render_maps",
         "score_akg",
         "score_clip",
+        "score_relevance",
         "write_gallery",
     }
     assert stages["write_report"]["jobs"] == 1

@@ -36,10 +36,11 @@ function card(video) {
   const { experiments } = dataset();
   const told = experiments.map((name, i) => make("p", { class: "prediction" },
     video.captions[i] === null ? make("span", { class: "no" }, "not captioned") : video.captions[i] || "(empty caption)",
-    make("small", {}, name, video.cider[i] === null ? "" : ", CIDEr ", video.cider[i] === null ? null : figureSpan(video.cider[i]))));
+    make("small", {}, name, video.cider[i] === null ? "" : ", CIDEr ", video.cider[i] === null ? null : figureSpan(video.cider[i]),
+      video.wrong && video.wrong[i].length ? make("b", { class: "no" }, `, wrong ${video.wrong[i].join(", ")}`) : null)));
   return make("li", { class: "card", "data-video": video.id },
     make("button", { type: "button", class: "open", "aria-label": `Show video ${video.id}`, click: () => openVideo(video.id) },
-      video.poster ? make("img", { "data-src": video.poster, alt: "" }) : make("span", { class: "unplayable" }, video.problem || video.left_out || "not among the clips shown")),
+      video.poster ? make("img", { "data-src": video.poster, alt: "" }) : make("span", { class: "unplayable", "aria-hidden": "true" }, video.problem || video.left_out || "not among the clips shown")),
     make("h3", {}, video.id), marks(video), ...told);
 }
 

@@ -8,6 +8,9 @@ const ONLY = {
   all: "all",
   captioned: "captioned",
   disagree: "experiments disagree",
+  colour: "wrong colour",
+  shape: "wrong shape",
+  action: "wrong action",
   uncaptioned: "not captioned",
   "left-out": "left out",
   suspect: "suspect",
@@ -27,10 +30,16 @@ function apart(video) {
   return known.length > 1 ? Math.max(...known) - Math.min(...known) : -1;
 }
 
+/** Whether the caption of the chosen experiment tells something of generated shapes wrongly. */
+const isWrong = (video, what) => "wrong" in video && video.wrong[place()].includes(what);
+
 const TESTS = {
   all: () => true,
   captioned: (video) => video.captions[place()] !== null,
   disagree: (video) => new Set(video.captions.filter((caption) => caption !== null)).size > 1,
+  colour: (video) => isWrong(video, "colour"),
+  shape: (video) => isWrong(video, "shape"),
+  action: (video) => isWrong(video, "action"),
   uncaptioned: (video) => video.captions[place()] === null,
   "left-out": (video) => "left_out" in video,
   suspect: (video) => "suspect" in video,
