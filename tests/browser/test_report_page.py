@@ -218,7 +218,7 @@ def test_curves_of_trainings_and_of_removals_are_drawn(visit, report):
     assert len(figures) == 3
     for figure in figures:
         figure.scroll_into_view_if_needed()
-        figure.locator(".uplot").wait_for()
+        figure.locator(".uplot").first.wait_for()
 
 
 def test_nothing_moves_for_those_who_ask_for_that(visit, report):

@@ -7,7 +7,9 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
-RUN_AXE = "axe.run(document, {resultTypes: ['violations'], preload: false})"  # it would ask for style sheets, as no page may
+RUN_AXE = (
+    "axe.run(document, {resultTypes: ['violations'], preload: false})"  # it would ask for style sheets, as no page may
+)
 LOCAL = ("file://", "data:", "blob:")
 STOPPED = "net::ERR_ABORTED"  # a browser stops loading a clip whose frames it does not need
 
@@ -74,7 +76,7 @@ class Visit:
 def opened(browser: Browser, page: Path, options: dict[str, Any]) -> Visit:
     """Open a file in a context of its own, and wait until it has loaded."""
     context = browser.new_context(**options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(40_000)  # the machine may be busy
     visit = Visit(context.new_page())
     visit.page.goto(page.as_uri(), wait_until="load")
     return visit
