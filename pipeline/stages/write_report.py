@@ -140,9 +140,9 @@ def describe_datasets(
         settings: How many videos the page shows, and how often scores are resampled.
 
     Returns:
-        For each data set what `describe_dataset` says of it, with `kind`, `comparison`, `differences` (of each two experiments
-        on the split that is shown), `headline`, `language`, `reference_lengths`, `bounds` (see `describe_bounds`),
-        `published`, and `most`: split to metric to the largest figure, where bars end.
+        For each data set what `describe_dataset` says of it, with `kind`, `comparison`, `differences` (of each two
+        experiments on the split that is shown), `headline`, `language`, `reference_lengths`, `bounds` (see
+        `describe_bounds`), `published`, and `most`: split to metric to the largest figure, where bars end.
     """
     bounds = describe_bounds(found, settings.resamples)
     datasets = {}
