@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-long test-unit test-faults test-cluster test-field fuzz lint bench lock
+.PHONY: demo test test-long test-unit test-faults test-cluster test-field test-browser fuzz lint bench lock
 .DELETE_ON_ERROR:
 
 # Quiet about rules and their settings, the workflow says in a line each which job begins and which is done.
@@ -55,6 +55,11 @@ test-cluster: $(STAMP)
 # minutes. FIELD_FILES=FOLDER: the files of that folder, too.
 test-field: $(STAMP)
 	python -m pytest tests/field
+
+# The report and the gallery in a headless Chromium (Debian's `chromium`; CHROMIUM=PROGRAM: another one), opened from
+# disk; a few minutes. Pictures of every page that it saw are left in .browser/.
+test-browser: $(STAMP)
+	python -m pytest tests/browser
 
 lint: $(STAMP)
 	ruff check .

@@ -1,10 +1,22 @@
 """
 Predictions: captions of videos without references, and the settings by which more can be captioned by hand.
 
-REQUIRED INPUTS   graphs (and pair_motion, knowledge, nodes where the experiment has them), videos, model
+REQUIRED INPUTS   graphs (and pair_motion, knowledge, nodes where the experiment has them), videos, model; for the
+                  gallery test captions, too, and graphs and captions of the data set that the experiment learned from
 OUTPUTS           results/experiments/{experiment}/settings.json
                   results/predictions/{prediction}/captions.json and index.html
 """
+
+
+def if_tested(kind, **routes):
+    """Input function of an artifact of a prediction's experiment; nothing where its data set has no test split."""
+    paths = artifact(kind, **routes)
+
+    def of_prediction(wildcards):
+        tested = "test" in splits_of(config, walk("prediction.experiment", wildcards))
+        return paths(wildcards) if tested else []
+
+    return of_prediction
 
 
 rule describe_experiment:
@@ -79,6 +91,12 @@ rule write_gallery:
     input:
         captions=artifact("predicted"),
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),
+        graphs=artifact("graphs", dataset="prediction.dataset", graph="prediction.experiment.graph", shard="all"),
+        tested=if_tested("generated", trial="prediction.experiment", split="test"),
+        trained_graphs=if_tested(
+            "graphs", dataset="prediction.experiment.dataset", graph="prediction.experiment.graph", shard="all"
+        ),
+        references=if_tested("captions", dataset="prediction.experiment.dataset"),
     output:
         report(artifact("gallery"), category="Predictions", labels={"prediction": "{prediction}"}),
     log:
@@ -98,6 +116,10 @@ rule write_gallery:
         python -m pipeline write_gallery \
             --captions {input.captions:q} \
             --videos {input.videos:q} \
+            --graphs {input.graphs:q} \
+            --tested {input.tested:q} \
+            --trained-graphs {input.trained_graphs:q} \
+            --references {input.references:q} \
             --out {output:q} \
             >{log:q} 2>&1
         """

@@ -205,6 +205,7 @@ class Generated(TypedDict):
     """The captions of a split, by id, which `generate_captions` or `import_predictions` writes."""
 
     captions: dict[Line, str]
+    scores: NotRequired[dict[Line, float]]
     tokenizer: NotRequired[Tokenizer]
     inputs: NotRequired[dict[str, Input]]
     missing: NotRequired[list[Line]]

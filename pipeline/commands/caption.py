@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
             prediction = caption(chain, results, chosen.experiment / "model.safetensors", table, Path(temporary))
             prediction["missing"] |= refused
             write_json(chosen.out, prediction)
-            write_gallery(chosen.out, Path(temporary))
+            write_gallery(chosen.out, Path(temporary), chain, results, chosen.experiment)
     except KeyboardInterrupt:
         log.info("interrupted: nothing was kept")
         return INTERRUPTED
@@ -115,17 +115,36 @@ def caption(
         return read_json(shard.captions(), list(nothing), "caption_videos")
 
 
-def write_gallery(captions: Path, temporary: Path) -> None:
+def write_gallery(captions: Path, temporary: Path, chain: CaptioningChain, results: Path, experiment: Path) -> None:
     """Write the gallery, an HTML page, beside the captions.
+
+    It tells how captions and clips stand among the experiment's test clips as far as the results still hold these.
 
     Args:
         captions: The prediction (JSON).
-        temporary: Folder that holds the video table.
+        temporary: Folder that holds the video table and, if a video was captioned, the graphs.
+        chain: The settings that the experiment stands on.
+        results: Folder of the results.
+        experiment: The experiment's folder.
     """
     from pipeline.stages import write_gallery as stage
 
+    dataset = results / "datasets" / chain.experiment.dataset
     with redirect_stdout(sys.stderr):
-        stage.run(captions=captions, videos=[temporary / "videos.json"], out=captions.with_suffix(".html"))
+        stage.run(
+            captions=captions,
+            videos=[temporary / "videos.json"],
+            graphs=there([temporary / "graphs.zarr/zarr.json"]),
+            tested=there([experiment / "test/captions.json"]),
+            trained_graphs=sorted(dataset.glob(f"graphs/{chain.experiment.graph}/[0-9]*.zarr/zarr.json")),
+            references=there([dataset / "captions.json"]),
+            out=captions.with_suffix(".html"),
+        )
+
+
+def there(paths: Sequence[Path]) -> list[Path]:
+    """Of some files those that are there."""
+    return [path for path in paths if path.is_file()]
 
 
 def report(prediction: dict[str, Any], out: Path) -> int:

@@ -74,7 +74,12 @@ def test_a_gallery_with_a_payload_everywhere(tmp_path, make_video, text):
     told = {"caption": text, "score": -1.0, "right_to_left": text, "samples": [text], "path": text}
     content = {"experiment": text, "videos": {text: told, f"{text} 2": told}, "missing": {text: text}}
     write_json(tmp_path / "captions.json", content)
-    write_gallery.run(tmp_path / "captions.json", [tmp_path / "videos.json"], tmp_path / "index.html")
+    write_gallery.run(
+        captions=tmp_path / "captions.json",
+        videos=[tmp_path / "videos.json"],
+        out=tmp_path / "index.html",
+        **dict.fromkeys(("graphs", "tested", "trained_graphs", "references"), ()),
+    )
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert_inert(page)
     assert "".join(page.words).count(text) >= 2 + 2 + 2 + 2  # captions, paths, samples, what is missing

@@ -156,7 +156,12 @@ def test_a_prediction_of_videos_that_no_table_has(tmp_path):
     write_json(tmp_path / "videos.json", CONTENTS["index_videos"])
     write_json(tmp_path / "captions.json", CONTENTS["caption_videos"])
     with pytest.raises(PipelineError, match=r"captions\.json: video a is in none of the video tables"):
-        write_gallery.run(tmp_path / "captions.json", [tmp_path / "videos.json"], tmp_path / "index.html")
+        write_gallery.run(
+            captions=tmp_path / "captions.json",
+            videos=[tmp_path / "videos.json"],
+            out=tmp_path / "index.html",
+            **dict.fromkeys(("graphs", "tested", "trained_graphs", "references"), ()),
+        )
 
 
 @pytest.fixture(scope="module")

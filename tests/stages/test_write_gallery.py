@@ -5,8 +5,10 @@ import io
 import re
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
+from toys.graph_rows import write_graphs
 from toys.report import Page
 
 from pipeline.artifact import write_json
@@ -15,6 +17,13 @@ from pipeline.report.clips import still_uri
 from pipeline.stages import write_gallery
 
 NASTY = '<script>alert("x")</script> & a "dog"\'s hat'
+
+
+def write_page(folder, **known):
+    """Write the page of a prediction in a folder; `known` are artifacts of its experiment and its graphs."""
+    nothing = dict.fromkeys(("graphs", "tested", "trained_graphs", "references"), ())
+    paths = {"captions": folder / "captions.json", "videos": [folder / "videos.json"], "out": folder / "index.html"}
+    write_gallery.run(**paths, **nothing | known)
 
 
 @pytest.fixture
@@ -30,7 +39,7 @@ def gallery(tmp_path, make_video):
         prediction = {video["id"]: {**told, "path": video["path"]} for video in videos}
         content = {"experiment": "grid", "videos": prediction, "missing": missing or {}}
         write_json(tmp_path / "captions.json", content)
-        write_gallery.run(tmp_path / "captions.json", [tmp_path / "videos.json"], tmp_path / "index.html")
+        write_page(tmp_path)
         return (tmp_path / "index.html").read_text(encoding="utf-8")
 
     return write
@@ -98,7 +107,7 @@ def test_one_clip_that_is_too_large_is_a_still(gallery, monkeypatch):
 def test_a_video_that_is_gone_is_said(gallery, tmp_path):
     gallery()
     (tmp_path / "a.mp4").unlink()
-    write_gallery.run(tmp_path / "captions.json", [tmp_path / "videos.json"], tmp_path / "index.html")
+    write_page(tmp_path)
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert len(page.all("video")) == 1
     assert "a.mp4: cannot be shown" in page.text
@@ -130,9 +139,78 @@ def test_of_an_interval_its_seconds_are_told_and_shown(tmp_path, make_video):
     write_json(tmp_path / "videos.json", {"root": str(tmp_path), "videos": [clip]})
     told = {"path": "long.mp4", "caption": "a dog", "score": -1.0, "right_to_left": "", "start": 1.5, "stop": 2.0}
     write_json(tmp_path / "captions.json", {"experiment": "grid", "videos": {"x": told}, "missing": {}})
-    write_gallery.run(tmp_path / "captions.json", [tmp_path / "videos.json"], tmp_path / "index.html")
+    write_page(tmp_path)
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert "long.mp4, 1.5-2 s" in page.text
     (shown,) = page.all("video")
     with av.open(io.BytesIO(base64.b64decode(shown["src"].partition(",")[2]))) as file:
         assert len(list(file.decode(video=0))) == 5
+
+
+def graphs_of(path, degrees):
+    """A store of graphs, one node a clip in a direction (degrees) of the plane; None for a clip that failed."""
+    angles = {video_id: None if angle is None else np.radians(angle) for video_id, angle in degrees.items()}
+    vectors = {i: None if angle is None else (3 * np.cos(angle), 3 * np.sin(angle)) for i, angle in angles.items()}
+    return write_graphs(path, vectors)
+
+
+@pytest.fixture
+def known(tmp_path):
+    """An experiment with training clips at 0 and 90 degrees and four test clips 5 to 20 degrees beside them."""
+    directions = {"train 1": 0, "train 2": 90, "gone": None, "t1": 5, "t2": 10, "t3": 85, "t4": 110}
+    tests = ["t1", "t2", "t3", "t4"]
+    splits = {"train": ["train 1", "train 2", "gone"], "val": [], "test": tests}
+    write_json(tmp_path / "references.json", {"captions": {}, "splits": splits})
+    scores = dict(zip(tests, [-4.0, -3.0, -2.0, -1.0], strict=True))
+    write_json(tmp_path / "tested.json", {"captions": dict.fromkeys(tests, "a dog"), "scores": scores})
+    shown = {"id of a.mp4": 45, "id of b b.avi": 8}
+    return {
+        "graphs": [graphs_of(tmp_path / "shown.zarr", shown)],
+        "tested": [tmp_path / "tested.json"],
+        "trained_graphs": [graphs_of(tmp_path / "known.zarr", directions)],
+        "references": [tmp_path / "references.json"],
+    }
+
+
+def page_of(folder, **known):
+    write_page(folder, **known)
+    return Page((folder / "index.html").read_text(encoding="utf-8")).text
+
+
+def test_captions_and_clips_stand_beside_the_test_clips(gallery, tmp_path, known):
+    gallery()
+    text = page_of(tmp_path, **known)
+    assert text.count("surer than 75 % of the test captions (score -1.23)") == 2
+    assert "1 video is unlike the training clips." in text
+    assert "unlike the training clips: farther from them than 100 % of the test clips" in text  # 45 degrees
+    assert "farther from the training clips than 50 % of the test clips" in text  # 8 degrees: beyond 5 and 5
+    assert "without test captions" not in text
+
+
+@pytest.mark.parametrize("lacking", ["graphs", "trained_graphs", "references"])
+def test_without_graphs_or_splits_nothing_is_said_of_how_clips_look(gallery, tmp_path, known, lacking):
+    gallery()
+    text = page_of(tmp_path, **known | {lacking: []})
+    assert "farther" not in text
+    assert "unlike" not in text
+    assert text.count("surer than 75 %") == 2
+
+
+def test_without_a_shard_of_the_training_clips_nothing_is_said_of_how_clips_look(gallery, tmp_path, known):
+    gallery()
+    splits = {"train": ["train 1", "in another shard"], "val": [], "test": ["t1"]}
+    write_json(tmp_path / "references.json", {"captions": {}, "splits": splits})
+    assert "farther" not in page_of(tmp_path, **known)
+
+
+def test_without_test_captions_only_the_score_is_said(gallery, tmp_path):
+    text = Page(gallery()).text
+    assert "surer" not in text
+    assert "nothing says what a high one is" in text
+    assert text.count("score -1.23") == 2
+
+
+def test_headings_leave_out_no_level(gallery):
+    page = Page(gallery(missing={"x": "y"}))
+    levels = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3")]
+    assert levels == [1, 2, 3, 3, 2]

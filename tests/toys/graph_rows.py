@@ -1,6 +1,11 @@
 """Rows of tiny action graphs whose numbers are written out in tests."""
 
+from pathlib import Path
+
 import numpy as np
+
+from pipeline.artifact import create
+from pipeline.schemas import GRAPHS
 
 
 def rows_of(num_nodes: int = 3, num_frames: int = 2, scale: float = 1.0) -> dict[str, np.ndarray]:
@@ -34,3 +39,14 @@ NO_PAIRS = {
     "pair_frame": np.zeros(0, int),
     "edge_pair": np.zeros(0, int),
 }
+
+
+def write_graphs(path: Path, directions: dict[str, tuple[float, float] | None]) -> Path:
+    """Write graphs of one node each, whose appearance is given by the video's id; None for a video that failed."""
+    with create(path, GRAPHS, ids=list(directions), stage="convert_graphs", settings={}, inputs={}) as writer:
+        for video_id, direction in directions.items():
+            if direction is None:
+                writer.fail(video_id, "no frame")
+            else:
+                writer.append(video_id, **rows_of(1, 1) | {"x": np.array([direction], np.float16)})
+    return path

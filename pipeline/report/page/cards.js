@@ -38,9 +38,10 @@ function card(video) {
     video.captions[i] === null ? make("span", { class: "no" }, "not captioned") : video.captions[i] || "(empty caption)",
     make("small", {}, name, video.cider[i] === null ? "" : ", CIDEr ", video.cider[i] === null ? null : figureSpan(video.cider[i]),
       video.wrong && video.wrong[i].length ? make("b", { class: "no" }, `, wrong ${video.wrong[i].join(", ")}`) : null)));
+  const lacking = video.poster ? "" : video.problem || video.left_out || "not among the clips shown";
   return make("li", { class: "card", "data-video": video.id },
-    make("button", { type: "button", class: "open", "aria-label": `Show video ${video.id}`, click: () => openVideo(video.id) },
-      video.poster ? make("img", { "data-src": video.poster, alt: "" }) : make("span", { class: "unplayable" }, video.problem || video.left_out || "not among the clips shown")),
+    make("button", { type: "button", class: "open", "aria-label": `Show video ${video.id}${lacking && `: ${lacking}`}`, click: () => openVideo(video.id) },
+      video.poster ? make("img", { "data-src": video.poster, alt: "" }) : make("span", { class: "unplayable" }, lacking)),
     make("h3", {}, video.id), marks(video), ...told);
 }
 

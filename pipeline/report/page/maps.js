@@ -30,8 +30,8 @@ function makeWords(box) {
   const button = (text, word) => make("button", {
     type: "button", class: "word", "data-experiment": experiment, "data-word": word, "aria-pressed": "false",
     click: () => chooseWord(experiment, word),
-    mouseenter: () => preview(experiment, word),
-    mouseleave: () => preview(null),
+    pointerenter: (event) => { if (event.pointerType === "mouse") preview(experiment, word); }, // a finger leaves its pointer where it was
+    pointerleave: (event) => { if (event.pointerType === "mouse") preview(null); },
     focus: () => preview(experiment, word),
     blur: () => preview(null),
   }, text);
@@ -178,8 +178,8 @@ function showStrip() {
       click: () => { if (player) { player.pause(); player.currentTime = map.times[i]; } } }, fill);
   });
   if (old.length !== steps.length) return strip.replaceChildren(...steps);
-  return steps.forEach((step, i) => { // the same buttons stay, with their focus
-    old[i].replaceChildren(...step.childNodes);
+  return steps.forEach((step, i) => { // the same elements stay, with their focus, and under a pointer that is down
+    old[i].firstChild.style.height = step.firstChild.style.height;
     for (const name of ["aria-label", "title"]) old[i].setAttribute(name, step.getAttribute(name));
   });
 }
