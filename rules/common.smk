@@ -170,6 +170,22 @@ def artifact(kind, each=None, where=None, **routes):
     return paths
 
 
+def explanations_of(kind):
+    """Regular expression that matches the names of the explanations of experiments of a kind."""
+    fitting = [
+        name
+        for name, entry in config["explanations"].items()
+        if config["experiments"][entry["experiment"]]["kind"] == kind
+    ]
+    return "|".join(fitting) or "(?!)"
+
+
+def of_explained(kind, **more):
+    """Input function: an artifact of the first trial, or of the data set, that the explanation of the job is about."""
+    routes = {"trial": "explanation.experiment", "split": "explanation.split"}
+    return artifact(kind, **routes, dataset="explanation.experiment.dataset", **more)
+
+
 def captioner_inputs(experiment, dataset, **more):
     """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them.
 

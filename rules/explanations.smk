@@ -5,23 +5,6 @@ REQUIRED INPUTS   maps or graphs, model and captions of an experiment; nodes of 
 OUTPUTS           results/explanations/{explanation}/relevance.zarr, faithfulness.json, overlays/index.json
 """
 
-
-def explanations_of(kind):
-    """Regular expression that matches the names of the explanations of experiments of a kind."""
-    fitting = [
-        name
-        for name, entry in config["explanations"].items()
-        if config["experiments"][entry["experiment"]]["kind"] == kind
-    ]
-    return "|".join(fitting) or "(?!)"
-
-
-def of_explained(kind, **more):
-    """Input function: an artifact of the first trial, or of the data set, that the explanation of the job is about."""
-    routes = {"trial": "explanation.experiment", "split": "explanation.split"}
-    return artifact(kind, **routes, dataset="explanation.experiment.dataset", **more)
-
-
 # Of the explanations that the report names.
 explanation_results = [artifact(kind, each="explanation") for kind in ("relevance", "faithfulness", "overlays")]
 
