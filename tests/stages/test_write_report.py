@@ -15,7 +15,7 @@ from pipeline.artifact import write_json
 from pipeline.config import ReportSettings
 from pipeline.report.artifacts import sort_by_kind
 from pipeline.report.dag import Stage
-from pipeline.report.datasets import describe_dataset
+from pipeline.report.datasets import clips_of, describe_dataset
 from pipeline.report.folder import write_clips
 from pipeline.schemas import FRAMES, MOTION
 from pipeline.scoring.statistics import COLUMNS, METRICS, Statistics, from_json
@@ -436,7 +436,7 @@ def test_the_report_plays_the_interval_that_a_clip_is(tmp_path):
     clip = {"id": "x", "path": "long.mp4", "size": 1, "start": 1.5, "stop": 2.0}
     table = tmp_path / "results/datasets/tiny/videos/000.json"
     write_json(table, {"root": str(tmp_path), "videos": [clip]})
-    clips = write_report.clips_of(sort_by_kind([table])["videos"])["tiny"]
+    clips = clips_of(sort_by_kind([table])["videos"])["tiny"]
     shown = write_clips(tmp_path / "page", "tiny", ["x", "y"], clips)
     assert len(seen_in(tmp_path / "page" / shown["x"]["clip"])[3]) == 5
     assert shown["y"] == {"problem": "no video table lists it"}
