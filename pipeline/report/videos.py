@@ -104,7 +104,7 @@ def mistakes(caption: str | None, references: Sequence[str]) -> list[str]:
     """
     if caption is None:
         return []
-    own, others = read_caption(caption), [read_caption(reference) for reference in references]
+    own, *others = [dict(read_caption(text).items()) for text in (caption, *references)]
     agreed = {key: {other[key] for other in others} for key in own}
     return [key for key, values in agreed.items() if len(values) == 1 and own[key] not in values]
 
