@@ -107,9 +107,8 @@ def measure_distances(
     if not len(training_TD) or not len(test_VD):
         return UNKNOWN
     found = directions(AllShards([read(path, GRAPHS) for path in graphs], ["x"]), ids)
-    distances = to_nearest(np.array(list(found.values())), training_TD) if found else []
-    of_clips = {video_id: float(distance) for video_id, distance in zip(found, distances, strict=True)}
-    return Distances(of_clips, to_nearest(test_VD, training_TD).tolist())
+    distances = to_nearest(np.array(list(found.values())), training_TD).tolist() if found else []
+    return Distances(dict(zip(found, distances, strict=True)), to_nearest(test_VD, training_TD).tolist())
 
 
 def directions(shards: AllShards, ids: Iterable[str]) -> dict[str, Vectors]:
@@ -137,4 +136,5 @@ def to_nearest(x_VD: Vectors, training_TD: Vectors) -> Vectors:
     """The cosine distance of each clip to the nearest training clip, `[V]`; all vectors have length 1."""
     parts = range(0, len(x_VD), CLIPS_AT_ONCE)
     nearest = [(x_VD[start : start + CLIPS_AT_ONCE] @ training_TD.T).max(1) for start in parts]
-    return np.maximum(0, 1 - np.concatenate(nearest))
+    distances_V: Vectors = np.maximum(0, 1 - np.concatenate(nearest))
+    return distances_V
