@@ -115,6 +115,17 @@ def table_of_splits(kind, route):
     return path
 
 
+def if_tested(kind, **routes):
+    """Input function of an artifact of a prediction's experiment; nothing where its data set has no test split."""
+    paths = artifact(kind, **routes)
+
+    def of_prediction(wildcards):
+        tested = "test" in splits_of(config, walk("prediction.experiment", wildcards))
+        return paths(wildcards) if tested else []
+
+    return of_prediction
+
+
 def listing(wildcards):
     """Parameter function: digest of the names, sizes and intervals of a shard's clips; empty for generated videos."""
     if not source(wildcards):

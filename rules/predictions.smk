@@ -8,17 +8,6 @@ OUTPUTS           results/experiments/{experiment}/settings.json
 """
 
 
-def if_tested(kind, **routes):
-    """Input function of an artifact of a prediction's experiment; nothing where its data set has no test split."""
-    paths = artifact(kind, **routes)
-
-    def of_prediction(wildcards):
-        tested = "test" in splits_of(config, walk("prediction.experiment", wildcards))
-        return paths(wildcards) if tested else []
-
-    return of_prediction
-
-
 rule describe_experiment:
     """Write down what an experiment stands on, so that `python -m pipeline caption` needs no config.yaml."""
     output:
