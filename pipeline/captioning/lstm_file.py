@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
+from pipeline.artifact.vocabulary_file import contents_of, vocabulary_of
 from pipeline.captioning.lstm_captioner import LstmCaptioner
 from pipeline.captioning.model_file import read_described
-from pipeline.captioning.vocabulary_file import contents_of, vocabulary_of
 from pipeline.config import LstmModelSettings
 from pipeline.errors import PipelineError
 from pipeline.vocabulary import Vocabulary

@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.artifact.vocabulary_file import contents_of, vocabulary_of
 from pipeline.captioning.captioner import Captioner
-from pipeline.captioning.vocabulary_file import contents_of, vocabulary_of
 from pipeline.config import CaptionerModelSettings
 from pipeline.errors import PipelineError
 from pipeline.vocabulary import Vocabulary

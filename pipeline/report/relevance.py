@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifact import Artifact, read, read_json
-from pipeline.captioning.vocabulary_file import read_vocabulary
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.report.artifacts import ByKind
 from pipeline.report.folder import file_name, write_script
 from pipeline.schemas import RELEVANCE

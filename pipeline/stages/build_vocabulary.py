@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.artifact import read_json, write_json
-from pipeline.captioning.vocabulary_file import contents_of
+from pipeline.artifact.vocabulary_file import contents_of
 from pipeline.config import VocabularySettings
 from pipeline.errors import PipelineError
 from pipeline.scoring.tokenising import find_spellings, split_all

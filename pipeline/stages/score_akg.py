@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.artifact import read_json, write_json
-from pipeline.captioning.vocabulary_file import read_vocabulary
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.errors import PipelineError
 from pipeline.scoring.coco import score_tokenised
 from pipeline.scoring.tokenising import split_all

@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from pipeline.artifact import file_digest, read_json
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.captioning.batches import EpochPlan, captioned
 from pipeline.captioning.captioner import Captioner
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.captioning.training import CURVES, CaptionData, CaptionerTraining, kept_by
-from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import CaptionerModelSettings, NodesSettings, TrainingSettings
 from pipeline.jobs.rank_group import num_ranks
 from pipeline.jobs.training_run import training_run

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from pipeline.artifact import file_digest, read_json
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.captioning.batches import EpochPlan, captioned
 from pipeline.captioning.lstm_captioner import LstmCaptioner
 from pipeline.captioning.lstm_file import describe_lstm
 from pipeline.captioning.lstm_training import CURVES, LstmTraining, require_two
 from pipeline.captioning.map_set import load_maps
 from pipeline.captioning.training import kept_by
-from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import LstmModelSettings, LstmTrainingSettings
 from pipeline.jobs.rank_group import num_ranks
 from pipeline.jobs.training_run import training_run

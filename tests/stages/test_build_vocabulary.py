@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline.artifact import write_json
-from pipeline.captioning.vocabulary_file import read_vocabulary
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.config import VocabularySettings
 from pipeline.errors import PipelineError
 from pipeline.stages.build_vocabulary import run

@@ -5,10 +5,10 @@ from toys.captioner import DECODING, MODEL, MOTION_DIM, NODE_DIM, captioner, wri
 
 from pipeline.artifact import file_digest, write_json
 from pipeline.artifact.video_table import Clip
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.captioning.generation import Caption, caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
-from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import NucleusSettings
 from pipeline.stages.caption_videos import describe, printable, run
 from pipeline.video.interval import Interval

@@ -19,8 +19,8 @@ from toys.captioner import (
 )
 
 from pipeline.artifact import Artifact, create, read
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.captioning.model_file import describe_model
-from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import RelevanceSettings
 from pipeline.errors import PipelineError
 from pipeline.schemas import GRAPHS, NODES, RELEVANCE

@@ -7,13 +7,13 @@ from toys.maps import CHANNELS, lstm, write_map_toys
 from toys.maps import MODEL as LSTM
 
 from pipeline.artifact import file_digest
+from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.captioning.generation import Caption, caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.lstm_file import describe_lstm
 from pipeline.captioning.map_batches import iterate_map_captions
 from pipeline.captioning.map_set import load_maps
 from pipeline.captioning.model_file import describe_model
-from pipeline.captioning.vocabulary_file import read_vocabulary
 from pipeline.config import NucleusSettings
 from pipeline.errors import PipelineError
 from pipeline.stages.generate_captions import run, write_table

@@ -109,6 +109,7 @@ def test_nothing_is_trained_and_nothing_runs_twice(compared: Project) -> None:
     assert "model.safetensors" not in made
 
 
+@pytest.mark.long
 def test_other_captions_are_imported_again_and_other_words_are_not(project: Project) -> None:
     (project.root / "hyp.txt").write_text("a block\na square\n", encoding="utf-8")
     jobs = project.jobs()
