@@ -27,6 +27,7 @@ from pipeline.config.plain import require_no_template
 from pipeline.errors import PipelineError
 from pipeline.workflow.job_lines import show_running_jobs, tell_in_words
 from pipeline.workflow.own_code import environment_lines
+from pipeline.workflow.paths import CONSTRAINTS, SPLITS
 from pipeline.workflow.planned import write_plan_when_built
 
 try:
@@ -56,6 +57,8 @@ except PipelineError as error:
 
 
 include: HERE.join("rules/common.smk")
+include: HERE.join("rules/jobs.smk")
+include: HERE.join("rules/captioners.smk")
 include: HERE.join("rules/datasets.smk")
 include: HERE.join("rules/recognizers.smk")
 

@@ -1,32 +1,20 @@
 """
-Functions by which rules name the artifacts that they read and make, and the parameters of their jobs.
+Functions by which rules name the artifacts that they read and make.
 
 A route such as "graph.nodes.sampling" starts at a wildcard and walks config.yaml: it leads to the sampling of the nodes
 of this graph. So a rule names its inputs by what they are, and config.yaml says which these are.
 """
 
 import json
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 from snakemake.iocontainers import Wildcards
-from snakemake.logging import logger
 
-from pipeline.config.experiments import CAPTIONED, CAPTIONING
-from pipeline.jobs import gpus
-from pipeline.recognition.front_settings import front_settings
-from pipeline.workflow.paths import ARTIFACTS, CONSTRAINTS, SPLITS
-from pipeline.workflow.code_digest import PACKAGE, digest
-from pipeline.workflow.experiment_chain import chain_of
-from pipeline.workflow.trials import experiment_of, trials_of, seed_of
-from pipeline.workflow.shards import as_words, shard_names
+from pipeline.workflow.paths import ARTIFACTS
+from pipeline.workflow.shards import shard_names
 from pipeline.workflow.shown import shown_split
-from pipeline.workflow.splits import decoded_as, file_of, recognized_splits, scored_splits, splits_of
-
-# Threads of rules of which two run side by side: 4, or half of the cores where there are fewer than 8. Within a job of a
-# cluster this is evaluated again: there they are all the cores that the job got.
-SOME_THREADS = min(4, workflow.cores if workflow.remote_exec else max(1, workflow.cores // 2))
+from pipeline.workflow.splits import decoded_as, recognized_splits, scored_splits, splits_of
+from pipeline.workflow.trials import experiment_of, trials_of
 
 # For each word of a route, the section of config.yaml that it names an entry of.
 SECTIONS = {
@@ -171,54 +159,6 @@ def artifact(kind, each=None, where=None, **routes):
     return paths
 
 
-def explanations_of(kind):
-    """Regular expression that matches the names of the explanations of experiments of a kind."""
-    fitting = [
-        name
-        for name, entry in config["explanations"].items()
-        if config["experiments"][entry["experiment"]]["kind"] == kind
-    ]
-    return "|".join(fitting) or "(?!)"
-
-
-def of_explained(kind, **more):
-    """Input function: an artifact of the first trial, or of the data set, that the explanation of the job is about."""
-    routes = {"trial": "explanation.experiment", "split": "explanation.split"}
-    return artifact(kind, **routes, dataset="explanation.experiment.dataset", **more)
-
-
-def captioner_inputs(experiment, dataset, **more):
-    """Inputs of a stage that runs a captioner: graphs, and motion of pairs, knowledge and objects if it reads them.
-
-    A captioner of maps has none of these.
-
-    Args:
-        experiment: Route to the captioner's experiment.
-        dataset: Route to the data set whose videos the captioner reads.
-        more: Further arguments of `artifact`.
-    """
-    shards = {"dataset": dataset, "shard": "all"} | more
-    graph, knowledge, objects = f"{experiment}.graph", f"{experiment}.knowledge", f"{experiment}.objects"
-    return {
-        "graphs": artifact("graphs", where=graph, graph=graph, **shards),
-        "pair_motion": artifact("pair_motion", where=f"{graph}.motion_of=union_box", graph=graph, **shards),
-        "knowledge": artifact("knowledge", where=knowledge, knowledge=knowledge, **shards),
-        "objects": artifact("nodes", where=objects, nodes=objects, **shards),
-    }
-
-
-def map_inputs(experiment, dataset, **more):
-    """Input of a stage that runs a captioner of maps: these, or nothing if the captioner reads graphs.
-
-    Args:
-        experiment: Route to the captioner's experiment.
-        dataset: Route to the data set whose videos the captioner reads.
-        more: Further arguments of `artifact`.
-    """
-    maps = f"{experiment}.maps"
-    return artifact("maps", where=maps, maps=maps, dataset=dataset, shard="all", **more)
-
-
 def with_split(kind):
     """Input function: captions or labels of an experiment's data set, which must have the split of the job.
 
@@ -237,51 +177,6 @@ def with_split(kind):
         return expand(ARTIFACTS[kind], dataset=dataset)
 
     return paths
-
-
-def imported(setting):
-    """Input function: the file of the split of the job that an external experiment names.
-
-    Args:
-        setting: `captions`, which must be there, or `ids`, of which there may be none.
-
-    Raises:
-        WorkflowError: if the experiment names no captions of the split, before anything is run.
-    """
-
-    def path(wildcards):
-        experiment = experiment_of(wildcards.trial)
-        scored = splits_of(config, experiment)
-        if wildcards.split not in scored:
-            raise WorkflowError(
-                f"experiments.{experiment}.captions: no file of split {wildcards.split}: name one, or ask for the "
-                f"scores of {' or '.join(scored) or 'no split'}"
-            )
-        named = file_of(config["experiments"][experiment][setting], wildcards.split)
-        return [] if named is None else [brought(named)]
-
-    return path
-
-
-def of_split(kind):
-    """Input function: an artifact of all trials of the report that caption the data set and split of the job."""
-
-    def paths(wildcards):
-        return [
-            path
-            for trial in reported(" ".join([*CAPTIONED, "trial"]))
-            if config["experiments"][experiment_of(trial)]["dataset"] == wildcards.dataset
-            and wildcards.split in splits_of(config, experiment_of(trial))
-            for path in expand(ARTIFACTS[kind], trial=trial, split=wildcards.split)
-        ]
-
-    return paths
-
-
-def reading(wildcards):
-    """Parameter function: how the captions of another system are read, as JSON."""
-    kept = {key: walk(f"experiment.{key}", wildcards) for key in ("form", "tokenizer")}
-    return json.dumps(kept, sort_keys=True)
 
 
 def of_encoders(kind, routes, having=""):
@@ -364,92 +259,3 @@ def brought_file(route):
         return [] if value is None else [brought(value)]
 
     return path
-
-
-def settings(route, without=()):
-    """Parameter function: settings at the end of a route, as JSON text with sorted keys for Snakemake to compare.
-
-    Args:
-        route: Route from a wildcard to an entry or a setting.
-        without: Settings that the stage does not read, so that it does not run again for them.
-    """
-
-    def text(wildcards):
-        word = route.rpartition(".")[2]
-        value = walk(route, dict(wildcards.items()))
-        entry = config[SECTIONS[word]][value] if isinstance(value, str) else value
-        if without:
-            entry = {key: setting for key, setting in entry.items() if key not in without}
-        return json.dumps(entry, sort_keys=True)
-
-    return text
-
-
-def experiment_chain(wildcards):
-    """Parameter function: all settings that an experiment stands on, as JSON."""
-    return json.dumps(chain_of(config, wildcards.experiment, ARTIFACTS), sort_keys=True)
-
-
-def seed(wildcards):
-    """Parameter function: the seed of a trial, as text for Snakemake to compare."""
-    return str(seed_of(wildcards.trial, walk("experiment.seeds", wildcards)))
-
-
-def code(stage, *files):
-    """Parameter function: digests of the code that computes a stage's values, and of files that it fills in."""
-
-    def digests(wildcards):
-        dataset = config["datasets"][wildcards.dataset]["kind"] if hasattr(wildcards, "dataset") else None
-        return "-".join([stage_digest(stage, dataset), *map(file_digest, files)])
-
-    return digests
-
-
-stage_digest = cache(digest)
-
-
-@cache
-def file_digest(name):
-    return sha256((PACKAGE / name).read_bytes()).hexdigest()[:16]
-
-
-def scaled(amount):
-    """Resource function: an amount at the first attempt, twice as much at the second, three times as much from then on.
-
-    A job may have failed for want of memory or time. It may also have been preempted, any number of times.
-
-    Args:
-        amount: Megabytes, or a time as "30m", "4h", "2d".
-    """
-
-    def for_attempt(wildcards, attempt):
-        factor = min(attempt, 3)
-        if isinstance(amount, str):
-            return f"{int(amount[:-1]) * factor}{amount[-1]}"
-        return amount * factor
-
-    return for_attempt
-
-
-def all_inputs(wildcards, input):
-    """Parameter function: all inputs as words of a shell command, short however many shards there are."""
-    return as_words(input)
-
-
-def check_gpus():
-    """Before the first job, raise an error if more GPUs are asked for than there are, and warn once if there is none.
-
-    Without this, Snakemake lowers what a rule asks for to what the call allows, and does not say so. Where a scheduler
-    starts the jobs nothing is checked, because they do not run on this machine's GPUs.
-    """
-    if workflow.non_local_exec or workflow.touch:
-        return
-    limit = workflow.global_resources.get("gpu").value
-    rules_of_gpus = {rule.name: rule.resources.get("gpu") for rule in workflow.rules}
-    asked = {name: gpu.value for name, gpu in rules_of_gpus.items() if not gpu.is_evaluable() and gpu.value}
-    try:
-        warning = gpus.check_machine(limit, asked)
-    except PipelineError as error:
-        raise WorkflowError(str(error)) from None
-    if warning and any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()):
-        logger.warning(f"WARNING: {warning}")

@@ -2,6 +2,8 @@
 Functions by which rules name what recognizers read, and the parameters of their jobs.
 """
 
+from pipeline.recognition.front_settings import front_settings
+
 
 def first_weights(wildcards):
     """Input function: the file of weights that a training begins with, or the model of another experiment.

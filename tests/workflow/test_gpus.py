@@ -16,7 +16,7 @@ from pipeline.jobs.gpus import visible_devices
 GPUS = ("GPU 0: A100 (UUID: GPU-aaaa-1111)", "GPU 1: A100 (UUID: GPU-bbbb-2222)")
 SNAKEFILE = """
 from snakemake.exceptions import WorkflowError
-include: "{root}/rules/common.smk"
+include: "{root}/rules/jobs.smk"
 onstart:
     check_gpus()
 rule all:
