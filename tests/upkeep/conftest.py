@@ -9,6 +9,8 @@ import torch
 from pipeline.artifact import create, write_json
 from pipeline.artifact.inputs import record_inputs
 from pipeline.schemas import FRAMES, SPATIAL_GRAPHS, Schema
+from pipeline.upkeep.inventory import take_inventory
+from pipeline.upkeep.verification import verify
 from pipeline.weights.saving import save_weights
 
 IDS = ["a.mp4", "b.mp4"]
@@ -28,6 +30,23 @@ def write_store(path: Path, schema: Schema, inputs: dict[str, Path], value: int 
                 length = 1 if spec.dims[0] == "video" else rows
                 arrays[name] = np.full((length, *[widths[dim] for dim in spec.dims[1:]]), value, np.dtype(spec.dtype))
             writer.append(video_id, **arrays)
+
+
+def found_in(results):
+    """State, path below the results, and the reason, of all that is not fine."""
+    inventory = take_inventory(results)
+    return [(f.state, f.place.relative_to(inventory.results).as_posix(), f.reason, f) for f in verify(inventory)]
+
+
+def only(results):
+    [(state, place, reason, finding)] = found_in(results)
+    return state, place, reason, finding
+
+
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
 
 
 @pytest.fixture
