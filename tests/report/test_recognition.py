@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 from toys.recognized import artifacts_of, write_results
-from toys.report import Page
+from toys.report import Page, report_of
 
 from pipeline.artifact import write_json
-from pipeline.config import PublishedSettings, ReportSettings
+from pipeline.config import PublishedSettings
 from pipeline.report.artifacts import sort_by_kind
 from pipeline.report.epic import METRICS
 from pipeline.report.frame_strips import spread_frames
@@ -19,15 +19,7 @@ from pipeline.report.regions import attention_matrix, describe_regions, nearness
 from pipeline.stages import write_report
 
 TSM = PublishedSettings(dataset="leaning", system="TSM", top1=48.4, top5=None, source="Lin et al., 2019")
-SHOWN = ReportSettings(
-    experiments=["plain", "regions"],
-    videos=3,
-    resamples=50,
-    akg=False,
-    clip_scores=None,
-    published=[TSM],
-    explanations=[],
-)
+SHOWN = report_of(["plain", "regions"], videos=3, resamples=50, published=[TSM])
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,9 @@ import shutil
 
 from PIL import Image
 from toys.recognized import artifacts_of, write_results
-from toys.report import Page
+from toys.report import Page, report_of
 
 from pipeline.artifact import read_json, write_json
-from pipeline.config import ReportSettings
 from pipeline.report.recognition import tells_classes
 from pipeline.report.routing import describe_routing
 from pipeline.stages import write_report
@@ -70,15 +69,7 @@ def test_the_page_has_the_tables_and_the_pictures(tmp_path):
     Image.new("RGB", (8, 5)).save(picture)
     listed = tmp_path / "artifacts.txt"
     listed.write_text("".join(f"{path}\n" for path in [*artifacts_of(results), picture]))
-    settings = ReportSettings(
-        experiments=["plain", "tstl"],
-        videos=1,
-        resamples=20,
-        akg=False,
-        clip_scores=None,
-        published=[],
-        explanations=[],
-    )
+    settings = report_of(["plain", "tstl"], videos=1, resamples=20)
     given = {"artifacts": listed, "config": json.dumps(config), "settings": settings, "stages": {}, "logs": tmp_path}
     write_report.run(**given, out=tmp_path / "page.html")
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))

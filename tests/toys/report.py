@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from pipeline.artifact import create
+from pipeline.config import ReportSettings
 from toys import videos
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -41,6 +42,12 @@ def seen_in(path):
         frames = list(file.decode(video=0))
         size = frames[0].width, frames[0].height
         return file.format.name.split(",")[0], file.streams.video[0].codec.name, size, [f.time for f in frames]
+
+
+def report_of(experiments, **given):
+    """Settings of a report of these experiments, without anything optional that is not given."""
+    plain = {"akg": False, "clip_scores": None, "published": [], "explanations": []}
+    return ReportSettings(experiments=experiments, **plain | given)
 
 
 class Page(HTMLParser):
