@@ -48,16 +48,30 @@ def explained_captions(
             f"{captions}: none of its {len(texts)} videos has what the captioner reads: run generate_captions again "
             f"(snakemake {captions})"
         )
-    drawn = draw_videos(there, number, seed)
+    return known_words(captions, {i: texts[i] for i in draw_videos(there, number, seed)}, vocabulary)
+
+
+def known_words(captions: Path, texts: Mapping[str, str], vocabulary: Vocabulary) -> dict[str, ExplainedCaption]:
+    """Split captions into words that a captioner knows.
+
+    Args:
+        captions: The file that they are in, for messages.
+        texts: The captions by video.
+        vocabulary: The words of the captioner.
+
+    Raises:
+        PipelineError: The captioner does not know a word.
+    """
+    token_of = {word: token for token, word in enumerate(vocabulary.words)}
     found = {}
-    for video_id, words in zip(drawn, split_all([texts[i] for i in drawn], vocabulary.tokenizer), strict=True):
-        unknown = [word for word in words if word not in vocabulary.words]
+    for video_id, words in zip(texts, split_all(list(texts.values()), vocabulary.tokenizer), strict=True):
+        unknown = [word for word in words if word not in token_of]
         if unknown:
             raise PipelineError(
                 f"{captions}: video {video_id}: the captioner does not know the word {unknown[0]!r} of its caption: "
                 f"run generate_captions again (snakemake {captions})"
             )
-        found[video_id] = ExplainedCaption(tuple(words), tuple(vocabulary.words.index(word) for word in words))
+        found[video_id] = ExplainedCaption(tuple(words), tuple(token_of[word] for word in words))
     return found
 
 

@@ -93,6 +93,22 @@ class PlaceAttention(nn.Module):
         return read_RE
 
 
+def draw_weights(module: nn.Module) -> None:
+    """Draw weights as published: Xavier's (Glorot and Bengio, 2010), biases 0, words uniform between 0 and 1.
+
+    Args:
+        module: An LSTM captioner, or a part of one.
+    """
+    for name, parameter in module.named_parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+        elif "bias" in name:
+            nn.init.zeros_(parameter)
+    for part in module.modules():
+        if isinstance(part, nn.Embedding):
+            nn.init.uniform_(part.weight)
+
+
 class LstmCaptioner(nn.Module):
     """The network that predicts the words of captions from maps.
 
@@ -120,16 +136,7 @@ class LstmCaptioner(nn.Module):
         self.lstm = nn.LSTM(read, settings.hidden, batch_first=True)
         self.dropout = nn.Dropout(settings.dropout)
         self.generator = nn.Linear(settings.hidden, num_words)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Draw weights as published: Xavier's (Glorot and Bengio, 2010), biases 0, words uniform between 0 and 1."""
-        for name, parameter in self.named_parameters():
-            if parameter.ndim > 1:
-                nn.init.xavier_uniform_(parameter)
-            elif "bias" in name:
-                nn.init.zeros_(parameter)
-        nn.init.uniform_(self.words.weight)
+        draw_weights(self)
 
     def projected(self, maps_GTHWC: Tensor) -> Tensor:
         """The projected maps before their norm, `[G, P, T, H, W]`."""

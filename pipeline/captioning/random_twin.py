@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.captioning.lstm_captioner import LstmCaptioner
+from pipeline.captioning.lstm_captioner import LstmCaptioner, draw_weights
 from pipeline.scoring.faithfulness import LSTM_LAYERS
 
 # The modules of each layer that `pipeline.scoring.faithfulness` names.
@@ -48,13 +48,9 @@ def random_twins(model: LstmCaptioner, seed: int) -> list[LstmCaptioner]:
     return twins
 
 
-@torch.no_grad()
 def draw(module: nn.Module | None) -> None:
     """Draw the weights of a module as those of a new captioner are; norms forget what they have seen."""
     if isinstance(module, _BatchNorm):
         module.reset_parameters()
-    elif isinstance(module, nn.Embedding):
-        nn.init.uniform_(module.weight)
     elif module is not None:
-        for parameter in module.parameters():
-            (nn.init.xavier_uniform_ if parameter.ndim > 1 else nn.init.zeros_)(parameter)
+        draw_weights(module)

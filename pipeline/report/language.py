@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from pipeline.vocabulary import split_words
@@ -12,24 +11,19 @@ UNUSED = 30  # words that are listed
 MOST_WORDS = 20  # of a caption; longer ones count as so long in the picture of lengths
 
 
-def describe_language(
-    captions: Mapping[str, str], references: Mapping[str, Sequence[str]], training: Iterable[str]
-) -> dict[str, Any]:
-    """Describe the captions of one experiment.
+def describe_language(captions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Describe the captions of one experiment; how many are distinct or novel, and how long, their scores say.
 
     Args:
         captions: Caption by video.
         references: References of the videos of the split, by video.
-        training: The training captions.
 
     Returns:
-        `num` (captions), `num_distinct`, `novel` (share that no training caption equals, word for word), `words`
-        (different ones in all captions), `mean_words`, `lengths` (how many captions have 0, 1, 2, .. words, as shares),
-        `commonest` (caption and count), `num_unused` and `unused` (words of the references that no caption has, the
-        most frequent first, with their counts there).
+        `num` (captions), `words` (different ones in all captions), `lengths` (how many captions have 0, 1, 2, .. words,
+        as shares), `commonest` (caption and count), `num_unused` and `unused` (words of the references that no caption
+        has, the most frequent first, with their counts there).
     """
-    split = [tuple(split_words(caption)) for caption in captions.values()]
-    known = {tuple(split_words(caption)) for caption in training}
+    split = [split_words(caption) for caption in captions.values()]
     used = {word for words in split for word in words}
     there = Counter(word for of_video in references.values() for caption in of_video for word in split_words(caption))
     unused = [(word, count) for word, count in there.items() if word not in used]
@@ -37,10 +31,7 @@ def describe_language(
     counts = sorted(Counter(captions.values()).items(), key=lambda of: (-of[1], of[0]))
     return {
         "num": len(split),
-        "num_distinct": len(set(split)),
-        "novel": fmean(words not in known for words in split) if split else None,
         "words": len(used),
-        "mean_words": fmean(map(len, split)) if split else None,
         "lengths": lengths_of(map(len, split)),
         "commonest": counts[:COMMONEST],
         "num_unused": len(unused),

@@ -3,7 +3,7 @@
 Shapes: W words of a caption, N nodes, E edges, D features of a node.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from pipeline.artifact import create, read, read_json
 from pipeline.artifact.all_shards import AllShards
 from pipeline.artifact.each_video import Rows, each_video
 from pipeline.captioning.captioner import Captioner
-from pipeline.captioning.explained import explained_captions
+from pipeline.captioning.explained import ExplainedCaption, explained_captions, known_words
 from pipeline.captioning.graph_relevance import CaptionedGraph, mean_node
 from pipeline.captioning.graph_set import GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner, load_untrained
@@ -24,7 +24,6 @@ from pipeline.config import RelevanceSettings
 from pipeline.errors import PipelineError, VideoError
 from pipeline.models.precision import compute_device
 from pipeline.schemas import NODES, RELEVANCE
-from pipeline.scoring.tokenising import split_all
 from pipeline.vocabulary import Vocabulary
 
 
@@ -97,7 +96,7 @@ def run(
     captioner, vocabulary = load_captioner(model)
     told = explained_captions(captions, vocabulary, known, settings.videos, settings.seed)
     turned = turned_captions(captions, vocabulary, list(told))
-    said = {video_id: Said(caption.tokens, turned[video_id]) for video_id, caption in told.items()}
+    said = {video_id: Said(caption.tokens, turned[video_id].tokens) for video_id, caption in told.items()}
     try:
         away_D = mean_node(known[video_id].x.numpy() for video_id in said)
     except ValueError as error:
@@ -112,23 +111,19 @@ def run(
         each_video(writer, of_nodes.failed, lambda video_id: rows_of(explained, video_id, said[video_id]))
 
 
-def turned_captions(captions: Path, vocabulary: Vocabulary, ids: Sequence[str]) -> Mapping[str, list[int]]:
-    """The words of the right-to-left captions of some videos, in reading order.
+def turned_captions(captions: Path, vocabulary: Vocabulary, ids: Sequence[str]) -> dict[str, ExplainedCaption]:
+    """The right-to-left captions of some videos, their words in reading order.
 
     Raises:
         PipelineError: A video has none, or one with a word that the captioner does not know.
     """
     texts = read_json(captions, ["captions", "right_to_left"], "generate_captions")["right_to_left"]
-    found = {}
-    again = f"run generate_captions again (snakemake {captions})"
     if missing := [video_id for video_id in ids if video_id not in texts]:
-        raise PipelineError(f"{captions}: video {missing[0]} has no `right_to_left` caption, expected one: {again}")
-    for video_id, words in zip(ids, split_all([texts[i] for i in ids], vocabulary.tokenizer), strict=True):
-        unknown = [word for word in words if word not in vocabulary.words]
-        if unknown:
-            raise PipelineError(f"{captions}: video {video_id}: the captioner does not know {unknown[0]!r}: {again}")
-        found[video_id] = [vocabulary.words.index(word) for word in words]
-    return found
+        raise PipelineError(
+            f"{captions}: video {missing[0]} has no `right_to_left` caption, expected one: run generate_captions again "
+            f"(snakemake {captions})"
+        )
+    return known_words(captions, {video_id: texts[video_id] for video_id in ids}, vocabulary)
 
 
 def rows_of(explained: Explained, video_id: str, said: Said) -> Rows:

@@ -18,7 +18,7 @@ from pipeline.config import ReportSettings
 from pipeline.config.experiments import CAPTIONED, CAPTIONING
 from pipeline.jobs.storage import replaced
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment, sort_by_kind
-from pipeline.report.comparison import all_differences, compare
+from pipeline.report.comparison import MEANS, all_differences, compare
 from pipeline.report.curves import Training, chosen_by_loss, draw_curves, read_training
 from pipeline.report.dag import Stage, draw_dag
 from pipeline.report.datasets import describe_dataset, predictions_of
@@ -155,13 +155,13 @@ def describe_datasets(
         comparison = compare(own, settings.resamples)
         differences = all_differences(own, split, settings.resamples)
         references = {i: table["captions"].get(i, []) for i in described["ids"]}
-        training = [text for i in table["splits"].get("train", []) for text in table["captions"].get(i, [])]
+        figures = {row["experiment"]: {key: row[key] for key in MEANS} for row in comparison.get(split, [])}
         datasets[name] = described | {
             "kind": config["datasets"][name]["kind"],
             "comparison": comparison,
             "differences": differences,
             "headline": headline(comparison.get(split, []), differences),
-            "language": {e: describe_language(c, references, training) for e, c in described["predictions"].items()},
+            "language": {e: describe_language(c, references) | figures[e] for e, c in described["predictions"].items()},
             "reference_lengths": reference_lengths(references),
             "bounds": bounds.get(name, {}),
             "published": published_captions(settings, name),

@@ -139,5 +139,5 @@ def test_captions_without_a_right_to_left_one_are_refused(tmp_path: Path):
         explain(inputs, tmp_path / "out.zarr")
     content["right_to_left"]["video-5"] = "a whale runs"
     inputs["captions"].write_text(json.dumps(content))
-    with pytest.raises(PipelineError, match="video-5: the captioner does not know 'whale'"):
+    with pytest.raises(PipelineError, match="video-5: the captioner does not know the word 'whale'"):
         explain(inputs, tmp_path / "out.zarr")

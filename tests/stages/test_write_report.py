@@ -41,6 +41,7 @@ def test_page_tells_everything(results):
         "3.5",  # median rank
         "fine-tuned on tiny from random",
         "the validation loss chose the model, that of epoch 2",
+        "one 3 of 3 25 % 5 2 4.0",  # distinct and novel as scores say, words that are used and that never are, length
         "vocabulary: tiny",  # settings
         "snakemake --cores 2 results/experiments/one/test/scores.json",
         "(empty caption)",
