@@ -62,7 +62,7 @@ class TerminalLines:
             self.clear()
             if not lines:
                 return
-            columns, rows = os.get_terminal_size(self._stream.fileno())
+            columns, rows = self._size()
             if len(lines) > rows - 2:
                 num_shown = max(0, rows - 3)
                 lines = [*lines[:num_shown], f"  and {len(lines) - num_shown} more"]
@@ -70,6 +70,11 @@ class TerminalLines:
             self._stream.write(f"{CLEAR_BELOW}{block}\x1b[{len(lines)}A\r")
             self._stream.flush()
             self._is_shown = True
+
+    def _size(self) -> tuple[int, int]:
+        """Columns and rows; as of a common terminal where it does not say them (pipes that play terminal say 0)."""
+        columns, rows = os.get_terminal_size(self._stream.fileno())
+        return columns or 80, rows or 24
 
     def _is_ours(self) -> bool:
         """Whether this process is in the foreground: in the background, the user writes in the terminal."""

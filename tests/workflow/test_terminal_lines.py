@@ -72,6 +72,14 @@ def test_lines_are_cut_to_the_terminal(terminal):
     assert terminal.screen.lines[1:] == [f"  {number} {'x' * 25}" for number in range(4)] + ["  and 5 more"]
 
 
+def test_a_terminal_that_does_not_say_its_size_is_one_of_80_columns_and_24_rows(terminal, monkeypatch):
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    TerminalLines(terminal).show([f"  {number} {'x' * 90}" for number in range(30)])
+    shown = [line for line in terminal.written.replace("\r", "\n").split("\n") if line.startswith("  ")]
+    assert [len(line) for line in shown[:21]] == [79] * 21
+    assert shown[21].startswith("  and 9 more")
+
+
 def test_nothing_is_shown_in_the_background(terminal, monkeypatch):
     monkeypatch.setattr(TerminalLines, "_is_ours", lambda _: False)
     TerminalLines(terminal).show(["  one"])
