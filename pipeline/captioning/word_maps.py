@@ -116,8 +116,9 @@ def grad_cam_plus_plus(
 
     The weight of a cell is `D2 / (2 D2 + S D3)`, of means over samples of the second and third powers of the gradients,
     with S the sum of the channel over all cells. It counts where the mean gradient is positive; the rectified maps make
-    S at least 0, so that the weight lies between 0 and 1/2 and nothing overflows. As torchcam does, we take the second
-    power above the line in Smooth Grad-CAM++, too, where its paper has the first.
+    S at least 0, so that the weight lies between 0 and 1/2 and nothing overflows. A mean third power below 0, which
+    Smooth Grad-CAM++ may have where the mean gradient is positive, counts as 0. As torchcam does, we take the second
+    power above the line there, too, where its paper has the first.
     """
     x_1PTHW = rectified_maps(model, maps_1THWC)
     spread = noise * maps_1THWC.std()

@@ -34,7 +34,7 @@ class Regions:
 
 @dataclass(frozen=True)
 class Heat:
-    """Relevance of a video's pixels in each step, from 0 to 1, and when the steps are shown."""
+    """Relevance of a video's pixels in each step, from 0 to 1, and when the steps are shown, in ascending order."""
 
     time_S: Floats
     heat_SYX: Floats
@@ -65,8 +65,10 @@ def heat_of(relevance_R: Floats, regions: Regions, size_hw: tuple[int, int]) -> 
         maps_SHW = scaled_R.reshape(regions.shape)
         corners_R4 = regions.box_R4
         seen = (*corners_R4[:, :2].min(0), *corners_R4[:, 2:].max(0))
-        heat_SYX = np.stack([_spread(map_HW, seen, size_hw) for map_HW in maps_SHW])
-        return Heat(regions.time_R.reshape(steps, -1)[:, 0], heat_SYX)
+        # The last window begins before the one before it has ended, so that steps may go back in time, or share one.
+        time_S, place_S = np.unique(regions.time_R.reshape(steps, -1)[:, 0], return_inverse=True)
+        hottest_SHW = [maps_SHW[place_S == place].max(0) for place in range(len(time_S))]
+        return Heat(time_S, np.stack([_spread(map_HW, seen, size_hw) for map_HW in hottest_SHW]))
     time_S = np.unique(regions.time_R)
     heat_SYX = np.zeros((len(time_S), *size_hw))
     for place in np.argsort(scaled_R, kind="stable"):

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +142,7 @@ class Rarity:
         """Weight of a word's token."""
         return math.log((self.num_references + 1) / (self.counts.get(token, 0) + 1))
 
-    @property
+    @cached_property  # each text asks for it, and it takes a sum over all words of the references
     def of_end(self) -> float:
         """Weight of the end token, which all texts have: the mean over the tokens of the references."""
         return sum(map(self.of, self.counts)) / max(1, len(self.counts))
@@ -167,5 +168,5 @@ def _mean(values: Rows, weights: Rows) -> float:
 
 
 def _harmonic(one: float, other: float) -> float:
-    """The harmonic mean; 0 where it has none."""
-    return 2 * one * other / (one + other) if one + other != 0 else 0.0
+    """The harmonic mean; 0 of numbers of different signs, where the formula goes beyond all bounds."""
+    return 2 * one * other / (one + other) if one * other > 0 else 0.0

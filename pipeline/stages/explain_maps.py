@@ -22,7 +22,7 @@ from pipeline.captioning.random_twin import random_twins
 from pipeline.captioning.removal import random_of, removal_curves
 from pipeline.captioning.word_maps import log_p_of_kept, word_maps
 from pipeline.config import RelevanceSettings
-from pipeline.errors import PipelineError, VideoError
+from pipeline.errors import PipelineError
 from pipeline.models.precision import compute_device
 from pipeline.schemas import MAPS, RELEVANCE
 from pipeline.scoring.faithfulness import rank_correlation
@@ -86,14 +86,9 @@ def rows_of(explained: Explained, video_id: str, tokens: Sequence[int], clip: Ro
 
     Returns:
         Its rows of the artifact.
-
-    Raises:
-        VideoError: Its maps hold numbers that are not finite.
     """
     model, twins, away_C, settings = explained
     maps_THWC = torch.from_numpy(clip["map"].astype(np.float32)).to(away_C.device)
-    if not torch.isfinite(maps_THWC).all():
-        raise VideoError("its maps hold numbers that are not finite")
 
     def relevance_of(of: LstmCaptioner) -> NDArray[np.float32]:
         found = word_maps(of, maps_THWC, tokens, settings.method, random_of(settings.seed, video_id))

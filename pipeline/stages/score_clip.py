@@ -70,14 +70,15 @@ def run(
     generated = read_json(captions, ["captions"], "generate_captions")["captions"]
     ids = table["splits"].get(split, [])
     source = {video_id: store for store in (read(path, FRAMES) for path in frames) for video_id in store.ids}
-    scored = [i for i in ids if i in generated and table["captions"].get(i) and i in source]
+    truth = {i: table["captions"][i] for i in ids if table["captions"].get(i)}
+    scored = [i for i in ids if i in generated and i in truth and i in source]
     if not scored:
         raise PipelineError(
             f"{captions}: none of the {len(ids)} videos of split '{split}' has a caption, a reference and frames"
         )
     module = load_clip4clip(weights, settings.arch).to(compute_device()).requires_grad_(False)
     told = {i: generated[i] for i in scored}
-    of_videos = scores_of(module, told, {i: table["captions"][i] for i in scored}, source)
+    of_videos = scores_of(module, told, truth, source)
     by_video = dict(zip(scored, track(of_videos, len(scored), "score_clip"), strict=True))
     notes = [f"the encoder has random weights ({origin}): these scores say nothing"] if is_untrained(origin) else []
     content: dict[str, Any] = {
@@ -118,7 +119,8 @@ def scores_of(
     Args:
         module: The encoder.
         told: The caption of each video.
-        references: The references of each video.
+        references: The references of all videos of the split, by which tokens are rare or not. So a caption has one
+            score, whichever other videos are captioned.
         source: The artifact that holds the frames of each video.
 
     Yields:

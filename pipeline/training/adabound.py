@@ -1,7 +1,8 @@
 """AdaBound (Luo et al., "Adaptive Gradient Methods with Dynamic Bound of Learning Rate", ICLR 2019, algorithm 2).
 
 Adam, whose step size of every weight is kept between two bounds that both go to one final rate: the training begins
-as Adam's and ends as that of SGD with momentum.
+as Adam's and ends as that of SGD with momentum. As in the authors' code, running means are corrected for their
+beginning, and steps are not divided by the root of their number, as they are in the algorithm on paper.
 """
 
 from collections.abc import Callable, Iterable

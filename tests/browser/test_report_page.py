@@ -1,5 +1,7 @@
 """The report in a browser: it sorts, filters, searches, plays and explains, by mouse, finger and keyboard."""
 
+from base64 import b64encode
+
 import pytest
 
 from .conftest import SCREENS
@@ -150,6 +152,18 @@ def test_a_tapped_word_shows_its_map_over_the_frames_and_in_words(visit, report,
     page.tap("button[data-whose=twin]")  # whose maps are those of the words in the opposite order
     page.tap(word.format(4))
     assert page.evaluate(DRAWN) == [1, 0, 0, 0]
+
+
+def test_the_map_of_a_caption_is_the_sum_of_maps_of_the_sum_one(visit, report):
+    """A word that stands on one cell counts as much as one that stands on four alike, as in strips and films."""
+    page = opened_video(visit, report).page
+    of_words = [[127, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 127, 127, 127, 127], *[[0] * 8] * 3]
+    rows = [b64encode(bytes(row)).decode() for row in of_words]
+    change = "rows => { for (const of of Object.values(window.CLIPGRAPH)) for (const map of Object.values(of)) "
+    page.evaluate(change + "if (map && map.relevance) map.relevance = rows; }", rows)
+    page.click("button.word[data-word=all] >> nth=0")
+    steps = page.eval_on_selector_all("button.step", "steps => steps.map(step => step.title)")
+    assert steps == ["frame 1, 0.5 s, 50 %", "frame 2, 1.5 s, 50 %"]
 
 
 def test_a_step_of_the_strip_leads_the_clip_there(visit, report):

@@ -137,7 +137,7 @@ def test_the_splits_of_ucf101_share_their_clips():
 
 
 def test_the_published_lstm_captioner():
-    """Maps of 2048 channels in (10, 7, 7) cells, hidden 512, words of 256, Adam at 1e-3, 64 videos, noise of 0.01."""
+    """Maps of 2048 channels in (10, 7, 7) cells, 512 and 256 wide, Adam at 1e-3, 64 videos, words that come 4 times."""
     config = merged("msrvtt_lstm")
     experiment = config.experiments["lstm"]
     captioner, maps = config.captioners[experiment.captioner], config.maps[experiment.maps]
@@ -146,6 +146,7 @@ def test_the_published_lstm_captioner():
     assert (training.optimizer, training.lr, training.batch_size, training.epochs) == ("adam", 1e-3, 64, 300)
     assert (training.schedule, training.noise, training.captions_per_video) == ("none", 0.01, 1)
     assert (training.label_smoothing, training.clip_norm, captioner.decoding.max_words) == (0.0, None, 20)
+    assert config.vocabularies[experiment.vocabulary].min_count == 4
     recognizer = config.recognizers[config.experiments[config.encoders[maps.encoder].experiment].recognizer]
     channels, *cells = map_shapes(recognizer)["final"][2:]
     assert (channels, cells) == (2048, [7, 7])

@@ -31,6 +31,21 @@ def test_between_steps_heat_is_mixed_and_beyond_them_it_stays():
     assert [float(heat.at(seconds)[0, 0]) for seconds in (0.0, 1.0, 1.25, 2.0, 9.0)] == [0, 0, 0.25, 1, 1]
 
 
+def test_steps_that_go_back_in_time_are_drawn_in_the_order_of_their_times():
+    """As of a last window that overlaps the one before: the steps are at 0, 2, 1 and 2 seconds."""
+    boxes = np.tile([[0.0, 0.0, 1.0, 1.0]], (4, 1))
+    heat = heat_of(np.array([4.0, 1.0, 3.0, 2.0]), Regions(np.array([0.0, 2.0, 1.0, 2.0]), boxes, (4, 1, 1)), (1, 1))
+    found = [float(heat.at(seconds)[0, 0]) for seconds in (0.0, 0.5, 1.0, 1.5, 2.0, 9.0)]
+    assert found == pytest.approx([1.0, 0.875, 0.75, 0.625, 0.5, 0.5])
+
+
+def test_steps_of_one_time_are_drawn_together_the_hottest_on_top():
+    """As of a clip of which one frame was sampled, whose time all steps have."""
+    boxes = np.tile(HALVES, (2, 1))
+    heat = heat_of(np.array([4.0, 0.0, 1.0, 2.0]), Regions(np.zeros(4), boxes, (2, 1, 2)), (1, 2))
+    assert [heat.at(seconds).tolist() for seconds in (0.0, 1.0)] == [[[1.0, 0.5]]] * 2
+
+
 @pytest.mark.parametrize("relevance", [[0.0, 0.0], [-1.0, -2.0], [0.0, 1e-45], [1e38, 3e38]])
 def test_flat_maps_are_flat_and_nothing_overflows(relevance):
     regions = Regions(np.zeros(2), HALVES, (1, 1, 2))

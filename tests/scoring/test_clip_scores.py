@@ -7,8 +7,10 @@ import pytest
 
 from pipeline.scoring.clip_scores import (
     ClipScores,
+    Rarity,
     Text,
     clip_score,
+    em_score,
     em_score_of_video,
     em_score_with_references,
     from_json,
@@ -49,6 +51,30 @@ def test_em_score_matches_words_and_frames():
     itself = Text(text.words_TD, text.weights_T)
     other = Text(np.stack([-RIGHT, -SLANTED]), np.array([3.0, 1.0]))
     assert em_score_with_references(text, np.stack([RIGHT, UP]), [other, itself]) == pytest.approx((found + 1.0) / 2)
+
+
+def test_a_fine_match_of_different_signs_is_none():
+    """Precision 0.1 and recall -0.09, whose formula gives -1.8; two that are negative have a harmonic mean."""
+    one, other = np.array([1.0, 0.0]), np.array([0.1, math.sqrt(0.99)])
+    text = Text(np.stack([one, one]), np.array([1.0, 1.0]))
+    away = np.array([-0.09, math.sqrt(1 - 0.0081)])
+    coarse = float(one @ video_of(np.stack([other, away])))
+    frames = np.stack([other, away])
+    precision, recall = 0.1, (0.1 - 0.09) / 2
+    fine = 2 * precision * recall / (precision + recall)
+    assert em_score_of_video(text, frames) == pytest.approx((coarse + fine) / 2)
+    unequal = em_score(text, frames, video_of(frames), np.array([0.0, 1.0]))  # recall is that of the second frame
+    assert unequal == pytest.approx(coarse / 2)
+    both = em_score(text, -frames[:1], -other, np.ones(1))
+    assert both == pytest.approx(-0.1)
+
+
+def test_the_weight_of_the_end_token_is_summed_up_once(monkeypatch):
+    rare = rarity([[7, 99], [8, 99]])
+    expected, asked = rare.of_end, []
+    monkeypatch.setattr(Rarity, "of", lambda _, token: asked.append(token) or 0.5)
+    assert rare.weights([7, 99]).tolist() == [0.5, expected]
+    assert asked == [7]
 
 
 def test_rare_tokens_weigh_more_and_the_end_token_the_mean():

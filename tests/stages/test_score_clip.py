@@ -115,6 +115,15 @@ def test_scores_are_those_of_plain_open_clip(tmp_path, sign):
     assert (found["metrics"]["CLIPScore"] > 0) == (sign < 0)
 
 
+def test_a_caption_has_one_score_whichever_other_videos_are_captioned(tmp_path):
+    """Words are rare by the references of the whole split."""
+    write_frames(tmp_path / "frames.zarr", SIZES, {})
+    weights = write_weights(tmp_path, FINETUNE_ARCH)
+    whole, one = run(tmp_path, weights), run(tmp_path, weights, captions={"one": CAPTIONS["one"]})
+    assert one["by_video"] == {"one": whole["by_video"]["one"]}
+    assert (one["num_covered"], one["num_videos"]) == (1, 4)
+
+
 def test_an_encoder_that_knows_the_captions_is_refused(tmp_path):
     module = load_pretrained("random", FINETUNE_ARCH, 1)[0]
     save_clip4clip(module, tmp_path / "w.safetensors", "fine-tuned on other from fine-tuned on tiny from random")

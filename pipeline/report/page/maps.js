@@ -77,13 +77,14 @@ function makeMapControls(names) {
   byId("map-controls").replaceChildren(method, make("div", { class: "choices", role: "group", "aria-label": "Whose map" }, whose));
 }
 
-/** The signed bytes of one word, or the sum over all words, as numbers of which the largest is 127 or -127. */
+/** The signed bytes of one word; or the sum over all words, each scaled to the sum 1, of which the largest becomes 127 or -127. */
 function unpack(rows, word) {
   const bytes = (text) => Int8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   if (word !== "all") return bytes(rows[word] || "");
   const all = rows.map(bytes);
-  const sum = Array.from(all[0] || [], (_, i) => all.reduce((total, row) => total + row[i], 0));
-  const most = Math.max(1, ...sum.map(Math.abs));
+  const totals = all.map((row) => row.reduce((total, value) => total + Math.abs(value), 0) || 1);
+  const sum = Array.from(all[0] || [], (_, i) => all.reduce((total, row, place) => total + row[i] / totals[place], 0));
+  const most = Math.max(...sum.map(Math.abs)) || 1;
   return sum.map((value) => (FULL * value) / most);
 }
 
