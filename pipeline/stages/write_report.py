@@ -74,11 +74,10 @@ def run(
     trainings = read_trainings(found["curves"], whole)
     renew(out.parent)
     datasets = describe_datasets(found, generated, scored, whole, settings)
+    maps = write_maps(found, whole, settings.explanations, out.parent)
     for name, dataset in datasets.items():
-        dataset |= show_videos(name, dataset, found, of_first_seed(scored), failures, suspects, out.parent)
-    for name, addresses in write_maps(found, whole, settings.explanations, out.parent).items():
-        for video in datasets[name]["rows"]:
-            video |= {"maps": addresses[video["id"]]} if video["id"] in addresses else {}
+        of_first, explained = of_first_seed(scored), maps.get(name, {})
+        dataset |= show_videos(name, dataset, found, of_first, failures, suspects, explained, out.parent)
     faithfulness = describe_faithfulness(found, settings.explanations)
     defaults = default_settings()
     made = describe_stages(stages, logs, stores)
@@ -101,7 +100,7 @@ def run(
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
             "curves": {name: draw_curves(seeds) for name, seeds in trainings.items()},
-            "encoders": describe_encoders(found),
+            "encoders": describe_encoders(found, out.parent),
             "dag": Markup(draw_dag(stages, notes_of(made))),  # draw_dag escapes the text in its picture
             "stages": made,
             "commit": commit_of(),
@@ -109,7 +108,7 @@ def run(
             "failures": failures,
             "suspects": suspects,
             "datasets": datasets,
-            "labelled": describe_recognition(found, whole, settings, trials),
+            "labelled": describe_recognition(found, whole, settings, trials, out.parent),
             "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] not in CAPTIONED],
             "faithfulness": faithfulness,
             "versions": {name: version(name) for name in VERSIONS},

@@ -32,6 +32,12 @@ def test_a_difference_the_other_way_round_is_turned():
     assert (told["value"], told["interval"], told["verdict"]) == (0.2, (0.1, 0.3), "more than chance")
 
 
+def test_the_best_by_another_metric():
+    rows = [{"experiment": name, "cells": {"top1": {"value": value}}} for name, value in (("a", 0.5), ("b", 0.75))]
+    told = headline(rows, [{"one": "a", "other": "b", "cells": {"top1": (-0.25, (-0.4, -0.1))}}], "top1")
+    assert (told["best"]["experiment"], told["value"], told["verdict"]) == ("b", 0.25, "more than chance")
+
+
 def test_one_experiment_is_compared_with_none():
     assert headline([], []) is None
     told = headline([row("only", 1.0)], [])
