@@ -160,5 +160,23 @@ def headline(
     return told
 
 
+def floor_reached(told: Mapping[str, Any] | None, bounds: Sequence[Mapping[str, Any]]) -> str | None:
+    """Name the highest floor that the best system is not above.
+
+    Args:
+        told: What `headline` says of the split.
+        bounds: The floors and ceilings of the split, as `describe_bounds` gives them.
+
+    Returns:
+        What the floor is, in words; None where the best system is above all of them, or where there is none.
+    """
+    if told is None:
+        return None
+    best = told["best"]["cells"][METRIC]["value"]
+    floors = {row["words"]: row["cells"][METRIC]["value"] for row in bounds if row["kind"] == "floor"}
+    reached = [words for words, value in floors.items() if value >= best]
+    return max(reached, key=lambda words: floors[words], default=None)
+
+
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)

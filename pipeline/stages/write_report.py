@@ -31,7 +31,7 @@ from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
 from pipeline.report.relevance import describe_faithfulness, write_maps
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
-from pipeline.report.videos import headline, show_videos
+from pipeline.report.videos import floor_reached, headline, show_videos
 from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
@@ -140,8 +140,9 @@ def describe_datasets(
 
     Returns:
         For each data set what `describe_dataset` says of it, with `kind`, `comparison`, `differences` (of each two
-        experiments on the split that is shown), `headline`, `language`, `reference_lengths`, `bounds` (see
-        `describe_bounds`), `published`, and `most`: split to metric to the largest figure, where bars end.
+        experiments on the split that is shown), `headline`, `floor` (see `floor_reached`), `language`,
+        `reference_lengths`, `bounds` (see `describe_bounds`), `published`, and `most`: split to metric to the largest
+        figure, where bars end.
     """
     bounds = describe_bounds(found, settings.resamples)
     datasets = {}
@@ -155,11 +156,13 @@ def describe_datasets(
         differences = all_differences(own, split, settings.resamples)
         references = {i: table["captions"].get(i, []) for i in described["ids"]}
         figures = {row["experiment"]: {key: row[key] for key in MEANS} for row in comparison.get(split, [])}
+        told = headline(comparison.get(split, []), differences)
         datasets[name] = described | {
             "kind": config["datasets"][name]["kind"],
             "comparison": comparison,
             "differences": differences,
-            "headline": headline(comparison.get(split, []), differences),
+            "headline": told,
+            "floor": floor_reached(told, bounds.get(name, {}).get(split, [])),
             "language": {e: describe_language(c, references) | figures[e] for e, c in described["predictions"].items()},
             "reference_lengths": reference_lengths(references),
             "bounds": bounds.get(name, {}),
