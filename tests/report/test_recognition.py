@@ -40,7 +40,7 @@ def test_the_page_tells_of_recognizers_alone(page):
         "Videos to classes",
         "2 recognition experiments on leaning (18 training, 6 validation, 13 test clips; 3 classes)",
         "Best is plain , top-1 33.3 % [",
-        "over regions , within chance",
+        "over regions, within chance",
         "12 of 13 clips, 2 seeds",
         "over clips, and over seeds together",
         "TSM published Lin et al., 2019 48.4 \u2013 \u2013",
