@@ -98,7 +98,12 @@ rule score_captions:
         captions=artifact("generated"),
         references=artifact("captions", dataset="experiment.dataset"),
     output:
-        scores=report(artifact("scores"), category="Scores", labels={"experiment": "{trial}", "split": "{split}"}),
+        scores=report(
+            artifact("scores"),
+            category="Scores",
+            caption="captions/scores.rst",
+            labels={"experiment": "{trial}", "split": "{split}"},
+        ),
         per_video=artifact("per_video"),
     log:
         "logs/score_captions/{trial}/{split}.log",

@@ -137,7 +137,12 @@ rule pretrain_videomae:
     output:
         weights=artifact("weights"),
         pretraining=artifact("pretraining"),
-        reconstructions=report(artifact("reconstructions"), category="Pre-training", labels={"encoder": "{encoder}"}),
+        reconstructions=report(
+            artifact("reconstructions"),
+            category="Pre-training",
+            caption="captions/reconstructions.rst",
+            labels={"encoder": "{encoder}"},
+        ),
     log:
         "logs/pretrain_videomae/{encoder}.log",
     benchmark:

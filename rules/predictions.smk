@@ -87,7 +87,12 @@ rule write_gallery:
         ),
         references=if_tested("captions", dataset="prediction.experiment.dataset"),
     output:
-        report(artifact("gallery"), category="Predictions", labels={"prediction": "{prediction}"}),
+        report(
+            artifact("gallery"),
+            category="Predictions",
+            caption="captions/gallery.rst",
+            labels={"prediction": "{prediction}"},
+        ),
     log:
         "logs/write_gallery/{prediction}.log",
     benchmark:

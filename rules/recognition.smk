@@ -51,7 +51,12 @@ rule train_recognizer:
         teachers=teachers,
     output:
         model=artifact("model"),
-        curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
+        curves=report(
+            artifact("curves"),
+            category="Training curves",
+            caption="captions/curves.rst",
+            labels={"experiment": "{trial}"},
+        ),
     log:
         "logs/train_recognizer/{trial}.log",
     benchmark:
@@ -221,7 +226,12 @@ rule score_recognizer:
         labels=artifact("labels", dataset="experiment.dataset"),
         groups=groups_of_part,
     output:
-        scores=report(artifact("scores"), category="Scores", labels={"experiment": "{trial}", "split": "{split}"}),
+        scores=report(
+            artifact("scores"),
+            category="Scores",
+            caption="captions/scores.rst",
+            labels={"experiment": "{trial}", "split": "{split}"},
+        ),
         per_video=artifact("per_video"),
         per_class=artifact("per_class"),
     log:

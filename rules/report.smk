@@ -112,7 +112,12 @@ rule write_report:
             else []
         ),
     output:
-        report(artifact("report"), category="Report", labels={"page": "all experiments"}),
+        report(
+            artifact("report"),
+            category="Report",
+            caption="captions/page.rst",
+            labels={"page": "all experiments"},
+        ),
     log:
         "logs/write_report/report.log",
     benchmark:

@@ -50,7 +50,12 @@ rule train_captioner:
         vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
     output:
         model=artifact("model"),
-        curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
+        curves=report(
+            artifact("curves"),
+            category="Training curves",
+            caption="captions/curves.rst",
+            labels={"experiment": "{trial}"},
+        ),
     log:
         "logs/train_captioner/{trial}.log",
     benchmark:
@@ -100,7 +105,12 @@ rule train_lstm:
         vocabulary=artifact("vocabulary", vocabulary="experiment.vocabulary"),
     output:
         model=artifact("model"),
-        curves=report(artifact("curves"), category="Training curves", labels={"experiment": "{trial}"}),
+        curves=report(
+            artifact("curves"),
+            category="Training curves",
+            caption="captions/curves.rst",
+            labels={"experiment": "{trial}"},
+        ),
     log:
         "logs/train_lstm/{trial}.log",
     benchmark:

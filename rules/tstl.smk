@@ -102,7 +102,12 @@ rule score_routing:
         labels=artifact("labels", dataset="experiment.dataset"),
         groups=artifact("groups", dataset="experiment.dataset", groups="experiment.selector.part.groups"),
     output:
-        scores=report(artifact("scores"), category="Scores", labels={"experiment": "{trial}", "split": "{split}"}),
+        scores=report(
+            artifact("scores"),
+            category="Scores",
+            caption="captions/scores.rst",
+            labels={"experiment": "{trial}", "split": "{split}"},
+        ),
         per_video=artifact("per_video"),
         per_class=artifact("per_class"),
     log:
@@ -142,7 +147,12 @@ rule draw_embeddings:
         model=artifact("model"),
         experts=experts,
     output:
-        report(artifact("embeddings"), category="Embeddings", labels={"experiment": "{trial}", "split": "{split}"}),
+        report(
+            artifact("embeddings"),
+            category="Embeddings",
+            caption="captions/embeddings.rst",
+            labels={"experiment": "{trial}", "split": "{split}"},
+        ),
     log:
         "logs/draw_embeddings/{trial}/{split}.log",
     benchmark:

@@ -85,8 +85,13 @@ def all_differences(
         `other` and its interval, which is None for too few videos.
     """
     there = {name: [from_json(seed["statistics"]) for seed in s[split]] for name, s in scores.items() if split in s}
+    return differences_of(there, num_resamples)
+
+
+def differences_of(statistics: Mapping[str, Sequence[Statistics]], num_resamples: int) -> list[dict[str, Any]]:
+    """The same as `all_differences`, of the statistics of each experiment's seeds."""
     found = []
-    for (one, of_one), (other, of_other) in combinations(there.items(), 2):
+    for (one, of_one), (other, of_other) in combinations(statistics.items(), 2):
         cells = {metric: tuple(d) for metric, d in estimate_difference(of_one, of_other, num_resamples).items()}
         if cells:
             found.append({"one": one, "other": other, "cells": cells})

@@ -7,9 +7,9 @@ from xml.sax.saxutils import escape
 
 from pipeline.report.layout import Item, Layout, lay_out
 
-WIDTH, HEIGHT = 158, 40  # size of a box in pixels
+WIDTH, HEIGHT = 168, 44  # size of a box in pixels: a finger's
 QUOTES = {'"': "&quot;"}
-GAP, ROW, MARGIN = 18, 66, 8  # pixels: between boxes of a row, from row to row, around the picture
+GAP, ROW, MARGIN = 18, 70, 8  # pixels: between boxes of a row, from row to row, around the picture
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def draw_dag(stages: Mapping[str, Stage], notes: Mapping[str, str] | None = None
     height = 2 * MARGIN + HEIGHT + ROW * (len(layout.rows) - 1)
     listed = "; ".join(f"{box} ({stages[box].jobs})" for box in boxes)
     parts = [
-        f'<svg class="dag" viewBox="0 0 {width} {height}" style="min-width: {0.8 * width:.0f}px; max-width: {width}px" '
+        f'<svg class="dag" viewBox="0 0 {width} {height}" style="min-width: {width}px; max-width: {width}px" '
         'role="group" aria-labelledby="dag-title" aria-describedby="dag-desc">',
         '<title id="dag-title">Stages of the workflow</title>',
         f'<desc id="dag-desc">Stages with the number of jobs of each: {escape(listed)}</desc>',
@@ -59,8 +59,8 @@ def draw_dag(stages: Mapping[str, Stage], notes: Mapping[str, str] | None = None
         parts.append(
             f'<a href="#stage-{escape(box, QUOTES)}">'
             f'<rect class="stage" x="{x - WIDTH / 2:.1f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
-            f'<text class="name" x="{x:.1f}" y="{y + 17}">{escape(box)}</text>'
-            f'<text class="count" x="{x:.1f}" y="{y + 32}">{escape(count)}</text></a>'
+            f'<text class="name" x="{x:.1f}" y="{y + 19}">{escape(box)}</text>'
+            f'<text class="count" x="{x:.1f}" y="{y + 34}">{escape(count)}</text></a>'
         )
     return "\n".join([*parts, "</svg>"])
 

@@ -1,13 +1,14 @@
 """Describe encoders and embeddings of knowledge for the report: their origin and scores, and what they reconstruct."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
 from pipeline.artifact import read_json
 from pipeline.report.artifacts import ByKind
-from pipeline.report.pictures import picture_uri
+from pipeline.report.pictures import write_picture
 from pipeline.weights.origin import is_untrained
 from pipeline.workflow.paths import Located
 
@@ -16,8 +17,8 @@ PRETRAINING = ("epochs", "settings", "num_clips", "shown")
 EMBEDDING = ("model", "num_entities", "num_relations", "num_triplets", "filtered")
 
 
-def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
-    """Describe every encoder, in the order of their names.
+def describe_encoders(found: ByKind, folder: Path) -> list[dict[str, Any]]:
+    """Describe every encoder, in the order of their names, and write their pictures beside the page in `folder`.
 
     Returns:
         For each encoder `name`, `kind`, `origin`, `is_untrained`, and `retrieval`, `detection` and `pretraining`, what
@@ -26,7 +27,10 @@ def describe_encoders(found: ByKind) -> list[dict[str, Any]]:
     retrieval = _read_by_encoder(found["retrieval"], ["best"], "finetune_clip4clip")
     detection = _read_by_encoder(found["detection"], DETECTION, "finetune_detector")
     pretraining = _read_by_encoder(found["pretraining"], PRETRAINING, "pretrain_videomae")
-    pictures = {file.names["encoder"]: picture_uri(file) for file in found["reconstructions"]}
+    pictures = {
+        file.names["encoder"]: write_picture(folder, file.path.read_bytes(), ".png")
+        for file in found["reconstructions"]
+    }
     encoders = []
     for weights in found["weights"]:
         with safe_open(weights.path, framework="numpy") as file:

@@ -27,13 +27,18 @@ def spread_frames(num_frames: int, most: int = FRAMES) -> list[int]:
     return [int((i + 0.5) * num_frames / count) for i in range(count)]
 
 
-def strip_uri(
+def strip_uri(clips: ClipStore, clip_id: str) -> str:
+    """Make a strip of a clip's frames as the `src` of an image: that of `strip_of`."""
+    return f"data:image/jpeg;base64,{b64encode(strip_of(clips, clip_id)).decode()}"
+
+
+def strip_of(
     clips: ClipStore,
     clip_id: str,
     numbers: Sequence[int] | None = None,
     boxes: Sequence[NDArray[np.floating]] = (),
-) -> str:
-    """Make a strip of a clip's frames as the `src` of an image.
+) -> bytes:
+    """Make a strip of a clip's frames.
 
     Args:
         clips: Where frames are read.
@@ -43,7 +48,7 @@ def strip_uri(
             region has the same colour in all frames.
 
     Returns:
-        `data:image/jpeg;base64,...`.
+        A JPEG.
     """
     numbers = spread_frames(clips.num_frames(clip_id)) if numbers is None else numbers
     pictures = [_picture(frame_HWC) for frame_HWC in clips.read(clip_id, numbers)]
@@ -55,7 +60,7 @@ def strip_uri(
         strip.paste(picture, (place * (width + GAP), 0))
     content = io.BytesIO()
     strip.save(content, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
+    return content.getvalue()
 
 
 def _picture(frame_HWC: NDArray[np.uint8]) -> Image.Image:

@@ -24,18 +24,21 @@ def describe_stages(stages: Mapping[str, Stage], logs: Path, stores: Sequence[St
         stores: The stores of the data sets.
 
     Returns:
-        For each stage `name`, `jobs`, `seconds` (sum over its jobs; None where nothing is known), `bytes` (of its
-        stores; 0 where it has none) and `digests`: name of an artifact to the digest over its shards.
+        For each stage `name`, `jobs`, `seconds` (sum over its jobs; None where nothing is known), `memory` (the most of
+        one of them, in MB; None where nothing is known), `size` (of its stores in words; "" where it has none) and
+        `digests`: name of an artifact to the digest over its shards.
     """
     rows = []
     for name, stage in stages.items():
         own = [store for store in stores if store.stage == name]
+        seconds, memory = benchmarks_of(logs / name, "s"), benchmarks_of(logs / name, "max_rss")
         rows.append(
             {
                 "name": name,
                 "jobs": stage.jobs,
-                "seconds": seconds_of(logs / name),
-                "bytes": sum(store.num_bytes for store in own),
+                "seconds": sum(seconds) if seconds else None,
+                "memory": max(memory, default=None),
+                "size": size_of(sum(store.num_bytes for store in own)),
                 "digests": digests_of(own),
             }
         )
@@ -43,23 +46,34 @@ def describe_stages(stages: Mapping[str, Stage], logs: Path, stores: Sequence[St
 
 
 def notes_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What the drawing says of each stage behind its jobs: seconds, and megabytes where it has stores."""
+    """What the drawing says of each stage behind its jobs: seconds, and bytes where it has stores."""
     return {
         row["name"]: ("" if row["seconds"] is None else f", {row['seconds']:.0f} s")
-        + (f", {row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "")
+        + (f", {row['size']}" if row["size"] else "")
         for row in rows
     }
 
 
-def seconds_of(folder: Path) -> float | None:
-    """Sum of the seconds that the benchmark files below a stage's folder of logs tell; None if there are none."""
-    seconds = []
+def benchmarks_of(folder: Path, column: str) -> list[float]:
+    """What the benchmark files below a stage's folder of logs tell of the last run of each job, such as seconds (`s`).
+
+    A job that ended at once has no memory: Snakemake notes `-` or `NA` in its place, and it is left out.
+    """
+    found = []
     for path in sorted(folder.rglob("*.tsv")):
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
-        if rows and rows[-1].get("s"):
-            seconds.append(float(rows[-1]["s"]))
-    return sum(seconds) if seconds else None
+        if rows and rows[-1].get(column) not in (None, "", "-", "NA"):
+            found.append(float(rows[-1][column]))
+    return found
+
+
+def size_of(num_bytes: int) -> str:
+    """A number of bytes in words, such as "12.3 MB"; "" for none."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if num_bytes >= factor:
+            return f"{num_bytes / factor:.1f} {unit}"
+    return f"{num_bytes} B" if num_bytes else ""
 
 
 def digests_of(stores: Iterable[Store]) -> dict[str, str]:

@@ -1,10 +1,25 @@
-"""Pictures that stages have drawn, as parts of the page."""
+"""Write the pictures that the page shows as files beside it, which a browser loads as they come near the screen."""
 
-from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
 
-from pipeline.workflow.paths import Located
+from pipeline.jobs.storage import replaced
+
+DIGITS = 16  # of a picture's digest, which are its name
 
 
-def picture_uri(file: Located) -> str:
-    """A picture (PNG) as the `src` of an image."""
-    return f"data:image/png;base64,{b64encode(file.path.read_bytes()).decode()}"
+def write_picture(folder: Path, content: bytes, suffix: str) -> str:
+    """Write a picture beside the page; equal pictures are one file.
+
+    Args:
+        folder: Folder of the page.
+        content: The picture, as the file holds it.
+        suffix: Suffix of the file, such as `.jpg`.
+
+    Returns:
+        Its address below the folder.
+    """
+    address = f"media/pictures/{sha256(content).hexdigest()[:DIGITS]}{suffix}"
+    with replaced(folder / address) as new:
+        new.write_bytes(content)
+    return address

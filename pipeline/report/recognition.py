@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -12,11 +13,13 @@ from pipeline.config import PublishedSettings, ReportSettings
 from pipeline.jobs.progress import track
 from pipeline.report.artifacts import ByKind, of_first_seed, read_by_experiment
 from pipeline.report.benchmark_splits import over_splits
-from pipeline.report.comparison import compare_metrics
+from pipeline.report.comparison import compare_metrics, differences_of
 from pipeline.report.epic import epic_tables
-from pipeline.report.frame_strips import strip_uri
+from pipeline.report.frame_strips import strip_of
+from pipeline.report.pictures import write_picture
 from pipeline.report.regions import describe_regions
 from pipeline.report.routing import describe_routing, describe_vectors
+from pipeline.report.videos import headline
 from pipeline.scoring.accuracy import hits_from_json
 from pipeline.scoring.tables import inert
 from pipeline.workflow.paths import SPLITS, Located
@@ -48,7 +51,7 @@ class Tables:
 
 
 def describe_recognition(
-    found: ByKind, config: Mapping[str, Any], settings: ReportSettings, trials: Sequence[str]
+    found: ByKind, config: Mapping[str, Any], settings: ReportSettings, trials: Sequence[str], folder: Path
 ) -> dict[str, dict[str, Any]]:
     """Make the page's sections of data sets that recognizers are trained on.
 
@@ -57,13 +60,15 @@ def describe_recognition(
         config: The whole configuration.
         settings: How many clips the page shows, how often scores are resampled, and what others have published.
         trials: Names of all trials, in the order of the page.
+        folder: Folder of the page, beside which its pictures are written.
 
     Returns:
         For each data set `heads` (number of classes of each), `splits` (number of clips in each), `split` (the one that
         is shown), `num_seeds` (the most of an experiment), `missing` (ids of labelled clips without a file), `notes`,
-        `metrics` (names), `comparison` (see `compare_recognizers`), `published`, `merged`, `views`, `classes`,
-        `confusions`, `clips`, `routing` (see `describe_routing`), `vectors` (see `describe_vectors`), `regions`, `epic`
-        (see `epic_tables`) and `over_splits` (the rows of `over_splits` whose last split is this data set).
+        `metrics` (names), `comparison` (see `compare_recognizers`), `headline` (see `best_of`), `published`, `merged`,
+        `views`, `classes`, `confusions`, `clips`, `routing` (see `describe_routing`), `vectors` (see
+        `describe_vectors`), `regions`, `epic` (see `epic_tables`) and `over_splits` (the rows of `over_splits` whose
+        last split is this data set).
     """
     of_recognizers = [f for f in found["scores"] if tells_classes(config["experiments"][_experiment(f)])]
     scored = read_by_experiment(of_recognizers, KEYS, "score_recognizer", trials)
@@ -74,7 +79,7 @@ def describe_recognition(
         name = located.names["dataset"]
         own = {e: splits for e, splits in scored.items() if config["experiments"][e]["dataset"] == name}
         if own:
-            section = describe_labelled(name, read_label_index(located.path), own, found, config, settings)
+            section = describe_labelled(name, read_label_index(located.path), own, found, config, settings, folder)
             of_split = {
                 e: splits[section["split"]] for e, splits in epic.items() if e in own and section["split"] in splits
             }
@@ -95,6 +100,7 @@ def describe_labelled(
     found: ByKind,
     config: Mapping[str, Any],
     settings: ReportSettings,
+    folder: Path,
 ) -> dict[str, Any]:
     """Make the section of one data set: see `describe_recognition`.
 
@@ -105,6 +111,7 @@ def describe_labelled(
         found: The artifacts by kind.
         config: The whole configuration.
         settings: Those of the report.
+        folder: Folder of the page.
     """
     split = shown_split(config["datasets"][name])
     shown = {e: splits[split] for e, splits in scored.items() if split in splits}
@@ -121,17 +128,18 @@ def describe_labelled(
         "notes": list(dict.fromkeys(note for seeds in shown.values() for seed in seeds for note in seed["notes"])),
         "metrics": metrics_of(scored),
         "comparison": comparison,
+        "headline": best_of(comparison.get(split, []), shown, metrics_of(scored)[0], settings.resamples),
         "published": [
             row.model_dump() for row in settings.published if isinstance(row, PublishedSettings) and row.dataset == name
         ],
         "merged": merged_both_ways(shown),
         "views": by_views(shown),
         "classes": class_rows(tables.classes),
-        "confusions": confused(of_first_seed(scored), split, stores),
-        "clips": list(show_recognized(labels, split, tables.clips, stores, settings.videos)),
+        "confusions": confused(of_first_seed(scored), split, stores, folder),
+        "clips": list(show_recognized(labels, split, tables.clips, stores, settings.videos, folder)),
         "routing": describe_routing(shown),
-        "vectors": describe_vectors(found, name, config),
-        "regions": describe_regions(found, name, config, stores, settings.resamples),
+        "vectors": describe_vectors(found, name, config, folder),
+        "regions": describe_regions(found, name, config, stores, settings.resamples, folder),
     }
 
 
@@ -157,6 +165,22 @@ def compare_recognizers(scored: BySplit, num_resamples: int) -> dict[str, list[d
             row = {"experiment": name, "num_seeds": len(seeds), "cells": cells[name], **covered}
             rows.setdefault(split, []).append(row)
     return rows
+
+
+def best_of(
+    rows: Sequence[Mapping[str, Any]], shown: Mapping[str, Sequence[Mapping[str, Any]]], metric: str, num_resamples: int
+) -> dict[str, Any] | None:
+    """Say which recognizer is best by a metric, and how far the next one is: see `headline`.
+
+    Args:
+        rows: The experiments of a split, as `compare_recognizers` gives them.
+        shown: Experiment to the content of each seed's scores.json of that split.
+        metric: Name of the metric.
+        num_resamples: Number of resamples of the clips, and of the seeds where there are several.
+    """
+    first_two = sorted(rows, key=lambda row: -row["cells"][metric]["value"])[:2]
+    hits = {e: [hits_from_json(s["statistics"]) for s in shown[e]] for e in (row["experiment"] for row in first_two)}
+    return headline(rows, differences_of(hits, num_resamples), metric)
 
 
 def metrics_of(scored: BySplit) -> list[str]:
@@ -243,7 +267,7 @@ def class_rows(classes: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict[
 
 
 def confused(
-    scored: Mapping[str, Mapping[str, Mapping[str, Any]]], split: str, stores: Mapping[str, ClipStore]
+    scored: Mapping[str, Mapping[str, Mapping[str, Any]]], split: str, stores: Mapping[str, ClipStore], folder: Path
 ) -> dict[str, list[dict[str, Any]]]:
     """The pairs of classes that each experiment confuses most often, each with a strip of a clip.
 
@@ -251,6 +275,7 @@ def confused(
         scored: Experiment to split to the content of its first seed's scores.json.
         split: The split that is shown.
         stores: Experiment to its clips.
+        folder: Folder of the page.
 
     Returns:
         Experiment to rows as scores.json has them, with `src`.
@@ -260,7 +285,8 @@ def confused(
         pairs = splits.get(split, {}).get("confusions", [])
         heads = dict.fromkeys(pair["head"] for pair in pairs)
         first = [pair for head in heads for pair in [p for p in pairs if p["head"] == head][:CONFUSED]]
-        found[name] = [pair | {"src": strip_uri(stores[name], pair["clip"])} for pair in first]
+        strips = [write_picture(folder, strip_of(stores[name], pair["clip"]), ".jpg") for pair in first]
+        found[name] = [pair | {"src": address} for pair, address in zip(first, strips, strict=True)]
     return found
 
 
@@ -270,6 +296,7 @@ def show_recognized(
     clips: Mapping[str, Mapping[str, Mapping[str, str]]],
     stores: Mapping[str, ClipStore],
     count: int,
+    folder: Path,
 ) -> Iterable[dict[str, Any]]:
     """Show clips of a split at equal distances, whatever is told of them.
 
@@ -279,6 +306,7 @@ def show_recognized(
         clips: Experiment to the rows of per_video.csv, by clip.
         stores: Experiment to its clips.
         count: Most clips that are shown.
+        folder: Folder of the page.
 
     Yields:
         `id`, `src` (a strip), `labels` (head to class) and `told`: a row for each experiment and head, with
@@ -298,7 +326,8 @@ def show_recognized(
                 told.append(entry | sure)
         names = {head: labels.heads[head][number] for head, number in labels.label_of(clip_id).items()}
         store = next(store for store in stores.values() if clip_id in store)
-        yield {"id": clip_id, "src": strip_uri(store, clip_id), "labels": names, "told": told}
+        strip = write_picture(folder, strip_of(store, clip_id), ".jpg")
+        yield {"id": clip_id, "src": strip, "labels": names, "told": told}
 
 
 def _clip_store(files: Sequence[Located], dataset: str, clipping: str) -> ClipStore:

@@ -1,8 +1,8 @@
 """Show where the modules of recognizers look: regions on frames, attention between nodes, and distances to objects."""
 
 import io
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,7 +15,8 @@ from pipeline.artifact.clip_store import ClipStore
 from pipeline.report.artifacts import ByKind
 from pipeline.report.comparison import metric_cell
 from pipeline.report.curves import STYLE
-from pipeline.report.frame_strips import FRAMES, strip_uri
+from pipeline.report.frame_strips import FRAMES, strip_of
+from pipeline.report.pictures import write_picture
 from pipeline.schemas import REGIONS
 from pipeline.scoring.bootstrap import estimate, estimate_difference
 from pipeline.scoring.localisation import nearness_from_json
@@ -26,7 +27,12 @@ BASELINES = {"grid": "a fixed grid of such regions", "centre": "such regions in 
 
 
 def describe_regions(
-    found: ByKind, dataset: str, config: Mapping[str, Any], stores: Mapping[str, ClipStore], num_resamples: int
+    found: ByKind,
+    dataset: str,
+    config: Mapping[str, Any],
+    stores: Mapping[str, ClipStore],
+    num_resamples: int,
+    folder: Path,
 ) -> dict[str, Any]:
     """Make the part of a data set's section that shows regions.
 
@@ -36,11 +42,12 @@ def describe_regions(
         config: The whole configuration.
         stores: Experiment to its clips.
         num_resamples: Number of resamples of the clips, and of the seeds where there are several.
+        folder: Folder of the page, beside which the pictures are written.
 
     Returns:
         `rows` (of the table of distances, see `nearness_rows`) and `shown`: for each module of each experiment's first
-        seed `experiment`, `place`, `strips` (`id` and `src`), `attention` (a picture, or None) and `num_attended` (the
-        number of clips that it is the mean of).
+        seed `experiment`, `place`, `strips` (`id` and `src`), `attention` (the `src` of a picture, or None) and
+        `num_attended` (the number of clips that it is the mean of).
     """
     of_trial = {file.names["trial"]: file.path for file in found["region_scores"]}
     scores: dict[str, list[Mapping[str, Any]]] = {}
@@ -54,7 +61,7 @@ def describe_regions(
     for file in found["regions"]:
         name = file.names["trial"]
         if name in scores and name in stores:  # the first seed, whose trial has the name of the experiment
-            shown += show_regions(name, read(file.path, REGIONS), scores[name][0]["places"], stores[name])
+            shown += show_regions(name, read(file.path, REGIONS), scores[name][0]["places"], stores[name], folder)
     return {"rows": rows, "shown": shown}
 
 
@@ -95,7 +102,9 @@ def nearness_rows(name: str, seeds: Sequence[Mapping[str, Any]], num_resamples: 
     return rows
 
 
-def show_regions(name: str, artifact: Artifact, places: Sequence[str], clips: ClipStore) -> list[dict[str, Any]]:
+def show_regions(
+    name: str, artifact: Artifact, places: Sequence[str], clips: ClipStore, folder: Path
+) -> list[dict[str, Any]]:
     """Draw the regions of the modules of one experiment on frames of the first clips of its store.
 
     Args:
@@ -103,6 +112,7 @@ def show_regions(name: str, artifact: Artifact, places: Sequence[str], clips: Cl
         artifact: Its regions.
         places: Names of the places of its modules, in the order of their numbers.
         clips: Its clips.
+        folder: Folder of the page.
 
     Returns:
         A row for each module: see `describe_regions`.
@@ -115,10 +125,11 @@ def show_regions(name: str, artifact: Artifact, places: Sequence[str], clips: Cl
             own = artifact.video(clip_id, ["box", "place", "frame", "step", "weight", "source", "target"])
             mine = own["place"] == number
             if len(strips) < CLIPS:
-                strips.append({"id": clip_id, "src": _strip(clips, clip_id, own, mine)})
+                strip = _strip(clips, clip_id, own, mine)
+                strips.append({"id": clip_id, "src": write_picture(folder, strip, ".jpg")})
             matrices.append(attention_matrix(own, number))
         known = [matrix for matrix in matrices if matrix is not None]
-        picture = draw_attention(np.mean(known, axis=0)) if known else None
+        picture = write_picture(folder, draw_attention(np.mean(known, axis=0)), ".svg") if known else None
         row = {"experiment": name, "place": place, "strips": strips, "attention": picture}
         rows.append(row | {"num_attended": len(known)})
     return rows
@@ -145,8 +156,8 @@ def attention_matrix(own: Mapping[str, NDArray[Any]], number: int) -> NDArray[np
     return mean_NN
 
 
-def draw_attention(weights_NN: NDArray[np.float64]) -> str:
-    """Draw the weights between nodes as the `src` of an image: a row for each node that listens."""
+def draw_attention(weights_NN: NDArray[np.float64]) -> bytes:
+    """Draw the weights between nodes as SVG: a row for each node that listens."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.6, 2.4), layout="constrained")
         axes = figure.subplots()
@@ -158,11 +169,11 @@ def draw_attention(weights_NN: NDArray[np.float64]) -> str:
         figure.colorbar(drawn, ax=axes, shrink=0.8).ax.tick_params(labelsize=7)
         content = io.BytesIO()
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{b64encode(content.getvalue()).decode()}"
+    return content.getvalue()
 
 
-def _strip(clips: ClipStore, clip_id: str, own: Mapping[str, NDArray[Any]], mine: NDArray[np.bool_]) -> str:
+def _strip(clips: ClipStore, clip_id: str, own: Mapping[str, NDArray[Any]], mine: NDArray[np.bool_]) -> bytes:
     steps = np.unique(own["step"][mine])
     chosen = [steps[i * len(steps) // min(FRAMES, len(steps))] for i in range(min(FRAMES, len(steps)))]
     at = [mine & (own["step"] == step) for step in chosen]
-    return strip_uri(clips, clip_id, [int(own["frame"][rows][0]) for rows in at], [own["box"][rows] for rows in at])
+    return strip_of(clips, clip_id, [int(own["frame"][rows][0]) for rows in at], [own["box"][rows] for rows in at])

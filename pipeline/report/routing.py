@@ -1,11 +1,12 @@
 """Describe TSTL for the report: what selector and experts reach alone and together, and the vectors that heads see."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from pipeline.report.artifacts import ByKind
-from pipeline.report.pictures import picture_uri
+from pipeline.report.pictures import write_picture
 
 
 def describe_routing(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -31,15 +32,20 @@ def describe_routing(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[d
     return found
 
 
-def describe_vectors(found: ByKind, dataset: str, config: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The pictures of a data set's vectors: `experiment`, `what` its colours are, and `src` of an image."""
+def describe_vectors(found: ByKind, dataset: str, config: Mapping[str, Any], folder: Path) -> list[dict[str, str]]:
+    """Write the pictures of a data set's vectors beside the page in `folder`.
+
+    Returns:
+        For each picture `experiment`, `what` its colours are, and `src`.
+    """
     pictures = []
     for file in found["embeddings"]:
         entry = config["experiments"][file.names["trial"]]
         if entry["dataset"] == dataset:
             is_selector = entry["part"] is not None and entry["part"]["group"] is None
             what = "group" if is_selector else "class"
-            pictures.append({"experiment": file.names["trial"], "what": what, "src": picture_uri(file)})
+            source = write_picture(folder, file.path.read_bytes(), ".png")
+            pictures.append({"experiment": file.names["trial"], "what": what, "src": source})
     return pictures
 
 

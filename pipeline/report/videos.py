@@ -20,6 +20,7 @@ def show_videos(
     scores: Mapping[str, Mapping[str, Any]],
     failures: Sequence[Mapping[str, str]],
     suspects: Sequence[Mapping[str, str]],
+    explained: Mapping[str, str],
     folder: Path,
 ) -> dict[str, Any]:
     """Write the clips of a data set, and describe its videos.
@@ -31,6 +32,7 @@ def show_videos(
         scores: Experiment to split to the content of its first seed's scores.json.
         failures: The videos that were left out.
         suspects: Those that look damaged.
+        explained: Video to the address of its maps of words, which are shown over its clip.
         folder: Folder of the page.
 
     Returns:
@@ -41,13 +43,15 @@ def show_videos(
     best = dataset["headline"]["best"]["experiment"] if dataset["headline"] and dataset["shown"] else ""
     cider = of_split.get(best, {}).get("cider_by_video", {})
     chosen = extremes(cider) if best in dataset["predictions"] else {}
-    played = [i for i in dataset["ids"] if i in {*dataset["shown"], *chosen.values()}]
+    wanted = {*dataset["shown"], *chosen.values(), *explained}
+    played = [i for i in dataset["ids"] if i in wanted]
     media = write_clips(folder, name, played, clips_of(found["videos"]).get(name, {}))
     left_out = {row["id"]: f"{row['stage']}: {row['reason']}" for row in failures if row["dataset"] == name}
     suspect = {row["id"]: f"{row['stage']}: {row['reason']}" for row in suspects if row["dataset"] == name}
+    rows = describe_videos(dataset, of_split, media, left_out, suspect)
     return {
         "media": media,
-        "rows": describe_videos(dataset, of_split, media, left_out, suspect),
+        "rows": [row | ({"maps": explained[row["id"]]} if row["id"] in explained else {}) for row in rows],
         "extremes": {
             what: {"id": i, "cider": cider[i], "caption": dataset["predictions"][best][i], **media[i]}
             for what, i in chosen.items()
@@ -124,12 +128,15 @@ def extremes(scored: Mapping[str, float]) -> dict[str, str]:
     return kept if len(set(kept.values())) == 3 else {}
 
 
-def headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def headline(
+    rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]], metric: str = METRIC
+) -> dict[str, Any] | None:
     """Say which system is best and how far the next one is.
 
     Args:
         rows: The experiments of a split, as `compare` gives them.
         differences: Those of each pair, as `all_differences` gives them.
+        metric: The metric that tells which is best.
 
     Returns:
         `best` (a row), `next` (a row, or None), `value` and `interval` of the difference (None where there is none) and
@@ -137,20 +144,38 @@ def headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[st
     """
     if not rows:
         return None
-    order = sorted(rows, key=lambda row: -row["cells"][METRIC]["value"])
+    order = sorted(rows, key=lambda row: -row["cells"][metric]["value"])
     told: dict[str, Any] = {"best": order[0], "next": None, "value": None, "interval": None, "verdict": ""}
     if len(order) > 1:
         told["next"] = order[1]
         one, other = order[0]["experiment"], order[1]["experiment"]
         for pair in differences:
-            if {pair["one"], pair["other"]} == {one, other} and METRIC in pair["cells"]:
-                value, interval = pair["cells"][METRIC]
+            if {pair["one"], pair["other"]} == {one, other} and metric in pair["cells"]:
+                value, interval = pair["cells"][metric]
                 if pair["one"] == other:
                     value, interval = -value, interval and (-interval[1], -interval[0])
                 told |= {"value": value, "interval": interval}
                 if interval:
                     told["verdict"] = "more than chance" if interval[0] > 0 else "within chance"
     return told
+
+
+def floor_reached(told: Mapping[str, Any] | None, bounds: Sequence[Mapping[str, Any]]) -> str | None:
+    """Name the highest floor that the best system is not above.
+
+    Args:
+        told: What `headline` says of the split.
+        bounds: The floors and ceilings of the split, as `describe_bounds` gives them.
+
+    Returns:
+        What the floor is, in words; None where the best system is above all of them, or where there is none.
+    """
+    if told is None:
+        return None
+    best = told["best"]["cells"][METRIC]["value"]
+    floors = {row["words"]: row["cells"][METRIC]["value"] for row in bounds if row["kind"] == "floor"}
+    reached = [words for words, value in floors.items() if value >= best]
+    return max(reached, key=lambda words: floors[words], default=None)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -31,7 +31,7 @@ from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
 from pipeline.report.relevance import describe_faithfulness, write_maps
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
-from pipeline.report.videos import headline, show_videos
+from pipeline.report.videos import floor_reached, headline, show_videos
 from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
@@ -74,11 +74,10 @@ def run(
     trainings = read_trainings(found["curves"], whole)
     renew(out.parent)
     datasets = describe_datasets(found, generated, scored, whole, settings)
+    maps = write_maps(found, whole, settings.explanations, out.parent)
     for name, dataset in datasets.items():
-        dataset |= show_videos(name, dataset, found, of_first_seed(scored), failures, suspects, out.parent)
-    for name, addresses in write_maps(found, whole, settings.explanations, out.parent).items():
-        for video in datasets[name]["rows"]:
-            video |= {"maps": addresses[video["id"]]} if video["id"] in addresses else {}
+        of_first, explained = of_first_seed(scored), maps.get(name, {})
+        dataset |= show_videos(name, dataset, found, of_first, failures, suspects, explained, out.parent)
     faithfulness = describe_faithfulness(found, settings.explanations)
     defaults = default_settings()
     made = describe_stages(stages, logs, stores)
@@ -101,7 +100,7 @@ def run(
             "num_resamples": settings.resamples,
             "embeddings": describe_embeddings(found["embedding_scores"]),
             "curves": {name: draw_curves(seeds) for name, seeds in trainings.items()},
-            "encoders": describe_encoders(found),
+            "encoders": describe_encoders(found, out.parent),
             "dag": Markup(draw_dag(stages, notes_of(made))),  # draw_dag escapes the text in its picture
             "stages": made,
             "commit": commit_of(),
@@ -109,7 +108,7 @@ def run(
             "failures": failures,
             "suspects": suspects,
             "datasets": datasets,
-            "labelled": describe_recognition(found, whole, settings, trials),
+            "labelled": describe_recognition(found, whole, settings, trials, out.parent),
             "recognizers": [e for e in settings.experiments if whole["experiments"][e]["kind"] not in CAPTIONED],
             "faithfulness": faithfulness,
             "versions": {name: version(name) for name in VERSIONS},
@@ -141,8 +140,9 @@ def describe_datasets(
 
     Returns:
         For each data set what `describe_dataset` says of it, with `kind`, `comparison`, `differences` (of each two
-        experiments on the split that is shown), `headline`, `language`, `reference_lengths`, `bounds` (see
-        `describe_bounds`), `published`, and `most`: split to metric to the largest figure, where bars end.
+        experiments on the split that is shown), `headline`, `floor` (see `floor_reached`), `language`,
+        `reference_lengths`, `bounds` (see `describe_bounds`), `published`, and `most`: split to metric to the largest
+        figure, where bars end.
     """
     bounds = describe_bounds(found, settings.resamples)
     datasets = {}
@@ -156,11 +156,13 @@ def describe_datasets(
         differences = all_differences(own, split, settings.resamples)
         references = {i: table["captions"].get(i, []) for i in described["ids"]}
         figures = {row["experiment"]: {key: row[key] for key in MEANS} for row in comparison.get(split, [])}
+        told = headline(comparison.get(split, []), differences)
         datasets[name] = described | {
             "kind": config["datasets"][name]["kind"],
             "comparison": comparison,
             "differences": differences,
-            "headline": headline(comparison.get(split, []), differences),
+            "headline": told,
+            "floor": floor_reached(told, bounds.get(name, {}).get(split, [])),
             "language": {e: describe_language(c, references) | figures[e] for e, c in described["predictions"].items()},
             "reference_lengths": reference_lengths(references),
             "bounds": bounds.get(name, {}),

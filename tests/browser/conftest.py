@@ -43,6 +43,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def few_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of two experiments on 40 videos, of which few can be played, as the demo's page is."""
+    return write_report(tmp_path_factory.mktemp("few"), num_videos=40, num_clips=4)
+
+
+@pytest.fixture(scope="session")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The gallery of three videos, one of them a phone's on its side, and of a file that is none."""
     return write_gallery(tmp_path_factory.mktemp("gallery"))

@@ -1,11 +1,12 @@
 """The report in a browser: it sorts, filters, searches, plays and explains, by mouse, finger and keyboard."""
 
+import shutil
 from base64 import b64encode
 
 import pytest
 
 from .conftest import SCREENS
-from .toy_pages import BAD, CAPTION, NASTY, SUSPECT, UNSAFE
+from .toy_pages import BAD, CAPTION, NASTY, SUSPECT, UNSAFE, caption_of
 
 CARDS = "#list [data-video]"
 DRAWN = """() => {
@@ -41,6 +42,7 @@ def test_nothing_is_wrong_with_it(visit, report, screen):
     seen = visit(report, **SCREENS[screen])
     assert seen.violations() == []
     assert seen.sideways() <= 0
+    assert seen.small_targets() == []
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -48,6 +50,7 @@ def test_nothing_is_wrong_with_one_video(visit, report, screen):
     seen = opened_video(visit, report, **SCREENS[screen])
     assert seen.violations() == []
     assert seen.sideways() <= 0
+    assert seen.small_targets() == []
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -58,6 +61,35 @@ def test_nothing_is_wrong_with_rows_and_all_details(visit, report, screen):
     seen.page.wait_for_function("document.querySelectorAll('#scores .tabulator').length === 2")
     assert seen.violations() == []
     assert seen.sideways() <= 0
+    assert seen.small_targets() == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_nothing_is_wrong_where_few_videos_can_be_played(visit, few_clips, screen):
+    seen = visit(few_clips, **SCREENS[screen])
+    seen.page.click("#more")
+    seen.page.locator("button.without").first.scroll_into_view_if_needed()
+    assert seen.violations() == []
+    assert seen.sideways() <= 0
+    assert seen.small_targets() == []
+
+
+def test_videos_with_maps_and_clips_come_first_and_the_others_show_what_was_said(visit, few_clips):
+    page = visit(few_clips).page
+    assert page.inner_text("#found") == "40 of 40 videos, 6 with a clip, 2 with maps of words"
+    with_still = page.eval_on_selector_all(CARDS, "all => all.map(card => Boolean(card.querySelector('img')))")
+    assert with_still == sorted(with_still, reverse=True)
+    assert sum(with_still) == 6
+    assert cards(page)[:2] == ["v000", "v001"]
+    without = page.locator(f"{CARDS[:6]}[data-video=v002] button.without")
+    said = without.text_content()  # whether it is drawn yet or not
+    assert said.startswith(caption_of(2))
+    assert f"Reference: {caption_of(2)}" in said
+    without.click()
+    assert page.inner_text("#video-title") == "Video v002"
+    assert page.locator("#video video").count() == 0
+    page.select_option("#sort", "split")
+    assert cards(page) == sorted(cards(page))
 
 
 def test_scores_sort_and_change_their_scale(visit, report):
@@ -79,16 +111,16 @@ def test_scores_sort_and_change_their_scale(visit, report):
 
 def test_videos_are_searched_filtered_and_sorted(visit, report):
     page = visit(report).page
-    assert page.inner_text("#found") == "500 of 500 videos"
+    assert page.inner_text("#found") == "500 of 500 videos, 499 with a clip, 2 with maps of words"
     page.fill("#search", "red circle")
-    assert page.inner_text("#found") == "84 of 500 videos"  # every sixth
+    assert page.inner_text("#found") == "84 of 500 videos, 84 with a clip, 1 with maps of words"  # every sixth
     page.fill("#search", "")
     page.select_option("#sort", "best")
     assert cards(page)[0] == "v499"
     page.select_option("#sort", "worst")
     assert cards(page)[0] == "v000"
     page.fill("#least", "4.9")
-    assert page.inner_text("#found") == "10 of 500 videos"
+    assert page.inner_text("#found") == "10 of 500 videos, 10 with a clip"
     page.fill("#least", "")
     for only, expected in {"left-out": [BAD], "suspect": [SUSPECT], "explained": ["v000", "v001"]}.items():
         page.select_option("#only", only)
@@ -124,15 +156,20 @@ def test_rows_filter_in_their_heads(visit, report):
     page = visit(report).page
     page.click("button[data-view=rows]")
     page.locator("#list .tabulator-header-filter input").first.press_sequentially("v49")
-    page.wait_for_function("document.querySelector('#found').textContent === '10 of 500 videos'")
+    page.wait_for_function("document.querySelector('#found').textContent === '10 of 500 videos, 10 with a clip'")
     page.click("#list .tabulator-row button.open >> nth=0")
     assert page.inner_text("#video-title") == "Video v490"
 
 
 def test_a_clip_plays(visit, report):
     page = opened_video(visit, report).page
-    page.evaluate("document.querySelector('#player').play()")
+    page.click("#play")
     page.wait_for_function("document.querySelector('#player').currentTime > 0.2")
+    page.click("#play")
+    assert page.inner_text("#play") == "Play"
+    assert page.evaluate("document.querySelector('#player').paused")
+    page.fill("#time", "1.5")
+    page.wait_for_function("document.querySelector('button.step:nth-of-type(2)').getAttribute('aria-current')")
 
 
 @pytest.mark.parametrize("screen", ["phone-light", "desk-dark"])
@@ -226,6 +263,21 @@ def test_scores_and_captions_can_be_read_without_scripts(visit, report):
     assert page.locator("#find").is_hidden()
 
 
+def test_a_page_without_its_folder_says_so_and_can_be_read(visit, report, tmp_path):
+    copied = tmp_path / "index.html"
+    shutil.copy(report, copied)  # as Snakemake's own report has it
+    seen = visit(copied)
+    assert seen.faults  # only what was beside the page is missing
+    assert all("ERR_FILE_NOT_FOUND" in fault for fault in seen.faults)
+    seen.faults.clear()
+    assert "This page is alone here" in seen.page.inner_text("main")
+    assert seen.page.locator("video:visible").count() == 0
+    assert seen.page.locator("table.scores").first.is_visible()
+    assert seen.page.locator("#training img").first.evaluate("img => img.complete && img.naturalWidth > 0")
+    seen.page.click("details.plain summary")
+    assert CAPTION in seen.page.inner_text("details.plain")
+
+
 def test_curves_of_trainings_and_of_removals_are_drawn(visit, report):
     page = visit(report).page
     figures = page.locator("figure.curves, figure.removal").all()
@@ -233,6 +285,36 @@ def test_curves_of_trainings_and_of_removals_are_drawn(visit, report):
     for figure in figures:
         figure.scroll_into_view_if_needed()
         figure.locator(".uplot").first.wait_for()
+    values = page.locator("figure.curves >> nth=0 >> .u-legend >> nth=0 >> .u-value").all_inner_texts()
+    assert values == ["4", "0.75", "0.775"]  # of the last epoch, because none is marked
+
+
+def test_the_three_clips_play_until_they_are_held(visit, report):
+    page = visit(report).page
+    page.wait_for_function("[...document.querySelectorAll('video.lively')].every(video => !video.paused)")
+    assert page.eval_on_selector_all("video.lively", "all => all.map(video => video.muted)") == [True] * 3
+    page.click("button.hold")
+    assert page.eval_on_selector_all("video.lively", "all => all.every(video => video.paused)")
+    page.click(".three a")
+    assert page.inner_text("#video-title") == "Video v000"
+
+
+def test_a_press_on_a_stage_shows_its_command(visit, report):
+    page = visit(report).page
+    command = page.locator("#stage-decode_frames pre")
+    assert not command.is_visible()
+    page.click(".dag a[href='#stage-decode_frames']")
+    command.wait_for()
+    assert "--forcerun decode_frames" in command.inner_text()
+
+
+def test_a_print_has_all_captions_and_what_is_folded(visit, few_clips):
+    page = visit(few_clips).page
+    page.emulate_media(media="print")
+    shown = page.evaluate("document.body.innerText")
+    for expected in ("v039", caption_of(39), "--forcerun decode_frames", "What these figures are"):
+        assert expected in shown, expected
+    assert not page.is_visible("#find")
 
 
 def test_nothing_moves_for_those_who_ask_for_that(visit, report):

@@ -31,11 +31,16 @@ def caption_of(number: int) -> str:
     return f"a {COLOURS[number % 3]} {SHAPES[number % 2]} moves {WAYS[number % 4]}"
 
 
-def write_report(folder: Path, num_videos: int) -> Path:
+def write_report(folder: Path, num_videos: int, num_clips: int | None = None) -> Path:
     """Write the report of experiments `grid` and `other` on so many test videos.
 
     The videos are `v000`, `v001` and so on, with CIDEr 0.00, 0.01 and so on by `grid` and half of that by `other`,
     which captions all of them alike. One video was left out, one is suspect, and one has markup as its caption.
+
+    Args:
+        folder: Where all of it goes.
+        num_videos: How many there are.
+        num_clips: How many of them the settings let the page play; all where this is not given.
 
     Returns:
         The page.
@@ -70,7 +75,7 @@ def write_report(folder: Path, num_videos: int) -> Path:
     report_stage.run(
         artifacts=listed,
         config=json.dumps(CONFIG),
-        settings=ReportSettings(**CONFIG["report"] | {"videos": num_videos}),
+        settings=ReportSettings(**CONFIG["report"] | {"videos": num_videos if num_clips is None else num_clips}),
         stages={"decode_frames": Stage(1, []), "extract_i3d": Stage(1, ["decode_frames"])},
         logs=folder / "logs",
         out=out,

@@ -10,6 +10,14 @@ AXE = Path(__file__).parent / "vendor/axe.min.js"
 RUN_AXE = (
     "axe.run(document, {resultTypes: ['violations'], preload: false})"  # it would ask for style sheets, as no page may
 )
+SMALL = """() => [...document.querySelectorAll("a, button, select, input, summary, .tabulator-col[tabindex]")]
+  .filter((one) => one.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true }))
+  .filter((one) => !one.matches("p:not(.alarm) a, figcaption a, th a, td a, header p a"))
+  .filter((one) => {
+    const { width, height } = (one.querySelector("rect") || one).getBoundingClientRect();
+    return Math.min(width, height) < 43.9;
+  })
+  .map((one) => one.outerHTML.slice(0, 160))"""
 LOCAL = ("file://", "data:", "blob:")
 STOPPED = "net::ERR_ABORTED"  # a browser stops loading a clip whose frames it does not need
 
@@ -59,6 +67,11 @@ class Visit:
     def sideways(self) -> int:
         """How many pixels of the page are beyond the right edge of the screen."""
         return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+    def small_targets(self) -> list[str]:
+        """What can be pressed and is smaller than a finger's 44 pixels, as HTML; links within text may be so."""
+        found: list[str] = self.page.evaluate(SMALL)
+        return found
 
     def press_until(self, selector: str, key: str = "Tab", most: int = 200) -> None:
         """Press a key until an element has the focus.

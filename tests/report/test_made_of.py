@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 from pipeline.report.dag import Stage
 from pipeline.report.made import (
+    benchmarks_of,
     changed_settings,
     commit_of,
     default_settings,
     describe_stages,
     digests_of,
     notes_of,
-    seconds_of,
+    size_of,
 )
 
 
@@ -22,17 +23,29 @@ def store(name, digest, stage="decode_frames", num_bytes=1_500_000):
 
 
 def test_stages_have_seconds_bytes_and_digests(tmp_path):
-    for place, seconds in {"decode_frames/d/000": "1.5", "decode_frames/d/001": "2.25"}.items():
-        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / f"{place}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:02\n")
+    for place, told in {"000": "1.5\t0:00:02\t812.5", "001": "2.25\t0:00:02\t40.0", "002": "0.25\t0:00:00\tNA"}.items():
+        (tmp_path / "decode_frames/d").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"decode_frames/d/{place}.tsv").write_text(f"s\th:m:s\tmax_rss\n{told}\n")
     (tmp_path / "decode_frames/d/000.log").write_text("9 s")
     rows = describe_stages({"decode_frames": Stage(2, []), "other": Stage(1, [])}, tmp_path, [store("f", "aa")])
     assert rows == [
-        {"name": "decode_frames", "jobs": 2, "seconds": 3.75, "bytes": 1_500_000, "digests": {"d/f": "aa"}},
-        {"name": "other", "jobs": 1, "seconds": None, "bytes": 0, "digests": {}},
+        {
+            "name": "decode_frames",
+            "jobs": 2,
+            "seconds": 4.0,
+            "memory": 812.5,
+            "size": "1.5 MB",
+            "digests": {"d/f": "aa"},
+        },
+        {"name": "other", "jobs": 1, "seconds": None, "memory": None, "size": "", "digests": {}},
     ]
     assert notes_of(rows) == {"decode_frames": ", 4 s, 1.5 MB", "other": ""}
-    assert seconds_of(tmp_path / "nowhere") is None
+    assert benchmarks_of(tmp_path / "nowhere", "s") == []
+
+
+def test_sizes_are_told_in_the_unit_that_suits_them():
+    sizes = [size_of(number) for number in (0, 7, 1500, 2_340_000, 5_600_000_000)]
+    assert sizes == ["", "7 B", "1.5 kB", "2.3 MB", "5.6 GB"]
 
 
 def test_shards_have_one_digest_that_knows_their_order():

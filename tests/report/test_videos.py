@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.report.videos import describe_videos, extremes, headline, mistakes
+from pipeline.report.videos import describe_videos, extremes, floor_reached, headline, mistakes
 
 
 def row(name, cider):
@@ -30,6 +30,21 @@ def test_a_difference_the_other_way_round_is_turned():
     pair = {"one": "plain", "other": "better", "cells": {"CIDEr": (-0.2, (-0.3, -0.1))}}
     told = headline([row("plain", 1.0), row("better", 1.2)], [pair])
     assert (told["value"], told["interval"], told["verdict"]) == (0.2, (0.1, 0.3), "more than chance")
+
+
+def test_the_best_by_another_metric():
+    rows = [{"experiment": name, "cells": {"top1": {"value": value}}} for name, value in (("a", 0.5), ("b", 0.75))]
+    told = headline(rows, [{"one": "a", "other": "b", "cells": {"top1": (-0.25, (-0.4, -0.1))}}], "top1")
+    assert (told["best"]["experiment"], told["value"], told["verdict"]) == ("b", 0.25, "more than chance")
+
+
+def test_the_highest_floor_that_the_best_is_not_above_is_named():
+    floors = [row("", value) | {"kind": "floor", "words": f"f{value}"} for value in (0.2, 0.6, 0.5)]
+    bounds = [*floors, row("", 2.0) | {"kind": "ceiling", "words": "people"}]
+    assert floor_reached(headline([row("a", 0.5), row("b", 0.1)], []), bounds) == "f0.6"
+    assert floor_reached(headline([row("a", 0.7)], []), bounds) is None
+    assert floor_reached(headline([row("a", 0.7)], []), []) is None
+    assert floor_reached(None, bounds) is None
 
 
 def test_one_experiment_is_compared_with_none():

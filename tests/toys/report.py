@@ -51,7 +51,7 @@ def report_of(experiments, **given):
 
 
 class Page(HTMLParser):
-    """Checks nesting; collects elements and the text outside of style."""
+    """Checks nesting; collects elements and the text outside of styles and scripts."""
 
     def __init__(self, page):
         super().__init__()
@@ -72,7 +72,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
     @property

@@ -176,5 +176,11 @@ def test_snakemake_s_own_report_shows_scores_curves_page_and_gallery(finished: P
     with zipfile.ZipFile(tmp_path / "report.zip") as archive:
         kept = {Path(name).name for name in archive.namelist() if "/data/" in name}
         page = archive.read("report/report.html").decode()
+        [shown] = {
+            name for name in archive.namelist() if name.endswith("index.html") and b"Scores" in archive.read(name)
+        }
+        assert b"What these figures are" in archive.read(shown)
     assert kept == {"scores.json", "curves.csv", "index.html"}
     assert all(f'"{name}"' in page for name in ("Report", "Scores", "Training curves", "Predictions"))
+    captions = page.count("The eye downloads")
+    assert captions == 2 * 2 + 2  # scores of two experiments on two splits, and their curves

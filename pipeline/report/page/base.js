@@ -8,8 +8,9 @@
 //   #found                             how many videos are listed
 //   #list [data-video=ID]              a card; its button.open shows the video by itself; #more lists further ones;
 //                                      .tabulator in the view of rows
-//   #video                             one video: #player, button.word[data-experiment][data-word], #method,
+//   #video                             one video: #player, #play, #time, button.word[data-experiment][data-word], #method,
 //                                      button[data-whose], #told (the map in words), #strip button.step, #previous, #next, #close
+//   ul.three, button.hold              the three clips, and what holds them
 //   figure.curves .uplot, figure.removal .uplot   training curves, and what the removal of regions costs
 // The state of the videos is in the address: #videos?q=..&only=..&video=ID.
 

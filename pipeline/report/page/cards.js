@@ -2,14 +2,14 @@
 
 let watching = null;
 let rowsTable = null;
-const AT_FIRST = 12; // cards, so that what follows is not far below; more are a press away
+const AT_FIRST = window.matchMedia("(max-width: 40rem)").matches ? 6 : 12; // cards, so that what follows is not far below; more are a press away
 const MORE = 24;
 
 /** Show the videos of the state. */
 function list() {
   const found = listed();
   const box = byId("list");
-  byId("found").textContent = `${found.length} of ${dataset().videos.length} videos`;
+  byId("found").textContent = countText(found);
   if (watching) watching.disconnect();
   if (rowsTable) rowsTable.destroy();
   rowsTable = null;
@@ -32,17 +32,26 @@ function list() {
   return undefined;
 }
 
+/** A card: the still of a clip, or what was said and what was to be said where there is no clip; then all other captions. */
 function card(video) {
-  const { experiments } = dataset();
-  const told = experiments.map((name, i) => make("p", { class: "prediction" },
-    video.captions[i] === null ? make("span", { class: "no" }, "not captioned") : video.captions[i] || "(empty caption)",
-    make("small", {}, name, video.cider[i] === null ? "" : ", CIDEr ", video.cider[i] === null ? null : figureSpan(video.cider[i]),
-      video.wrong && video.wrong[i].length ? make("b", { class: "no" }, `, wrong ${video.wrong[i].join(", ")}`) : null)));
-  const lacking = video.poster ? "" : video.problem || video.left_out || "not among the clips shown";
-  return make("li", { class: "card", "data-video": video.id },
-    make("button", { type: "button", class: "open", "aria-label": `Show video ${video.id}${lacking && `: ${lacking}`}`, click: () => openVideo(video.id) },
-      video.poster ? make("img", { "data-src": video.poster, alt: "" }) : make("span", { class: "unplayable" }, lacking)),
-    make("h3", {}, video.id), marks(video), ...told);
+  const own = place();
+  const open = (attributes, ...children) => make("button", { type: "button", class: "open", ...attributes, click: () => openVideo(video.id) }, ...children);
+  const panel = video.poster
+    ? open({ "aria-label": `Show video ${video.id}` }, make("img", { "data-src": video.poster, alt: "" }))
+    : open({ class: "open without" }, predictionOf(video, own, "span"), make("span", { class: "soft" }, video.references.length ? `Reference: ${video.references[0]}` : "no reference"));
+  const others = dataset().experiments.map((_, i) => i).filter((i) => video.poster || i !== own);
+  return make("li", { class: "card", "data-video": video.id }, panel,
+    make("h3", {}, video.id, video.maps ? make("b", { class: "badge" }, "maps of words") : null), marks(video),
+    ...others.map((i) => predictionOf(video, i, "p")));
+}
+
+/** What an experiment said of a video, and how good that is. */
+function predictionOf(video, i, tag) {
+  const [caption, score] = [video.captions[i], video.cider[i]];
+  return make(tag, { class: "prediction" },
+    caption === null ? make("span", { class: "no" }, "not captioned") : caption || "(empty caption)",
+    make("small", {}, dataset().experiments[i], score === null ? "" : ", CIDEr ", score === null ? null : figureSpan(score),
+      video.wrong && video.wrong[i].length ? make("b", { class: "no" }, `, wrong ${video.wrong[i].join(", ")}`) : null));
 }
 
 /** What is wrong with a video, if anything. */
@@ -64,7 +73,8 @@ function listRows(box, found) {
       { title: name, field: `caption${i}`, minWidth: 180, headerFilter: "input", headerFilterParams: label(`Filter captions of ${name}`) },
     ]),
   ];
-  const rows = found.map((video) => ({
+  const rows = found.map((video, at) => ({
+    at,
     id: video.id,
     ...Object.fromEntries(experiments.flatMap((_, i) => [[`caption${i}`, video.captions[i] ?? "not captioned"], [`cider${i}`, video.cider[i]]])),
   }));
@@ -77,6 +87,6 @@ function listRows(box, found) {
   const table = rowsTable;
   table.on("tableBuilt", () => byKeys(holder));
   table.on("dataFiltered", (filters, shown) => {
-    byId("found").textContent = `${shown.length} of ${dataset().videos.length} videos`;
+    byId("found").textContent = countText(shown.map((row) => found[row.getData().at]));
   });
 }

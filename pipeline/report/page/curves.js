@@ -18,7 +18,7 @@ function drawRemoval(figure) {
   const percent = told.shares.map((share) => 100 * share);
   const names = { deleted: "most relevant removed", deleted_at_random: "removed at random", inserted: "most relevant kept alone" };
   const curves = Object.fromEntries(Object.entries(names).map(([key, name]) => [name, [percent, told[key]]]));
-  drawGroup(box, "mean log p", Object.values(names), [{ seed: 1, kept: null, curves }], "% of regions");
+  drawGroup(box, "mean log p", Object.values(names), [{ seed: 1, kept: null, curves }], "% of regions", 20);
 }
 
 function drawCurves(figure) {
@@ -37,7 +37,11 @@ function drawCurves(figure) {
   for (const [title, own] of Object.entries(groups).sort((a, b) => last(a[0]) - last(b[0]))) drawGroup(box, title, [...own], trainings);
 }
 
-function drawGroup(box, title, own, trainings, along = "epoch") {
+/** A number with three digits that count. */
+const short = (value) => (value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3))));
+
+/** Draw curves that share their axes. Below them stand their values where `rest` is, the epoch that was kept, or the last one. */
+function drawGroup(box, title, own, trainings, along = "epoch", rest = null) {
   const lines = trainings.flatMap((training, seed) => own.filter((name) => name in training.curves).map((name) => ({ name, seed, training })));
   const epochs = [...new Set(lines.flatMap(({ name, training }) => training.curves[name][0]))].sort((a, b) => a - b);
   const values = lines.map(({ name, training }) => {
@@ -52,18 +56,27 @@ function drawGroup(box, title, own, trainings, along = "epoch") {
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
   const kept = [...new Set(trainings.map((training) => training.kept).filter((epoch) => epoch !== null))];
   const few = epochs.length < 20;
+  const at = Math.max(0, epochs.indexOf(rest ?? kept[0] ?? epochs.at(-1)));
   const holder = make("div", { class: "plot", role: "group", "aria-label": `${title} by ${along}${kept.length ? `, weights kept of epoch ${kept.join(", ")}` : ""}` });
   box.append(holder);
   const width = Math.max(240, Math.min(340, box.clientWidth - 8));
   new uPlot({
     title: title + (isLog ? ", log" : ""), width, height: 220,
     scales: { x: { time: false }, y: isLog ? { distr: 3 } : {} },
-    axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] }, { ...axis, size: 62 }],
-    series: [{ label: along }, ...lines.map(({ name, seed, training }) => ({
+    axes: [
+      { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], label: along, labelSize: 18, labelFont: "12px system-ui, sans-serif" },
+      { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) },
+    ],
+    series: [{ label: along, value: (_, value) => (value === null ? "" : String(Math.round(value))) }, ...lines.map(({ name, seed, training }) => ({
       label: name.replaceAll("_", " ") + (trainings.length > 1 ? `, seed ${training.seed}` : ""),
       stroke: COLOURS[own.indexOf(name) % COLOURS.length], dash: DASHES[seed % DASHES.length], width: 1.6, spanGaps: true, points: { show: few, size: 5 },
+      value: (_, value) => (value === null || value === undefined ? "\u2013" : short(value)),
     }))],
-    hooks: { draw: [(plot) => markKept(plot, kept, ink)] },
+    hooks: {
+      draw: [(plot) => markKept(plot, kept, ink)],
+      ready: [(plot) => plot.setLegend({ idx: at })],
+      setLegend: [(plot) => { if (plot.legend.idx === null || plot.legend.idx === undefined) plot.setLegend({ idx: at }, false); }],
+    },
   }, [epochs, ...values], holder);
 }
 

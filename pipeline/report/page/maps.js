@@ -1,6 +1,7 @@
 // Maps of words: which regions a word was said for, drawn over the frames, as a strip over time, and in words.
 
 const FULL = 127;
+const BAR = 36; // pixels of a full bar of the strip
 
 /** Load the maps of the shown video, if there are any, and make its words buttons. */
 function startMaps() {
@@ -47,7 +48,7 @@ function chooseWord(experiment, word) {
   for (const button of document.querySelectorAll("button.word")) {
     button.setAttribute("aria-pressed", String(button.dataset.experiment === experiment && button.dataset.word === String(word)));
   }
-  markReferences(shown.video.captions[dataset().experiments.indexOf(experiment)] || "");
+  markReferences(dataset().experiments.indexOf(experiment));
   makeMapControls(names);
   shown.previewed = null;
   showMap();
@@ -75,6 +76,9 @@ function makeMapControls(names) {
     },
   }, text));
   byId("map-controls").replaceChildren(method, make("div", { class: "choices", role: "group", "aria-label": "Whose map" }, whose));
+  const key = (name, text) => make("span", { class: "key" }, make("span", { class: `swatch ${name}` }), text);
+  byId("map-legend").replaceChildren(key("for", "speaks for the word"), key("against", "against it"),
+    shown.maps[chosen.explanation].edges.length ? key("edge", "edges of the frame\u2019s nodes") : "");
 }
 
 /** The signed bytes of one word; or the sum over all words, each scaled to the sum 1, of which the largest becomes 127 or -127. */
@@ -169,36 +173,45 @@ function showStrip() {
   const { map, player } = shown;
   const shares = sharesOf(map);
   const most = Math.max(...shares) || 1;
-  const label = (share, i) => `frame ${i + 1}, ${map.times[i].toFixed(1)} s, ${Math.round(100 * share)} %`;
   const strip = byId("strip");
   const old = [...strip.children];
   const steps = shares.map((share, i) => {
-    const fill = make("span", {});
-    fill.style.height = `${Math.round((100 * share) / most)}%`;
-    return make("button", { type: "button", class: "step", "data-step": i, "aria-label": label(share, i), title: label(share, i),
-      click: () => { if (player) { player.pause(); player.currentTime = map.times[i]; } } }, fill);
+    const fill = make("span", { class: "fill" });
+    fill.style.height = `${Math.round((BAR * share) / most)}px`;
+    return make("button", { type: "button", class: "step", "data-step": i,
+      click: () => { if (player) { player.pause(); player.currentTime = map.times[i]; } } },
+    fill, make("b", {}, make("span", { class: "unseen" }, "frame "), String(i + 1)),
+    make("span", { class: "unseen" }, `, ${map.times[i].toFixed(1)} s, `), make("small", {}, `${Math.round(100 * share)} %`));
   });
   if (old.length !== steps.length) return strip.replaceChildren(...steps);
   return steps.forEach((step, i) => { // the same elements stay, with their focus, and under a pointer that is down
     old[i].firstChild.style.height = step.firstChild.style.height;
-    for (const name of ["aria-label", "title"]) old[i].setAttribute(name, step.getAttribute(name));
+    old[i].lastChild.textContent = step.lastChild.textContent;
   });
 }
 
-/** The map in words: the ninth of a frame that has the most of it, and which share. */
-function inWords({ regions, name, told, word }) {
+/** In which ninth of a frame the middle of a box is. */
+function ninthOf([left, top, right, bottom]) {
+  const third = (a, b) => Math.min(2, Math.floor((3 * (a + b)) / 2));
+  return `${["upper", "middle", "lower"][third(top, bottom)]} ${["left", "centre", "right"][third(left, right)]}`.replace("middle centre", "centre");
+}
+
+/** The map in words: the ninth of a frame that has the most of it, and which share; and the edge that has the most. */
+function inWords({ regions, edges, name, told, word }) {
   const parts = new Map();
   let total = 0;
   for (const { value, step, box } of regions.filter((region) => region.value > 0)) {
-    const third = (a, b) => Math.min(2, Math.floor((3 * (a + b)) / 2));
-    const key = [step, third(box[1], box[3]), third(box[0], box[2])].join();
+    const key = `frame ${step + 1}, ${ninthOf(box)}`;
     parts.set(key, (parts.get(key) || 0) + value);
     total += value;
   }
-  const sure = word === "all" ? "" : ` Probability ${Math.exp(told.log_p[word]).toFixed(2)}.`;
-  if (!total) return `${name}: no region speaks for it.${sure}`;
+  const more = word === "all" ? [] : [`Probability ${Math.exp(told.log_p[word]).toFixed(2)}.`];
+  const strongest = edges.reduce((best, value, i) => (value > (edges[best] || 0) ? i : best), -1);
+  if (strongest >= 0) {
+    const [from, to] = told.edges[strongest].map((node) => `${ninthOf(regions[node].box)} of frame ${regions[node].step + 1}`);
+    more.unshift(`Strongest edge: from ${from} to ${to}.`);
+  }
+  if (!total) return [`${name}: no region speaks for it.`, ...more].join(" ");
   const [key, most] = [...parts].reduce((best, one) => (one[1] > best[1] ? one : best));
-  const [step, row, column] = key.split(",").map(Number);
-  const at = [["upper", "middle", "lower"][row], ["left", "centre", "right"][column]].join(" ").replace("middle centre", "centre");
-  return `${name}: frame ${step + 1}, ${at}, ${Math.round((100 * most) / total)} %.${sure}`;
+  return [`${name}: ${key}, ${Math.round((100 * most) / total)} %.`, ...more].join(" ");
 }

@@ -28,7 +28,9 @@ function showVideo() {
   if (!video) return byId("one").replaceChildren();
   byId("video-title").textContent = `Video ${video.id}`;
   const player = video.clip
-    ? make("video", { id: "player", controls: true, loop: true, muted: true, playsinline: true, preload: "metadata", src: video.clip, poster: video.poster, "aria-label": `Video ${video.id}` })
+    ? make("video", { id: "player", loop: true, muted: true, playsinline: true, preload: "auto", src: video.clip,
+      poster: video.maps ? null : video.poster, // a still from the middle would lie below the map of the first step
+      "aria-label": `Video ${video.id}` })
     : null;
   if (player) player.muted = true;
   const canvas = player ? make("canvas", { id: "overlay", "aria-hidden": "true" }) : null;
@@ -38,13 +40,34 @@ function showVideo() {
       make("button", { type: "button", id: "close", click: closeVideo }, "Close")),
     marks(video)[0] || "",
     make("div", { class: "beside" },
-      make("div", {}, player ? make("div", { class: "screen" }, player, canvas) : make("p", { class: "unplayable" }, video.problem || "This video is not among the clips shown."),
-        make("div", { id: "map-controls" }), make("div", { id: "strip" }), make("p", { id: "told", "aria-live": "polite" })),
-      make("div", {}, make("div", { id: "captions" }, captionsOf(video)), make("h3", {}, "References"), make("ul", { id: "references" }))),
+      make("div", {}, player ? [make("div", { class: "screen" }, player, canvas), controlsOf(player)] : make("p", { class: "soft" }, "No clip of this video is beside the page."),
+        make("div", { id: "map-controls" }), make("div", { id: "strip" }), make("p", { id: "told", "aria-live": "polite" }), make("p", { id: "map-legend", class: "soft" })),
+      make("div", {}, make("div", { id: "captions" }, captionsOf(video)), make("h3", {}, "References"), make("p", { id: "marked", class: "soft" }), make("ul", { id: "references" }))),
   );
-  markReferences(video.captions[place()] || "");
+  markReferences(place());
   startMaps();
   return undefined;
+}
+
+/** Play and time below the clip: a browser's own controls would lie over the frames and their maps. */
+function controlsOf(player) {
+  const toggle = () => {
+    if (!player.paused) return player.pause();
+    return player.play().catch(() => {}); // a press on pause, or another video, may come before it has begun
+  };
+  const play = make("button", { type: "button", id: "play", click: toggle }, "Play");
+  const time = make("input", { type: "range", id: "time", min: 0, max: 1, step: 0.01, value: 0, "aria-label": "Time", input: () => { player.currentTime = Number(time.value); } });
+  const now = make("span", { class: "soft" });
+  const tell = () => {
+    time.max = player.duration || 1;
+    time.value = player.currentTime;
+    now.textContent = `${player.currentTime.toFixed(1)} s`;
+    time.setAttribute("aria-valuetext", now.textContent);
+  };
+  for (const event of ["loadedmetadata", "timeupdate", "seeked"]) player.addEventListener(event, tell);
+  for (const event of ["play", "pause"]) player.addEventListener(event, () => { play.textContent = player.paused ? "Play" : "Pause"; });
+  player.addEventListener("click", toggle);
+  return make("div", { class: "controls" }, play, time, now);
 }
 
 function stepButton(id, text, by) {
@@ -66,9 +89,10 @@ function captionsOf(video) {
     make("p", { class: "words" }, video.captions[i] === null ? make("span", { class: "no" }, "not captioned") : video.captions[i] || "(empty caption)")));
 }
 
-/** List the references, with the words marked that a caption has, too. */
-function markReferences(caption) {
-  const own = new Set(wordsOf(caption));
+/** List the references, with the words marked that the caption of an experiment has, too. */
+function markReferences(at) {
+  const own = new Set(wordsOf(shown.video.captions[at] || ""));
+  byId("marked").textContent = own.size ? `Marked: words that the caption of ${dataset().experiments[at]} has, too.` : "";
   const { references } = shown.video;
   const marked = (text) => text.split(/(\s+)/).map((part) => (wordsOf(part).some((word) => own.has(word)) ? make("mark", {}, part) : part));
   byId("references").replaceChildren(...(references.length ? references.map((text) => make("li", {}, marked(text))) : [make("li", {}, "no reference")]));

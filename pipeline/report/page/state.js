@@ -1,9 +1,9 @@
 // Which videos are listed: search, filters and order, kept in the address.
 
-const START = { dataset: names[0], experiment: "", q: "", least: "", most: "", only: "all", sort: "split", view: "cards", video: "" };
+const START = { dataset: names[0], experiment: "", q: "", least: "", most: "", only: "all", sort: "clips", view: "cards", video: "" };
 const state = { ...START };
 
-const SORTS = { split: "as in the split", worst: "worst first", best: "best first", different: "most different first" };
+const SORTS = { clips: "clips first", split: "as in the split", worst: "worst first", best: "best first", different: "most different first" };
 const ONLY = {
   all: "all",
   captioned: "captioned",
@@ -60,12 +60,19 @@ function listed() {
   });
   const unknown = (value, other) => (value === null ? other : value);
   const keys = {
+    clips: (video) => (!video.clip ? 2 : video.maps ? 0 : 1),
     worst: (video) => unknown(cider(video), Infinity),
     best: (video) => -unknown(cider(video), -Infinity),
     different: (video) => -apart(video),
   };
   const key = keys[state.sort];
   return key ? found.map((video) => [key(video), video]).sort((a, b) => a[0] - b[0] || 0).map((pair) => pair[1]) : found;
+}
+
+/** How many videos are listed, and how many of these can be played. */
+function countText(shown) {
+  const of = (test, what) => (shown.some(test) ? `, ${shown.filter(test).length} ${what}` : "");
+  return `${shown.length} of ${dataset().videos.length} videos${of(TESTS.played, "with a clip")}${of(TESTS.explained, "with maps of words")}`;
 }
 
 /** Read the state from the address; whether it holds one. */

@@ -4,6 +4,7 @@ const tables = []; // {tabulator, cells}: the tables that were enhanced, with th
 
 /** Let a table of the page be sorted: its cells are shown as they are, and numbers sort by `data-value`. */
 function enhance(table) {
+  const narrow = window.matchMedia("(max-width: 40rem)").matches; // so that the first two metrics stand on a phone
   const heads = [...table.tHead.rows[0].cells];
   const cells = [...table.tBodies[0].rows].map((row) => [...row.cells]);
   const columns = heads.map((head, place) => {
@@ -15,7 +16,7 @@ function enhance(table) {
       hozAlign: isNumber ? "right" : "left",
       headerHozAlign: isNumber ? "right" : "left",
       headerSortStartingDir: isNumber ? "desc" : "asc",
-      minWidth: place === 0 ? 132 : 122,
+      minWidth: place === 0 ? (narrow ? 114 : 132) : narrow ? 118 : 122,
       widthGrow: place === 0 ? 2 : 1,
       sorter: isNumber ? "number" : "string",
       sorterParams: isNumber ? { alignEmptyValues: "bottom" } : {},
