@@ -6,7 +6,8 @@ REQUIRED INPUTS   graphs or maps, model, captions; vocabulary for akg_scores.jso
                   files of captions (and ids) that the user brings, of external experiments
 OUTPUTS           results/experiments/{trial}/{split}/captions.json, captions.csv, scores.json, per_video.csv
                   results/datasets/{dataset}/bounds/{split}.json
-                  and, only where the report asks for them, akg_scores.json and clip_scores/{sampling}/{encoder}.json
+                  and, only where the report asks for them, akg_scores.json and
+                  clip_scores/{metric}/{sampling}/{encoder}.json
 """
 
 
@@ -174,12 +175,13 @@ rule score_clip:
     output:
         artifact("clip_scores"),
     log:
-        "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.log",
+        "logs/score_clip/{trial}/{split}/{metric}/{sampling}/{encoder}.log",
     benchmark:
-        "logs/score_clip/{trial}/{split}/{sampling}/{encoder}.tsv"
+        "logs/score_clip/{trial}/{split}/{metric}/{sampling}/{encoder}.tsv"
     wildcard_constraints:
         trial=trials_of_kinds(CAPTIONED),
         encoder=names("encoders", kind="clip4clip"),
+        metric=CONSTRAINTS["metric"],
     conda:
         "../envs/pipeline.yaml"
     threads: SOME_THREADS
@@ -200,6 +202,7 @@ rule score_clip:
             --weights {input.weights:q} \
             --split {wildcards.split} \
             --dataset {params.dataset:q} \
+            --metric {wildcards.metric} \
             --settings {params.settings:q} \
             --threads {threads} \
             --out {output:q} \

@@ -67,7 +67,7 @@ def makefile_targets() -> set[str]:
 def fits_an_artifact(target: str) -> bool:
     """Whether a path is that of an artifact, of its store, or of a folder above it; names may stand in braces."""
     path = re.sub(r"\{split\}", "test", re.sub(r"\{shard\}", "000", target.rstrip("./")))
-    path = re.sub(r"\{(\w+)\}", r"\1", path)
+    path = re.sub(r"\{(\w+)\}", r"\1", path.replace("{metric}", "clip_score"))
     return bool(identify(path) or identify(f"{path}/zarr.json") or any(is_above(path, of) for of in ARTIFACTS.values()))
 
 

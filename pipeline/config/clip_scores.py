@@ -1,13 +1,14 @@
 """Say what is wrong with the encoder and the frames by which the report scores captions without references."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from pipeline.config.experiments import CAPTIONED
 
 
 def unfit_clip_scores(raw: Mapping[str, Any]) -> list[str]:
-    """Report names of no encoder or sampling, and an encoder that is trained on captions that it is to judge.
+    """Report names of no encoder or sampling, an encoder that learns what it is to judge, and PAC-S by other weights.
 
     Args:
         raw: The configuration, with entries that are written out.
@@ -31,7 +32,19 @@ def unfit_clip_scores(raw: Mapping[str, Any]) -> list[str]:
             f"`report.clip_scores.encoder: {encoder}`: it is fine-tuned on the captions of {learned}, which it is to "
             "judge: name an encoder that does not know them (`finetune: null`)"
         )
+    if chosen.get("metric") == "pac_s" and own.get("kind") == "clip4clip" and not _brought(own):
+        mistakes.append(
+            f"`report.clip_scores.metric: pac_s`: PAC-S is the judgement of weights that its authors fine-tuned: name "
+            f"their file in `encoders.{encoder}.weights`, with `finetune: null`, or write `metric: clip_score`"
+        )
     return mistakes
+
+
+def _brought(encoder: Mapping[str, Any]) -> bool:
+    """Whether an encoder has the weights of a file as they are, and no others: open_clip has none for PAC-S."""
+    weights = encoder.get("weights")
+    is_file = not isinstance(weights, str) or "/" in weights or PurePath(weights).suffix != ""
+    return is_file and encoder.get("finetune") is None
 
 
 def _judged(raw: Mapping[str, Any]) -> set[Any]:

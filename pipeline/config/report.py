@@ -47,10 +47,15 @@ Published = Annotated[
 
 
 class ClipScoresSettings(Settings):
-    """The encoder and the sampled frames by which captions are scored without references."""
+    """The encoder and the sampled frames by which captions are scored without references, and which scores these are.
+
+    `metric` says as what the first two scores are given: PAC-S is CLIPScore by weights that were fine-tuned for it, and
+    with another factor.
+    """
 
     encoder: str
     sampling: str
+    metric: Literal["clip_score", "pac_s"]
 
 
 class ReportSettings(Settings):

@@ -11,6 +11,9 @@ lines       a caption a line and no ids, which a list of ids gives
 """
 
 import json
+import os
+import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +23,7 @@ from pipeline.datasets.listing import read_text
 from pipeline.datasets.strict_json import parse_json
 from pipeline.datasets.text_tables import csv_rows, json_lines
 from pipeline.errors import PipelineError
+from pipeline.jobs.storage import why_no_file
 
 EXAMPLES: Mapping[str, str] = {
     "results": 'JSON [{"image_id": "video1", "caption": "a man sings"}]',
@@ -33,6 +37,7 @@ EXAMPLES: Mapping[str, str] = {
 }
 IDS = ("video_id", "image_id", "video", "id")  # the first that an object or a table has names its video
 TABLES = (".csv", ".tsv")
+LONGEST_SHOWN = 80  # characters of an id that a message spells out
 
 
 class Prediction(NamedTuple):
@@ -65,9 +70,11 @@ def read_predictions(path: Path, form: PredictionForm, ids: Path | None) -> tupl
         The form, and the captions in the order of the file.
 
     Raises:
-        PipelineError: the file is of another form or of none that is known; it names no videos and there are no `ids`,
-            or as many ids as captions are expected and not found; or one video has several captions in one place.
+        PipelineError: the file cannot be read; it is of another form or of none that is known; it names no videos and
+            there are no `ids`, or as many ids as captions are expected and not found; or one video has several captions
+            in one place.
     """
+    _require_file(path)
     if form == "auto":
         form = form_of(path)
     names = None if ids is None else read_ids(ids)
@@ -90,13 +97,16 @@ def form_of(path: Path) -> PredictionForm:
     if suffix == ".txt":
         return "lines"
     if suffix in TABLES:
-        return "vlmevalkit" if _is_table(path) else "swinbert"
+        first = _text(path).partition("\n")[0]
+        names = {name.strip(' "') for name in re.split("[,;\t]", first)}
+        return "vlmevalkit" if "prediction" in names or (suffix == ".csv" and "\t" not in first) else "swinbert"
     if suffix in (".jsonl", ".ndjson"):
         return "lmms_eval"
     if suffix == ".json":
-        content = _json(path)
-        if content is None:
+        text = _text(path)
+        if _is_json_lines(text):
             return "lmms_eval"
+        content = parse_json(text, str(path))
         for form, is_of in _SHAPES.items():
             if is_of(content):
                 return form
@@ -108,14 +118,20 @@ def read_ids(path: Path) -> list[str]:
     """Read a list of ids: a line each, or a list of texts in JSON; empty lines are skipped.
 
     Raises:
-        PipelineError: it is neither.
+        PipelineError: it is neither, or cannot be read.
     """
+    _require_file(path)
     if path.suffix.lower() != ".json":
-        return [line.strip() for line in read_text(path).split("\n") if line.strip()]
-    content = parse_json(read_text(path), str(path))
+        return [line.strip() for line in _text(path).split("\n") if line.strip()]
+    content = parse_json(_text(path), str(path))
     if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
         raise PipelineError(f"{path}: expected a list of ids, as texts")
     return content
+
+
+def shortened(name: str) -> str:
+    """An id as a message has it: in quotes where its end would not be seen, and without its middle if it is long."""
+    return name if name == name.strip() != "" and len(name) <= LONGEST_SHOWN else reprlib.repr(name)
 
 
 def _read(path: Path, form: PredictionForm, names: list[str] | None, ids: Path | None) -> Iterator[Prediction]:
@@ -129,7 +145,7 @@ def _read(path: Path, form: PredictionForm, names: list[str] | None, ids: Path |
         case "lmms_eval":
             yield from _samples(path)
         case _:
-            yield from _objects(path, form, parse_json(read_text(path), str(path)))
+            yield from _objects(path, form, parse_json(_text(path), str(path)))
 
 
 def _objects(path: Path, form: PredictionForm, content: Any) -> Iterator[Prediction]:
@@ -142,17 +158,17 @@ def _objects(path: Path, form: PredictionForm, content: Any) -> Iterator[Predict
         content = content["results"]
     if isinstance(content, list):
         for number, record in enumerate(content, start=1):
-            name = _first(record, IDS)
-            if not isinstance(record.get("caption"), str) or name is None:
-                raise _OtherForm(f"entry {number} has no caption or names no video")
-            yield Prediction(str(name), record["caption"], f"{path}: entry {number}")
+            if not isinstance(record, dict) or not isinstance(record.get("caption"), str):
+                raise _OtherForm(f"entry {number} has no caption that is a text")
+            yield Prediction(_name(record, f"entry {number}"), record["caption"], f"{path}: entry {number}")
         return
     for video, told in content.items():
         yield Prediction(video, _only(told, video, path, "sentence"), f"{path}: {video}")
 
 
 def _lines(path: Path, names: list[str] | None, ids: Path | None) -> Iterator[Prediction]:
-    lines = read_text(path).removesuffix("\n").split("\n")
+    text = _text(path)
+    lines = text.removesuffix("\n").split("\n") if text else []
     if names is None:
         raise PipelineError(f"{path}: captions without ids: give `ids`, a list of the videos in the order of the lines")
     if len(lines) != len(names):
@@ -162,13 +178,14 @@ def _lines(path: Path, names: list[str] | None, ids: Path | None) -> Iterator[Pr
 
 
 def _swinbert(path: Path) -> Iterator[Prediction]:
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        video, tab, told = line.partition("\t")
-        if not tab:
-            raise _OtherForm(f"line {number} has no tab")
-        content = parse_json(told, f"{path}:{number}") if told.lstrip()[:1] in ("[", "{") else told
+        video, *others = line.split("\t")
+        if len(others) != 1:
+            raise _OtherForm(f"line {number} has {len(others) or 'no'} tabs")
+        told = others[0].strip()
+        content = parse_json(told, f"{path}:{number}") if told[:1] in ("[", "{") or told == "null" else told
         yield Prediction(video, _only(content, video, path, "caption"), f"{path}:{number}")
 
 
@@ -191,23 +208,33 @@ def _table(path: Path, names: list[str] | None, ids: Path | None) -> Iterator[Pr
 def _samples(path: Path) -> Iterator[Prediction]:
     for number, record in json_lines(path, EXAMPLES["lmms_eval"]):
         answers = [told for told in record.values() if isinstance(told, dict) and "pred" in told]
-        named = [(_first(answer, IDS), answer["pred"]) for answer in answers]
-        if not named or any(name is None for name, _ in named):
+        if not answers:
             raise _OtherForm(f"line {number} has no answer with `pred` and `video_id`")
-        for name, pred in named:
-            yield Prediction(str(name), _only(pred, str(name), path, "caption"), f"{path}:{number}")
+        for answer in answers:
+            name = _name(answer, f"line {number}")
+            yield Prediction(name, _only(answer["pred"], name, path, "caption"), f"{path}:{number}")
 
 
 def _only(told: Any, video: str, path: Path, key: str) -> str:
     """The one caption of a video that is told as a text, or as a list of one text or of one object with `key`."""
     if isinstance(told, list):
         if len(told) != 1:
-            raise PipelineError(f"{path}: {video} has {len(told)} captions: leave one of them")
+            raise PipelineError(f"{path}: {shortened(video)} has {len(told)} captions: leave one of them")
         told = told[0]
     caption = told.get(key) if isinstance(told, dict) else told
     if not isinstance(caption, str):
-        raise _OtherForm(f"{video} has no caption")
+        raise _OtherForm(f"{shortened(video)} has no caption that is a text")
     return caption
+
+
+def _name(record: Mapping[str, Any], place: str) -> str:
+    """What a record calls its video: a text or a whole number."""
+    name = _first(record, IDS)
+    if name is None:
+        raise _OtherForm(f"{place} names no video by `video_id` or `image_id`")
+    if not isinstance(name, str | int) or isinstance(name, bool):
+        raise _OtherForm(f"{place} names its video by {reprlib.repr(name)}, which is neither a text nor a whole number")
+    return str(name)
 
 
 def _first(record: Mapping[str, Any], keys: Sequence[str]) -> Any:
@@ -218,32 +245,41 @@ def _fits(header: list[str]) -> bool:
     return {"index", "prediction"} <= set(header)
 
 
-def _is_table(path: Path) -> bool:
-    return "prediction" in read_text(path).partition("\n")[0]
+def _require_file(path: Path) -> None:
+    """Raise PipelineError if there is no file that can be read."""
+    why = why_no_file(path) or (None if os.access(path, os.R_OK) else "there is no permission to read it")
+    if why is not None:
+        raise PipelineError(f"{path}: {why}: name a file of captions, or of their ids, that can be read")
 
 
-def _json(path: Path) -> Any:
-    """The content of a JSON file; None for one of JSON Lines."""
+def _text(path: Path) -> str:
     text = read_text(path)
+    if "\0" in text:
+        raise PipelineError(f"{path}: it holds NUL characters, as UTF-16 read for UTF-8 does: save it as UTF-8")
+    return text
+
+
+def _is_json_lines(text: str) -> bool:
+    """Whether the first of several lines is JSON by itself; of an object of several lines it is not."""
+    first, _, others = text.partition("\n")
     try:
-        json.loads(text.partition("\n")[0])
-        if text.partition("\n")[2].strip():
-            return None
+        json.loads(first)
     except (ValueError, RecursionError):
-        pass  # an object of several lines, or no JSON at all, which the next line says
-    return parse_json(text, str(path))
+        return False
+    return bool(others.strip())
 
 
+# A form is told by how most of a file looks. What a single entry lacks is said when it is read.
 def _is_results(content: Any) -> bool:
-    return isinstance(content, list) and bool(content) and all(isinstance(r, dict) and "caption" in r for r in content)
+    return isinstance(content, list) and any(isinstance(record, dict) and "caption" in record for record in content)
 
 
 def _is_mapping(content: Any) -> bool:
-    return isinstance(content, dict) and bool(content) and all(map(_is_told, content.values()))
+    return isinstance(content, dict) and bool(content) and not any(map(_holds_objects, content.values()))
 
 
-def _is_told(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(text, str) for text in value))
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(inner, dict) for inner in value))
 
 
 def _is_challenge(content: Any) -> bool:

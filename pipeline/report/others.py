@@ -74,7 +74,7 @@ def describe_clip_scores(
     Args:
         found: The artifacts by kind.
         config: The whole configuration.
-        settings: How often scores are resampled.
+        settings: How often scores are resampled, and which scores there are.
         trials: Names of all trials, in the order of the page.
 
     Returns:
@@ -83,13 +83,17 @@ def describe_clip_scores(
     """
     keys = ["metrics", "by_video", "num_covered", "num_videos", "notes"]
     scored = read_by_experiment(found["clip_scores"], keys, "score_clip", trials)
+    names = clip_metrics(settings)
     rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
     datasets = {config["experiments"][name]["dataset"] for name in scored}
     for dataset in sorted(datasets):
         own = {name: splits for name, splits in scored.items() if config["experiments"][name]["dataset"] == dataset}
         for split in reversed(SPLITS):
             there = {name: splits[split] for name, splits in own.items() if split in splits}
-            statistics = {name: [clip_scores.from_json(s["by_video"]) for s in seeds] for name, seeds in there.items()}
+            statistics = {
+                name: [clip_scores.from_json(seed["by_video"], names) for seed in seeds]
+                for name, seeds in there.items()
+            }
             metrics = {name: [seed["metrics"] for seed in seeds] for name, seeds in there.items()}
             cells = compare_metrics(statistics, metrics, settings.resamples)
             found_rows = [
@@ -100,6 +104,11 @@ def describe_clip_scores(
             if found_rows:
                 rows.setdefault(dataset, {})[split] = found_rows
     return rows
+
+
+def clip_metrics(settings: ReportSettings) -> tuple[str, ...]:
+    """The names of the scores without references that the report asks for; none if it asks for none."""
+    return () if settings.clip_scores is None else clip_scores.METRICS[settings.clip_scores.metric]
 
 
 def words_of(row: Mapping[str, Any], best: str | None) -> str:

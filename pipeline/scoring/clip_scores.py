@@ -2,7 +2,9 @@
 
 CLIPScore and RefCLIPScore are those of Hessel et al. (2021, "CLIPScore: A Reference-free Evaluation Metric for Image
 Captioning", section 3), where the image is a video: the normalised mean of its normalised frames. EMScore is that of
-Shi et al. (2022, "EMScore: Evaluating Video Captioning via Coarse-Grained and Fine-Grained Embedding Matching").
+Shi et al. (2022, "EMScore: Evaluating Video Captioning via Coarse-Grained and Fine-Grained Embedding Matching"). PAC-S
+and RefPAC-S are those of Sarto et al. (2023, "Positive-Augmented Contrastive Learning for Image and Video Captioning
+Evaluation", section 3): the same with another factor, by a CLIP that they fine-tuned for it.
 
 Shapes: V videos, R resamples, M metrics (4), T tokens of a text (its words, and last the end token), F frames of a
 video or tokens of a reference, D embedding.
@@ -19,9 +21,13 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]
 
-METRICS = ("CLIPScore", "RefCLIPScore", "EMScore", "EMScore_ref")
-CLIP_WEIGHT = 2.5
-PREFIX = "A photo depicts "  # before each text of CLIPScore
+# For each choice of scores their names in the order of a video's numbers, and the factor of the cosine in the first.
+METRICS = {
+    "clip_score": ("CLIPScore", "RefCLIPScore", "EMScore", "EMScore_ref"),
+    "pac_s": ("PAC-S", "RefPAC-S", "EMScore", "EMScore_ref"),
+}
+FACTORS = {"clip_score": 2.5, "pac_s": 2.0}
+PREFIX = "A photo depicts "  # before each text of CLIPScore and PAC-S
 
 
 @dataclass(frozen=True)
@@ -43,20 +49,22 @@ class ClipScores:
 
     Attributes:
         ids: The ids of the videos.
-        rows_VM: For each video the numbers that `METRICS` names.
+        names: The names of the scores, one of `METRICS`.
+        rows_VM: For each video the numbers of that name.
     """
 
     ids: tuple[str, ...]
+    names: tuple[str, ...]
     rows_VM: Rows
 
     def of(self, ids: tuple[str, ...]) -> "ClipScores":
         """Return those of some of the videos, in the order of `ids`."""
         places = {video_id: row for row, video_id in enumerate(self.ids)}
-        return ClipScores(ids, self.rows_VM[[places[video_id] for video_id in ids]])
+        return ClipScores(ids, self.names, self.rows_VM[[places[video_id] for video_id in ids]])
 
     def scores(self) -> dict[str, float]:
         """Compute the mean of each metric over the videos."""
-        return dict(zip(METRICS, self.rows_VM.mean(0).tolist(), strict=True))
+        return dict(zip(self.names, self.rows_VM.mean(0).tolist(), strict=True))
 
     def scores_of_draws(self, times_RV: NDArray[np.int64]) -> Rows:
         """Compute the metrics of resamples `[R, M]`, each of which says how often it drew each video."""
@@ -64,10 +72,10 @@ class ClipScores:
         return means_RM
 
 
-def from_json(content: Mapping[str, Sequence[float]]) -> ClipScores:
-    """Read the object of each video's scores by id; videos come in alphabetical order."""
+def from_json(content: Mapping[str, Sequence[float]], names: tuple[str, ...]) -> ClipScores:
+    """Read the object of each video's scores of these names by id; videos come in alphabetical order."""
     ids = tuple(sorted(content))
-    return ClipScores(ids, np.array([content[i] for i in ids], np.float64).reshape(len(ids), len(METRICS)))
+    return ClipScores(ids, names, np.array([content[i] for i in ids], np.float64).reshape(len(ids), len(names)))
 
 
 def unit(x: Rows) -> Rows:
@@ -81,20 +89,29 @@ def video_of(frames_FD: Rows) -> Rows:
     return unit(frames_FD.mean(0))
 
 
-def clip_score(text_D: Rows, video_D: Rows) -> float:
-    """CLIPScore of a text with the prefix (Hessel et al., equation 1); both embeddings have length 1."""
-    return CLIP_WEIGHT * max(float(text_D @ video_D), 0.0)
+def clip_score(text_D: Rows, video_D: Rows, factor: float) -> float:
+    """CLIPScore of a text with the prefix (Hessel et al., equation 1), or PAC-S by its factor.
+
+    Args:
+        text_D: The caption, of length 1.
+        video_D: The video, of length 1.
+        factor: What the cosine is multiplied by, one of `FACTORS`.
+    """
+    return factor * max(float(text_D @ video_D), 0.0)
 
 
-def ref_clip_score(text_D: Rows, video_D: Rows, references_FD: Rows) -> float:
+def ref_clip_score(text_D: Rows, video_D: Rows, references_FD: Rows, factor: float) -> float:
     """RefCLIPScore: the harmonic mean of CLIPScore and the largest cosine with a reference (Hessel et al., section 3).
+
+    RefPAC-S is the same of PAC-S.
 
     Args:
         text_D: The caption, of length 1.
         video_D: The video, of length 1.
         references_FD: The references, each of length 1.
+        factor: What the first cosine is multiplied by, one of `FACTORS`.
     """
-    return _harmonic(clip_score(text_D, video_D), max(float((references_FD @ text_D).max()), 0.0))
+    return _harmonic(clip_score(text_D, video_D, factor), max(float((references_FD @ text_D).max()), 0.0))
 
 
 def em_score(text: Text, other_FD: Rows, whole_D: Rows, other_weights_F: Rows) -> float:

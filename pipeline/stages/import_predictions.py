@@ -12,7 +12,7 @@ from pipeline.config import ImportSettings
 from pipeline.datasets.caption_texts import clean_caption
 from pipeline.datasets.extensions import file_stem
 from pipeline.datasets.near_names import nearest
-from pipeline.datasets.prediction_forms import Prediction, read_predictions
+from pipeline.datasets.prediction_forms import Prediction, read_predictions, shortened
 from pipeline.errors import PipelineError
 
 NUM_SHOWN = 5  # ids that a message spells out
@@ -39,6 +39,8 @@ def run(*, predictions: Path, ids: list[Path], captions: Path, split: str, setti
     """
     index = read_json(captions, ["captions", "splits"], "index_captions")
     form, told = read_predictions(predictions, settings.form, ids[0] if ids else None)
+    if not told:
+        raise PipelineError(f"{predictions}: it is of the form {form} and holds no caption: name a file with captions")
     found = captions_by_id(told, [*index["captions"], *index.get("missing", [])], predictions)
     of_split = index["splits"].get(split, [])
     captioned = {video_id: found[video_id] for video_id in of_split if video_id in found}
@@ -64,7 +66,7 @@ def run(*, predictions: Path, ids: list[Path], captions: Path, split: str, setti
 
 
 def captions_by_id(told: Sequence[Prediction], known: Collection[str], path: Path) -> dict[str, str]:
-    """Find the video of each caption by its id, its file's name, or either without the extension of a video.
+    """Find the video of each caption by its id or its file's name, with or without folders and a video's extension.
 
     Args:
         told: The captions of a file.
@@ -81,12 +83,14 @@ def captions_by_id(told: Sequence[Prediction], known: Collection[str], path: Pat
     found: dict[str, Prediction] = {}
     unknown: dict[str, str] = {}
     for one in told:
-        fitting = next((by_name[name] for name in (one.video, file_stem(one.video)) if name in by_name), [])
+        fitting = _fitting(one.video, by_name)
         if not fitting:
             unknown.setdefault(one.video, one.place)
             continue
         if len(fitting) > 1:
-            raise PipelineError(f"{one.place}: {one.video} may be {' or '.join(fitting[:NUM_SHOWN])}: name one")
+            raise PipelineError(
+                f"{one.place}: {shortened(one.video)} may be {' or '.join(fitting[:NUM_SHOWN])}: name one"
+            )
         first = found.setdefault(fitting[0], one)
         if clean_caption(first.caption) != clean_caption(one.caption):
             raise PipelineError(
@@ -107,6 +111,21 @@ def names_of(ids: Collection[str]) -> dict[str, list[str]]:
     return found | {video_id: [video_id] for video_id in ids}
 
 
+def _fitting(name: str, by_name: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The videos that a file may mean by a name: by itself, else those whose id it ends with behind other folders."""
+    found = next((by_name[known] for known in (name, file_stem(name)) if known in by_name), None)
+    if found is not None:
+        return found
+    parts = name.replace("\\", "/").split("/")
+    for start in range(1, len(parts)):
+        inner = "/".join(parts[start:])
+        for end in (inner, file_stem(inner)):  # a whole id: `b/x.mp4` is not the video `a/x.mp4`
+            whole = [video_id for video_id in by_name.get(end, []) if end in (video_id, file_stem(video_id))]
+            if whole:
+                return whole
+    return []
+
+
 def _unknown(unknown: Mapping[str, str], by_name: Mapping[str, Sequence[str]], path: Path) -> str:
     shown = []
     for name, place in list(unknown.items())[:NUM_SHOWN]:
@@ -115,7 +134,7 @@ def _unknown(unknown: Mapping[str, str], by_name: Mapping[str, Sequence[str]], p
         line = f"line {where}" if where.isdigit() else ""
         meant = f"did you mean {by_name[near][0]}?" if near else ""
         told = ", ".join(part for part in (line, meant) if part)
-        shown.append(f"{name} ({told})" if told else name)
+        shown.append(f"{shortened(name)} ({told})" if told else shortened(name))
     more = f" and {len(unknown) - NUM_SHOWN} more" if len(unknown) > NUM_SHOWN else ""
     return (
         f"{path}: captions of {len(unknown)} videos that the data set does not have: {', '.join(shown)}{more}: name "

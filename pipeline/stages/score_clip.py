@@ -1,4 +1,4 @@
-"""Score the captions of a split without references: CLIPScore, RefCLIPScore and EMScore by an encoder.
+"""Score the captions of a split without references: CLIPScore and RefCLIPScore, or PAC-S and RefPAC-S, and EMScore.
 
 The encoder must not have been trained on the captions of the data set: it would find its own words again.
 
@@ -24,7 +24,7 @@ from pipeline.models.clip_words import embed_words
 from pipeline.models.precision import compute_device
 from pipeline.schemas import FRAMES
 from pipeline.scoring import clip_scores
-from pipeline.scoring.clip_scores import PREFIX, Rows, Text, unit
+from pipeline.scoring.clip_scores import FACTORS, METRICS, PREFIX, Rows, Text, unit
 from pipeline.video.stored_frames import frames_of
 from pipeline.weights.origin import is_untrained
 
@@ -42,6 +42,7 @@ def run(
     weights: Path,
     split: str,
     dataset: str,
+    metric: str,
     settings: Clip4ClipSettings,
     threads: int,
     out: Path,
@@ -55,14 +56,20 @@ def run(
         weights: The encoder's `weights.safetensors`.
         split: The split to score: val or test.
         dataset: Name of the data set, which the encoder must not have been trained on.
+        metric: The first two scores: clip_score for CLIPScore and RefCLIPScore, or pac_s for PAC-S and RefPAC-S.
         settings: Architecture of the encoder, which computes in float32.
         threads: CPU threads of the encoder.
         out: Where the scores go (JSON): `split`, `metrics`, `num_videos`, `num_covered`, `by_video` (by id, in the
             order of the metrics) and `notes`.
 
     Raises:
-        PipelineError: The encoder has seen the data set's captions, or no video has a caption, a reference and frames.
+        PipelineError: There is no such metric, the encoder has seen the data set's captions, or no video has a caption,
+            a reference and frames.
     """
+    if metric not in METRICS:
+        raise PipelineError(
+            f"--metric {metric}: there is no such score without references: write {' or '.join(METRICS)}"
+        )
     torch.set_num_threads(threads)
     origin = origin_of(weights)
     refuse_seen(dataset, origin, weights)
@@ -78,19 +85,19 @@ def run(
         )
     module = load_clip4clip(weights, settings.arch).to(compute_device()).requires_grad_(False)
     told = {i: generated[i] for i in scored}
-    of_videos = scores_of(module, told, truth, source)
+    of_videos = scores_of(module, told, truth, source, FACTORS[metric])
     by_video = dict(zip(scored, track(of_videos, len(scored), "score_clip"), strict=True))
     notes = [f"the encoder has random weights ({origin}): these scores say nothing"] if is_untrained(origin) else []
     content: dict[str, Any] = {
         "split": split,
-        "metrics": clip_scores.from_json(by_video).scores(),
+        "metrics": clip_scores.from_json(by_video, METRICS[metric]).scores(),
         "num_videos": len(ids),
         "num_covered": len(scored),
         "by_video": {video_id: [round(value, 8) for value in row] for video_id, row in by_video.items()},
         "notes": notes,
     }
     write_json(out, content)
-    print("  ".join(f"{metric} {value:.3f}" for metric, value in content["metrics"].items()))
+    print("  ".join(f"{name} {value:.3f}" for name, value in content["metrics"].items()))
 
 
 def origin_of(weights: Path) -> str:
@@ -113,6 +120,7 @@ def scores_of(
     told: Mapping[str, str],
     references: Mapping[str, Sequence[str]],
     source: Mapping[str, Artifact],
+    factor: float,
 ) -> Iterator[list[float]]:
     """Score the caption of each video.
 
@@ -122,9 +130,10 @@ def scores_of(
         references: The references of all videos of the split, by which tokens are rare or not. So a caption has one
             score, whichever other videos are captioned.
         source: The artifact that holds the frames of each video.
+        factor: Of the cosine of caption and video, one of `clip_scores.FACTORS`.
 
     Yields:
-        The numbers that `clip_scores.METRICS` names, in the order of `told`.
+        The numbers that an entry of `clip_scores.METRICS` names, in the order of `told`.
     """
     length = module.context_length
     tokens = {i: [words_of(row) for row in tokenize(texts, length).tolist()] for i, texts in references.items()}
@@ -136,8 +145,8 @@ def scores_of(
         whole = [ends[-1] for ends, _ in embed_texts(module, [PREFIX + text for text in texts])]
         text, *others = (Text(words, rare.weights(ids)) for words, ids in embed_texts(module, texts))
         yield [
-            clip_scores.clip_score(whole[0], video_D),
-            clip_scores.ref_clip_score(whole[0], video_D, np.stack(whole[1:])),
+            clip_scores.clip_score(whole[0], video_D, factor),
+            clip_scores.ref_clip_score(whole[0], video_D, np.stack(whole[1:]), factor),
             clip_scores.em_score_of_video(text, frames_FD),
             clip_scores.em_score_with_references(text, frames_FD, others),
         ]

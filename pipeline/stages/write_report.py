@@ -26,13 +26,18 @@ from pipeline.report.encoders import describe_embeddings, describe_encoders
 from pipeline.report.folder import HERE, renew, write_script
 from pipeline.report.language import describe_language, reference_lengths
 from pipeline.report.made import changed_settings, commit_of, default_settings, describe_stages, notes_of
-from pipeline.report.others import describe_bounds, describe_clip_scores, describe_external, published_captions
+from pipeline.report.others import (
+    clip_metrics,
+    describe_bounds,
+    describe_clip_scores,
+    describe_external,
+    published_captions,
+)
 from pipeline.report.page import fill_in
 from pipeline.report.recognition import describe_recognition
 from pipeline.report.relevance import describe_faithfulness, write_maps
 from pipeline.report.stores import list_failures, list_suspects, read_stores, summarise
 from pipeline.report.videos import floor_reached, headline, show_videos
-from pipeline.scoring.clip_scores import METRICS as CLIP_METRICS
 from pipeline.scoring.statistics import METRICS
 from pipeline.workflow.own_version import version
 from pipeline.workflow.paths import Located
@@ -91,7 +96,7 @@ def run(
             "changed": None if defaults is None else changed_settings(whole, defaults),
             "metrics": SHOWN,
             "external": describe_external(generated, whole),
-            "clip_metrics": CLIP_METRICS,
+            "clip_metrics": clip_metrics(settings),
             "clip_scores": describe_clip_scores(found, whole, settings, trials),
             "judge": settings.clip_scores,
             "notes": list_notes(scored),

@@ -53,7 +53,7 @@ ARTIFACTS = {
     "scores": "results/experiments/{trial}/{split}/scores.json",
     "per_video": "results/experiments/{trial}/{split}/per_video.csv",
     "akg_scores": "results/experiments/{trial}/{split}/akg_scores.json",
-    "clip_scores": "results/experiments/{trial}/{split}/clip_scores/{sampling}/{encoder}.json",
+    "clip_scores": "results/experiments/{trial}/{split}/clip_scores/{metric}/{sampling}/{encoder}.json",
     "logits": "results/experiments/{trial}/{split}/logits.zarr/zarr.json",
     "per_class": "results/experiments/{trial}/{split}/per_class.csv",
     "regions": "results/experiments/{trial}/{split}/regions.zarr/zarr.json",
@@ -75,6 +75,7 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"  # the names that the configuration admits
 CONSTRAINTS = {
     "shard": r"\d\d\d+",
     "split": "|".join((*SPLITS, CHALLENGE)),
+    "metric": "clip_score|pac_s",
     "trial": rf"{NAME}(?:/{SEEDS}/(?:0|[1-9]\d*))?",
 }
 

@@ -101,9 +101,11 @@ def test_a_detector_learns_from_generated_boxes_alone(raw):
 def test_references_must_be_of_the_right_kind(raw):
     raw["nodes"]["grid"]["encoder"] = "i3d"
     raw["graphs"]["grid"]["motion"] = "clip"
+    raw["maps"]["seen"] = {"sampling": "action", "encoder": "clip", "align_size": [4, 2, 2], "bits": 10}
     assert mistakes(raw) == [
         "`nodes.grid.encoder: i3d`: must be of kind clip4clip: clip",
         "`graphs.grid.motion: clip`: must be of kind i3d or cast: i3d",
+        "`maps.seen.encoder: clip`: must be of kind i3d or cast or recognizer: i3d",
     ]
 
 

@@ -29,7 +29,7 @@ SYSTEM = {
     "source": "a paper",
 }
 PAPER = {"dataset": "shapes", "system": "s", "metrics": {"CIDEr": 165.8}, "optimises_cider": True, "source": "p"}
-JUDGE = {"encoder": "judge", "sampling": "action"}
+JUDGE = {"encoder": "judge", "sampling": "action", "metric": "clip_score"}
 
 
 def raw(**report):
@@ -119,6 +119,14 @@ OF_REPORT = {
     ),
     "no encoder": ({"clip_scores": JUDGE | {"encoder": "clp"}}, "must be an encoder of kind clip4clip: clip, judge"),
     "another kind": ({"clip_scores": JUDGE | {"encoder": "i3d"}}, "must be an encoder of kind clip4clip: clip, judge"),
+    "no weights of PAC-S": (
+        {"clip_scores": JUDGE | {"metric": "pac_s"}},
+        r"`report\.clip_scores\.metric: pac_s`: .* name their file in `encoders\.judge\.weights`, with `finetune: n",
+    ),
+    "no metric of captions": (
+        {"clip_scores": JUDGE | {"metric": "pacs"}},
+        r"clip_scores\.metric`: .*'clip_score' or 'pac_s'",
+    ),
     "no sampling": ({"clip_scores": JUDGE | {"sampling": "x"}}, r"sampling: x`: no such entry in `samplings`"),
 }
 
@@ -131,9 +139,19 @@ def test_mistakes_of_the_report(name):
     assert "\n" not in str(raised.value)
 
 
+def test_an_encoder_of_a_file_gives_pac_s():
+    found = raw(clip_scores=JUDGE | {"metric": "pac_s"})
+    found["encoders"]["judge"]["weights"] = "clip_ViT-B-32.pth"
+    assert validate(found).report.clip_scores.metric == "pac_s"
+    found["encoders"]["judge"]["finetune"] = found["encoders"]["clip"]["finetune"] | {"dataset": "other"}
+    found["datasets"]["other"] = found["datasets"]["shapes"]
+    with pytest.raises(PipelineError, match=r"`report\.clip_scores\.metric: pac_s`"):
+        validate(found)
+
+
 def test_an_encoder_may_judge_what_it_has_not_learned():
     assert validate(raw(clip_scores=JUDGE)).report.clip_scores.encoder == "judge"
-    found = raw(clip_scores={"encoder": "clip", "sampling": "action"})
+    found = raw(clip_scores=JUDGE | {"encoder": "clip"})
     found["encoders"]["clip"]["finetune"]["dataset"] = "other"
     found["datasets"]["other"] = found["datasets"]["shapes"]
     assert validate(found).report.clip_scores.encoder == "clip"

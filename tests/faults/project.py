@@ -29,17 +29,21 @@ LONGEST_CALL = 1200.0  # seconds, on a machine that does much else; on two idle 
 KINDS = {
     "decode_frames": "frames",
     "extract_i3d": "motion",
+    "extract_maps": "maps",
     "build_grid_nodes": "nodes",
     "build_spatial_graphs": "spatial_graphs",
     "build_temporal_graphs": "temporal_graphs",
     "convert_graphs": "graphs",
 }
-NAMES = {"dataset": "home", "sampling": "action", "nodes": "grid", "graph": "grid"}
+NAMES = {"dataset": "home", "sampling": "action", "nodes": "grid", "graph": "grid", "maps": "small"}
+# Those that go through the captioned videos of a split, whatever their shard, and the explanation that each makes.
+EXPLANATIONS = {"explain_maps": "of_maps", "explain_graphs": "of_graphs"}
 
 
-def target_of(stage: str, shard: str) -> str:
-    """What Snakemake calls the artifact of a stage."""
-    return ARTIFACTS[KINDS[stage]].format(**NAMES, encoder="i3d", shard=shard)
+def target_of(stage: str, shard: str = "") -> str:
+    """What Snakemake calls the artifact of a stage; those of explanations have no shards."""
+    kind = "relevance" if stage in EXPLANATIONS else KINDS[stage]
+    return ARTIFACTS[kind].format(**NAMES, encoder="i3d", shard=shard, explanation=EXPLANATIONS.get(stage))
 
 
 def stores_of(*stages: str) -> list[tuple[str, str]]:
@@ -141,7 +145,7 @@ class Project:
 
     def clear(self) -> None:
         """Remove all that was made but the lists of videos."""
-        for name in ("encoders", "experiments", "report", "vocabularies"):
+        for name in ("encoders", "experiments", "explanations", "report", "vocabularies"):
             shutil.rmtree(self.results / name)
         self.remove(*KINDS)
         shutil.rmtree(self.root / "checkpoints")

@@ -17,10 +17,13 @@ PAUSE = 0.0005  # seconds between two looks at a journal: the graphs of a video 
 LONGEST_DELAY = {
     "decode_frames": 0.1,
     "extract_i3d": 0.2,
+    "extract_maps": 0.2,
     "build_grid_nodes": 0.05,
     "build_spatial_graphs": 0.01,
     "build_temporal_graphs": 0.01,
     "convert_graphs": 0.01,
+    "explain_maps": 0.02,
+    "explain_graphs": 0.02,
 }
 
 

@@ -12,6 +12,7 @@ from .strikes import Missed, Strike, all_committed, committed, draw_moment, kill
     ("decode_frames", 1),
     ("decode_frames", 2),
     ("extract_i3d", 4),
+    ("extract_maps", 5),
     ("build_grid_nodes", 6),
     ("build_spatial_graphs", 7),
     ("convert_graphs", 9),
@@ -85,7 +86,7 @@ def test_sigkill_of_snakemake_alone(faults: Faults, what: str) -> None:
     faults.check(strike, stores_of(what))
 
 
-@seeded(("decode_frames", 21), ("extract_i3d", 22), ("build_grid_nodes", 30))
+@seeded(("decode_frames", 21), ("extract_i3d", 22), ("extract_maps", 23), ("build_grid_nodes", 30))
 def test_sigterm_to_a_job(faults: Faults, what: str) -> None:
     strike = faults.strike(lambda: signal_job(faults, what, signal.SIGTERM))
     faults.project.run(*targets_of(what))

@@ -12,10 +12,15 @@ from .strikes import Missed, is_alive, send, wait_for_end, wait_for_job, wait_un
 
 OUTPUTS = {
     "train_captioner": ["results/experiments/grid/model.safetensors", "results/experiments/grid/curves.csv"],
+    "train_lstm": ["results/experiments/lstm/model.safetensors", "results/experiments/lstm/curves.csv"],
     "finetune_clip4clip": ["results/encoders/clip/weights.safetensors", "results/encoders/clip/retrieval.json"],
 }
-LOGS = {"train_captioner": "logs/train_captioner/grid.log", "finetune_clip4clip": "logs/finetune_clip4clip/clip.log"}
-NUM_EPOCHS = {"train_captioner": 6, "finetune_clip4clip": 12}
+LOGS = {
+    "train_captioner": "logs/train_captioner/grid.log",
+    "train_lstm": "logs/train_lstm/lstm.log",
+    "finetune_clip4clip": "logs/finetune_clip4clip/clip.log",
+}
+NUM_EPOCHS = {"train_captioner": 6, "train_lstm": 8, "finetune_clip4clip": 12}
 LONGEST_DELAY = 0.3  # seconds after the end of an epoch; one takes about a tenth of a second, or two under load
 
 
@@ -68,12 +73,12 @@ def strike_training(faults: Faults, stage: str, number: signal.Signals) -> None:
     faults.tell(told[0], f"{saved} epochs", len(set(after) & set(range(1, saved + 1))))
 
 
-@seeded(("train_captioner", 31), ("train_captioner", 32), ("finetune_clip4clip", 33))
+@seeded(("train_captioner", 31), ("train_captioner", 32), ("train_lstm", 38), ("finetune_clip4clip", 33))
 def test_sigkill_of_a_training(faults: Faults, what: str) -> None:
     strike_training(faults, what, signal.SIGKILL)
 
 
-@seeded(("train_captioner", 34), ("finetune_clip4clip", 35))
+@seeded(("train_captioner", 34), ("train_lstm", 39), ("finetune_clip4clip", 35))
 def test_sigterm_to_a_training(faults: Faults, what: str) -> None:
     strike_training(faults, what, signal.SIGTERM)
 

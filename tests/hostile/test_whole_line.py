@@ -77,7 +77,7 @@ def add_external(raw):
     raw["experiments"]["external"] = own
     raw["encoders"]["judge"] = {"like": "clip", "finetune": None}
     raw["report"]["experiments"] += ["external"]
-    raw["report"]["clip_scores"] = {"encoder": "judge", "sampling": "action"}
+    raw["report"]["clip_scores"] = {"encoder": "judge", "sampling": "action", "metric": "clip_score"}
 
 
 def add_maps(raw):

@@ -16,6 +16,9 @@ from toys.detector import settings as detector_settings
 from toys.detector import write_dataset
 from toys.killed_stages import run_stage
 from toys.labelled_clips import NODE_NORM, settings, write_clips
+from toys.maps import MODEL as LSTM_MODEL
+from toys.maps import TRAINING as LSTM_TRAINING
+from toys.maps import write_map_toys
 from toys.masked_clips import masked_settings
 from toys.small_cast import settings as cast_settings
 from toys.small_cast import write_all
@@ -90,6 +93,16 @@ def captioner(folder: Path, dropout: float = MODEL.dropout) -> Training:
     return Training("train_captioner", 4, flags | {"--nodes": GRID_NODES.model_dump_json()}, outputs)
 
 
+def lstm(folder: Path) -> Training:
+    """With dropout and with noise on the maps."""
+    toys = write_map_toys(folder, num_train=16)
+    training = LSTM_TRAINING.model_copy(update={"schedule": "cosine", "validate_every": 1, "epochs": EPOCHS})
+    flags = {"--maps": toys.maps, "--captions": toys.captions, "--vocabulary": toys.vocabulary, "--threads": 1}
+    model = LSTM_MODEL.model_copy(update={"attention": "spatiotemporal", "dropout": 0.3})
+    flags |= {"--model": model.model_dump_json(), "--training": training.model_dump_json(), "--seed": 1}
+    return Training("train_lstm", 4, flags, {"--out": "model.safetensors", "--curves": "curves.csv"})
+
+
 def recognizer(folder: Path) -> Training:
     """With batch norm, of which each rank has statistics of its own clips."""
     flags = write_clips(folder, num_train=16, num_val=6, num_test=0)
@@ -127,7 +140,7 @@ def cast(folder: Path) -> Training:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [cast, clip, detector, captioner, recognizer, masked])
+@pytest.mark.parametrize("make", [cast, clip, detector, captioner, lstm, recognizer, masked])
 def test_it_goes_on_to_the_same_bytes(tmp_path, make):
     """After SIGTERM in the middle of an epoch, SIGKILL in the last step of the next one, and SIGTERM there, too."""
     made = make(tmp_path)
@@ -170,7 +183,7 @@ def assert_continued(log: str, saved: int, steps: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [cast, clip, captioner, recognizer, masked])
+@pytest.mark.parametrize("make", [cast, clip, captioner, lstm, recognizer, masked])
 def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path, make):
     """SIGTERM comes to the second one alone."""
     made = make(tmp_path)
@@ -188,7 +201,7 @@ def test_all_ranks_stop_after_the_same_step_and_go_on_to_the_same_bytes(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [cast, clip, captioner])
+@pytest.mark.parametrize("make", [cast, clip, captioner, lstm])
 def test_after_sigkill_of_a_rank_a_training_goes_on_to_the_same_bytes(tmp_path, make):
     """The other rank ends, because it has nobody to talk to; both go on from the end of the first epoch."""
     made = make(tmp_path)

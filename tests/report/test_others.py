@@ -6,6 +6,7 @@ from pipeline.artifact import write_json
 from pipeline.config import ClipScoresSettings, PublishedCaptionsSettings, PublishedSettings, ReportSettings
 from pipeline.report.artifacts import sort_by_kind
 from pipeline.report.others import (
+    clip_metrics,
     describe_bounds,
     describe_clip_scores,
     describe_external,
@@ -15,13 +16,13 @@ from pipeline.report.others import (
 from pipeline.scoring.statistics import COLUMNS, METRICS
 
 
-def settings(*published):
+def settings(*published, metric="clip_score"):
     return ReportSettings(
         experiments=["a", "b"],
         videos=0,
         resamples=20,
         akg=False,
-        clip_scores=ClipScoresSettings(encoder="judge", sampling="s"),
+        clip_scores=ClipScoresSettings(encoder="judge", sampling="s", metric=metric),
         published=list(published),
         explanations=[],
     )
@@ -75,10 +76,22 @@ def test_bounds_have_words_and_intervals(tmp_path):
     assert "against its others" in words_of({"name": "reference"}, None)
 
 
+def test_scores_without_references_have_the_names_that_the_report_asks_for(tmp_path):
+    assert clip_metrics(settings()) == ("CLIPScore", "RefCLIPScore", "EMScore", "EMScore_ref")
+    assert clip_metrics(settings().model_copy(update={"clip_scores": None})) == ()
+    path = tmp_path / "results/experiments/a/test/clip_scores/pac_s/s/judge.json"
+    metrics = {"PAC-S": 0.5, "RefPAC-S": 1, "EMScore": 2, "EMScore_ref": 3}
+    told = {"metrics": metrics, "by_video": {"v": [0.5, 1, 2, 3]}, "num_covered": 1, "num_videos": 1, "notes": []}
+    write_json(path, told)
+    config = {"experiments": {"a": {"dataset": "d"}}}
+    [row] = describe_clip_scores(sort_by_kind([path]), config, settings(metric="pac_s"), ["a"])["d"]["test"]
+    assert {name: cell["value"] for name, cell in row["cells"].items()} == metrics
+
+
 def test_scores_without_references_are_compared(tmp_path):
     paths = []
     for name, plus in (("a", 0.0), ("b", 0.25)):
-        path = tmp_path / f"results/experiments/{name}/test/clip_scores/s/judge.json"
+        path = tmp_path / f"results/experiments/{name}/test/clip_scores/clip_score/s/judge.json"
         by_video = {f"v{number:02d}": [number + plus, 1, 2, 3] for number in range(12)}
         metrics = {"CLIPScore": 5.5 + plus, "RefCLIPScore": 1, "EMScore": 2, "EMScore_ref": 3}
         scores = {"metrics": metrics, "by_video": by_video, "num_covered": 12, "num_videos": 14, "notes": []}

@@ -1,11 +1,15 @@
 """CLIPScore, RefCLIPScore and EMScore worked out by hand in two dimensions."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from pipeline.config import ClipScoresSettings
 from pipeline.scoring.clip_scores import (
+    FACTORS,
+    METRICS,
     ClipScores,
     Rarity,
     Text,
@@ -25,14 +29,27 @@ SLANTED = np.array([0.6, 0.8])
 
 
 def test_clip_score_is_the_scaled_cosine_above_zero():
-    assert clip_score(SLANTED, RIGHT) == pytest.approx(2.5 * 0.6)
-    assert clip_score(-RIGHT, RIGHT) == 0.0
+    assert clip_score(SLANTED, RIGHT, FACTORS["clip_score"]) == pytest.approx(2.5 * 0.6)
+    assert clip_score(-RIGHT, RIGHT, FACTORS["clip_score"]) == 0.0
+
+
+def test_pac_s_is_twice_the_cosine_and_joined_with_the_nearest_reference():
+    assert clip_score(SLANTED, RIGHT, FACTORS["pac_s"]) == pytest.approx(2 * 0.6)
+    assert clip_score(-RIGHT, RIGHT, FACTORS["pac_s"]) == 0.0
+    # PAC-S 1.2, references at cosines 0.6 and 0.8
+    found = ref_clip_score(SLANTED, RIGHT, np.stack([RIGHT, UP]), FACTORS["pac_s"])
+    assert found == pytest.approx(2 * 1.2 * 0.8 / 2.0)
+
+
+def test_every_choice_of_scores_has_names_and_a_factor():
+    choices = get_args(ClipScoresSettings.model_fields["metric"].annotation)
+    assert set(choices) == METRICS.keys() == FACTORS.keys()
 
 
 def test_ref_clip_score_is_the_harmonic_mean_with_the_nearest_reference():
     # CLIPScore 1.5, references at cosines 0.6 and 0.8
-    assert ref_clip_score(SLANTED, RIGHT, np.stack([RIGHT, UP])) == pytest.approx(2 * 1.5 * 0.8 / 2.3)
-    assert ref_clip_score(RIGHT, -RIGHT, np.stack([-RIGHT])) == 0.0
+    assert ref_clip_score(SLANTED, RIGHT, np.stack([RIGHT, UP]), 2.5) == pytest.approx(2 * 1.5 * 0.8 / 2.3)
+    assert ref_clip_score(RIGHT, -RIGHT, np.stack([-RIGHT]), 2.5) == 0.0
 
 
 def test_a_video_is_the_direction_of_the_mean_of_its_frames():
@@ -95,7 +112,7 @@ def test_equal_weights_where_nothing_is_rare():
 
 
 def test_scores_of_videos_are_means():
-    scores = from_json({"b": [1, 2, 3, 4], "a": [3, 2, 1, 0]})
+    scores = from_json({"b": [1, 2, 3, 4], "a": [3, 2, 1, 0]}, METRICS["clip_score"])
     assert scores.ids == ("a", "b")
     assert list(scores.scores().values()) == [2, 2, 2, 2]
     assert scores.scores_of_draws(np.array([[2, 0]])).tolist() == [[3, 2, 1, 0]]

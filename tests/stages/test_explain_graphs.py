@@ -1,6 +1,7 @@
 """The stage on videos of two or three frames, in a captioner that was not trained."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from toys.captioner import (
     write_further,
     write_toys,
 )
+from toys.killed_stages import files_in, kill_in_video
 
 from pipeline.artifact import Artifact, create, read
+from pipeline.artifact.each_video import Rows
 from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.captioning.model_file import describe_model
 from pipeline.config import RelevanceSettings
@@ -127,6 +130,26 @@ def test_equal_settings_give_equal_stores_and_some_videos_can_be_drawn(tmp_path:
     drawn = explain(inputs, tmp_path / "three.zarr", videos=2)
     assert len(drawn.ids) == 2
     assert set(drawn.ids) < set(whole.ids)
+
+
+@pytest.mark.slow
+def test_after_sigkill_it_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    inputs = prepare(tmp_path)
+    explain(inputs, tmp_path / "whole.zarr")
+    settings = RelevanceSettings.model_validate({"method": "occlusion", "videos": None, "seed": 1})
+    flags = {**inputs, "out": tmp_path / "killed.zarr", "settings": settings, "threads": 1}
+    assert kill_in_video("explain_graphs", flags, 3) == -signal.SIGKILL
+    assert not flags["out"].exists()
+    made, begun = explain_graphs.rows_of, []
+
+    def note(explained: explain_graphs.Explained, video_id: str, said: explain_graphs.Said) -> Rows:
+        begun.append(video_id)
+        return made(explained, video_id, said)
+
+    monkeypatch.setattr(explain_graphs, "rows_of", note)
+    explain(inputs, flags["out"])
+    assert begun == ["video-5"]
+    assert files_in(flags["out"]) == files_in(tmp_path / "whole.zarr")
 
 
 def test_captions_without_a_right_to_left_one_are_refused(tmp_path: Path):

@@ -1,10 +1,12 @@
 """The stage with small maps: what it stores, twice the same, interrupted, and of inputs that do not fit."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 import torch
+from toys.killed_stages import files_in, kill_in_video
 from toys.maps import CHANNELS, MODEL, SIZE, lstm, write_map_toys
 
 from pipeline.artifact import read, write_json
@@ -103,6 +105,19 @@ def test_a_run_that_stops_goes_on_with_the_next_video(tmp_path, files, monkeypat
     explain(files, tmp_path / "r.zarr")
     assert begun == ["video-13"]
     assert (tmp_path / "r.zarr/zarr.json").read_bytes() == (tmp_path / "whole.zarr/zarr.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_after_sigkill_it_goes_on_to_the_same_bytes(tmp_path, files, monkeypatch):
+    explain(files, tmp_path / "whole.zarr")
+    flags = {**files, "out": tmp_path / "r.zarr", "settings": GRAD_CAM, "threads": 1}
+    assert kill_in_video("explain_maps", flags, 2) == -signal.SIGKILL
+    assert not flags["out"].exists()
+    made, begun = explain_maps.rows_of, []
+    monkeypatch.setattr(explain_maps, "rows_of", lambda *given: begun.append(given[1]) or made(*given))
+    explain(files, flags["out"])
+    assert begun == ["video-13"]
+    assert files_in(flags["out"]) == files_in(tmp_path / "whole.zarr")
 
 
 def test_some_videos_are_drawn_and_a_caption_without_words_has_none(tmp_path, files):

@@ -1,11 +1,13 @@
 """The stage on real videos: the windows of `extract_i3d`, before they are pooled, of one size for every clip."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 import torch
 from toys.experts import cast_settings, write_experts
+from toys.killed_stages import files_in, kill_in_video
 from toys.recognizers import TSM, recognizer_settings
 from toys.sampled_shard import LENGTHS, write_sampled_shard
 
@@ -59,8 +61,8 @@ def save_recognizers(folder):
     save_weights(over.part.state_dict(), folder / "cast.safetensors", describe_cast(cast, heads, experts))
 
 
-def extract(shard, out, weights="i3d", **changes):
-    flags = {
+def flags_of(shard, weights="i3d"):
+    return {
         "videos": shard / "videos.json",
         "frames": shard / "frames.zarr/zarr.json",
         "weights": shard / f"{weights}.safetensors",
@@ -72,7 +74,10 @@ def extract(shard, out, weights="i3d", **changes):
         "threads": 1,
         "decoders": 1,
     }
-    extract_maps.run(out=out, **(flags | changes))
+
+
+def extract(shard, out, weights="i3d", **changes):
+    extract_maps.run(out=out, **(flags_of(shard, weights) | changes))
     return read(out, MAPS)
 
 
@@ -152,6 +157,18 @@ def test_a_killed_job_goes_on_clip_by_clip(shard, tmp_path, monkeypatch):
     monkeypatch.setattr(extract_maps, "rows_of", lambda *given: begun.append(given) or made(*given))
     assert extract(shard, tmp_path / "m.zarr").digest == whole.digest
     assert len(begun) == 3  # two before, one after
+
+
+@pytest.mark.slow
+def test_after_sigkill_it_goes_on_to_the_same_bytes(shard, tmp_path, monkeypatch):
+    extract(shard, tmp_path / "whole.zarr")
+    assert kill_in_video("extract_maps", flags_of(shard) | {"out": tmp_path / "m.zarr"}, 3) == -signal.SIGKILL
+    assert not (tmp_path / "m.zarr").exists()
+    made, begun = extract_maps.rows_of, []
+    monkeypatch.setattr(extract_maps, "rows_of", lambda *given: begun.append(given) or made(*given))
+    extract(shard, tmp_path / "m.zarr")
+    assert len(begun) == 1
+    assert files_in(tmp_path / "m.zarr") == files_in(tmp_path / "whole.zarr")
 
 
 def test_numbers_beyond_half_precision_cost_one_clip(shard, tmp_path, monkeypatch):

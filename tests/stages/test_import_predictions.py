@@ -94,6 +94,8 @@ def test_equal_captions_have_equal_scores_in_every_form(dataset):
 BAD = {
     "unknown": ({"video1": "a", "video9": "b"}, r"captions of 1 videos that the data set does not have: video9 \(did"),
     "another split": ({"video4": "a"}, "1 captions, and none of the 2 videos of split test"),
+    "nothing told": ("index,prediction\n", "it is of the form vlmevalkit and holds no caption"),
+    "an id that is seen by its ends": ({" video1": "a", "": "b"}, r"have: ' video1' \(did .*\), '': name"),
     "two": (
         [{"image_id": "video1", "caption": "a"}, {"image_id": "video1.mp4", "caption": "b"}],
         "a second caption of",
@@ -105,7 +107,7 @@ BAD = {
 def test_bad_captions_are_refused_in_a_line(dataset, name):
     content, message = BAD[name]
     with pytest.raises(PipelineError, match=message) as raised:
-        imported(dataset, content)
+        imported(dataset, content, "told.csv" if isinstance(content, str) else "told.json")
     assert "\n" not in str(raised.value)
 
 
@@ -123,5 +125,10 @@ def test_names_stand_for_one_video_or_are_refused(tmp_path):
         "a/x.mp4": ["a/x.mp4"],
         "y.mp4": ["y.mp4"],
     }
+    told = ["/data/y.avi", "C:\\all\\a\\x.mp4", "all/a/x"]
+    found = captions_by_id([Prediction(name, "a man", "f") for name in told], ["a/x.mp4", "y.mp4"], tmp_path / "f")
+    assert found == {"y.mp4": "a man", "a/x.mp4": "a man"}
+    with pytest.raises(PipelineError, match=r"does not have: c/x\.mp4"):
+        captions_by_id([Prediction("c/x.mp4", "a man", "f")], ["a/x.mp4"], tmp_path / "f")
     with pytest.raises(PipelineError, match=r"x may be a/x\.mp4 or b/x\.mp4: name one"):
         captions_by_id([Prediction("x", "a man", "f")], ["a/x.mp4", "b/x.mp4"], tmp_path / "f")

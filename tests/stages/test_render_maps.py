@@ -73,6 +73,21 @@ def test_a_strip_shows_six_frames_and_the_twin_below(tmp_path):
     assert (lower == 100).all()  # that of the twin is 0 everywhere
 
 
+def test_the_nodes_of_a_graph_are_boxes_while_their_frame_is_shown(tmp_path):
+    """The video `nodes` says nothing for its left box at 0 s, and everything for its right box a second later."""
+    folder, index = render(tmp_path, write_videos(tmp_path))
+    frames = film(folder / index["videos"][1]["words"][0]["film"])[2]
+    assert np.abs(frames[0] - 100).max() < 6
+    assert np.abs(frames[-1][:, 4:32] - 100).max() < 6
+    right = frames[-1][:, 48:76].mean((0, 1))
+    assert right[0] > 180
+    assert right[2] < 90
+    strip = np.asarray(Image.open(folder / index["videos"][1]["words"][0]["strip"])).astype(int)
+    assert (strip[:48, :80] == 100).all()  # the captioner's, before any node speaks
+    assert (strip[:48, -40:, 0] > 180).all()
+    assert (strip[-48:, :40, 0] > 180).all()  # the twin's left box, at 0 s
+
+
 def test_a_video_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
     videos = write_videos(tmp_path)
     (tmp_path / "grid.mp4").write_bytes(b"no video")

@@ -14,7 +14,6 @@ from toys.clip import FINETUNE_ARCH, encoder, write_frames, write_weights
 from pipeline.artifact import write_json
 from pipeline.errors import PipelineError
 from pipeline.models.clip4clip import load_pretrained, normalise, save_clip4clip, square_of_shorter_side
-from pipeline.scoring.clip_scores import METRICS
 from pipeline.stages import score_clip
 from pipeline.stages.score_clip import refuse_seen, words_of
 
@@ -23,7 +22,7 @@ CAPTIONS = {"one": "a red dog runs", "two": "", "three": "a cat"}
 REFERENCES = {"one": ["a dog runs", "the red dog"], "two": ["a man sings"], "three": ["a cat sleeps", "a cat"]}
 
 
-def run(folder, weights, dataset="tiny", captions=CAPTIONS):
+def run(folder, weights, dataset="tiny", captions=CAPTIONS, metric="clip_score"):
     write_json(folder / "captions.json", {"captions": REFERENCES, "splits": {"test": [*SIZES, "four"]}})
     write_json(folder / "told.json", {"captions": captions, "missing": []})
     score_clip.run(
@@ -33,6 +32,7 @@ def run(folder, weights, dataset="tiny", captions=CAPTIONS):
         weights=weights,
         split="test",
         dataset=dataset,
+        metric=metric,
         settings=encoder(FINETUNE_ARCH),
         threads=1,
         out=folder / "scores.json",
@@ -40,7 +40,7 @@ def run(folder, weights, dataset="tiny", captions=CAPTIONS):
     return json.loads((folder / "scores.json").read_text(encoding="utf-8"))
 
 
-def plain_scores(weights, videos):
+def plain_scores(weights, videos, factor):
     """The same scores by open_clip alone, caption by caption and token by token."""
     towers = {key: dict(value) if isinstance(value, dict) else value for key, value in FINETUNE_ARCH.items()}
     vision, text = towers["vision"], towers["text"]
@@ -83,7 +83,7 @@ def plain_scores(weights, videos):
         rows = torch.nn.functional.normalize(model.encode_image(images), dim=1).double()
         whole = torch.nn.functional.normalize(rows.mean(0), dim=0)
         caption = end_of("A photo depicts " + CAPTIONS[video_id])
-        clip = 2.5 * max(float(caption @ whole), 0)
+        clip = factor * max(float(caption @ whole), 0)
         nearest = max(max(float(caption @ end_of("A photo depicts " + text)) for text in REFERENCES[video_id]), 0)
         own, ids = words(CAPTIONS[video_id])
         em = match(own, weight(ids), rows, torch.ones(len(rows)).double(), whole)
@@ -95,24 +95,48 @@ def plain_scores(weights, videos):
     return found
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_scores_are_those_of_plain_open_clip(tmp_path, sign):
+@pytest.mark.parametrize(
+    ("sign", "metric", "factor", "names"),
+    [
+        (1, "clip_score", 2.5, ["CLIPScore", "RefCLIPScore", "EMScore", "EMScore_ref"]),
+        (-1, "clip_score", 2.5, ["CLIPScore", "RefCLIPScore", "EMScore", "EMScore_ref"]),
+        (-1, "pac_s", 2.0, ["PAC-S", "RefPAC-S", "EMScore", "EMScore_ref"]),
+    ],
+)
+def test_scores_are_those_of_plain_open_clip(tmp_path, sign, metric, factor, names):
     module = load_pretrained("random", FINETUNE_ARCH, 1)[0]
     module.visual.proj.data *= sign  # one of the two puts captions near their videos
     weights = tmp_path / "w.safetensors"
     save_clip4clip(module, weights, "random")
     videos = write_frames(tmp_path / "frames.zarr", SIZES, {"four": "no video frame in it"})
-    found = run(tmp_path, weights)
+    found = run(tmp_path, weights, metric=metric)
     assert (found["num_videos"], found["num_covered"]) == (4, 3)
     assert "random weights" in found["notes"][0]
     with torch.no_grad():
-        expected = plain_scores(weights, videos)
+        expected = plain_scores(weights, videos, factor)
     assert set(found["by_video"]) == set(expected)
     for video_id, row in expected.items():
         np.testing.assert_allclose(found["by_video"][video_id], row, atol=1e-5, rtol=0)
     means = np.mean(list(expected.values()), 0)
-    np.testing.assert_allclose([found["metrics"][metric] for metric in METRICS], means, atol=1e-5, rtol=0)
-    assert (found["metrics"]["CLIPScore"] > 0) == (sign < 0)
+    assert set(found["metrics"]) == set(names)
+    np.testing.assert_allclose([found["metrics"][name] for name in names], means, atol=1e-5, rtol=0)
+    assert (found["metrics"][names[0]] > 0) == (sign < 0)
+
+
+def test_the_checkpoint_of_pac_s_is_read_as_it_is(tmp_path):
+    """It is what its authors' training saved: a dict with a `state_dict` in OpenAI's names, beside other things."""
+    module = load_pretrained("random", FINETUNE_ARCH, 1)[0]
+    path = tmp_path / "clip_tiny.pth"
+    torch.save({"state_dict": module.state_dict(), "epoch": 3, "optimizer": {"lr": 1e-4}}, path)
+    arch = FINETUNE_ARCH | {"activation": "quick_gelu"}
+    found, origin = load_pretrained(str(path), arch, 1)
+    assert all(torch.equal(found.state_dict()[key], value) for key, value in module.state_dict().items())
+    assert origin.startswith("file clip_tiny.pth")
+
+
+def test_another_metric_is_refused(tmp_path):
+    with pytest.raises(PipelineError, match=r"--metric pacs: .* write clip_score or pac_s"):
+        run(tmp_path, tmp_path / "w.safetensors", metric="pacs")
 
 
 def test_a_caption_has_one_score_whichever_other_videos_are_captioned(tmp_path):

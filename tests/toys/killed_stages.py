@@ -1,21 +1,24 @@
-"""Stages as processes that get a signal after one of their optimiser's steps, for the tests of what goes on after it.
+"""Stages as processes that get a signal after a step of their optimiser or in a video, to see what goes on after it.
 
 The processes are forked by one that has imported what is slow to import.
 """
 
+import importlib
 import multiprocessing
 import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 STAGES = (
     "finetune_clip4clip",
     "finetune_detector",
     "pretrain_videomae",
     "train_captioner",
+    "train_lstm",
     "train_recognizer",
     "recognize_videos",
 )
@@ -53,6 +56,46 @@ def run_stage(
     for process in processes:
         process.join()
     return [process.exitcode for process in processes]
+
+
+def kill_in_video(stage: str, flags: Mapping[str, Any], number: int) -> int | None:
+    """Run a stage that makes the rows of one video after another, until SIGKILL comes as it takes up one of them.
+
+    Args:
+        stage: The stage, whose module has a function `rows_of`.
+        flags: What its `run` is given.
+        number: Which video, from 1.
+
+    Returns:
+        The exit code: the signal as a negative number.
+    """
+    process = FORKING.Process(target=_die_in_video, args=(stage, dict(flags), number))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _die_in_video(stage: str, flags: dict[str, Any], number: int) -> None:
+    import torch
+
+    module: Any = importlib.import_module(f"pipeline.stages.{stage}")
+    make, begun = module.rows_of, 0
+
+    def make_or_die(*given: Any) -> Any:
+        nonlocal begun
+        begun += 1
+        if begun == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return make(*given)
+
+    module.rows_of = make_or_die
+    torch.set_num_threads(1)
+    module.run(**flags)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file in a folder, by path."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def _run(arguments: list[str], log: Path, number: int, after_step: int, environment: dict[str, object]) -> None:

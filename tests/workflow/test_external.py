@@ -49,7 +49,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Project:
         encoders={"judge": {"like": "clip", "finetune": None}},
         report={
             "experiments": ["blind", "lines"],
-            "clip_scores": {"encoder": "judge", "sampling": "action"},
+            "clip_scores": {"encoder": "judge", "sampling": "action", "metric": "clip_score"},
             "published": [published | {"dataset": "home"}],
         },
     )
@@ -73,7 +73,9 @@ def test_equal_captions_have_equal_scores_in_two_forms(compared: Project) -> Non
     assert (blind["num_videos"], blind["num_covered"]) == (6, 2)
     assert (compared.root / f"{FOLDER}/blind/val/scores.json").is_file()
     assert not (compared.root / f"{FOLDER}/lines/val").exists()
-    one, other = (read(compared, f"{FOLDER}/{n}/test/clip_scores/action/judge.json") for n in ("blind", "lines"))
+    one, other = (
+        read(compared, f"{FOLDER}/{n}/test/clip_scores/clip_score/action/judge.json") for n in ("blind", "lines")
+    )
     assert one == other
     bounds = read(compared, "results/datasets/home/bounds/test.json")
     assert bounds["best"] == "blind"
