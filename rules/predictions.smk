@@ -4,7 +4,7 @@ Predictions: captions of videos without references, and the settings by which mo
 REQUIRED INPUTS   graphs (and pair_motion, knowledge, nodes where the experiment has them), videos, model; for the
                   gallery test captions, too, and graphs and captions of the data set that the experiment learned from
 OUTPUTS           results/experiments/{experiment}/settings.json
-                  results/predictions/{prediction}/captions.json and index.html
+                  results/predictions/{prediction}/captions.json, captions.csv and index.html
 """
 
 
@@ -42,7 +42,8 @@ rule caption_videos:
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),
         model=artifact("model", trial="prediction.experiment"),
     output:
-        artifact("predicted"),
+        captions=artifact("predicted"),
+        table=artifact("predicted_table"),
     log:
         "logs/caption_videos/{prediction}.log",
     benchmark:
@@ -70,7 +71,8 @@ rule caption_videos:
             --experiment {params.experiment:q} \
             --settings {params.settings:q} \
             --threads {threads} \
-            --out {output:q} \
+            --out {output.captions:q} \
+            --table {output.table:q} \
             >{log:q} 2>&1
         """
 

@@ -3,10 +3,12 @@
     python -m pipeline caption VIDEO... --experiment results/experiments/grid --out captions.json
 
 The videos become one shard of a data set in a temporary folder, and the stages of the workflow run on it in this
-process. Captions go to stdout as they are found, everything else to stderr.
+process. Captions go to stdout as they are found, everything else to stderr. A table of them (CSV) and a gallery (HTML)
+lie beside the JSON.
 """
 
 import logging
+import os
 import sys
 import tempfile
 import warnings
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from pipeline.artifact import read_json, write_json
+from pipeline.captioning.caption_table import is_table, write_table
 from pipeline.commands.given_videos import (
     INTERRUPTED,
     SaysOnce,
@@ -26,6 +29,7 @@ from pipeline.commands.given_videos import (
     terminable,
     video_table,
 )
+from pipeline.errors import PipelineError
 from pipeline.workflow.captioning_chain import CaptioningChain
 
 SUMMARY = "Caption a few videos by a finished experiment, without config.yaml."
@@ -43,10 +47,12 @@ def main(arguments: Sequence[str]) -> int:
         The exit code: 0 if at least one video was captioned, 130 after Ctrl-C, otherwise 2.
 
     Raises:
-        PipelineError: if the experiment is not finished, or the captions cannot be written.
+        PipelineError: if the experiment is not finished, the captions cannot be written, or their table would replace
+            another file.
         SystemExit: with 143, if SIGTERM comes.
     """
-    chosen = parse(arguments, "caption", SUMMARY, "captions")
+    chosen = parse(arguments, "caption", SUMMARY, "captions (JSON, and a table beside it, CSV)")
+    table_of_captions = table_beside(chosen.out)
     chain, results = read_experiment(chosen.experiment)
     table, refused = video_table(chosen.videos)
     try:
@@ -54,11 +60,27 @@ def main(arguments: Sequence[str]) -> int:
             prediction = caption(chain, results, chosen.experiment / "model.safetensors", table, Path(temporary))
             prediction["missing"] |= refused
             write_json(chosen.out, prediction)
+            write_table(table_of_captions, {name: video["caption"] for name, video in prediction["videos"].items()})
             write_gallery(chosen.out, Path(temporary), chain, results, chosen.experiment)
     except KeyboardInterrupt:
         log.info("interrupted: nothing was kept")
         return INTERRUPTED
     return report(prediction, chosen.out)
+
+
+def table_beside(out: Path) -> Path:
+    """Where the table of captions goes: beside the JSON, with `.csv` at its end.
+
+    Raises:
+        PipelineError: if another file is there, such as the captions that an experiment learned from.
+    """
+    table = out.with_suffix(".csv")
+    if os.path.lexists(table) and not is_table(table):
+        raise PipelineError(
+            f"--out {out}: the captions go to {table}, too, which is there and no table of generated captions: choose "
+            "another name"
+        )
+    return table
 
 
 def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
@@ -156,7 +178,6 @@ def report(prediction: dict[str, Any], out: Path) -> int:
     videos, missing = prediction["videos"], prediction["missing"]
     for name, reason in missing.items():
         log.info("not captioned: %s: %s", name, reason)
-    log.info(
-        "%d of %d videos captioned: %s, %s", len(videos), len(videos) + len(missing), out, out.with_suffix(".html")
-    )
+    beside = (out.with_suffix(end) for end in (".csv", ".html"))
+    log.info("%d of %d videos captioned: %s, %s, %s", len(videos), len(videos) + len(missing), out, *beside)
     return 0 if videos else 2

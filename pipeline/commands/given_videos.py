@@ -37,7 +37,7 @@ def parse(
         arguments: The arguments after the command.
         command: Its name.
         summary: What it does, in a line.
-        out: What it writes, in a few words.
+        out: What it writes, in a few words, with its forms.
         default: Where that goes if the arguments do not say it; None if they must.
 
     Raises:
@@ -49,7 +49,7 @@ def parse(
     parser.add_argument(
         "--experiment", required=True, type=Path, metavar="DIR", help="a finished one: results/experiments/NAME"
     )
-    told = f"{out} (JSON); a gallery (HTML) goes beside it" + (f"; {default} if not said" if default else "")
+    told = f"{out}; a gallery (HTML) goes beside it" + (f"; {default} if not said" if default else "")
     parser.add_argument("--out", required=default is None, default=default, type=Path, metavar="FILE", help=told)
     chosen = parser.parse_intermixed_args(arguments[:end])
     chosen.videos += [Path(name) for name in arguments[end + 1 :]]

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         PipelineError: if the experiment is not finished, or what was found cannot be written.
         SystemExit: with 143, if SIGTERM comes.
     """
-    chosen = parse(arguments, "recognize", SUMMARY, "classes and probabilities", OUT)
+    chosen = parse(arguments, "recognize", SUMMARY, "classes and probabilities (JSON)", OUT)
     chain, experts = read_experiment(chosen.experiment)
     table, refused = video_table(chosen.videos)
     try:

@@ -70,6 +70,7 @@ class ShardRun:
             videos=[self.videos],
             model=self.model,
             out=out,
+            table=self.folder / "captions.csv",
             experiment=self.chain.name,
             settings=self.chain.captioner.decoding,
             threads=self.threads,

@@ -8,6 +8,7 @@ import torch
 from pipeline.artifact import write_json
 from pipeline.artifact.inputs import record_inputs
 from pipeline.artifact.video_table import Clip, read_all_clips
+from pipeline.captioning.caption_table import write_table
 from pipeline.captioning.generation import Caption, iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.model_file import load_captioner
@@ -25,6 +26,7 @@ def run(
     videos: list[Path],
     model: Path,
     out: Path,
+    table: Path,
     experiment: str,
     settings: DecodingSettings,
     threads: int,
@@ -42,6 +44,7 @@ def run(
             right_to_left (where the captioner has that direction), start and stop in seconds (where the clip is an
             interval of its file) and samples (where some are drawn); `missing`, the reason by id; `experiment`; and
             `inputs`, the model with its digest and path.
+        table: Where the captions go, too, as a table (CSV): `video_id` and `caption`.
         experiment: Name of the experiment.
         settings: How captions are searched for.
         threads: CPU threads of the captioner.
@@ -59,6 +62,7 @@ def run(
     missing = reasons(clips.keys() - set(ids), known)
     inputs = record_inputs({"model": model})
     write_json(out, {"experiment": experiment, "inputs": inputs, "videos": told, "missing": missing})
+    write_table(table, {video_id: video["caption"] for video_id, video in told.items()})
 
 
 def describe(clip: Clip, caption: Caption) -> dict[str, Any]:

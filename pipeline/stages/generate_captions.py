@@ -3,7 +3,7 @@
 A captioner of graphs searches right to left and then left to right, as AKG-sv and BTKG do; one of maps left to right.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from pipeline.artifact import read_json, write_json
 from pipeline.artifact.inputs import record_inputs
+from pipeline.captioning.caption_table import write_table
 from pipeline.captioning.generation import Caption, iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
 from pipeline.captioning.lstm_file import load_lstm
@@ -19,9 +20,7 @@ from pipeline.captioning.map_set import MapSet, load_maps
 from pipeline.captioning.model_file import load_captioner
 from pipeline.config import DecodingSettings
 from pipeline.jobs.progress import track
-from pipeline.jobs.storage import replaced
 from pipeline.models.precision import compute_device
-from pipeline.scoring.tables import csv_text, inert
 from pipeline.vocabulary import Vocabulary
 
 
@@ -78,7 +77,7 @@ def run(
     if settings.nucleus is not None:
         content["samples"] = {video_id: list(caption.samples) for video_id, caption in captioned.items()}
     write_json(out, content)
-    write_table(table, captioned)
+    write_table(table, content["captions"])
 
 
 def captions_of_split(
@@ -101,10 +100,3 @@ def captions_of_split(
     captioner, vocabulary = load_captioner(model)
     found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, ids), settings, ids)
     return vocabulary, found
-
-
-def write_table(path: Path, captioned: Mapping[str, Caption]) -> None:
-    """Write captions as a table, one video a row."""
-    rows = [(inert(video_id), inert(caption.text)) for video_id, caption in captioned.items()]
-    with replaced(path) as new:
-        new.write_text(csv_text(("video_id", "caption"), rows), encoding="utf-8", newline="")

@@ -33,6 +33,7 @@ def caption_toys(folder, settings=DECODING, extra=()):
         videos=[folder / "videos0.json", folder / "videos1.json"],
         model=folder / "model",
         out=folder / "out.json",
+        table=folder / "out.csv",
         experiment="toys",
         settings=settings,
         threads=1,
@@ -57,6 +58,8 @@ def test_every_video_is_captioned_without_any_references(tmp_path, capsys):
     }
     assert found["missing"] == {"late": "not in graphs: run convert_graphs again", "video-2": "cut off"}
     assert found["inputs"] == {"model": {"digest": file_digest(tmp_path / "model"), "path": "model"}}
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines == ["video_id,caption", *(f"{i},{caption.text}" for i, caption in expected.items())]
     printed = capsys.readouterr().out.splitlines()
     assert printed == [f"{video_id}: {caption.text}" for video_id, caption in expected.items()]
 
