@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, TypeAlias, cast
 
 from pipeline.artifact import read_json, write_json
 from pipeline.captioning.caption_table import is_table, write_table
@@ -31,8 +31,12 @@ from pipeline.commands.given_videos import (
 )
 from pipeline.errors import PipelineError
 from pipeline.workflow.captioning_chain import CaptioningChain
+from pipeline.workflow.map_captioning_chain import MapCaptioningChain
 
 SUMMARY = "Caption a few videos by a finished experiment, without config.yaml."
+
+Chain: TypeAlias = CaptioningChain | MapCaptioningChain
+CHAINS: tuple[type[Chain], ...] = (CaptioningChain, MapCaptioningChain)  # of experiments that learn captions
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +87,7 @@ def table_beside(out: Path) -> Path:
     return table
 
 
-def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
+def read_experiment(directory: Path) -> tuple[Chain, Path]:
     """Read the settings that an experiment stands on, and find the folder of the results that it is in.
 
     Args:
@@ -94,15 +98,13 @@ def read_experiment(directory: Path) -> tuple[CaptioningChain, Path]:
             if this is no captioning experiment or its trial with another seed.
     """
     results = first_trial(directory)
-    chain = read_chain(directory, CaptioningChain, "captions")
-    made = [*chain.weights.values(), *(path for path in (chain.embedding, chain.triplets) if path)]
+    chain = read_chain(directory, CHAINS, "captions")
+    made = chain.files()
     expect([results / path for path in made], made)
     return chain, results
 
 
-def caption(
-    chain: CaptioningChain, results: Path, model: Path, table: dict[str, Any], temporary: Path
-) -> dict[str, Any]:
+def caption(chain: Chain, results: Path, model: Path, table: dict[str, Any], temporary: Path) -> dict[str, Any]:
     """Run the stages of an experiment on the videos of a table.
 
     Args:
@@ -125,22 +127,28 @@ def caption(
     warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
     import torch  # noqa: F401  imported after the line above, because it is slow
 
-    from pipeline.commands.shard_run import ShardRun
+    from pipeline.commands.graph_shard_run import GraphShardRun
+    from pipeline.commands.map_shard_run import MapShardRun
 
-    shard = ShardRun(chain, results, model, videos, temporary)
+    shard: GraphShardRun | MapShardRun
+    if isinstance(chain, CaptioningChain):
+        shard = GraphShardRun(chain, results, model, videos, temporary)
+    else:
+        shard = MapShardRun(chain, results, model, videos, temporary)
     with redirect_stderr(cast("TextIO", SaysOnce(sys.stderr))):
         with redirect_stdout(sys.stderr):
             failed = shard.undecodable()
             if len(failed) == len(table["videos"]):
                 return nothing | {"missing": failed}
-            shard.prepare()
+            shard.read_by_captioner()
         return read_json(shard.captions(), list(nothing), "caption_videos")
 
 
-def write_gallery(captions: Path, temporary: Path, chain: CaptioningChain, results: Path, experiment: Path) -> None:
+def write_gallery(captions: Path, temporary: Path, chain: Chain, results: Path, experiment: Path) -> None:
     """Write the gallery, an HTML page, beside the captions.
 
-    It tells how captions and clips stand among the experiment's test clips as far as the results still hold these.
+    It tells how captions and clips stand among the experiment's test clips as far as the results still hold these; how
+    clips look is told by graphs, which a captioner of maps has none of.
 
     Args:
         captions: The prediction (JSON).
@@ -152,13 +160,14 @@ def write_gallery(captions: Path, temporary: Path, chain: CaptioningChain, resul
     from pipeline.stages import write_gallery as stage
 
     dataset = results / "datasets" / chain.experiment.dataset
+    trained = f"graphs/{chain.experiment.graph}/[0-9]*.zarr/zarr.json" if isinstance(chain, CaptioningChain) else None
     with redirect_stdout(sys.stderr):
         stage.run(
             captions=captions,
             videos=[temporary / "videos.json"],
             graphs=there([temporary / "graphs.zarr/zarr.json"]),
             tested=there([experiment / "test/captions.json"]),
-            trained_graphs=sorted(dataset.glob(f"graphs/{chain.experiment.graph}/[0-9]*.zarr/zarr.json")),
+            trained_graphs=sorted(dataset.glob(trained)) if trained else [],
             references=there([dataset / "captions.json"]),
             out=captions.with_suffix(".html"),
         )

@@ -86,7 +86,7 @@ def read_experiment(directory: Path) -> tuple[RecognitionChain, list[Path]]:
             features that another experiment stores.
     """
     results = first_trial(directory)
-    chain = read_chain(directory, RecognitionChain, "classes")
+    chain = read_chain(directory, [RecognitionChain], "classes")
     if isinstance(chain.recognizer, ProbeSettings):
         raise PipelineError(
             f"--experiment {directory}: a head on stored features, which new videos do not have: name the experiment "
