@@ -63,7 +63,8 @@ rule import_predictions:
         ids=imported("ids"),
         captions=artifact("captions", dataset="experiment.dataset"),
     output:
-        artifact("generated"),
+        captions=artifact("generated"),
+        table=artifact("generated_table"),
     log:
         "logs/import_predictions/{trial}/{split}.log",
     benchmark:
@@ -88,7 +89,8 @@ rule import_predictions:
             --captions {input.captions:q} \
             --split {wildcards.split} \
             --settings {params.settings:q} \
-            --out {output:q} \
+            --out {output.captions:q} \
+            --table {output.table:q} \
             >{log:q} 2>&1
         """
 

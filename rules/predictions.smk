@@ -1,10 +1,11 @@
 """
 Predictions: captions of videos without references, and the settings by which more can be captioned by hand.
 
-REQUIRED INPUTS   graphs (and pair_motion, knowledge, nodes where the experiment has them), videos, model; for the
-                  gallery test captions, too, and graphs and captions of the data set that the experiment learned from
+REQUIRED INPUTS   graphs (and pair_motion, knowledge, nodes where the experiment has them) or maps, videos, model; for
+                  the gallery test captions, too, and, of experiments with graphs, graphs and captions of the data set
+                  that the experiment learned from
 OUTPUTS           results/experiments/{experiment}/settings.json
-                  results/predictions/{prediction}/captions.json and index.html
+                  results/predictions/{prediction}/captions.json, captions.csv and index.html
 """
 
 
@@ -39,10 +40,12 @@ rule caption_videos:
     """Caption every video of a data set by the captioner of an experiment."""
     input:
         **captioner_inputs(experiment="prediction.experiment", dataset="prediction.dataset"),
+        maps=map_inputs(experiment="prediction.experiment", dataset="prediction.dataset"),
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),
         model=artifact("model", trial="prediction.experiment"),
     output:
-        artifact("predicted"),
+        captions=artifact("predicted"),
+        table=artifact("predicted_table"),
     log:
         "logs/caption_videos/{prediction}.log",
     benchmark:
@@ -65,12 +68,14 @@ rule caption_videos:
             --pair-motion {input.pair_motion:q} \
             --knowledge {input.knowledge:q} \
             --objects {input.objects:q} \
+            --maps {input.maps:q} \
             --videos {input.videos:q} \
             --model {input.model:q} \
             --experiment {params.experiment:q} \
             --settings {params.settings:q} \
             --threads {threads} \
-            --out {output:q} \
+            --out {output.captions:q} \
+            --table {output.table:q} \
             >{log:q} 2>&1
         """
 
@@ -80,10 +85,20 @@ rule write_gallery:
     input:
         captions=artifact("predicted"),
         videos=artifact("videos", dataset="prediction.dataset", shard="all"),
-        graphs=artifact("graphs", dataset="prediction.dataset", graph="prediction.experiment.graph", shard="all"),
+        graphs=artifact(
+            "graphs",
+            where="prediction.experiment.graph",
+            dataset="prediction.dataset",
+            graph="prediction.experiment.graph",
+            shard="all",
+        ),
         tested=if_tested("generated", trial="prediction.experiment", split="test"),
         trained_graphs=if_tested(
-            "graphs", dataset="prediction.experiment.dataset", graph="prediction.experiment.graph", shard="all"
+            "graphs",
+            where="prediction.experiment.graph",
+            dataset="prediction.experiment.dataset",
+            graph="prediction.experiment.graph",
+            shard="all",
         ),
         references=if_tested("captions", dataset="prediction.experiment.dataset"),
     output:

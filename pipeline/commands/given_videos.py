@@ -20,7 +20,7 @@ from pipeline.workflow.trials import SEEDS
 # Kinds of experiments without a model, and what to name in their place.
 WITHOUT_MODEL = {
     "routing": "name its selector or the expert of a group, each an experiment itself",
-    "external": "another system made its captions: name an experiment of kind captioning",
+    "external": "another system made its captions: name an experiment of kind captioning or map_captioning",
 }
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
 Chain = TypeVar("Chain", bound=Settings)
@@ -37,7 +37,7 @@ def parse(
         arguments: The arguments after the command.
         command: Its name.
         summary: What it does, in a line.
-        out: What it writes, in a few words.
+        out: What it writes, in a few words, with its forms.
         default: Where that goes if the arguments do not say it; None if they must.
 
     Raises:
@@ -49,7 +49,7 @@ def parse(
     parser.add_argument(
         "--experiment", required=True, type=Path, metavar="DIR", help="a finished one: results/experiments/NAME"
     )
-    told = f"{out} (JSON); a gallery (HTML) goes beside it" + (f"; {default} if not said" if default else "")
+    told = f"{out}; a gallery (HTML) goes beside it" + (f"; {default} if not said" if default else "")
     parser.add_argument("--out", required=default is None, default=default, type=Path, metavar="FILE", help=told)
     chosen = parser.parse_intermixed_args(arguments[:end])
     chosen.videos += [Path(name) for name in arguments[end + 1 :]]
@@ -89,22 +89,24 @@ def first_trial(directory: Path) -> Path:
     return Path(os.path.abspath(directory)).parent.parent  # noqa: PTH100, a link may stand for the experiment
 
 
-def read_chain(directory: Path, model: type[Chain], purpose: str) -> Chain:
+def read_chain(directory: Path, models: Sequence[type[Chain]], purpose: str) -> Chain:
     """Read the settings that an experiment stands on.
 
     Args:
         directory: The experiment's folder.
-        model: What its settings are; its `kind` says which experiments have such.
+        models: What its settings may be; the `kind` of each says which experiments have such.
         purpose: What the command makes, for the message where the experiment is of another kind.
 
     Raises:
         PipelineError: if the settings are not what the workflow writes, or are those of another kind.
     """
     path = directory / "settings.json"
-    (kind,) = get_args(model.model_fields["kind"].annotation)
+    by_kind = {kind: model for model in models for kind in get_args(model.model_fields["kind"].annotation)}
     found = read_json(path, ["kind"], "describe_experiment")["kind"]
-    if found != kind:
-        raise PipelineError(f"{path}: an experiment of kind {found}: {purpose} need one of kind {kind}")
+    if found not in by_kind:
+        wanted = " or ".join(by_kind)
+        raise PipelineError(f"{path}: an experiment of kind {found}: {purpose} need one of kind {wanted}")
+    model = by_kind[found]
     content = read_json(path, list(model.model_fields), "describe_experiment")
     try:
         chain: Chain = parse_settings(model, json.dumps(content))

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         PipelineError: if the experiment is not finished, or what was found cannot be written.
         SystemExit: with 143, if SIGTERM comes.
     """
-    chosen = parse(arguments, "recognize", SUMMARY, "classes and probabilities", OUT)
+    chosen = parse(arguments, "recognize", SUMMARY, "classes and probabilities (JSON)", OUT)
     chain, experts = read_experiment(chosen.experiment)
     table, refused = video_table(chosen.videos)
     try:
@@ -86,7 +86,7 @@ def read_experiment(directory: Path) -> tuple[RecognitionChain, list[Path]]:
             features that another experiment stores.
     """
     results = first_trial(directory)
-    chain = read_chain(directory, RecognitionChain, "classes")
+    chain = read_chain(directory, [RecognitionChain], "classes")
     if isinstance(chain.recognizer, ProbeSettings):
         raise PipelineError(
             f"--experiment {directory}: a head on stored features, which new videos do not have: name the experiment "

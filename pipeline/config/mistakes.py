@@ -55,7 +55,7 @@ REFERENCES = (
     ("recognizers of kind cast", ("temporal",), "encoders", "videomae"),
     ("recognizers of kind probe", ("features",), "experiments", "recognition"),
     ("recognizers of kind convolutional", ("backbone", "weights", "experiment"), "experiments", "recognition"),
-    ("predictions", ("experiment",), "experiments", "captioning"),
+    ("predictions", ("experiment",), "experiments", "captioning or map_captioning"),
     ("predictions", ("dataset",), "datasets", None),
     ("explanations", ("experiment",), "experiments", "captioning or map_captioning"),
 )

@@ -3,7 +3,6 @@
 A captioner of graphs searches right to left and then left to right, as AKG-sv and BTKG do; one of maps left to right.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,10 @@ import torch
 
 from pipeline.artifact import read_json, write_json
 from pipeline.artifact.inputs import record_inputs
-from pipeline.captioning.generation import Caption, iterate_captions
-from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
-from pipeline.captioning.lstm_file import load_lstm
-from pipeline.captioning.map_batches import iterate_map_captions
-from pipeline.captioning.map_set import MapSet, load_maps
-from pipeline.captioning.model_file import load_captioner
+from pipeline.captioning.caption_table import write_table
+from pipeline.captioning.either_kind import captions_of_videos, load_videos
 from pipeline.config import DecodingSettings
 from pipeline.jobs.progress import track
-from pipeline.jobs.storage import replaced
-from pipeline.models.precision import compute_device
-from pipeline.scoring.tables import csv_text, inert
-from pipeline.vocabulary import Vocabulary
 
 
 def run(
@@ -60,10 +51,10 @@ def run(
         threads: CPU threads of the captioner.
     """
     torch.set_num_threads(threads)
-    known = load_maps(maps) if maps else load_graphs(graphs, pair_motion, knowledge, objects)
+    known = load_videos(graphs, pair_motion, knowledge, objects, maps)
     ids = read_json(captions, ["captions", "splits"], "index_captions")["splits"].get(split, [])
     there = [video_id for video_id in ids if video_id in known]
-    vocabulary, found = captions_of_split(known, model, there, settings)
+    vocabulary, found = captions_of_videos(known, model, there, settings)
     captioned = dict(zip(there, track(found, len(there), "generate_captions"), strict=True))
     content: dict[str, Any] = {
         "captions": {video_id: caption.text for video_id, caption in captioned.items()},
@@ -78,33 +69,4 @@ def run(
     if settings.nucleus is not None:
         content["samples"] = {video_id: list(caption.samples) for video_id, caption in captioned.items()}
     write_json(out, content)
-    write_table(table, captioned)
-
-
-def captions_of_split(
-    known: GraphSet | MapSet, model: Path, ids: Sequence[str], settings: DecodingSettings
-) -> tuple[Vocabulary, Iterator[Caption]]:
-    """Open a captioner of graphs or of maps, whichever there are, and search for the captions of some videos.
-
-    Args:
-        known: Graphs or maps by video id.
-        model: A trained captioner (safetensors).
-        ids: Ids of the videos.
-        settings: How captions are searched for.
-
-    Returns:
-        The words of the captioner, and the captions, each of which is searched for when its turn comes.
-    """
-    if isinstance(known, MapSet):
-        of_maps, vocabulary = load_lstm(model)
-        return vocabulary, iterate_map_captions(of_maps.to(compute_device()), vocabulary, known, ids, settings)
-    captioner, vocabulary = load_captioner(model)
-    found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, ids), settings, ids)
-    return vocabulary, found
-
-
-def write_table(path: Path, captioned: Mapping[str, Caption]) -> None:
-    """Write captions as a table, one video a row."""
-    rows = [(inert(video_id), inert(caption.text)) for video_id, caption in captioned.items()]
-    with replaced(path) as new:
-        new.write_text(csv_text(("video_id", "caption"), rows), encoding="utf-8", newline="")
+    write_table(table, content["captions"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.artifact import file_digest, read_json, write_json
 from pipeline.artifact.inputs import record_inputs
+from pipeline.captioning.caption_table import write_table
 from pipeline.config import ImportSettings
 from pipeline.datasets.caption_texts import clean_caption
 from pipeline.datasets.extensions import file_stem
@@ -20,7 +21,9 @@ NUM_SHOWN = 5  # ids that a message spells out
 log = logging.getLogger(__name__)
 
 
-def run(*, predictions: Path, ids: list[Path], captions: Path, split: str, settings: ImportSettings, out: Path) -> None:
+def run(
+    *, predictions: Path, ids: list[Path], captions: Path, split: str, settings: ImportSettings, out: Path, table: Path
+) -> None:
     """Import the captions of a split.
 
     Args:
@@ -32,6 +35,7 @@ def run(*, predictions: Path, ids: list[Path], captions: Path, split: str, setti
         out: Where the captions go (JSON): `captions` by id, `missing` (ids of the split without a caption),
             `tokenizer`, `inputs` (the data set's captions), `imported` (`file`, its name, `digest` and `form`), and
             `notes` about what the file has more or less than the split.
+        table: Where the captions go, too, as a table (CSV): `video_id` and `caption`.
 
     Raises:
         PipelineError: The file cannot be read, holds captions of unknown videos or several of one, or none of the
@@ -60,6 +64,7 @@ def run(*, predictions: Path, ids: list[Path], captions: Path, split: str, setti
         "notes": notes,
     }
     write_json(out, content)
+    write_table(table, captioned)
     for note in notes:
         log.warning("%s", note)
     print(f"{predictions} ({form}): captions of {len(captioned)} of the {len(of_split)} videos of split {split}")

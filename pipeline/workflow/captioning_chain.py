@@ -58,6 +58,10 @@ class CaptioningChain(Settings):
     embedding: Below | None
     triplets: Below | None
 
+    def files(self) -> list[str]:
+        """Paths below the results of all files besides the model that captioning needs."""
+        return [*self.weights.values(), *(path for path in (self.embedding, self.triplets) if path is not None)]
+
     @model_validator(mode="after")
     def _names_what_it_holds(self) -> Self:
         for place, name, entries in self._references():
@@ -95,7 +99,7 @@ def captioning_chain(config: Mapping[str, Any], name: str, paths: Mapping[str, s
     users = [*nodes.values(), *([knowledge] if knowledge else [])]
     encoders = {graph["motion"], *(user[key] for user in users for key in ("encoder", "detector") if user.get(key))}
     encoders |= experts_of(config, graph["motion"])
-    weights = {encoder: _weights(config, encoder, paths) for encoder in sorted(encoders)}
+    weights = {encoder: weights_of(config, encoder, paths) for encoder in sorted(encoders)}
     return {
         "kind": experiment["kind"],
         "name": name,
@@ -124,9 +128,7 @@ def experts_of(config: Mapping[str, Any], encoder: str) -> set[str]:
     return {recognizer["spatial"], recognizer["temporal"]}
 
 
-def _weights(config: Mapping[str, Any], encoder: str, paths: Mapping[str, str]) -> str:
-    """Path of an encoder's weights, from the folder of the results on."""
-    settings = config["encoders"][encoder]
-    if settings["kind"] == "cast":
-        return paths["model"].format(trial=settings["experiment"])
-    return paths["weights"].format(encoder=encoder)
+def weights_of(config: Mapping[str, Any], encoder: str, paths: Mapping[str, str]) -> str:
+    """Path of an encoder's weights, from the folder of the results on; the model of the experiment that trained it."""
+    trained = config["encoders"][encoder].get("experiment")
+    return paths["weights"].format(encoder=encoder) if trained is None else paths["model"].format(trial=trained)

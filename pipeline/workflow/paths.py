@@ -67,6 +67,7 @@ ARTIFACTS = {
     "faithfulness": "results/explanations/{explanation}/faithfulness.json",
     "overlays": "results/explanations/{explanation}/overlays/index.json",
     "predicted": "results/predictions/{prediction}/captions.json",
+    "predicted_table": "results/predictions/{prediction}/captions.csv",
     "gallery": "results/predictions/{prediction}/index.html",
     "report": "results/report/index.html",
 }

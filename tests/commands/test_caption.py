@@ -142,6 +142,7 @@ def test_nothing_captioned_is_an_error_with_the_reasons(tmp_path, results, capsy
         },
     }
     assert "not a video file" in out.with_suffix(".html").read_text()
+    assert out.with_suffix(".csv").read_text() == "video_id,caption\n"
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("left out: text.mp4: not a video file") == 1
@@ -153,6 +154,21 @@ def test_captions_go_into_a_json_file(tmp_path, results, out):
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(PipelineError, match=r"expected the name of a \.json file"):
         main(["a.mp4", "--experiment", str(results / "experiments/mine"), "--out", str(tmp_path / out)])
+
+
+def test_a_table_replaces_a_table_of_captions_and_no_other_file(tmp_path, results):
+    """The captions that an experiment learned from may well lie where the table would go."""
+    (tmp_path / "text.mp4").write_text("no video")
+    table = tmp_path / "captions.csv"
+    flags = ["--experiment", str(results / "experiments/mine"), "--out", str(tmp_path / "captions.json")]
+    table.write_text("video,caption\na.mp4,a dog\n")
+    with pytest.raises(PipelineError, match=r"captions.json: the captions go to .*captions.csv, too, which is there"):
+        main([str(tmp_path / "text.mp4"), *flags])
+    assert table.read_text() == "video,caption\na.mp4,a dog\n"
+    assert not (tmp_path / "captions.json").exists()
+    table.write_text("video_id,caption\na.mp4,a dog\n")
+    assert main([str(tmp_path / "text.mp4"), *flags]) == 2
+    assert table.read_text() == "video_id,caption\n"
 
 
 def test_a_mistake_is_one_line_and_a_name_may_begin_with_a_dash(tmp_path, capsys, monkeypatch):

@@ -9,20 +9,23 @@ import pytest
 import yaml
 from toys.rule_texts import flags, output_kinds, rule_texts
 
-from pipeline.commands.shard_run import ShardRun
+from pipeline.commands.graph_shard_run import GraphShardRun
+from pipeline.commands.map_shard_run import MapShardRun
 from pipeline.config import validate
+from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
 from pipeline.schemas import SCHEMAS
 from pipeline.workflow.captioning_chain import CaptioningChain
 from pipeline.workflow.experiment_chain import chain_of
+from pipeline.workflow.map_captioning_chain import MapCaptioningChain
 
-CONFIG = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text(encoding="utf-8"))
+ROOT = Path(__file__).parents[2]
+CONFIG = yaml.safe_load(ROOT.joinpath("config.yaml").read_text(encoding="utf-8"))
 OTHERS = {
     "clips",
     "features",
     "fronts",
     "logits",
-    "maps",
     "regions",
     "relevance",
     "routes",
@@ -46,6 +49,7 @@ STAGES = (
     "link_knowledge",
     "caption_videos",
 )
+INSTEAD = ("extract_cast", "extract_maps")  # in the place of I3D's motion, and of graphs
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def calls(monkeypatch):
 
         return run
 
-    for stage in (*STAGES, "extract_cast"):
+    for stage in (*STAGES, *INSTEAD):
         module = import_module(f"pipeline.stages.{stage}")
         monkeypatch.setattr(module, "run", recorder(stage, inspect.signature(module.run)))
     return noted
@@ -77,7 +81,7 @@ def shard_run(folder, experiment, **changes):
             entry = entry[name]
         entry[key] = value
     parsed = CaptioningChain.model_validate_json(json.dumps(chain))
-    return ShardRun(parsed, Path("results"), Path("model"), Path("videos.json"), folder)
+    return GraphShardRun(parsed, Path("results"), Path("model"), Path("videos.json"), folder)
 
 
 def test_a_grid_needs_neither_detector_nor_knowledge(tmp_path, calls):
@@ -93,7 +97,7 @@ def test_a_grid_needs_neither_detector_nor_knowledge(tmp_path, calls):
         "caption_videos",
     ]
     flags = dict(calls)["caption_videos"]
-    assert (flags["pair_motion"], flags["knowledge"], flags["objects"]) == ([], [], [])
+    assert (flags["pair_motion"], flags["knowledge"], flags["objects"], flags["maps"]) == ([], [], [], [])
     assert flags["graphs"] == [dict(calls)["convert_graphs"]["out"]]
     assert (flags["experiment"], flags["settings"]) == ("grid", run.chain.captioner.decoding)
 
@@ -108,7 +112,7 @@ def run_everything(folder):
         samplings__slow=slow,
         knowledge__sampling="slow",
     )
-    run.prepare()
+    run.read_by_captioner()
     run.captions()
 
 
@@ -116,7 +120,7 @@ def test_every_stage_between_videos_and_captions_is_called_as_its_rule_calls_it(
     rules = rule_texts()
     of_captions = SCHEMAS.keys() - OTHERS
     between = {name for name, text in rules.items() if output_kinds(text) & of_captions}
-    assert {*STAGES, "extract_cast"} == between | {"caption_videos"}
+    assert {*STAGES, *INSTEAD} == between | {"caption_videos"}
     run_everything(tmp_path)
     called = {stage: set(bound) for stage, bound in calls}
     assert called == {stage: flags(rules[stage], stage) for stage in STAGES}
@@ -126,7 +130,7 @@ def test_motion_of_a_cast_takes_the_place_of_i3d(tmp_path, calls, monkeypatch):
     monkeypatch.setattr("pipeline.recognition.cast_motion.named_experts", lambda _: ("clip", "i3d"))
     cast = {"kind": "cast", "experiment": "actions"}
     run = shard_run(tmp_path, "grid", encoders__cast=cast, graph__motion="cast", weights__cast="actions.model")
-    run.prepare()
+    run.read_by_captioner()
     called = dict(calls)
     assert "extract_i3d" not in called
     assert set(called["extract_cast"]) == flags(rule_texts()["extract_cast"], "extract_cast")
@@ -161,7 +165,7 @@ def test_everything_and_each_artifact_once(tmp_path, calls):
 
 def test_objects_by_the_detectors_own_features_need_no_other_encoder(tmp_path, calls):
     run = shard_run(tmp_path, "object", nodes__object__feature="backbone", nodes__object__encoder=None)
-    run.prepare()
+    run.read_by_captioner()
     flags = dict(calls)["build_object_nodes"]
     assert (flags["encoder"], flags["encoder_weights"]) == (None, [])
     assert dict(calls)["convert_graphs"]["nodes"] == flags["out"]
@@ -170,4 +174,49 @@ def test_objects_by_the_detectors_own_features_need_no_other_encoder(tmp_path, c
 def test_an_encoder_of_the_wrong_kind_is_named(tmp_path, calls):
     run = shard_run(tmp_path, "grid", graph__motion="clip")
     with pytest.raises(PipelineError, match="encoder clip is of kind clip4clip"):
-        run.prepare()
+        run.read_by_captioner()
+
+
+def map_shard_run(folder, encoder):
+    """A run of an experiment of maps by an encoder."""
+    config = read_config([ROOT / "config.yaml", ROOT / "configs/shapes_lstm.yaml", ROOT / "configs/cast_captions.yaml"])
+    raw = config.model_dump(mode="json")
+    raw["encoders"]["tsm"] = {"kind": "recognizer", "experiment": "tsm"}
+    raw["experiments"]["tsm"] = raw["experiments"]["shapes_cast"] | {"recognizer": "small_tsm"}
+    raw["maps"]["shapes_i3d"]["encoder"] = encoder
+    parsed = MapCaptioningChain.model_validate_json(json.dumps(chain_of(raw, "lstm", PATHS)))
+    return MapShardRun(parsed, Path("results"), Path("model"), Path("videos.json"), folder)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "weights", "experts"),
+    [
+        ("i3d_maps", "i3d_maps.weights", []),
+        ("tsm", "tsm.model", []),
+        ("cast_motion", "shapes_cast.model", ["clip_vit.weights", "videomae_shapes.weights"]),
+    ],
+)
+def test_maps_take_the_place_of_graphs(tmp_path, calls, monkeypatch, encoder, weights, experts):
+    monkeypatch.setattr("pipeline.recognition.trained.is_cast", lambda path: path.name == "shapes_cast.model")
+    monkeypatch.setattr("pipeline.recognition.cast_motion.named_experts", lambda _: ("clip_vit", "videomae_shapes"))
+    run = map_shard_run(tmp_path, encoder)
+    assert sorted(run.chain.files()) == sorted([weights, *experts])
+    assert run.read_by_captioner() == {"maps": [tmp_path / "maps.zarr"]}
+    assert run.captions() == tmp_path / "captions.json"
+    assert [stage for stage, _ in calls] == ["decode_frames", "extract_maps", "caption_videos"]
+    rules = rule_texts()
+    assert {stage: set(bound) for stage, bound in calls} == {stage: flags(rules[stage], stage) for stage, _ in calls}
+    made = dict(calls)["extract_maps"]
+    assert (made["weights"], made["experts"]) == (run.results / weights, [run.results / path for path in experts])
+    assert (made["settings"], made["encoder"]) == (run.chain.maps, run.chain.encoders[encoder])
+    assert dict(calls)["decode_frames"]["settings"].on_bad_video == "record"
+    said = dict(calls)["caption_videos"]
+    assert (said["graphs"], said["pair_motion"], said["knowledge"], said["objects"]) == ([], [], [], [])
+    assert (said["maps"], said["experiment"], said["settings"]) == ([made["out"]], "lstm", run.chain.captioner.decoding)
+
+
+def test_a_cast_over_experts_that_the_settings_lack_is_refused(tmp_path, calls, monkeypatch):
+    monkeypatch.setattr("pipeline.recognition.trained.is_cast", lambda _: True)
+    monkeypatch.setattr("pipeline.recognition.cast_motion.named_experts", lambda _: ("clip_vit", "other"))
+    with pytest.raises(PipelineError, match="trained over encoder other, which the settings of lstm do not name"):
+        map_shard_run(tmp_path, "cast_motion").maps()

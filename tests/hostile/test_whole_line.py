@@ -95,6 +95,7 @@ def add_maps(raw):
     raw["report"]["experiments"] += own
     why = {"experiment": "said_of_i3d", "split": "test", "method": "grad_cam", "videos": 1, "overlays": 1, "seed": 1}
     raw["explanations"] = {"why": why}
+    raw["predictions"]["of_maps"] = {"experiment": "said_of_i3d", "dataset": "unseen"}
     raw["report"]["explanations"] = ["why"]
 
 

@@ -10,7 +10,7 @@ from toys.experts import cast_settings, write_experts
 from toys.sampled_shard import LENGTHS, SAMPLING, write_sampled_shard
 
 from pipeline.artifact import read, write_json
-from pipeline.commands.shard_run import ShardRun
+from pipeline.commands.graph_shard_run import GraphShardRun
 from pipeline.config import I3dSettings
 from pipeline.config.overlays import read_config
 from pipeline.errors import PipelineError
@@ -176,7 +176,7 @@ def test_the_caption_command_takes_motion_from_a_cast_and_its_experts(shard, tmp
     config["recognizers"]["small_cast"] |= {"spatial": "clip", "temporal": "mae"}
     config["samplings"]["action"] = SAMPLING.model_dump(mode="json")
     chain = CaptioningChain.model_validate_json(json.dumps(chain_of(config, "grid_cast", ARTIFACTS)))
-    run = ShardRun(chain, results, Path("captioner"), shard / "videos.json", tmp_path)
+    run = GraphShardRun(chain, results, Path("captioner"), shard / "videos.json", tmp_path)
     found, expected = read(run.motion(), MOTION), extract(shard, tmp_path / "m.zarr")
     for name in LENGTHS:
         assert np.array_equal(*(store.video(name, ["motion"])["motion"] for store in (found, expected)))
@@ -185,4 +185,4 @@ def test_the_caption_command_takes_motion_from_a_cast_and_its_experts(shard, tmp
     lacking = chain.model_copy(update={"weights": weights, "encoders": encoders})
     (tmp_path / "other").mkdir()
     with pytest.raises(PipelineError, match=r"trained over encoder mae, which the settings of grid_cast do not name"):
-        ShardRun(lacking, results, Path("captioner"), shard / "videos.json", tmp_path / "other").motion()
+        GraphShardRun(lacking, results, Path("captioner"), shard / "videos.json", tmp_path / "other").motion()

@@ -6,31 +6,22 @@ import signal
 import numpy as np
 import pytest
 import torch
-from toys.experts import cast_settings, write_experts
 from toys.killed_stages import files_in, kill_in_video
-from toys.recognizers import TSM, recognizer_settings
+from toys.map_encoders import I3D, MAPS_OF, write_map_encoders
 from toys.sampled_shard import LENGTHS, write_sampled_shard
 
 from pipeline.artifact import read, write_json
-from pipeline.config import I3dSettings, MapsSettings, RecognizerEncoderSettings
+from pipeline.config import RecognizerEncoderSettings
 from pipeline.errors import PipelineError
 from pipeline.models import map_encoding
-from pipeline.models.i3d import InceptionI3d, calibrate, load_i3d, normalise, randomise
-from pipeline.recognition.cast_file import describe_cast, read_cast
-from pipeline.recognition.cast_recognizer import build_over, read_experts
-from pipeline.recognition.model_file import describe, read_recognizer
-from pipeline.recognition.recognizer import build_recognizer
+from pipeline.models.i3d import load_i3d, normalise
+from pipeline.recognition.cast_file import read_cast
+from pipeline.recognition.model_file import read_recognizer
 from pipeline.schemas import FRAMES, MAPS
 from pipeline.stages import extract_maps
 from pipeline.video.windows import WindowRequest, read_windows
-from pipeline.weights.saving import save_weights
 
-I3D = I3dSettings(
-    kind="i3d", weights="random", seed=1, calibrate_on="clips", calibration_clips=4, size=48, precision="fp32"
-)
 RECOGNIZER = RecognizerEncoderSettings(kind="recognizer", experiment="actions")
-VIEWS = {"temporal": 2, "spatial": 3, "short_side": 40, "size": 32, "batch_size": 3}
-MAPS_OF = MapsSettings(sampling="action", encoder="i3d", align_size=(4, 2, 2), bits=10)
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +30,8 @@ def shard(tmp_path_factory, make_video):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("shard")
     write_sampled_shard(folder, make_video)
-    model = InceptionI3d()
-    randomise(model, seed=1)
-    noise = np.random.default_rng(0).integers(0, 255, (8, 16, 48, 48, 3), dtype=np.uint8)
-    calibrate(model, normalise(torch.from_numpy(noise)), batch_size=8)
-    save_weights(model.state_dict(), folder / "i3d.safetensors", {})
-    save_recognizers(folder)
+    write_map_encoders(folder)
     return folder
-
-
-def save_recognizers(folder):
-    torch.manual_seed(5)
-    heads = {"class": ["a", "b"]}
-    views = {"temporal": 1, "spatial": 1, "short_side": 40, "size": 32, "batch_size": 2}
-    settings = recognizer_settings(TSM | {"stages": 3}, size=32, views=views)
-    model = build_recognizer(settings, {"class": 2})
-    save_weights(model.state_dict(), folder / "tsm.safetensors", describe(settings, heads, "random"))
-    experts = read_experts(*write_experts(folder))
-    cast = cast_settings(views=VIEWS)
-    over = build_over(experts, cast, {"class": 2})
-    save_weights(over.part.state_dict(), folder / "cast.safetensors", describe_cast(cast, heads, experts))
 
 
 def flags_of(shard, weights="i3d"):

@@ -8,7 +8,7 @@ from toys.maps import MODEL as LSTM
 
 from pipeline.artifact import file_digest
 from pipeline.artifact.vocabulary_file import read_vocabulary
-from pipeline.captioning.generation import Caption, caption_graphs
+from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.lstm_file import describe_lstm
 from pipeline.captioning.map_batches import iterate_map_captions
@@ -16,7 +16,7 @@ from pipeline.captioning.map_set import load_maps
 from pipeline.captioning.model_file import describe_model
 from pipeline.config import NucleusSettings
 from pipeline.errors import PipelineError
-from pipeline.stages.generate_captions import run, write_table
+from pipeline.stages.generate_captions import run
 from pipeline.weights.saving import save_weights
 
 
@@ -82,8 +82,3 @@ def test_captions_of_maps(tmp_path):
     save_weights(captioner(len(vocabulary)).state_dict(), tmp_path / "model", {"description": "{}"})
     with pytest.raises(PipelineError, match="model holds no lstm captioner: run train_lstm again"):
         run(**flags)
-
-
-def test_a_caption_that_a_spreadsheet_would_run_is_inert(tmp_path):
-    write_table(tmp_path / "t.csv", {"a": Caption("=cmd()", 0.0, None), "b": Caption("a cat", 0.0, None)})
-    assert (tmp_path / "t.csv").read_text() == "video_id,caption\na,'=cmd()\nb,a cat\n"

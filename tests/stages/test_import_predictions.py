@@ -32,7 +32,8 @@ def imported(dataset, content, name="told.json", split="test", ids=()):
     path = dataset.parent / name
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     out = dataset.parent / f"{name}.{split}.json"
-    import_predictions.run(predictions=path, ids=list(ids), captions=dataset, split=split, settings=SETTINGS, out=out)
+    flags = {"predictions": path, "ids": list(ids), "captions": dataset, "split": split, "settings": SETTINGS}
+    import_predictions.run(**flags, out=out, table=out.with_suffix(".csv"))
     return json.loads(out.read_text(encoding="utf-8"))
 
 
@@ -46,6 +47,8 @@ def test_captions_of_a_split_are_imported(dataset):
     assert found["inputs"] == {"captions": {"digest": file_digest(dataset), "path": "captions.json"}}
     assert found["notes"] == ["captions of 2 videos that are not of split test are left out"]
     assert imported(dataset, TOLD | {"video3": "dogs"}, split="val")["captions"] == {"video3": "dogs"}
+    table = dataset.parent / "told.json.test.csv"
+    assert table.read_text() == "video_id,caption\nvideo1,a man sings a song\nvideo2,a red cat\n"
 
 
 def test_what_is_missing_or_empty_is_told(dataset):

@@ -132,7 +132,8 @@ def test_it_is_described_by_its_own_chain_and_captions_nothing(project: Project)
     done = project.python("-m", "pipeline", *arguments)
     assert done.returncode == 2
     assert done.stderr == (
-        f"error: caption: {settings}: an experiment of kind counting: captions need one of kind captioning\n"
+        f"error: caption: {settings}: an experiment of kind counting: captions need one of kind captioning or "
+        "map_captioning\n"
     )
 
 
@@ -157,7 +158,9 @@ def test_mistakes_are_those_of_its_kind_alone(project: Project) -> None:
     raws.append(raws[0] | {"predictions": {"holiday": {"experiment": "toy", "dataset": "shapes"}}})
     lines = project.python("-c", VALIDATE, text=json.dumps(raws)).stdout.splitlines()
     assert [line.removeprefix("config: ") for line in lines[:-1]] == list(expected)
-    assert lines[-1].startswith("config: `predictions.holiday.experiment: toy`: must be of kind captioning: grid")
+    assert lines[-1].startswith(
+        "config: `predictions.holiday.experiment: toy`: must be of kind captioning or map_captioning: grid"
+    )
 
 
 def without(entry: dict, key: str) -> dict:
