@@ -90,6 +90,7 @@ wildcard_constraints:
     experiment=names("experiments"),
     prediction=names("predictions"),
     explanation=names("explanations"),
+    metric=CONSTRAINTS["metric"],
 
 
 include: HERE.join("rules/videos.smk")

@@ -183,7 +183,6 @@ rule score_clip:
     wildcard_constraints:
         trial=trials_of_kinds(CAPTIONED),
         encoder=names("encoders", kind="clip4clip"),
-        metric=CONSTRAINTS["metric"],
     conda:
         "../envs/pipeline.yaml"
     threads: SOME_THREADS

@@ -117,7 +117,7 @@ def test_the_command_says_what_the_workflow_says(shard, tmp_path, capsys, encode
     header, *rows = (experiment / "test/captions.csv").read_text().splitlines()
     assert out.with_suffix(".csv").read_text().splitlines() == [header, *(row.replace(",", ".mp4,", 1) for row in rows)]
     page = Page(out.with_suffix(".html").read_text(encoding="utf-8"))
-    assert page.text.count("of the test captions (score") == len(LENGTHS)
+    assert page.text.count("test captions (score") == len(LENGTHS)
     assert "unlike" not in page.text
     assert "farther" not in page.text
 

@@ -10,7 +10,7 @@ from pipeline.workflow.paths import ARTIFACTS, identify, path_below_results
 def test_every_path_is_identified_as_what_it_is():
     words = {word for pattern in ARTIFACTS.values() for word in re.findall(r"{(\w+)}", pattern)}
     names = {word: f"{word}-1" for word in words}
-    names |= {"shard": "007", "split": "val", "trial": "experiment-1/seeds/20"}
+    names |= {"shard": "007", "split": "val", "metric": "pac_s", "trial": "experiment-1/seeds/20"}
     for kind, pattern in ARTIFACTS.items():
         found = identify(pattern.format(**names))
         assert found == (kind, {word: name for word, name in names.items() if f"{{{word}}}" in pattern})
