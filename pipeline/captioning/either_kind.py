@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.captioning.generation import Caption, iterate_captions
 from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
-from pipeline.captioning.lstm_file import load_lstm
+from pipeline.captioning.lstm_file import load_lstm, require_channels
 from pipeline.captioning.map_batches import iterate_map_captions
 from pipeline.captioning.map_set import MapSet, load_maps
 from pipeline.captioning.model_file import load_captioner
@@ -51,10 +51,12 @@ def captions_of_videos(
         The words of the captioner, and the captions, each of which is searched for when its turn comes.
 
     Raises:
-        PipelineError: The model cannot be read, or is a captioner of the other kind.
+        PipelineError: The model cannot be read, or is a captioner of the other kind or of maps with other channels.
     """
     if isinstance(known, MapSet):
         of_maps, vocabulary = load_lstm(model)
+        if ids:
+            require_channels(of_maps, known.shape[-1], model)
         return vocabulary, iterate_map_captions(of_maps.to(compute_device()), vocabulary, known, ids, settings)
     captioner, vocabulary = load_captioner(model)
     found = iterate_captions(captioner.to(compute_device()), vocabulary, GraphList(known, ids), settings, ids)

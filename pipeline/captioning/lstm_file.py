@@ -55,3 +55,13 @@ def load_lstm(path: Path) -> tuple[LstmCaptioner, Vocabulary]:
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise PipelineError(f"{path} was trained by another version of the captioner ({error}): {again}") from error
     return model.eval(), vocabulary
+
+
+def require_channels(captioner: LstmCaptioner, channels: int, path: Path) -> None:
+    """Raise PipelineError if maps of so many channels are not those that the captioner of a file reads."""
+    expected = captioner.projection.in_channels
+    if channels != expected:
+        raise PipelineError(
+            f"{path}: the captioner reads maps of {expected} channels, these have {channels}: run train_lstm again "
+            f"(snakemake {path})"
+        )

@@ -17,12 +17,11 @@ from pipeline.artifact.all_shards import AllShards
 from pipeline.artifact.each_video import Rows, each_video
 from pipeline.captioning.explained import explained_captions
 from pipeline.captioning.lstm_captioner import LstmCaptioner
-from pipeline.captioning.lstm_file import load_lstm
+from pipeline.captioning.lstm_file import load_lstm, require_channels
 from pipeline.captioning.random_twin import random_twins
 from pipeline.captioning.removal import random_of, removal_curves
 from pipeline.captioning.word_maps import log_p_of_kept, word_maps
 from pipeline.config import RelevanceSettings
-from pipeline.errors import PipelineError
 from pipeline.models.precision import compute_device
 from pipeline.schemas import MAPS, RELEVANCE
 from pipeline.scoring.faithfulness import rank_correlation
@@ -64,7 +63,7 @@ def run(*, maps: list[Path], captions: Path, model: Path, out: Path, settings: R
     store = AllShards([read(path, MAPS) for path in maps], ["map", "time", "seen"])
     captioner, vocabulary = load_lstm(model)
     told = explained_captions(captions, vocabulary, set(store.ids), settings.videos, settings.seed)
-    require_fitting(captioner, store, next(iter(told)), model)
+    require_channels(captioner, store.video(next(iter(told)), ["map"])["map"].shape[-1], model)
     captioner.to(compute_device()).requires_grad_(False)
     away_C = mean_cell(store.video(video_id, ["map"])["map"] for video_id in told).to(compute_device())
     explained = Explained(captioner, random_twins(captioner, settings.seed), away_C, settings)
@@ -112,16 +111,6 @@ def rows_of(explained: Explained, video_id: str, tokens: Sequence[int], clip: Ro
         "deleted_at_random": curves.random_WS,
         "randomised": np.array([one for one in alike if one is not None], np.float32),
     }
-
-
-def require_fitting(captioner: LstmCaptioner, store: AllShards, video_id: str, model: Path) -> None:
-    """Raise PipelineError if maps have another number of channels than the captioner reads."""
-    found, expected = store.video(video_id, ["map"])["map"].shape[-1], captioner.projection.in_channels
-    if found != expected:
-        raise PipelineError(
-            f"{model}: the captioner reads maps of {expected} channels, those of video {video_id} have {found}: run "
-            f"train_lstm again (snakemake {model})"
-        )
 
 
 def mean_cell(maps_of_videos: Iterable[NDArray[np.float16]]) -> Tensor:

@@ -130,7 +130,7 @@ def test_some_videos_are_drawn_and_a_caption_without_words_has_none(tmp_path, fi
 
 
 def test_captions_of_another_captioner_and_maps_that_do_not_fit_are_one_line(tmp_path, files):
-    with pytest.raises(PipelineError, match="reads maps of 5 channels, those of video video-12 have 6") as raised:
+    with pytest.raises(PipelineError, match="reads maps of 5 channels, these have 6") as raised:
         explain(files | {"model": of_five_channels(tmp_path)}, tmp_path / "r.zarr")
     assert "\n" not in str(raised.value)
     write_json(files["captions"], {"captions": {"video-12": "a wolf"}, "tokenizer": "bare"})

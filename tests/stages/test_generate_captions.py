@@ -10,6 +10,7 @@ from pipeline.artifact import file_digest
 from pipeline.artifact.vocabulary_file import read_vocabulary
 from pipeline.captioning.generation import caption_graphs
 from pipeline.captioning.graph_set import load_graphs
+from pipeline.captioning.lstm_captioner import LstmCaptioner
 from pipeline.captioning.lstm_file import describe_lstm
 from pipeline.captioning.map_batches import iterate_map_captions
 from pipeline.captioning.map_set import load_maps
@@ -79,6 +80,10 @@ def test_captions_of_maps(tmp_path):
     assert (found["missing"], found["right_to_left"]) == (["video-7"], {})
     lines = (tmp_path / "captions.csv").read_text().splitlines()
     assert lines == ["video_id,caption", *(f"{i},{text}" for i, text in found["captions"].items())]
+    other = LstmCaptioner(LSTM, len(vocabulary), CHANNELS + 1)
+    save_weights(other.state_dict(), tmp_path / "model", describe_lstm(LSTM, vocabulary, CHANNELS + 1))
+    with pytest.raises(PipelineError, match="model: the captioner reads maps of 7 channels, these have 6: run train_l"):
+        run(**flags)
     save_weights(captioner(len(vocabulary)).state_dict(), tmp_path / "model", {"description": "{}"})
     with pytest.raises(PipelineError, match="model holds no lstm captioner: run train_lstm again"):
         run(**flags)
