@@ -4,8 +4,9 @@
 
 prints the share of test captions that name colour, shape and action of the first object rightly, with BLEU-4 and CIDEr.
 Further rows give the same apart for the pairs of colour and shape that training showed and for those it did not, and
-for captions that the trained model generates from the graphs of *other* videos. If captions come from the videos, the
-last row falls to chance; if they come from the language alone, it stays where it is.
+for captions that the trained model generates from the graphs, or the maps, of *other* videos. If captions come from the
+videos, the last row falls to chance; if they come from the language alone, it stays where it is. Of an experiment with
+several seeds, a flag names the one that is scored.
 """
 
 import argparse
@@ -19,17 +20,17 @@ from statistics import fmean
 from typing import Any
 
 from pipeline.artifact import read_json
-from pipeline.captioning.generation import iterate_captions
-from pipeline.captioning.graph_set import GraphList, GraphSet, load_graphs
-from pipeline.captioning.model_file import load_captioner
+from pipeline.captioning.either_kind import captions_of_videos, load_videos
+from pipeline.captioning.graph_set import GraphSet
+from pipeline.captioning.map_set import MapSet
 from pipeline.config import DecodingSettings
 from pipeline.config.overlays import read_config
 from pipeline.datasets.shapes.captions import Vocabulary, read_caption
 from pipeline.errors import PipelineError
 from pipeline.jobs.progress import track
-from pipeline.models.precision import compute_device
 from pipeline.scoring.coco import overlap, tokenise_pairs
 from pipeline.workflow.shards import shard_names
+from pipeline.workflow.trials import trials_of
 
 ASPECTS = ("colour", "shape", "action")
 SWAP_SEED = 0
@@ -48,25 +49,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="PATH",
         help="configuration of the run, then its overlays (default: config.yaml)",
     )
+    parser.add_argument("--seed", type=int, help="of the training (default: the first of the experiment)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the artifacts are")
     flags = parser.parse_args(arguments)
     try:
-        print(score_experiment(flags.experiment, read_config(flags.config).model_dump(mode="json"), flags.results))
+        config = read_config(flags.config).model_dump(mode="json")
+        print(score_experiment(flags.experiment, config, flags.results, flags.seed))
     except PipelineError as error:
         print(f"error: score_truth: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def score_experiment(experiment: str, config: Mapping[str, Any], results: Path) -> str:
-    """Score an experiment's test captions against the truth, then those of swapped graphs; return the table.
+def score_experiment(experiment: str, config: Mapping[str, Any], results: Path, seed: int | None) -> str:
+    """Score an experiment's test captions against the truth, then those of other videos; return the table.
 
     Raises:
-        PipelineError: if the experiment is unknown, is not on generated videos, or has not been run.
+        PipelineError: if the experiment or its seed is unknown, or if it trains no captioner, is not on generated
+            videos, or has not been run.
     """
     if experiment not in config["experiments"]:
         raise PipelineError(f"--experiment {experiment}: the configuration has {', '.join(config['experiments'])}")
     entry = config["experiments"][experiment]
+    if entry["kind"] not in ("captioning", "map_captioning"):
+        raise PipelineError(f"--experiment {experiment}: of kind {entry['kind']}, which trains no captioner")
+    if seed not in (None, *entry["seeds"]):
+        raise PipelineError(f"--seed {seed}: experiment {experiment} has {', '.join(map(str, entry['seeds']))}")
     dataset = config["datasets"][entry["dataset"]]
     if dataset["kind"] != "shapes":
         raise PipelineError(
@@ -76,37 +84,49 @@ def score_experiment(experiment: str, config: Mapping[str, Any], results: Path) 
     home = results / "datasets" / entry["dataset"]
     truth, words, held_out = read_truth([home / "made" / shard / "truth.json" for shard in shards])
     references = read_json(home / "captions.json", ["captions", "splits"], "index_captions")["captions"]
-    folder = results / "experiments" / experiment
+    trials = dict(zip(entry["seeds"], trials_of(experiment, entry["seeds"]), strict=True))
+    trial = trials[seed] if seed is not None else experiment
+    folder = results / "experiments" / trial
     captions = read_json(folder / "test" / "captions.json", ["captions"], "generate_captions")["captions"]
     decoding = config["captioners"][entry["captioner"]]["decoding"]
     swapped = caption_swapped(
         list(captions),
-        open_graphs(entry, config["graphs"][entry["graph"]]["motion_of"], home, shards),
+        open_videos(entry, config["graphs"], home, shards),
         folder / "model.safetensors",
         DecodingSettings.model_validate_json(json.dumps(decoding)),
     )
-    rows = [(f"{experiment}, test", *score_captions(captions, truth, references, words))]
+    rows = [(f"{trial}, test", *score_captions(captions, truth, references, words))]
     if held_out:
         unseen = {i for i in captions if (truth[i]["colour"], truth[i]["shape"]) in held_out}
         for name, ids in (("seen", captions.keys() - unseen), ("unseen", unseen)):
             part = {i: caption for i, caption in captions.items() if i in ids}
             if part:
                 rows.append((f"  {name} pairs", *score_captions(part, truth, references, words)))
-    rows.append(("graphs of other videos", *score_captions(swapped, truth, references, words)))
+    rows.append(
+        (
+            f"{'maps' if 'maps' in entry else 'graphs'} of other videos",
+            *score_captions(swapped, truth, references, words),
+        )
+    )
     return "\n".join([format_rows(rows), "", by_action(captions, truth, words), "", chance(captions, truth, words)])
 
 
-def open_graphs(entry: Mapping[str, Any], motion_of: str, home: Path, shards: Sequence[str]) -> GraphSet:
-    """Open the graphs of an experiment's data set, with the pairs, knowledge and objects that its captioner reads."""
+def open_videos(
+    entry: Mapping[str, Any], graphs: Mapping[str, Any], home: Path, shards: Sequence[str]
+) -> GraphSet | MapSet:
+    """Open the maps of an experiment's data set, or its graphs with all else that its captioner reads."""
 
     def stores(kind: str, name: str | None) -> list[Path]:
         return [] if name is None else [home / kind / name / f"{shard}.zarr" for shard in shards]
 
-    return load_graphs(
-        stores("graphs", entry["graph"]),
-        pair_motion=stores("pair_motion", entry["graph"] if motion_of == "union_box" else None),
-        knowledge=stores("knowledge", entry["knowledge"]),
-        objects=stores("nodes", entry["objects"]),
+    graph = entry.get("graph")
+    has_pairs = graph is not None and graphs[graph]["motion_of"] == "union_box"
+    return load_videos(
+        graphs=stores("graphs", graph),
+        pair_motion=stores("pair_motion", graph if has_pairs else None),
+        knowledge=stores("knowledge", entry.get("knowledge")),
+        objects=stores("nodes", entry.get("objects")),
+        maps=stores("maps", entry.get("maps")),
     )
 
 
@@ -134,14 +154,13 @@ def derange(ids: Sequence[str]) -> list[str]:
     return [follower[video_id] for video_id in ids]
 
 
-def caption_swapped(ids: Sequence[str], graphs: GraphSet, model: Path, settings: DecodingSettings) -> dict[str, str]:
-    """Caption each video with the trained model, but from the graph of another video."""
-    captioner, vocabulary = load_captioner(model)
-    others = GraphList(graphs, derange(ids))
-    found = iterate_captions(captioner.to(compute_device()), vocabulary, others, settings)
+def caption_swapped(
+    ids: Sequence[str], videos: GraphSet | MapSet, model: Path, settings: DecodingSettings
+) -> dict[str, str]:
+    """Caption each video with the trained model, but from the graph or the maps of another video."""
+    _, found = captions_of_videos(videos, model, derange(ids), settings)
     return {
-        video_id: caption.text
-        for video_id, caption in zip(ids, track(found, len(ids), "graphs of other videos"), strict=True)
+        video_id: caption.text for video_id, caption in zip(ids, track(found, len(ids), "other videos"), strict=True)
     }
 
 

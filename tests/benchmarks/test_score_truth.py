@@ -8,12 +8,11 @@ import pytest
 import torch
 import yaml
 
-from benchmarks import score_truth
 from benchmarks.score_truth import accuracy, by_action, caption_swapped, chance, derange, main, read_truth
 from pipeline.artifact import create, write_json
 from pipeline.captioning.captioner import Captioner
-from pipeline.captioning.generation import iterate_captions
-from pipeline.captioning.graph_set import GraphList, load_graphs
+from pipeline.captioning.either_kind import captions_of_videos
+from pipeline.captioning.graph_set import load_graphs
 from pipeline.captioning.model_file import describe_model
 from pipeline.config import CaptionerModelSettings, DecodingSettings
 from pipeline.datasets.shapes.captions import vocabulary
@@ -153,8 +152,7 @@ def test_swapped_captions_come_from_the_other_graphs(experiment):
     model = experiment / "results/experiments/grid/model.safetensors"
     settings = DecodingSettings(**DECODING)
     swapped = caption_swapped(list(TRUTH), load_graphs(stores), model, settings)
-    captioner, known = score_truth.load_captioner(model)
-    own = [c.text for c in iterate_captions(captioner, known, GraphList(load_graphs(stores), list(TRUTH)), settings)]
+    own = [caption.text for caption in captions_of_videos(load_graphs(stores), model, list(TRUTH), settings)[1]]
     assert len(set(own)) > 1
     by_video = dict(zip(TRUTH, own, strict=True))
     assert swapped == {i: by_video[other] for i, other in zip(TRUTH, derange(list(TRUTH)), strict=True)}
