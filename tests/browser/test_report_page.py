@@ -191,6 +191,21 @@ def test_a_tapped_word_shows_its_map_over_the_frames_and_in_words(visit, report,
     assert page.evaluate(DRAWN) == [1, 0, 0, 0]
 
 
+def test_methods_and_figures_of_faithfulness_are_in_the_order_of_the_settings(visit, report):
+    page = opened_video(visit, report).page
+    page.wait_for_selector("#method")
+    assert page.locator("#method option").all_inner_texts() == [
+        "occlusion (grid_words)",
+        "integrated gradients (again)",
+    ]
+    first, second = page.locator("#faithfulness tbody tr").all()
+    assert first.locator("th").inner_text().split()[0] == "grid_words"
+    assert second.locator("th").inner_text().split()[0] == "again"
+    trained, twin = (cell.inner_text() for cell in first.locator("td").all()[-2:])
+    assert trained.split("\n") == ["37.5 %", "of 2 videos", "more than in the other object: 100 % of 1"]
+    assert twin.split("\n") == ["37.5 %", "of 2 videos"]
+
+
 def test_the_map_of_a_caption_is_the_sum_of_maps_of_the_sum_one(visit, report):
     """A word that stands on one cell counts as much as one that stands on four alike, as in strips and films."""
     page = opened_video(visit, report).page
@@ -281,7 +296,7 @@ def test_a_page_without_its_folder_says_so_and_can_be_read(visit, report, tmp_pa
 def test_curves_of_trainings_and_of_removals_are_drawn(visit, report):
     page = visit(report).page
     figures = page.locator("figure.curves, figure.removal").all()
-    assert len(figures) == 3
+    assert len(figures) == 4
     for figure in figures:
         figure.scroll_into_view_if_needed()
         figure.locator(".uplot").first.wait_for()

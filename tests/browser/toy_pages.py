@@ -64,7 +64,8 @@ def write_report(folder: Path, num_videos: int, num_clips: int | None = None) ->
     write_json(
         results / "vocabularies/toys.json", {"words": VOCABULARY, "max_words": 12, "counts": dict.fromkeys(words, 1)}
     )
-    write_explanation(results, "grid_words")
+    for name in CONFIG["explanations"]:
+        write_explanation(results, name)
     paths = [
         path for path in results.rglob("*") if path.suffix in (".json", ".csv") and ".zarr" not in str(path.parent)
     ]
@@ -89,7 +90,7 @@ CONFIG: dict[str, Any] = {
     "datasets": {"toys": {"kind": "folder"}},
     "encoders": {},
     "experiments": {"grid": EXPERIMENT, "other": EXPERIMENT},
-    "explanations": {"grid_words": EXPLANATION},
+    "explanations": {"grid_words": EXPLANATION, "again": EXPLANATION | {"method": "integrated_gradients"}},
     "report": {
         "experiments": ["grid", "other"],
         "videos": 0,
@@ -97,7 +98,7 @@ CONFIG: dict[str, Any] = {
         "akg": False,
         "clip_scores": None,
         "published": [],
-        "explanations": ["grid_words"],
+        "explanations": ["grid_words", "again"],
     },
 }
 
@@ -152,7 +153,9 @@ def write_explanation(results: Path, name: str) -> None:
     curves = {"deleted": [-s for s in SHARES], "inserted": [s - 1 for s in SHARES]}
     curves |= {"shares": SHARES, "deleted_at_random": [-s / 2 for s in SHARES]}
     told = {"explanation": name, "experiment": "grid", "method": "occlusion", "num_videos": 2, "curves": curves}
-    told |= {"areas": {"deleted": -0.5, "inserted": -0.5, "deleted_at_random": -0.25}, "mass": None, "layers": []}
+    told |= {"areas": {"deleted": -0.5, "inserted": -0.5, "deleted_at_random": -0.25}, "layers": []}
+    placed = {"num_videos": 2, "mean_share": 0.375, "num_of_two": 1, "more_on_own": 1.0}
+    told["mass"] = {"trained": placed, "twin": placed | {"num_of_two": 0, "more_on_own": None}}
     write_json(
         folder / "faithfulness.json", told | {"beats_random_at_20_percent": 1.0, "rank_correlation_with_twin": 0.1}
     )

@@ -20,8 +20,12 @@ function startMaps() {
   if (shown.player) for (const event of ["timeupdate", "seeked", "loadeddata"]) shown.player.addEventListener(event, draw);
 }
 
-/** The explanations of an experiment's captions, by name. */
-const explanationsOf = (experiment) => Object.keys(shown.maps).filter((name) => shown.maps[name].experiment === experiment);
+/** The explanations of an experiment's captions, by name, in the order of the page. */
+function explanationsOf(experiment) {
+  const order = [...document.querySelectorAll("figure.removal")].map((figure) => figure.dataset.explanation);
+  const found = Object.keys(shown.maps).filter((name) => shown.maps[name].experiment === experiment);
+  return found.sort((one, other) => order.indexOf(one) - order.indexOf(other));
+}
 
 function makeWords(box) {
   const { experiment } = box.dataset;
