@@ -191,6 +191,20 @@ def test_a_tapped_word_shows_its_map_over_the_frames_and_in_words(visit, report,
     assert page.evaluate(DRAWN) == [1, 0, 0, 0]
 
 
+def test_where_nodes_overlap_the_most_relevant_is_seen_alone(visit, report):
+    """The node of the whole frame, with the frame through it: the other one, below it, adds nothing in its quarter."""
+    page = opened_video(visit, report).page
+    page.wait_for_selector("#method")
+    page.select_option("#method", "again")
+    opacity = """() => {
+      const { width, height } = document.querySelector("#overlay");
+      const pixels = document.querySelector("#overlay").getContext("2d").getImageData(0, 0, width, height).data;
+      const at = (share) => Math.floor(share * height) * width + Math.floor(share * width);
+      return [0.25, 0.75].map((share) => pixels[4 * at(share) + 3]);
+    }"""
+    assert page.evaluate(opacity) == pytest.approx([0.6 * 255, 0.6 * 255], abs=1)
+
+
 def test_methods_and_figures_of_faithfulness_are_in_the_order_of_the_settings(visit, report):
     page = opened_video(visit, report).page
     page.wait_for_selector("#method")
@@ -214,7 +228,7 @@ def test_the_map_of_a_caption_is_the_sum_of_maps_of_the_sum_one(visit, report):
     change = "rows => { for (const of of Object.values(window.CLIPGRAPH)) for (const map of Object.values(of)) "
     page.evaluate(change + "if (map && map.relevance) map.relevance = rows; }", rows)
     page.click("button.word[data-word=all] >> nth=0")
-    steps = page.eval_on_selector_all("button.step", "steps => steps.map(step => step.title)")
+    steps = page.eval_on_selector_all("button.step", "steps => steps.map(step => step.textContent)")
     assert steps == ["frame 1, 0.5 s, 50 %", "frame 2, 1.5 s, 50 %"]
 
 

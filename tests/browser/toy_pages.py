@@ -64,8 +64,8 @@ def write_report(folder: Path, num_videos: int, num_clips: int | None = None) ->
     write_json(
         results / "vocabularies/toys.json", {"words": VOCABULARY, "max_words": 12, "counts": dict.fromkeys(words, 1)}
     )
-    for name in CONFIG["explanations"]:
-        write_explanation(results, name)
+    write_explanation(results, "grid_words", cells_of_words())
+    write_explanation(results, "again", nodes_of_words())
     paths = [
         path for path in results.rglob("*") if path.suffix in (".json", ".csv") and ".zarr" not in str(path.parent)
     ]
@@ -122,14 +122,28 @@ def write_experiment(results: Path, name: str, captions: dict[str, str], step: f
     (folder / "curves.csv").write_text("".join(f"{row}\n" for row in table))
 
 
-def write_explanation(results: Path, name: str) -> None:
-    """Write the maps of the words of two captions: of word w, cell w of 2 steps of 2 x 2 cells speaks for it alone."""
+def cells_of_words() -> dict[str, np.ndarray]:
+    """Of word w, cell w of 2 steps of 2 x 2 cells speaks for it alone."""
+    relevance = np.zeros((5, 8), np.float32)
+    relevance[np.arange(5), np.arange(5)] = 1
+    quarters = [[x, y, x + 0.5, y + 0.5] for y in (0, 0.5) for x in (0, 0.5)]
+    time, shape = np.repeat([0.5, 1.5], 4), np.array([[2, 2, 2]], np.int32)
+    return {"relevance": relevance, "time": time, "box": np.array(2 * quarters, np.float16), "shape": shape}
+
+
+def nodes_of_words() -> dict[str, np.ndarray]:
+    """Of each word, one node of the whole frame speaks for it, and half as much one of the upper left quarter."""
+    box = np.array([[0, 0, 0.5, 0.5], [0, 0, 1, 1]], np.float16)
+    relevance = np.tile(np.array([0.5, 1], np.float32), (5, 1))
+    return {"relevance": relevance, "time": np.full(2, 0.5), "box": box, "shape": np.zeros((1, 3), np.int32)}
+
+
+def write_explanation(results: Path, name: str, regions: dict[str, np.ndarray]) -> None:
+    """Write the relevance of regions of two captions' words; the twin has that of the words in opposite order."""
     folder = results / "explanations" / name
     store = folder / "relevance.zarr"
-    words, cells = 5, 8
-    relevance = np.zeros((words, cells), np.float32)
-    relevance[np.arange(words), np.arange(words)] = 1
-    quarters = [[x, y, x + 0.5, y + 0.5] for y in (0, 0.5) for x in (0, 0.5)]
+    relevance = regions["relevance"]
+    words = len(relevance)
     removed = np.tile(-np.array(SHARES, np.float32), (words, 1))
     with create(store, RELEVANCE, ids=EXPLAINED, stage="generate_captions", settings={}, inputs={}) as writer:
         for video_id in EXPLAINED:
@@ -139,9 +153,9 @@ def write_explanation(results: Path, name: str) -> None:
                 log_p=np.full(words, -0.5, np.float32),
                 relevance=relevance.reshape(-1),
                 twin=relevance[::-1].reshape(-1),
-                time=np.repeat([0.5, 1.5], 4).astype(np.float32),
-                box=np.array(2 * quarters, np.float16),
-                shape=np.array([[2, 2, 2]], np.int32),
+                time=regions["time"].astype(np.float32),
+                box=regions["box"],
+                shape=regions["shape"],
                 source=np.zeros(0, np.int16),
                 target=np.zeros(0, np.int16),
                 edge_relevance=np.zeros(0, np.float32),

@@ -1,6 +1,7 @@
 // Maps of words: which regions a word was said for, drawn over the frames, as a strip over time, and in words.
 
 const FULL = 127;
+const OPAQUE = 0.6; // how little of the frame is seen through the most relevant region
 const BAR = 36; // pixels of a full bar of the strip
 
 /** Load the maps of the shown video, if there are any, and make its words buttons. */
@@ -131,9 +132,11 @@ function draw() {
   const pen = canvas.getContext("2d");
   const step = stepNow(map.times);
   const place = ([left, top, right, bottom]) => [left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height];
-  for (const { value, box } of map.regions.filter((region) => region.step === step)) {
+  const drawn = map.regions.filter((region) => region.step === step).sort((one, other) => Math.abs(one.value) - Math.abs(other.value));
+  for (const { value, box } of drawn) { // where boxes overlap, the most relevant alone is seen, and the frame through it
     const colour = value >= 0 ? "255, 120, 20" : "60, 130, 255";
-    pen.fillStyle = `rgba(${colour}, ${(0.7 * Math.abs(value)) / FULL})`;
+    pen.fillStyle = `rgba(${colour}, ${(OPAQUE * Math.abs(value)) / FULL})`;
+    pen.clearRect(...place(box));
     pen.fillRect(...place(box));
     if (!map.told.grid) {
       pen.strokeStyle = `rgba(${colour}, ${0.25 + (0.75 * Math.abs(value)) / FULL})`;
