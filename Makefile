@@ -77,9 +77,10 @@ bench: demo
 	-python -m benchmarks.commit_overhead
 	python -m benchmarks.score_truth --experiment grid
 
-# The two pictures of the README, out of the demo's results. It needs Chromium (Debian's `chromium`) for the report's.
+# The pictures of the README, out of the demo's results and what explains them. It needs Chromium (Debian's `chromium`).
 .PHONY: pictures
 pictures: demo
+	@$(RUN) --configfile configs/shapes_explained.yaml
 	python -m benchmarks.pictures --results results --out docs/pictures
 
 # The newest versions that pyproject.toml allows. The new lock makes .venv stale: the next target installs it.

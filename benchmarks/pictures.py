@@ -1,9 +1,10 @@
-"""Draw the two pictures of the README from the results of the demo: `make pictures`.
+"""Draw the three pictures of the README from the results of the demo: `make pictures`.
 
     python -m benchmarks.pictures --results results --out docs/pictures
 
 `graph.png` shows an action graph as the captioner reads it, with the caption that was generated from it. `report.png`
-is the top of the report page in Chromium. Both are palette images of at most `MAX_BYTES`.
+is the top of the report page in Chromium, and `words.png` a video of it with the nodes that a word was said for, which
+the overlay `configs/shapes_explained.yaml` adds. All are palette images of at most `MAX_BYTES`.
 
 Shapes: N nodes, E edges.
 """
@@ -11,6 +12,7 @@ Shapes: N nodes, E edges.
 import argparse
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +37,8 @@ from pipeline.schemas import FRAMES, GRAPHS
 from pipeline.workflow.paths import ARTIFACTS
 
 VIDEO = "test-00006"  # of the demo's test split
+EXPLAINED, METHOD = "test-00032", "grid_words"  # one of the videos whose words are explained
+COLOUR = 1  # place of the colour in a caption: "a green star ..."
 NUM_FRAMES = 4
 MAX_BYTES = 200_000
 NAMES = {
@@ -147,11 +151,11 @@ def explain(figure: Figure, scene: Scene) -> None:
         figure.text(0.112, y, sentence, size=size, color=INK)
 
 
-def photograph(page: Path, width: int, height: int) -> Image.Image:
-    """Take a picture of the top of a page, as Chromium shows it.
+def browser_for(page: Path) -> str:
+    """Find a Chromium that can take the picture of a page.
 
     Raises:
-        PipelineError: if the page is not there, or Chromium is not installed or takes no picture.
+        PipelineError: if the page is not there, or Chromium is not installed.
     """
     if not page.is_file():
         raise PipelineError(f"{page} is not there, expected the report of the finished demo: make demo")
@@ -161,6 +165,16 @@ def photograph(page: Path, width: int, height: int) -> Image.Image:
             f"no {' or '.join(BROWSERS)} is installed, expected a browser that takes the picture of {page}: "
             "on Debian `apt-get install chromium`"
         )
+    return browser
+
+
+def photograph(page: Path, width: int, height: int) -> Image.Image:
+    """Take a picture of the top of a page, as Chromium shows it.
+
+    Raises:
+        PipelineError: if the page is not there, or Chromium is not installed or takes no picture.
+    """
+    browser = browser_for(page)
     with tempfile.TemporaryDirectory(prefix="clipgraph-pictures-") as folder:
         picture = Path(folder) / "page.png"
         command = [
@@ -178,6 +192,42 @@ def photograph(page: Path, width: int, height: int) -> Image.Image:
             last = " ".join(done.stderr.split()[-40:])
             raise PipelineError(f"{browser} took no picture of {page} (exit code {done.returncode}): {last}")
         return Image.open(picture).convert("RGB")
+
+
+def photograph_word(page: Path, video_id: str, method: str, word: int) -> Image.Image:
+    """Take a picture of a video of the report, in the step that a word of its first caption most stands on.
+
+    Args:
+        page: The report.
+        video_id: The video.
+        method: Name of the explanation whose map is shown.
+        word: Place of the word in the caption.
+
+    Raises:
+        PipelineError: if the page or Chromium is not there, or the video has no such explanation.
+    """
+    from playwright.sync_api import sync_playwright
+
+    browser = browser_for(page)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser)
+        view = chromium.new_page(viewport={"width": PAGE_WIDTH, "height": PAGE_WIDTH}, reduced_motion="reduce")
+        view.goto(f"{page.absolute().as_uri()}#videos?video={video_id}")
+        view.wait_for_load_state("networkidle")
+        if not view.locator(f"#method option[value={method}]").count():
+            raise PipelineError(
+                f"{page}: video {video_id} has no explanation {method}, expected that of "
+                "configs/shapes_explained.yaml: make pictures"
+            )
+        view.locator("button.word").nth(word).click()
+        view.select_option("#method", method)
+        told = re.search(r": frame (\d+),", view.inner_text("#told"))
+        if told is not None:
+            view.locator("button.step").nth(int(told[1]) - 1).click()
+            view.wait_for_function("() => !document.querySelector('#video video').seeking")
+        content = view.locator("#video").screenshot()
+        chromium.close()
+    return Image.open(io.BytesIO(content)).convert("RGB")
 
 
 def drawn(figure: Figure) -> Image.Image:
@@ -204,7 +254,7 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw both pictures.
+    """Draw the pictures.
 
     Returns:
         The exit code: 0, or 2 for a mistake that the user can mend.
@@ -216,11 +266,13 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     try:
         save(drawn(draw_graph(read_scene(chosen.results, chosen.video))), chosen.out / "graph.png")
-        save(photograph(chosen.results / "report/index.html", PAGE_WIDTH, PAGE_HEIGHT), chosen.out / "report.png")
+        page = chosen.results / "report/index.html"
+        save(photograph(page, PAGE_WIDTH, PAGE_HEIGHT), chosen.out / "report.png")
+        save(photograph_word(page, EXPLAINED, METHOD, COLOUR), chosen.out / "words.png")
     except PipelineError as error:
         print(f"error: pictures: {error}", file=sys.stderr)
         return 2
-    for name in ("graph.png", "report.png"):
+    for name in ("graph.png", "report.png", "words.png"):
         print(f"{chosen.out / name}: {(chosen.out / name).stat().st_size / 1e3:.0f} KB")
     return 0
 

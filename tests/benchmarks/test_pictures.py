@@ -132,3 +132,29 @@ def test_a_page_is_photographed(tmp_path):
     picture = pictures.photograph(page, 320, 200)
     assert picture.size == (320, 200)
     assert picture.getpixel((160, 100)) == (0, 128, 0)
+
+
+PAGE = """<body style="margin: 0"><section id="video" style="width: 300px; height: 200px; background: rgb(0, 0, 128)">
+<button class="word">a</button><button class="word" onclick="chosen = 'green'">green</button>
+<select id="method"><option value="one">one</option>
+<option value="other">other</option></select><p id="told">green: frame 2, centre, 30 %.</p>
+<button class="step">1</button><button class="step" onclick="paint()">2</button><video></video></section>
+<script>
+var chosen = "";
+const paint = () => {
+  const isOther = document.querySelector("#method").value === "other" && location.hash.endsWith("video=v7");
+  const all = chosen === "green" && isOther;
+  document.querySelector("#video").style.background = all ? "rgb(0, 128, 0)" : "rgb(128, 0, 0)";
+};
+</script></body>"""
+
+
+@pytest.mark.skipif(not any(map(shutil.which, pictures.BROWSERS)), reason="no Chromium is installed")
+def test_the_map_of_a_word_is_photographed_in_the_step_that_it_names(tmp_path):
+    page = tmp_path / "index.html"
+    page.write_text(PAGE)
+    picture = pictures.photograph_word(page, "v7", "other", 1)
+    assert picture.size == (300, 200)
+    assert picture.getpixel((290, 190)) == (0, 128, 0)
+    with pytest.raises(PipelineError, match="video v7 has no explanation third, expected that of configs/shapes_expl"):
+        pictures.photograph_word(page, "v7", "third", 1)

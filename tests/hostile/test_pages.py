@@ -34,7 +34,8 @@ PAYLOADS = [
 ]
 
 
-OWN_SCRIPT = re.compile(r'<script defer src="[\w./]+"></script>')  # of the page's own folder, with nothing filled in
+# Of the page's own folder, or in the page, with nothing filled in.
+OWN_SCRIPT = re.compile(r'<script defer src="[\w./]+"></script>|<script>(?:(?!{[{%]|</).)*</script>', re.DOTALL)
 
 
 class Page(HTMLParser):

@@ -25,6 +25,7 @@ def fresh(tmp_path: Path) -> Project:
     shutil.copy2(Path(__file__).parents[1] / "faults/tiny.yaml", tmp_path / "tiny.yaml")
     write_home(tmp_path)
     project = Project(tmp_path)
+    project.edit("tiny.yaml", "[grid, lstm]\n  explanations: [of_maps, of_graphs]", "[grid]\n  explanations: []")
     slow = "pipeline/jobs/progress.py"
     project.edit(slow, "        yield item\n", "        yield item\n        time.sleep(1.2)\n")
     project.edit(slow, "SECONDS_BETWEEN_LINES = 5.0", "SECONDS_BETWEEN_LINES = 0.0")
