@@ -166,7 +166,7 @@ def test_a_clip_plays(visit, report):
     page.click("#play")
     page.wait_for_function("document.querySelector('#player').currentTime > 0.2")
     page.click("#play")
-    assert page.inner_text("#play") == "Play"
+    page.wait_for_function("document.querySelector('#play').textContent === 'Play'")  # the browser tells a pause later
     assert page.evaluate("document.querySelector('#player').paused")
     page.fill("#time", "1.5")
     page.wait_for_function("document.querySelector('button.step:nth-of-type(2)').getAttribute('aria-current')")
@@ -302,7 +302,8 @@ def test_a_page_without_its_folder_says_so_and_can_be_read(visit, report, tmp_pa
     assert "This page is alone here" in seen.page.inner_text("main")
     assert seen.page.locator("video:visible").count() == 0
     assert seen.page.locator("table.scores").first.is_visible()
-    assert seen.page.locator("#training img").first.evaluate("img => img.complete && img.naturalWidth > 0")
+    seen.page.locator("#training img").first.scroll_into_view_if_needed()  # it is loaded when it is near
+    seen.page.wait_for_function("document.querySelector('#training img').naturalWidth > 0")
     seen.page.click("details.plain summary")
     assert CAPTION in seen.page.inner_text("details.plain")
 
