@@ -1,5 +1,6 @@
 """The stage with small maps: equal bytes, interruptions, processes, optimisers, and what it learns."""
 
+import copy
 import csv
 import json
 import os
@@ -8,15 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 from toys.captioner import DECODING
-from toys.maps import MODEL, TRAINING, MapToys, write_map_toys
+from toys.maps import CHANNELS, MODEL, TRAINING, MapToys, write_map_toys
 
 from pipeline.artifact import write_json
+from pipeline.artifact.vocabulary_file import read_vocabulary
+from pipeline.captioning.batches import EpochPlan, captioned
+from pipeline.captioning.lstm_captioner import LstmCaptioner
 from pipeline.captioning.lstm_file import load_lstm
-from pipeline.captioning.lstm_training import LstmTraining
-from pipeline.captioning.map_batches import iterate_map_captions
+from pipeline.captioning.lstm_training import LstmTraining, loss_sum
+from pipeline.captioning.map_batches import MapPieces, iterate_map_captions
 from pipeline.captioning.map_set import load_maps
 from pipeline.captioning.model_file import load_captioner
 from pipeline.config import LstmSettings, LstmTrainingSettings
@@ -150,25 +155,30 @@ def test_every_optimiser_and_schedule_lowers_the_loss(tmp_path, optimizer, sched
     assert (curves[-1]["lr"] != curves[0]["lr"]) == (schedule in ("polynomial", "cosine"))
 
 
-@pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path):
-    """But for the norms, which see the videos of a process in training; of their statistics all have the mean."""
-    toys, two = write_map_toys(tmp_path, num_train=16), tmp_path / "two"
-    two.mkdir()
+def train_in_two(toys: MapToys, folder: Path, training: LstmTrainingSettings) -> list[dict[str, str]]:
+    """Train in two processes; the curves."""
+    folder.mkdir()
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "pipeline", "train_lstm", "--maps", str(toys.maps)]
     command += ["--captions", str(toys.captions), "--vocabulary", str(toys.vocabulary)]
-    command += ["--checkpoints", str(two / "checkpoints")]
-    command += ["--out", str(two / "model.safetensors"), "--curves", str(two / "curves.csv")]
-    quiet = TRAINING.model_copy(update={"noise": 0.0, "epochs": 6, "batch_size": 16})
-    command += ["--model", MODEL.model_dump_json(), "--training", quiet.model_dump_json()]
+    command += ["--checkpoints", str(folder / "checkpoints")]
+    command += ["--out", str(folder / "model.safetensors"), "--curves", str(folder / "curves.csv")]
+    command += ["--model", MODEL.model_dump_json(), "--training", training.model_dump_json()]
     command += ["--seed", "1", "--threads", "1"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("train_lstm: epoch 1 of 6") == 1
-    with (two / "curves.csv").open() as file:
-        curves = list(csv.DictReader(file))
+    assert done.stderr.count(f"train_lstm: epoch 1 of {training.epochs}") == 1
+    with (folder / "curves.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path):
+    """But for the norms, which see the videos of a process in training; of their statistics all have the mean."""
+    toys, two = write_map_toys(tmp_path, num_train=16), tmp_path / "two"
+    quiet = TRAINING.model_copy(update={"noise": 0.0, "epochs": 6, "batch_size": 16})
+    curves = train_in_two(toys, two, quiet)
     _, alone = train(toys, tmp_path / "one", training=quiet)
     assert [row["step"] for row in curves] == [row["step"] for row in alone]
     for row, other in zip(curves, alone, strict=True):  # a step of 16 videos, in halves of 8
@@ -176,6 +186,37 @@ def test_two_processes_train_what_one_does(tmp_path):
     own, other = (load_file(folder / "model.safetensors") for folder in (tmp_path / "one", two))
     # The running mean is that of all videos, whoever has seen them.
     assert_close(other["map_norm.running_mean"], own["map_norm.running_mean"], atol=0.05, rtol=0.05)
+
+
+@pytest.mark.slow
+def test_a_step_of_uneven_halves_is_that_of_their_sum(tmp_path):
+    """Nine videos, five and four, in one step of plain gradient descent: exact but for rounding, norms included."""
+    toys, two = write_map_toys(tmp_path, num_train=9), tmp_path / "two"
+    plain = {"noise": 0.0, "epochs": 1, "batch_size": 9, "captions_per_video": 1, "validate_every": 1}
+    descent = {"optimizer": "sgd", "momentum": 0.0, "lr": 0.1, "clip_norm": None}
+    [row] = train_in_two(toys, two, TRAINING.model_copy(update=plain | descent))
+    words, maps = read_vocabulary(toys.vocabulary), load_maps([toys.maps])
+    videos = captioned(maps, json.loads(toys.captions.read_text()), "train", words, toys.captions, "maps")
+    torch.manual_seed(1)
+    model = LstmCaptioner(MODEL, len(words), CHANNELS).train()
+    total, sizes, statistics = 0.0, [], []
+    for rank in range(2):
+        [piece] = EpochPlan(videos, 9, 1, 1, "once", 1, 2).draw(0, rank)
+        batch = MapPieces(videos, maps)[piece]
+        of_rank = copy.deepcopy(model)  # each process begins with the same statistics
+        loss = loss_sum(of_rank, of_rank.encode(batch.maps.float()), batch, 0.0) / batch.num_tokens
+        loss.backward()
+        for own, of_half in zip(model.parameters(), of_rank.parameters(), strict=True):
+            own.grad = of_half.grad + (0 if own.grad is None else own.grad)
+        statistics.append({name: of for name, of in of_rank.state_dict().items() if "running" in name})
+        total, sizes = total + loss.item(), [*sizes, len(batch.maps)]
+    assert sizes == [5, 4]
+    assert float(row["train_loss"]) == pytest.approx(total, abs=2e-6)
+    found = load_file(two / "model.safetensors")
+    for name, own in model.named_parameters():
+        assert_close(found[name], own.detach() - 0.1 * own.grad, atol=1e-6, rtol=0)
+    for name, one in statistics[0].items():
+        assert_close(found[name], (one + statistics[1][name]) / 2, atol=1e-6, rtol=0)
 
 
 def test_a_model_file_tells_its_kind(tmp_path):
